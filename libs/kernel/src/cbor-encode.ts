@@ -1,0 +1,188 @@
+/**
+ * Canonical DAG-CBOR, writing half. Spec: https://ipld.io/specs/codecs/dag-cbor/spec/ (strict form):
+ * shortest integers, 64-bit floats only, definite lengths, keys sorted by length and then bytes,
+ * no tag but 42 (CID). One value has exactly one encoding, so hashes of encodings identify values.
+ */
+import { CID } from 'multiformats/cid';
+import { type Bytes, compareBytes, utf8 } from './bytes.ts';
+import { kernelError } from './errors.ts';
+
+export interface CborMap {
+  readonly [key: string]: CborValue;
+}
+
+export type CborValue =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | Uint8Array
+  | CID
+  | readonly CborValue[]
+  | CborMap;
+
+export const CBOR_MAX_DEPTH = 64;
+
+const MAX_U64 = (1n << 64n) - 1n;
+const MIN_I64_CBOR = -(1n << 64n);
+const INITIAL_CAPACITY = 256;
+
+class Writer {
+  #buffer = new Uint8Array(INITIAL_CAPACITY);
+  #view = new DataView(this.#buffer.buffer);
+  #length = 0;
+
+  #reserve(extra: number): void {
+    const needed = this.#length + extra;
+    if (needed <= this.#buffer.length) return;
+    const grown = new Uint8Array(Math.max(needed, this.#buffer.length * 2));
+    grown.set(this.#buffer.subarray(0, this.#length));
+    this.#buffer = grown;
+    this.#view = new DataView(grown.buffer);
+  }
+
+  head(major: number, argument: number): void {
+    this.#reserve(9);
+    const type = major << 5;
+    if (argument < 24) {
+      this.#buffer[this.#length++] = type | argument;
+    } else if (argument < 0x100) {
+      this.#buffer[this.#length++] = type | 24;
+      this.#buffer[this.#length++] = argument;
+    } else if (argument < 0x10000) {
+      this.#buffer[this.#length++] = type | 25;
+      this.#view.setUint16(this.#length, argument);
+      this.#length += 2;
+    } else if (argument < 0x100000000) {
+      this.#buffer[this.#length++] = type | 26;
+      this.#view.setUint32(this.#length, argument);
+      this.#length += 4;
+    } else {
+      this.#wideHead(type, BigInt(argument));
+    }
+  }
+
+  bigHead(major: number, argument: bigint): void {
+    if (argument < 0x100000000n) this.head(major, Number(argument));
+    else {
+      this.#reserve(9);
+      this.#wideHead(major << 5, argument);
+    }
+  }
+
+  #wideHead(type: number, argument: bigint): void {
+    this.#buffer[this.#length++] = type | 27;
+    this.#view.setBigUint64(this.#length, argument);
+    this.#length += 8;
+  }
+
+  float(value: number): void {
+    this.#reserve(9);
+    this.#buffer[this.#length++] = 0xfb;
+    this.#view.setFloat64(this.#length, value);
+    this.#length += 8;
+  }
+
+  byte(value: number): void {
+    this.#reserve(1);
+    this.#buffer[this.#length++] = value;
+  }
+
+  raw(bytes: Bytes): void {
+    this.#reserve(bytes.length);
+    this.#buffer.set(bytes, this.#length);
+    this.#length += bytes.length;
+  }
+
+  finish(): Bytes {
+    return this.#buffer.slice(0, this.#length);
+  }
+}
+
+function unsupported(what: string): Error {
+  return kernelError('KERNEL_CBOR_UNSUPPORTED', `${what} has no canonical encoding`);
+}
+
+function writeNumber(writer: Writer, value: number): void {
+  if (Number.isSafeInteger(value) && !Object.is(value, -0)) {
+    if (value >= 0) writer.head(0, value);
+    else writer.head(1, -1 - value);
+  } else if (Number.isInteger(value) && !Object.is(value, -0)) {
+    throw unsupported(`integer ${value} beyond 2^53 (use bigint)`);
+  } else if (Number.isFinite(value)) writer.float(value);
+  else throw unsupported(String(value));
+}
+
+function writeBigint(writer: Writer, value: bigint): void {
+  if (value > MAX_U64 || value < MIN_I64_CBOR) throw unsupported('integer wider than 64 bits');
+  if (value >= 0n) writer.bigHead(0, value);
+  else writer.bigHead(1, -1n - value);
+}
+
+interface PreparedKey {
+  readonly key: string;
+  readonly bytes: Bytes;
+}
+
+const preparedKeys = new Map<string, Bytes>();
+const PREPARED_KEYS_MAX = 1024;
+
+function keyBytes(key: string): Bytes {
+  const known = preparedKeys.get(key);
+  if (known) return known;
+  const bytes = utf8(key);
+  if (preparedKeys.size < PREPARED_KEYS_MAX && key.length <= 32) preparedKeys.set(key, bytes);
+  return bytes;
+}
+
+function writeMap(writer: Writer, value: CborMap, depth: number): void {
+  const keys: PreparedKey[] = [];
+  for (const key of Object.keys(value))
+    if (value[key] !== undefined) keys.push({ key, bytes: keyBytes(key) });
+  keys.sort((a, b) => a.bytes.length - b.bytes.length || compareBytes(a.bytes, b.bytes));
+  writer.head(5, keys.length);
+  for (const { key, bytes } of keys) {
+    if (!key.isWellFormed()) throw unsupported('text with a lone surrogate');
+    writer.head(3, bytes.length);
+    writer.raw(bytes);
+    writeValue(writer, value[key] as CborValue, depth + 1);
+  }
+}
+
+function writeCid(writer: Writer, cid: CID): void {
+  writer.byte(0xd8);
+  writer.byte(42);
+  writer.head(2, cid.bytes.length + 1);
+  writer.byte(0);
+  writer.raw(cid.bytes);
+}
+
+function writeValue(writer: Writer, value: CborValue, depth: number): void {
+  if (depth > CBOR_MAX_DEPTH) throw kernelError('KERNEL_CBOR_LIMIT', 'value nested too deep');
+  if (value === null) writer.byte(0xf6);
+  else if (typeof value === 'boolean') writer.byte(value ? 0xf5 : 0xf4);
+  else if (typeof value === 'number') writeNumber(writer, value);
+  else if (typeof value === 'bigint') writeBigint(writer, value);
+  else if (typeof value === 'string') {
+    if (!value.isWellFormed()) throw unsupported('text with a lone surrogate');
+    const bytes = utf8(value);
+    writer.head(3, bytes.length);
+    writer.raw(bytes);
+  } else if (value instanceof Uint8Array) {
+    writer.head(2, value.length);
+    writer.raw(value);
+  } else if (Array.isArray(value)) {
+    writer.head(4, value.length);
+    for (const item of value as readonly CborValue[]) writeValue(writer, item, depth + 1);
+  } else if (value instanceof CID) writeCid(writer, value);
+  else if (typeof value === 'object') writeMap(writer, value as CborMap, depth);
+  else throw unsupported(typeof value);
+}
+
+/** The one canonical encoding of `value`. Entries that are `undefined` in maps are left out. */
+export function encodeCbor(value: CborValue): Bytes {
+  const writer = new Writer();
+  writeValue(writer, value, 0);
+  return writer.finish();
+}
