@@ -114,9 +114,7 @@ class Reader {
       const key = this.#text(head & 31);
       const headLength = (head & 31) < 24 ? 0 : 1 << ((head & 31) - 24);
       const bytes = this.#bytes.subarray(start + headLength, this.#offset);
-      const order = previous
-        ? previous.length - bytes.length || compareBytes(previous, bytes)
-        : -1;
+      const order = previous ? previous.length - bytes.length || compareBytes(previous, bytes) : -1;
       if (order >= 0) throw malformed(order === 0 ? 'duplicate map key' : 'unsorted map keys', at);
       previous = bytes;
       out[key] = this.value(depth + 1);
@@ -164,7 +162,8 @@ class Reader {
         return this.#argument(info);
       case 1: {
         const argument = this.#argument(info);
-        if (typeof argument === 'number' && argument < Number.MAX_SAFE_INTEGER) return -1 - argument;
+        if (typeof argument === 'number' && argument < Number.MAX_SAFE_INTEGER)
+          return -1 - argument;
         return -1n - BigInt(argument);
       }
       case 2:

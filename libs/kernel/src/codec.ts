@@ -141,8 +141,7 @@ export function list<T>(item: Codec<T>, maxLength: number): Codec<readonly T[]> 
     return value;
   };
   return {
-    toCbor: (value, path) =>
-      check(value, path).map((v, i) => item.toCbor(v as T, `${path}[${i}]`)),
+    toCbor: (value, path) => check(value, path).map((v, i) => item.toCbor(v as T, `${path}[${i}]`)),
     fromCbor: (value, path) =>
       check(value, path).map((v, i) => item.fromCbor(v as CborValue, `${path}[${i}]`)),
   };

@@ -1,0 +1,119 @@
+/**
+ * The documents that move an order: what a consumer signs, what a provider signs, and the record the
+ * chain keeps. Everyone who touches an order (contract, market, provider, auditor) uses these shapes.
+ */
+import {
+  type CodecValue,
+  cid,
+  hash32,
+  hexBytes,
+  byteString,
+  oneOf,
+  optional,
+  record,
+  u64,
+  uint,
+} from '#libs/kernel';
+
+/** Signing domains: a signature made for one purpose is worthless for another. */
+export const ORDER_DOMAIN = 'seele/order/1';
+export const DELIVERY_DOMAIN = 'seele/delivery/1';
+
+/** Tagged public key: key type byte (01 = ed25519) and key. */
+export const publicKey = hexBytes(33);
+
+/** An offer to pay: "run this manifest; this market may bind and settle; at most this price". */
+export const order = record({
+  chain: hash32,
+  consumer: hash32,
+  market: hash32,
+  /** Chosen by the consumer; makes the order id unique and resubmission idempotent. */
+  salt: hexBytes(16),
+  manifest: cid,
+  priceCap: u64,
+  /** The order may be placed until then (µs). */
+  placeByUs: uint(),
+  /** Undelivered by then, anyone may have it refunded (µs). */
+  completeByUs: uint(),
+});
+export type Order = CodecValue<typeof order>;
+
+export const signedOrder = record({ order, publicKey, signature: byteString(96) });
+export type SignedOrder = CodecValue<typeof signedOrder>;
+
+/** How a task ended, from host facts only, never from what the guest said. */
+export const EXIT_CLASSES = [
+  'ok',
+  'guest-error',
+  'wall-limit',
+  'cpu-limit',
+  'memory-limit',
+  'output-limit',
+  'log-limit',
+  'host-call-limit',
+  'crash',
+  'refused',
+] as const;
+export const exitClass = oneOf(...EXIT_CLASSES);
+export type ExitClass = CodecValue<typeof exitClass>;
+
+export const usage = record({
+  cpuMs: uint(),
+  wallMs: uint(),
+  peakMemoryBytes: uint(),
+  inputBytes: uint(),
+  outputBytes: uint(),
+});
+export type Usage = CodecValue<typeof usage>;
+
+/** What a provider states when its work is done, signed with the bound provider's key. */
+export const delivery = record({
+  chain: hash32,
+  order: hash32,
+  provider: hash32,
+  /** Fencing token of the lease under which the work was done; an older one is refused. */
+  fence: uint(),
+  exit: exitClass,
+  /** Output; absent unless `exit` is `ok`. */
+  result: optional(cid),
+  usage,
+  /** What the provider asks for, at most the bound price. */
+  charge: u64,
+  /** Length and head hash of the job's event log when the provider handed it back. */
+  logLength: uint(),
+  logHead: hash32,
+});
+export type Delivery = CodecValue<typeof delivery>;
+
+export const signedDelivery = record({ delivery, publicKey, signature: byteString(96) });
+export type SignedDelivery = CodecValue<typeof signedDelivery>;
+
+export const ORDER_STATES = [
+  'placed',
+  'bound',
+  'delivered',
+  'settled',
+  'refunded',
+  'cancelled',
+] as const;
+export const orderState = oneOf(...ORDER_STATES);
+export type OrderState = CodecValue<typeof orderState>;
+
+/** The chain's record of an order, at key `order/<id>` of contract `orders`. Never deleted. */
+export const orderRecord = record({
+  order,
+  state: orderState,
+  /** Still held for this order; zero once it ended. escrow + paid + refunded = priceCap. */
+  escrow: u64,
+  paid: u64,
+  refunded: u64,
+  placedAtUs: uint(),
+  provider: optional(hash32),
+  price: optional(u64),
+  fence: uint(),
+  boundAtUs: optional(uint()),
+  delivery: optional(delivery),
+  deliveredAtUs: optional(uint()),
+  endedAtUs: optional(uint()),
+});
+export type OrderRecord = CodecValue<typeof orderRecord>;

@@ -1,0 +1,2 @@
+/** Ledger: transactions, blocks, state and the execution of contracts. */
+export * from './contract.ts';

@@ -1,0 +1,113 @@
+/**
+ * What a provider's agent and the market say to each other: canonical CBOR frames, one message each,
+ * on one WebSocket. The agent proves its key by signing the market's challenge; after that the
+ * connection speaks for that provider. Log batches and deliveries carry signatures of their own,
+ * because they outlive the connection.
+ */
+import {
+  type Bytes,
+  type CodecValue,
+  byteString,
+  cid,
+  decodeWith,
+  encodeWith,
+  float,
+  hash32,
+  hexBytes,
+  list,
+  oneOf,
+  optional,
+  record,
+  text,
+  u64,
+  uint,
+  variant,
+} from '#libs/kernel';
+import { eventBatch, logPosition } from '#libs/audit';
+import { publicKey, signedDelivery } from '#contracts';
+import { isolationLevel } from './manifest.ts';
+
+export const AGENT_HELLO_DOMAIN = 'seele/agent/1';
+export const AGENT_FRAME_MAX_BYTES = 1024 * 1024;
+export const AGENT_PROTOCOL_VERSION = 1;
+
+/** What a machine offers; also the signed descriptor whose CID stands in contract `resources`. */
+export const providerOffer = record({
+  provider: hash32,
+  name: text(100),
+  domain: oneOf('public', 'vetted', 'confidential', 'private'),
+  level: oneOf('eco', 'standard', 'fast', 'assured'),
+  slots: uint(4096),
+  cores: uint(4096),
+  memoryBytes: uint(),
+  diskBytes: uint(),
+  architecture: text(20),
+  kernel: text(200),
+  node: text(40),
+  /** Single-core score of the built-in benchmark, operations per second. */
+  benchmarkScore: uint(),
+  isolation: isolationLevel,
+  /** Price of one core-second in smallest units. */
+  pricePerCoreSecond: u64,
+  /** Price of one GiB-second of memory limit in smallest units. */
+  pricePerGibSecond: u64,
+});
+export type ProviderOffer = CodecValue<typeof providerOffer>;
+
+export const agentMessage = variant({
+  /** Answer to `challenge`: signature over {nonce, market, offer} in AGENT_HELLO_DOMAIN. */
+  hello: record({
+    version: uint(),
+    publicKey,
+    nonce: hexBytes(32),
+    offer: providerOffer,
+    signature: byteString(96),
+    /** Leases this agent still works on, so that a reconnect loses nothing. */
+    leases: list(record({ lease: hash32, fence: uint() }), 4096),
+  }),
+  /** Free slots and the leases being worked on; extends each lease. */
+  heartbeat: record({ freeSlots: uint(), leases: list(hash32, 4096) }),
+  /** The agent has the lease on disk and begins. */
+  accept: record({ lease: hash32 }),
+  /** The agent will not run it; the market binds it elsewhere. */
+  decline: record({ lease: hash32, code: text(64), reason: text(500) }),
+  /** Log entries made under the lease, in order; acknowledged when durable. */
+  events: record({ lease: hash32, batch: eventBatch }),
+  progress: record({ lease: hash32, share: float, note: text(200) }),
+  /** Work done (well or not); acknowledged when durable; re-sent until then. */
+  deliver: record({ lease: hash32, delivery: signedDelivery }),
+});
+export type AgentMessage = CodecValue<typeof agentMessage>;
+
+export const marketMessage = variant({
+  challenge: record({ version: uint(), nonce: hexBytes(32), market: hash32, chain: hash32 }),
+  welcome: record({ heartbeatMs: uint(), leaseMs: uint() }),
+  lease: record({
+    lease: hash32,
+    order: hash32,
+    fence: uint(),
+    manifest: cid,
+    /** Price agreed for the whole task; the delivery may charge less, never more. */
+    price: u64,
+    /** Where the job's log stands; the agent continues it from here. */
+    log: logPosition,
+    completeByUs: uint(),
+  }),
+  cancel: record({ lease: hash32, reason: text(500) }),
+  /** Durable up to this log position. */
+  eventsSaved: record({ lease: hash32, log: logPosition }),
+  /** The delivery is durable (or superseded: `accepted` false with a reason); forget the lease. */
+  delivered: record({ lease: hash32, accepted: oneOf('yes', 'no'), reason: optional(text(500)) }),
+  refuse: record({ code: text(64), reason: text(500) }),
+});
+export type MarketMessage = CodecValue<typeof marketMessage>;
+
+const limits = { maxBytes: AGENT_FRAME_MAX_BYTES, maxDepth: 12 };
+
+export const encodeAgentMessage = (m: AgentMessage): Bytes => encodeWith(agentMessage, m);
+export const encodeMarketMessage = (m: MarketMessage): Bytes => encodeWith(marketMessage, m);
+/** @throws KERNEL_CBOR_INVALID, KERNEL_CBOR_LIMIT, KERNEL_SHAPE */
+export const decodeAgentMessage = (b: Bytes): AgentMessage => decodeWith(agentMessage, b, limits);
+/** @throws KERNEL_CBOR_INVALID, KERNEL_CBOR_LIMIT, KERNEL_SHAPE */
+export const decodeMarketMessage = (b: Bytes): MarketMessage =>
+  decodeWith(marketMessage, b, limits);
