@@ -34,8 +34,6 @@ if (read(stamp) !== wanted) {
   run('npm', 'install', '--no-save', '--ignore-scripts', '--prefer-offline', '--loglevel=error');
   writeFileSync(stamp, wanted);
 }
-run(
-  'swc',
-  ...['apps', 'libs', 'contracts', 'sandbox', 'tools', 'test', '-d', 'dist'],
-  ...['--ignore', '**/*.spec.ts,**/*.e2e-spec.ts,**/*.system-spec.ts,**/peers/**', '--quiet'],
-);
+const sources = ['apps', 'libs', 'contracts', 'sandbox', 'tools', 'test'];
+const tests = '**/*.spec.ts,**/*.e2e-spec.ts,**/*.system-spec.ts,**/peers/**';
+run('swc', ...sources, '-d', 'dist', '--ignore', tests, '--quiet');

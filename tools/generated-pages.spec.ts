@@ -1,0 +1,17 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { errorsPage } from './errors-page.ts';
+import { importGraph, withImportGraph } from './import-graph.ts';
+
+const read = (path: string) => readFileSync(join(import.meta.dirname, '..', path), 'utf8');
+
+describe('generated pages are current (otherwise: npm run generate)', () => {
+  it('docs/errors.md lists exactly the codes of the catalogues', async () => {
+    expect(read('docs/errors.md')).toBe(await errorsPage());
+  });
+
+  it('ARCHITECTURE.md shows the imports that exist', () => {
+    const page = read('ARCHITECTURE.md');
+    expect(page).toBe(withImportGraph(page, importGraph()));
+  });
+});
