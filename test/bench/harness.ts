@@ -1,0 +1,141 @@
+/**
+ * Runs one bench area and prints one JSON document. A bench never asserts: figures that could not be
+ * taken are null, with the reason under `skipped`.
+ *
+ * Usage: node dist/test/bench/harness.js <area> [--full] [--seed N]
+ * An area is a module beside this one that exports `bench(options)`; see README.md.
+ */
+import { globSync, readFileSync } from 'node:fs';
+import { arch, cpus, release, totalmem, type as osType } from 'node:os';
+import { basename, extname, join } from 'node:path';
+import { parseArgs } from 'node:util';
+
+export interface BenchOptions {
+  /** Also run the long part; without it an area ends within 50 s. */
+  readonly full: boolean;
+  /** Every random choice of the area follows from it. */
+  readonly seed: number;
+  /** Progress for people, on stderr. */
+  note(text: string): void;
+}
+
+/** Numbers, nested as their names are written: `rounds.links50.33` is figures.rounds.links50["33"]. */
+export interface BenchFigures {
+  readonly [name: string]: number | string | boolean | null | BenchFigures;
+}
+
+export interface BenchResult {
+  readonly figures: BenchFigures;
+  /** Why a figure is null, by its name. */
+  readonly skipped?: Readonly<Record<string, string>>;
+}
+
+export type Bench = (options: BenchOptions) => Promise<BenchResult>;
+
+/** What a `seele bench` prints. */
+export interface BenchDocument extends BenchResult {
+  readonly area: string;
+  readonly machine: Readonly<Record<string, string | number>>;
+  readonly versions: Readonly<Record<string, string>>;
+  readonly seed: number;
+}
+
+/** CPU seconds (user and system) that this process has used so far. */
+export function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+}
+
+/** The value below which `share` of the samples lie (nearest rank); 0 when there are none. */
+export function percentile(samples: readonly number[], share: number): number {
+  const sorted = samples.toSorted((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0;
+}
+
+/** Rounds to `digits` significant digits: figures carry no false precision. */
+export function significant(value: number, digits = 4): number {
+  return Number(value.toPrecision(digits));
+}
+
+const here = import.meta.dirname;
+const extension = extname(import.meta.filename);
+
+function areas(): string[] {
+  return globSync(`*${extension}`, { cwd: here })
+    .map((file) => basename(file, extension))
+    .filter((name) => name !== 'harness' && !name.includes('.') && !name.includes('-'))
+    .toSorted();
+}
+
+function machine(): BenchDocument['machine'] {
+  const processors = cpus();
+  return {
+    processor: processors[0]?.model.trim() ?? 'unknown',
+    cores: processors.length,
+    memoryBytes: totalmem(),
+    system: `${osType()} ${release()}`,
+    architecture: arch(),
+  };
+}
+
+function versions(): BenchDocument['versions'] {
+  const root = process.env['npm_package_json'] ?? join(process.cwd(), 'package.json');
+  let seele = 'unknown';
+  try {
+    seele = (JSON.parse(readFileSync(root, 'utf8')) as { version: string }).version;
+  } catch {
+    // Run from another folder: the other versions still say what was measured.
+  }
+  return { seele, node: process.versions.node, v8: process.versions.v8 };
+}
+
+/** Runs one area. @throws Error when there is no such area */
+export async function runArea(
+  area: string,
+  options: { readonly full: boolean; readonly seed: number },
+): Promise<BenchDocument> {
+  if (!areas().includes(area))
+    throw new Error(`there is no bench area "${area}"; there are: ${areas().join(', ')}`);
+  const module = (await import(join(here, area + extension))) as { readonly bench?: Bench };
+  if (!module.bench) throw new Error(`test/bench/${area} exports no bench(options)`);
+  const note = (text: string) => process.stderr.write(`${area}: ${text}\n`);
+  const { figures, skipped } = await module.bench({ ...options, note });
+  return {
+    area,
+    figures,
+    machine: machine(),
+    versions: versions(),
+    seed: options.seed,
+    ...(skipped && Object.keys(skipped).length > 0 ? { skipped } : {}),
+  };
+}
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      full: { type: 'boolean', default: false },
+      seed: { type: 'string', default: '1' },
+      list: { type: 'boolean', default: false },
+    },
+  });
+  if (values.list) {
+    process.stdout.write(`${JSON.stringify(areas())}\n`);
+    return;
+  }
+  const seed = Number(values.seed);
+  const [area] = positionals;
+  if (area === undefined || !Number.isSafeInteger(seed) || seed < 0) {
+    process.stderr.write(`usage: <area> [--full] [--seed N]; areas: ${areas().join(', ')}\n`);
+    process.exitCode = 2;
+    return;
+  }
+  try {
+    process.stdout.write(`${JSON.stringify(await runArea(area, { full: values.full, seed }))}\n`);
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : error}\n`);
+    process.exitCode = 1;
+  }
+}
+
+if (process.argv[1] === import.meta.filename) await main();
