@@ -1,2 +1,16 @@
-/** Ledger: transactions, blocks, state and the execution of contracts. */
+/**
+ * Ledger: signed transactions, blocks, contract execution, state with proofs.
+ *
+ * Owns: what a transaction, block, receipt, genesis and state proof is; the deterministic state
+ * transition with its revert journal, fuel and fees; the bounded mempool; the ordering port and its
+ * development adapter `solo`. Does not own: the contracts (`#contracts`), the disk (`store`), sockets,
+ * clocks and processes (`apps/node`).
+ */
+export * from './block.ts';
 export * from './contract.ts';
+export * from './errors.ts';
+export * from './fees.ts';
+export * from './fuel.ts';
+export * from './genesis.ts';
+export * from './ordering.ts';
+export * from './transaction.ts';

@@ -1,0 +1,44 @@
+/**
+ * The ordering port: who decides which transactions come next, and who vouches for the result. A cut
+ * is decided before execution (as in EDA: order first, execute after), the certificate attests the
+ * header that execution gave.
+ */
+import type { Certificate, Header } from './block.ts';
+import type { TransactionEnvelope } from './transaction.ts';
+
+/** What the ordering decided for one height. */
+export interface Cut {
+  readonly height: number;
+  /** Hash of the header this cut follows. */
+  readonly parent: string;
+  /** Not before the parent's time. */
+  readonly timeUs: number;
+  readonly transactions: readonly TransactionEnvelope[];
+  /** Hash of the ordering's own record of the decision, copied into the header. */
+  readonly decision?: string;
+}
+
+/** Where an ordering takes waiting transactions from; a mempool is one. */
+export interface TransactionSource {
+  /** The best waiting transactions that fit one block of this time; they keep waiting. */
+  select(timeUs: number): readonly TransactionEnvelope[];
+}
+
+export interface OrderingPort {
+  readonly kind: string;
+  /** What an operator has to know about this ordering; shown at start and in the status. */
+  readonly notice: string;
+  /**
+   * Transactions that the ordering puts into cuts although they turn out not to be executable: `drop`
+   * them from the block (the only sequencer decides) or `keep` them as `invalid` (others agreed).
+   */
+  readonly invalidTransactions: 'drop' | 'keep';
+  /** The next cut, or undefined while there is nothing to order. */
+  nextCut(
+    parent: { readonly header: Header; readonly hash: string },
+    source: TransactionSource,
+    nowUs: number,
+  ): Promise<Cut | undefined> | Cut | undefined;
+  /** Vouches for the executed header. */
+  certify(header: Header): Promise<Certificate> | Certificate;
+}
