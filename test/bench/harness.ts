@@ -133,7 +133,7 @@ async function main(): Promise<void> {
   try {
     process.stdout.write(`${JSON.stringify(await runArea(area, { full: values.full, seed }))}\n`);
   } catch (error) {
-    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : error}\n`);
+    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
     process.exitCode = 1;
   }
 }
