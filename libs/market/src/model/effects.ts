@@ -1,0 +1,91 @@
+/**
+ * What the market wants done. Effects are values: the app first makes every `save` and `remove` of
+ * an event durable in one transaction and only then does the others. Whatever is lost between the
+ * two is asked for again by the `resume` event; every effect may therefore be done twice.
+ */
+import type { Bytes } from '#libs/kernel';
+import type { MarketMessage } from '../agent-protocol.ts';
+import type { OrderView } from './views.ts';
+import type { MarketCall, Reason, Table } from './rows.ts';
+
+/** Facts of a saved order that a database may index for lists; all derived from the row. */
+export interface OrderIndex {
+  readonly consumer: string;
+  readonly provider?: string;
+  readonly status: OrderView['status'];
+  readonly acceptedAtUs: number;
+  readonly ended: boolean;
+}
+
+/** One step of a job, as SSE shows it. `seq` is its place in the job's log; absent for progress. */
+export interface JobEvent {
+  readonly order: string;
+  readonly seq?: number;
+  readonly kind: string;
+  readonly timeUs: number;
+  /** Canonical CBOR of the kind's own fields. */
+  readonly data: Bytes;
+}
+
+export type Reply =
+  | { readonly is: 'order'; readonly view: OrderView; readonly repeated: boolean }
+  | {
+      readonly is: 'refused';
+      readonly code: string;
+      readonly message: string;
+      readonly reasons?: readonly Reason[];
+    }
+  | { readonly is: 'bindingSeen' };
+
+export type MarketEffect =
+  | {
+      readonly kind: 'save';
+      readonly table: Table;
+      readonly id: string;
+      readonly bytes: Bytes;
+      /** With table `order` only. */
+      readonly index?: OrderIndex;
+    }
+  | { readonly kind: 'remove'; readonly table: Table; readonly id: string }
+  | { readonly kind: 'reply'; readonly request: string; readonly reply: Reply }
+  /** Put a binding message on the cell's queue; the key makes duplicates harmless. */
+  | {
+      readonly kind: 'enqueueBinding';
+      readonly queue: string;
+      readonly key: string;
+      readonly order: string;
+      readonly binding: number;
+      readonly delayMs: number;
+    }
+  | { readonly kind: 'sendAgent'; readonly session: string; readonly message: MarketMessage }
+  | {
+      readonly kind: 'closeAgent';
+      readonly session: string;
+      readonly code: string;
+      readonly reason: string;
+    }
+  /**
+   * Sign this body with the market's key and post it to the node. Posting it again changes nothing:
+   * the body, and with it the id, is the same. No answer is expected; blocks tell.
+   */
+  | {
+      readonly kind: 'submitTransaction';
+      readonly key: string;
+      readonly id: string;
+      readonly nonce: number;
+      readonly validUntilUs: number;
+      readonly call: MarketCall;
+    }
+  /** Read the market account's next nonce and the height of that state. */
+  | { readonly kind: 'readNonce' }
+  /** Send `block` events from this height on. */
+  | { readonly kind: 'followChain'; readonly fromHeight: number }
+  /** Fetch the result's root, pin it, and say whether it exists and fits. */
+  | {
+      readonly kind: 'checkResult';
+      readonly order: string;
+      readonly fence: number;
+      readonly cid: string;
+      readonly maxBytes: number;
+    }
+  | { readonly kind: 'jobEvent'; readonly event: JobEvent };

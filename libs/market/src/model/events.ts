@@ -1,0 +1,112 @@
+/**
+ * What can happen to a market. Events come from the HTTP edge, the queue's workers, the agents'
+ * gateway, the chain's block stream and the clock; each names what it knows and nothing else.
+ */
+import type { SignedOrder } from '#contracts';
+import type { AgentMessage, ProviderOffer } from '../agent-protocol.ts';
+import type { Manifest } from '../manifest.ts';
+
+/** Both clocks at the moment of the event: the wall for documents, the monotonic one for waiting. */
+export interface Now {
+  /** Microseconds since the Unix epoch; may jump. */
+  readonly timeUs: number;
+  /** Milliseconds that never go back within one run of the process. */
+  readonly monotonicMs: number;
+}
+
+/** A finalised balance, and the block height it was read at. */
+export interface BalanceRead {
+  /** Prepaid and not held by any order, in smallest units. */
+  readonly amount: bigint;
+  readonly height: number;
+}
+
+/** What a final block did to one order. */
+export interface OrderFact {
+  readonly order: string;
+  readonly state: 'placed' | 'bound' | 'delivered' | 'settled' | 'refunded' | 'cancelled';
+  readonly fence: number;
+  readonly provider?: string;
+  readonly paid: bigint;
+  readonly refunded: bigint;
+}
+
+/** How one of the market's own transactions ended in a block. */
+export interface OwnTransactionFact {
+  readonly id: string;
+  readonly nonce: number;
+  readonly ok: boolean;
+  /** Revert code when not `ok`. */
+  readonly code?: string;
+}
+
+export type MarketEvent =
+  /** The rows are restored and the ports are up: everything unfinished is set going again. */
+  | { readonly kind: 'resume' }
+  /** Time passed. Send one at `nextTickMs` at the latest. */
+  | { readonly kind: 'tick' }
+  | {
+      readonly kind: 'submitOrder';
+      /** Names the reply. */
+      readonly request: string;
+      readonly order: SignedOrder;
+      /** Already stored as a dag-cbor block, so that agents find it by its CID. */
+      readonly manifest: Manifest;
+      readonly balance: BalanceRead;
+    }
+  | {
+      readonly kind: 'cancelOrder';
+      readonly request: string;
+      readonly order: string;
+      /** The account that signed the request. */
+      readonly by: string;
+    }
+  /** A queue worker got a binding message. Reply `bindingSeen` lets it acknowledge. */
+  | {
+      readonly kind: 'bindingDue';
+      readonly request: string;
+      readonly order: string;
+      readonly binding: number;
+    }
+  /** An agent proved its key (see `verifyHello`). An older session of that provider ends. */
+  | {
+      readonly kind: 'agentHello';
+      /** Chosen by the gateway, never reused, not even across restarts. */
+      readonly session: string;
+      readonly publicKey: string;
+      readonly offer: ProviderOffer;
+      readonly leases: readonly { readonly lease: string; readonly fence: number }[];
+    }
+  | {
+      readonly kind: 'agentMessage';
+      readonly session: string;
+      readonly message: Exclude<AgentMessage, { kind: 'hello' }>;
+    }
+  | { readonly kind: 'agentGone'; readonly session: string }
+  /** Answer to `checkResult`; `missing` and `unavailable` are asked again for a while. */
+  | {
+      readonly kind: 'resultChecked';
+      readonly order: string;
+      readonly fence: number;
+      readonly outcome:
+        | { readonly is: 'good'; readonly sizeBytes: number }
+        | { readonly is: 'missing' | 'unavailable' }
+        | { readonly is: 'too-large' };
+    }
+  /** A final block, in order; earlier or repeated ones are ignored, a gap is asked for. */
+  | {
+      readonly kind: 'block';
+      readonly height: number;
+      readonly timeUs: number;
+      readonly orders: readonly OrderFact[];
+      readonly own: readonly OwnTransactionFact[];
+    }
+  /** The node refused a transaction at its door; silence and time-outs need no event. */
+  | {
+      readonly kind: 'transactionRefused';
+      readonly key: string;
+      readonly id: string;
+      readonly code: string;
+    }
+  /** Answer to `readNonce`: the next nonce of the market's account, as of that final height. */
+  | { readonly kind: 'nonceRead'; readonly nonce: number; readonly height: number };

@@ -1,0 +1,227 @@
+/**
+ * What the market keeps. State is split into rows so that one database transaction makes an event
+ * durable; every row is canonical CBOR with a version, and reading the rows back gives the state.
+ *
+ * Tables: `order` (one per order, rewritten at each step), `batch` (the jobs' signed log entries,
+ * append-only), `leaf` and `checkpoint` (the operator's log and its signed roots), `provider`,
+ * `transaction` (calls on their way to the chain, deleted when it answered), `meta` (one row).
+ */
+import { eventBatch, logPosition } from '#libs/audit';
+import { ORDER_STATES, signedDelivery, signedOrder } from '#contracts';
+import {
+  type Bytes,
+  type Codec,
+  type CodecValue,
+  byteString,
+  cid,
+  decodeWith,
+  encodeWith,
+  hash32,
+  list,
+  oneOf,
+  optional,
+  record,
+  text,
+  u64,
+  uint,
+  variant,
+} from '#libs/kernel';
+import { providerOffer } from '../agent-protocol.ts';
+import { isolationLevel, jobLimits, tier } from '../manifest.ts';
+
+export const ROW_VERSION = 1;
+
+/** What an order asks of a machine: the part of its manifest that binding and pricing need. */
+export const jobNeeds = record({
+  name: text(200),
+  code: cid,
+  limits: jobLimits,
+  minIsolation: isolationLevel,
+  tier,
+  cores: uint(1024),
+  memoryBytes: uint(),
+  diskBytes: uint(),
+  inputBytes: uint(),
+});
+export type JobNeeds = CodecValue<typeof jobNeeds>;
+
+/**
+ * Where the work stands: `queued` (wants a provider), `leased` (a provider has it), `checking` (a
+ * delivery came, its result is being looked at), `done` (delivery accepted, never to be repeated),
+ * `failed` (given up), `cancelled` (by the consumer), `rejected` (the chain would not take it).
+ */
+export const WORK_STATES = [
+  'queued',
+  'leased',
+  'checking',
+  'done',
+  'failed',
+  'cancelled',
+  'rejected',
+] as const;
+export const workState = oneOf(...WORK_STATES);
+export type WorkState = CodecValue<typeof workState>;
+
+/** A grant of one order to one provider; the fence rises with every grant of the same order. */
+export const lease = record({
+  lease: hash32,
+  provider: hash32,
+  fence: uint(),
+  price: u64,
+  state: oneOf('offered', 'working'),
+  grantedAtUs: uint(),
+});
+export type Lease = CodecValue<typeof lease>;
+
+/** What final blocks said about an order, newest first to overwrite. */
+export const chainView = record({
+  /** `none` until a block placed it. */
+  state: oneOf('none', ...ORDER_STATES),
+  height: uint(),
+  /** Fence of the binding the chain has; 0 while unbound. */
+  fence: uint(),
+  paid: u64,
+  refunded: u64,
+});
+export type ChainView = CodecValue<typeof chainView>;
+
+export const reason = record({ code: text(64), text: text(500) });
+export type Reason = CodecValue<typeof reason>;
+
+/** A log entry the market owes while a provider holds the baton. */
+export const owedEntry = record({ kind: text(40), timeUs: uint(), data: byteString(64 * 1024) });
+export type OwedEntry = CodecValue<typeof owedEntry>;
+
+export const orderRow = record({
+  version: uint(),
+  id: hash32,
+  signed: signedOrder,
+  needs: jobNeeds,
+  acceptedAtUs: uint(),
+  work: workState,
+  reason: optional(reason),
+  /** Grants so far that ended by a provider's fault. */
+  faults: uint(),
+  /** Highest fence ever granted. */
+  fence: uint(),
+  /** Raised by every binding message, so that late duplicates are recognised. */
+  binding: uint(),
+  /** Providers whose grants ended badly, to be tried last. */
+  tried: list(hash32, 64),
+  lease: optional(lease),
+  delivery: optional(signedDelivery),
+  log: logPosition,
+  owed: list(owedEntry, 64),
+  /** Log length last entered into the operator's log. */
+  checkpointed: uint(),
+  chain: chainView,
+  /** True from the first attempt to place it: from then on only the chain can say it is not placed. */
+  sentToChain: oneOf('yes', 'no'),
+  /** Set when nothing can happen to it any more. */
+  endedAtUs: optional(uint()),
+});
+export type OrderRow = CodecValue<typeof orderRow>;
+
+export const providerRow = record({
+  version: uint(),
+  provider: hash32,
+  publicKey: text(66),
+  offer: providerOffer,
+  lastSeenUs: uint(),
+  completed: uint(),
+  faults: uint(),
+});
+export type ProviderRow = CodecValue<typeof providerRow>;
+
+/** What the market asks of the chain; turned into contract calls by `marketCallToCall`. */
+export const marketCall = variant({
+  place: record({ order: signedOrder }),
+  bind: record({ order: hash32, provider: hash32, price: u64, fence: uint() }),
+  deliver: record({ delivery: signedDelivery }),
+  settle: record({ order: hash32 }),
+  cancel: record({ order: hash32 }),
+  refund: record({ order: hash32 }),
+  anchor: record({ size: uint(), root: hash32 }),
+});
+export type MarketCall = CodecValue<typeof marketCall>;
+
+/** A call on its way to the chain. The body is rebuilt from it bit by bit, so a retry is a no-op. */
+export const transactionRow = record({
+  version: uint(),
+  /** Idempotency key: one key is executed at most once with effect. */
+  key: text(120),
+  order: optional(hash32),
+  call: marketCall,
+  nonce: uint(),
+  validUntilUs: uint(),
+  id: hash32,
+});
+export type TransactionRow = CodecValue<typeof transactionRow>;
+
+/** One leaf of the operator's log: how far a job's log had come. */
+export const leafRow = record({
+  version: uint(),
+  index: uint(),
+  job: hash32,
+  log: logPosition,
+});
+export type LeafRow = CodecValue<typeof leafRow>;
+
+/** A root of the operator's log that the chain has. */
+export const checkpointRow = record({
+  version: uint(),
+  size: uint(),
+  root: hash32,
+  transaction: hash32,
+  height: uint(),
+});
+export type CheckpointRow = CodecValue<typeof checkpointRow>;
+
+export const metaRow = record({
+  version: uint(),
+  /** Last block taken in. */
+  height: uint(),
+  chainTimeUs: uint(),
+});
+export type MetaRow = CodecValue<typeof metaRow>;
+
+export const ROW_CODECS = {
+  order: orderRow,
+  batch: eventBatch,
+  leaf: leafRow,
+  checkpoint: checkpointRow,
+  provider: providerRow,
+  transaction: transactionRow,
+  meta: metaRow,
+} as const;
+
+export type Table = keyof typeof ROW_CODECS;
+export type RowOf<T extends Table> = CodecValue<(typeof ROW_CODECS)[T]>;
+
+/** A stored row as the database has it. */
+export interface StoredRow {
+  readonly table: Table;
+  readonly id: string;
+  readonly bytes: Bytes;
+}
+
+export function encodeRow<T extends Table>(table: T, row: RowOf<T>): Bytes {
+  return encodeWith(ROW_CODECS[table] as unknown as Codec<RowOf<T>>, row);
+}
+
+/** @throws KERNEL_CBOR_INVALID, KERNEL_CBOR_LIMIT, KERNEL_SHAPE */
+export function decodeRow<T extends Table>(table: T, bytes: Bytes): RowOf<T> {
+  return decodeWith(ROW_CODECS[table] as unknown as Codec<RowOf<T>>, bytes, {
+    maxBytes: 32 * 1024 * 1024,
+  });
+}
+
+/** Row id of a log batch: sorts by job, then by position. */
+export const batchId = (job: string, firstSeq: number): string =>
+  `${job}/${String(firstSeq).padStart(10, '0')}`;
+
+/** Row id of a numbered row (leaf, checkpoint): sorts by number. */
+export const numberId = (n: number): string => String(n).padStart(12, '0');
+
+/** Row id of the one `meta` row. */
+export const META_ID = 'market';

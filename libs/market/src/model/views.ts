@@ -1,0 +1,84 @@
+/** What people and programs see of an order, a provider and a quote; edges turn it into JSON. */
+import type { ExitClass, SignedDelivery, Usage } from '#contracts';
+import type { LogPosition } from '#libs/audit';
+import type { ProviderOffer } from '../agent-protocol.ts';
+import type { IsolationLevel, Tier } from '../manifest.ts';
+import type { ChainView, Reason, WorkState } from './rows.ts';
+
+/** One word for where an order stands. */
+export type OrderStatus =
+  | 'queued'
+  | 'leased'
+  | 'checking'
+  | 'delivered'
+  | 'closing'
+  | 'settled'
+  | 'refunded'
+  | 'cancelled'
+  | 'rejected';
+
+export interface OrderView {
+  readonly id: string;
+  readonly name: string;
+  readonly consumer: string;
+  readonly tier: Tier;
+  readonly status: OrderStatus;
+  readonly work: WorkState;
+  readonly reason?: Reason;
+  readonly priceCap: bigint;
+  readonly acceptedAtUs: number;
+  readonly completeByUs: number;
+  readonly attempts: number;
+  readonly provider?: string;
+  readonly price?: bigint;
+  readonly exit?: ExitClass;
+  readonly result?: string;
+  readonly usage?: Usage;
+  readonly charge?: bigint;
+  readonly delivery?: SignedDelivery;
+  readonly log: LogPosition;
+  readonly chain: ChainView;
+  readonly endedAtUs?: number;
+}
+
+export interface ProviderView {
+  readonly provider: string;
+  readonly offer: ProviderOffer;
+  readonly cell: string;
+  readonly online: boolean;
+  readonly freeSlots: number;
+  readonly leases: number;
+  readonly completed: number;
+  readonly faults: number;
+  readonly lastSeenUs: number;
+}
+
+/** One provider that could take the job now. */
+export interface QuoteOption {
+  readonly provider: string;
+  readonly name: string;
+  /** `<domain>.<level>` */
+  readonly cell: string;
+  readonly isolation: IsolationLevel;
+  /** Most that can be charged: the offer's prices at the job's limits. */
+  readonly priceCap: bigint;
+  /** What similar work was charged, or the price at the guess of its use. */
+  readonly expectedPrice: bigint;
+  /** Milliseconds from now. */
+  readonly startMs: number;
+  readonly finishMs: { readonly likely: number; readonly latest: number };
+}
+
+/** Why some providers were left out: one line per filter, with how many it removed. */
+export interface QuoteReason {
+  readonly code: string;
+  readonly providers: number;
+  readonly text: string;
+}
+
+export interface Quote {
+  /** Best first, by the tier's preference. */
+  readonly options: readonly QuoteOption[];
+  readonly considered: number;
+  readonly reasons: readonly QuoteReason[];
+}
