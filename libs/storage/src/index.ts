@@ -1,0 +1,20 @@
+/**
+ * Storage: content-addressed blobs behind one port, `BlobStore`.
+ *
+ * Owns: the port, its Kubo RPC and in-memory adapters, the CID profile, the reading and checking of
+ * UnixFS files. Does not own: the process that keeps the blocks (`apps/storage`, or any Kubo),
+ * encryption of what is stored, deals and proofs.
+ *
+ * @example
+ * const store = createKuboBlobStore({ url: 'http://127.0.0.1:7402', token });
+ * const { cid } = await store.put(utf8('hello'));
+ * utf8Decode(await readBlob(store, cid, { maxBytes: 1024 })); // 'hello'
+ */
+export * from './blob-store.ts';
+export * from './cids.ts';
+export * from './errors.ts';
+export * from './file-reader.ts';
+export * from './file-writer.ts';
+export * from './kubo-blob-store.ts';
+export * from './memory-blob-store.ts';
+export * from './read-blob.ts';
