@@ -1,0 +1,20 @@
+/** Failures of the metered engine. */
+import { defineErrors } from '#libs/kernel';
+
+export const vmError = defineErrors({
+  VM_MODULE_MALFORMED: {
+    status: 400,
+    title: 'Malformed WebAssembly module',
+    fix: 'Rebuild the module with a current toolchain and send the whole file.',
+  },
+  VM_MODULE_UNSUPPORTED: {
+    status: 400,
+    title: 'WebAssembly feature that the metered engine refuses',
+    fix: 'Build for the WebAssembly MVP with bulk memory and multi-value, without the named feature.',
+  },
+  VM_MODULE_LIMIT: {
+    status: 413,
+    title: 'WebAssembly module over a limit',
+    fix: 'Make the module smaller, or split the program.',
+  },
+});

@@ -1,0 +1,7 @@
+/**
+ * Metered engine: runs contracts and verifiable jobs so that every machine gets the same bytes and
+ * the same fuel.
+ */
+export * from './errors.ts';
+export * from './wasm/fuel-schedule.ts';
+export * from './wasm/inject.ts';
