@@ -17,4 +17,9 @@ export const vmError = defineErrors({
     title: 'WebAssembly module over a limit',
     fix: 'Make the module smaller, or split the program.',
   },
+  VM_HOST_FAULT: {
+    status: 503,
+    title: 'The host failed while running a guest',
+    fix: 'Nothing was decided: run it again; if it repeats, give the host more memory or stack.',
+  },
 });

@@ -5,3 +5,4 @@
 export * from './errors.ts';
 export * from './wasm/fuel-schedule.ts';
 export * from './wasm/inject.ts';
+export * from './wasm/metered-instance.ts';

@@ -132,16 +132,14 @@ class FunctionMeter {
     this.#cost += this.#options.schedule.instruction[op.fuel];
     this.#chargeOperand(op);
     this.#immediate(op, code);
-    if (code === OP.return && this.#wrapped)
-      this.#pending.byte(OP.br).u32(this.#height.depth - 1); // leave through the epilogue
+    if (code === OP.return && this.#wrapped) this.#pending.byte(OP.br).u32(this.#height.depth - 1); // leave through the epilogue
     else this.#pending.bytes(this.#body.code.subarray(start, this.#reader.offset));
     if (op.nanResult && this.#options.floats === 'canonicalise') this.#canonicalise(op.nanResult);
     if (SEGMENT_ENDS.has(code)) this.#flush();
   }
 
   #lookUp(code: number, start: number): Opcode {
-    const op =
-      code === PREFIX_EXTENDED ? extendedOpcode(this.#reader.u32()) : singleOpcode(code);
+    const op = code === PREFIX_EXTENDED ? extendedOpcode(this.#reader.u32()) : singleOpcode(code);
     if (op) return op;
     const feature = REFUSED_OPCODES.get(code) ?? `instruction 0x${code.toString(16)}`;
     throw vmError('VM_MODULE_UNSUPPORTED', `the module uses ${feature}`, {

@@ -9,7 +9,12 @@ import { type Bytes, concatBytes } from '#libs/kernel';
 import { vmError } from '../errors.ts';
 import { BinaryReader, BinaryWriter, nameBytes, signedLeb, u32Leb, vector } from './binary.ts';
 import { FUEL_SCHEDULE, type FuelSchedule } from './fuel-schedule.ts';
-import { type FloatRule, type Instruments, meterFunction, writeFuelCheck } from './function-meter.ts';
+import {
+  type FloatRule,
+  type Instruments,
+  meterFunction,
+  writeFuelCheck,
+} from './function-meter.ts';
 import {
   DEFAULT_MODULE_LIMITS,
   type FunctionType,
@@ -96,7 +101,10 @@ class Injector {
     rewritten.delete(SECTION.start);
     rewritten.set(SECTION.code, code);
     rewritten.set(SECTION.type, this.#typeSection());
-    rewritten.set(SECTION.function, this.#appendItems(SECTION.function, [u32Leb(this.#chargeType)]));
+    rewritten.set(
+      SECTION.function,
+      this.#appendItems(SECTION.function, [u32Leb(this.#chargeType)]),
+    );
     rewritten.set(SECTION.global, this.#appendItems(SECTION.global, [i64Global(), i32Global()]));
     rewritten.set(SECTION.export, this.#appendItems(SECTION.export, this.#exports()));
     if (this.#module.memories.length > 0) rewritten.set(SECTION.memory, this.#memorySection());

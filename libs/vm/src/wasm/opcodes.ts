@@ -155,19 +155,11 @@ defineRun(0x61, 'f64.eq f64.ne f64.lt f64.gt f64.le f64.ge', [2, 1], 'float', 'n
 defineRun(0x67, 'i32.clz i32.ctz i32.popcnt', [1, 1]);
 defineRun(0x6a, 'i32.add i32.sub i32.mul', [2, 1]);
 defineRun(0x6d, 'i32.div_s i32.div_u i32.rem_s i32.rem_u', [2, 1], 'division');
-defineRun(
-  0x71,
-  'i32.and i32.or i32.xor i32.shl i32.shr_s i32.shr_u i32.rotl i32.rotr',
-  [2, 1],
-);
+defineRun(0x71, 'i32.and i32.or i32.xor i32.shl i32.shr_s i32.shr_u i32.rotl i32.rotr', [2, 1]);
 defineRun(0x79, 'i64.clz i64.ctz i64.popcnt', [1, 1]);
 defineRun(0x7c, 'i64.add i64.sub i64.mul', [2, 1]);
 defineRun(0x7f, 'i64.div_s i64.div_u i64.rem_s i64.rem_u', [2, 1], 'division');
-defineRun(
-  0x83,
-  'i64.and i64.or i64.xor i64.shl i64.shr_s i64.shr_u i64.rotl i64.rotr',
-  [2, 1],
-);
+defineRun(0x83, 'i64.and i64.or i64.xor i64.shl i64.shr_s i64.shr_u i64.rotl i64.rotr', [2, 1]);
 
 // Float arithmetic. abs, neg and copysign are bit operations: they keep a NaN's payload.
 const NAN32 = { usesFloat: true, nanResult: 32 } as const;

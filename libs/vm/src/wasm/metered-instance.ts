@@ -1,0 +1,131 @@
+/**
+ * Runs an injected module and says how each call ended, from the instruments' facts alone. A failure
+ * of the host itself (its stack or memory ran out) is never a result: it is thrown, so that the
+ * caller can discard and run again.
+ */
+import { vmError } from '../errors.ts';
+import { FUEL_EXPORT, STACK_EXPORT, START_EXPORT } from './inject.ts';
+
+/** Why a call was cut short. */
+export type TrapCause = 'out-of-fuel' | 'stack-overflow' | 'guest-trap';
+
+export type CallOutcome =
+  | { readonly kind: 'returned'; readonly value: number | bigint | undefined }
+  | { readonly kind: 'trapped'; readonly cause: TrapCause; readonly detail: string }
+  | { readonly kind: 'aborted'; readonly reason: GuestAbort };
+
+/** Thrown by a host function to end the guest's call on purpose; no guest code can catch it. */
+export class GuestAbort extends Error {
+  override readonly name: string = 'GuestAbort';
+}
+
+/** Default share of the counted stack; the host runs guests on a real stack four times this. */
+export const STACK_BYTES_DEFAULT = 8 * 1024 * 1024;
+
+export type HostImports = Record<string, Record<string, (...args: never[]) => unknown>>;
+
+export class MeteredInstance {
+  readonly exports: Record<string, WebAssembly.Exported>;
+  readonly #fuel: WebAssembly.Global<bigint>;
+  readonly #stack: WebAssembly.Global<number>;
+
+  constructor(module: WebAssembly.Module, imports: HostImports) {
+    try {
+      this.exports = new WebAssembly.Instance(module, imports).exports;
+    } catch (cause) {
+      if (cause instanceof WebAssembly.LinkError)
+        throw vmError(
+          'VM_MODULE_UNSUPPORTED',
+          `the module asks for what no host gives: ${cause.message}`,
+        );
+      if (cause instanceof WebAssembly.RuntimeError)
+        throw vmError('VM_MODULE_MALFORMED', `the module cannot be loaded: ${cause.message}`);
+      throw hostFault(cause);
+    }
+    this.#fuel = this.#global<bigint>(FUEL_EXPORT);
+    this.#stack = this.#global<number>(STACK_EXPORT);
+  }
+
+  #global<T>(name: string): WebAssembly.Global<T> {
+    const found = this.exports[name];
+    if (found instanceof WebAssembly.Global) return found as unknown as WebAssembly.Global<T>;
+    throw vmError('VM_MODULE_MALFORMED', `the module was not injected: no export ${name}`);
+  }
+
+  get memory(): WebAssembly.Memory {
+    const { memory } = this.exports;
+    if (memory instanceof WebAssembly.Memory) return memory;
+    throw vmError('VM_MODULE_UNSUPPORTED', 'the module exports no memory named "memory"');
+  }
+
+  /** Fuel left; negative after an out-of-fuel trap. */
+  get fuel(): bigint {
+    return this.#fuel.value;
+  }
+
+  set fuel(value: bigint) {
+    this.#fuel.value = value;
+  }
+
+  /**
+   * Charges the guest for work the host does on its behalf.
+   *
+   * @throws GuestAbort when the fuel does not suffice; fuel is then negative, as after a trap
+   */
+  charge(cost: bigint): void {
+    this.#fuel.value -= cost;
+    if (this.#fuel.value < 0n) throw new GuestAbort('out of fuel');
+  }
+
+  /** Runs the module's start function, if it has one. */
+  start(stackBytes: number = STACK_BYTES_DEFAULT): CallOutcome {
+    if (!(START_EXPORT in this.exports)) return { kind: 'returned', value: undefined };
+    return this.call(START_EXPORT, [], stackBytes);
+  }
+
+  call(
+    name: string,
+    args: readonly (number | bigint)[],
+    stackBytes: number = STACK_BYTES_DEFAULT,
+  ): CallOutcome {
+    const target = this.#function(name);
+    this.#stack.value = stackBytes;
+    try {
+      return { kind: 'returned', value: target(...args) };
+    } catch (cause) {
+      return this.#ended(cause);
+    }
+  }
+
+  /**
+   * Calls an export from inside a host function, on the stack and fuel of the running call. Traps
+   * and aborts pass through to that call.
+   */
+  reenter(name: string, ...args: (number | bigint)[]): number {
+    return this.#function(name)(...args) as number;
+  }
+
+  #function(name: string): WebAssembly.ExportedFunction {
+    const target = this.exports[name];
+    if (typeof target === 'function') return target as WebAssembly.ExportedFunction;
+    throw vmError(
+      'VM_MODULE_UNSUPPORTED',
+      `the module exports no function ${JSON.stringify(name)}`,
+    );
+  }
+
+  #ended(cause: unknown): CallOutcome {
+    if (this.#fuel.value < 0n)
+      return { kind: 'trapped', cause: 'out-of-fuel', detail: 'out of fuel' };
+    if (cause instanceof GuestAbort) return { kind: 'aborted', reason: cause };
+    if (!(cause instanceof WebAssembly.RuntimeError)) throw hostFault(cause);
+    if (this.#stack.value < 0)
+      return { kind: 'trapped', cause: 'stack-overflow', detail: 'calls nested too deep' };
+    return { kind: 'trapped', cause: 'guest-trap', detail: cause.message };
+  }
+}
+
+function hostFault(cause: unknown): Error {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return vmError('VM_HOST_FAULT', `the host failed while running a guest: ${message}`, { cause });
+}
