@@ -1,5 +1,29 @@
 /**
  * System contracts: the rules of money, names, resources, orders and audit anchors that every chain
  * is born with. Pure TypeScript, run by the ledger; also the documents they understand.
+ *
+ * Owns: what a call does to a contract's state, state layouts, revert codes, events. Does not own:
+ * transactions, fuel and proofs (`ledger`), when a market makes which call (`market`).
+ *
+ * @example
+ * const id = orderId(order);
+ * const call = ordersCalls.place({ order, publicKey, signature }); // goes into a transaction
+ * decodeWith(orderRecord, stateOf('orders', ordersKeys.order(id))); // what became of it
  */
+export * from './audit/anchors.ts';
+export {
+  type ContractCall,
+  type ContractEvent,
+  type EmittedEvent,
+  readEvent,
+} from './contract-kit.ts';
+export * from './errors.ts';
+export * from './names/names.ts';
 export * from './orders/documents.ts';
+export * from './orders/events.ts';
+export * from './orders/orders.ts';
+export * from './orders/rules.ts';
+export * from './orders/state.ts';
+export * from './resources/resources.ts';
+export * from './system-contracts.ts';
+export * from './token/token.ts';

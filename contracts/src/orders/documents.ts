@@ -3,8 +3,10 @@
  * chain keeps. Everyone who touches an order (contract, market, provider, auditor) uses these shapes.
  */
 import {
+  type Bytes,
   type CodecValue,
   cid,
+  encodeWith,
   hash32,
   hexBytes,
   byteString,
@@ -14,6 +16,7 @@ import {
   u64,
   uint,
 } from '#libs/kernel';
+import { hashOf } from '#libs/crypto';
 
 /** Signing domains: a signature made for one purpose is worthless for another. */
 export const ORDER_DOMAIN = 'seele/order/1';
@@ -37,6 +40,12 @@ export const order = record({
   completeByUs: uint(),
 });
 export type Order = CodecValue<typeof order>;
+
+/** What the consumer signs, in ORDER_DOMAIN. */
+export const orderBytes = (value: Order): Bytes => encodeWith(order, value);
+
+/** Id of an order: hash of its canonical bytes in the signing domain. */
+export const orderId = (value: Order): string => hashOf(ORDER_DOMAIN, orderBytes(value));
 
 export const signedOrder = record({ order, publicKey, signature: byteString(96) });
 export type SignedOrder = CodecValue<typeof signedOrder>;
@@ -85,6 +94,9 @@ export const delivery = record({
 });
 export type Delivery = CodecValue<typeof delivery>;
 
+/** What the provider signs, in DELIVERY_DOMAIN. */
+export const deliveryBytes = (value: Delivery): Bytes => encodeWith(delivery, value);
+
 export const signedDelivery = record({ delivery, publicKey, signature: byteString(96) });
 export type SignedDelivery = CodecValue<typeof signedDelivery>;
 
@@ -99,7 +111,10 @@ export const ORDER_STATES = [
 export const orderState = oneOf(...ORDER_STATES);
 export type OrderState = CodecValue<typeof orderState>;
 
-/** The chain's record of an order, at key `order/<id>` of contract `orders`. Never deleted. */
+/**
+ * The chain's record of an order, at key `order/<id, 32 bytes>` of contract `orders`. Never deleted.
+ * `provider`, `price` and `boundAtUs` stand from binding on; a rejected delivery takes them away again.
+ */
 export const orderRecord = record({
   order,
   state: orderState,
@@ -114,6 +129,8 @@ export const orderRecord = record({
   boundAtUs: optional(uint()),
   delivery: optional(delivery),
   deliveredAtUs: optional(uint()),
+  /** How many deliveries the market rejected. */
+  rejections: uint(),
   endedAtUs: optional(uint()),
 });
 export type OrderRecord = CodecValue<typeof orderRecord>;

@@ -57,7 +57,7 @@ export interface ContractMethod<A, R> {
 export interface SystemContract {
   /** Name on the chain: `token`, `orders`, … Its account is `contractAccount(name)`. */
   readonly name: string;
-  readonly methods: Readonly<Record<string, ContractMethod<never, unknown>>>;
+  readonly methods: Readonly<Record<string, ContractMethod<unknown, unknown>>>;
   /** Writes the contract's first state. Runs once, in genesis. */
   genesis?(context: Context, parameters: GenesisParameters): void;
 }

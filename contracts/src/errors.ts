@@ -1,0 +1,201 @@
+/**
+ * Why a system contract refuses a call. The code goes into the receipt of the reverted transaction
+ * and never changes meaning; status and fix are for the HTTP edge and for people.
+ */
+import type { Context } from '#libs/ledger';
+import { defineErrors } from '#libs/kernel';
+
+const sameAccount = 'Sign with the account that the order names for this step.';
+
+export const CONTRACT_ERRORS = {
+  CONTRACT_GENESIS_INVALID: {
+    status: 400,
+    title: 'Genesis parameters refused',
+    fix: 'Correct the named allocation or setting in the genesis file.',
+  },
+  TOKEN_AMOUNT_ZERO: {
+    status: 400,
+    title: 'Amount is zero',
+    fix: 'Send an amount above zero.',
+  },
+  TOKEN_BALANCE_TOO_LOW: {
+    status: 402,
+    title: 'Balance too low',
+    fix: 'Send less, or wait for money to arrive first.',
+  },
+  TOKEN_RECIPIENT_CONTRACT: {
+    status: 400,
+    title: 'Recipient is a system contract',
+    fix: 'Pay in through the contract itself, e.g. orders.deposit; a plain transfer would be lost.',
+  },
+  TOKEN_NOT_COLLECTOR: {
+    status: 403,
+    title: 'Only system contracts collect',
+    fix: 'Use token.transfer.',
+  },
+  NAMES_SYNTAX: {
+    status: 400,
+    title: 'Not an account name',
+    fix: 'Use 3 to 63 characters a–z, 0–9 and single hyphens, beginning and ending with a letter or digit.',
+  },
+  NAMES_RESERVED: { status: 409, title: 'Name is reserved', fix: 'Choose another name.' },
+  NAMES_TAKEN: { status: 409, title: 'Name is taken', fix: 'Choose another name.' },
+  NAMES_UNKNOWN: { status: 404, title: 'Name is not registered', fix: 'Register it first.' },
+  NAMES_NOT_OWNER: {
+    status: 403,
+    title: 'Name belongs to another account',
+    fix: 'Sign with the account that the name stands for.',
+  },
+  RESOURCES_EXISTS: {
+    status: 409,
+    title: 'Offer already registered',
+    fix: 'Update the offer, or register it under another id.',
+  },
+  RESOURCES_UNKNOWN: {
+    status: 404,
+    title: 'No such offer of this account',
+    fix: 'Check the offer id and the signing account; only the owner changes an offer.',
+  },
+  RESOURCES_DEPOSIT_TOO_LOW: {
+    status: 402,
+    title: 'Deposit below the chain’s minimum',
+    fix: 'Deposit at least the amount that the message names.',
+  },
+  RESOURCES_LEAVING: {
+    status: 409,
+    title: 'Offer is being withdrawn',
+    fix: 'Resume the offer first, or wait and withdraw it.',
+  },
+  RESOURCES_NOT_LEAVING: {
+    status: 409,
+    title: 'No withdrawal was requested',
+    fix: 'Call resources.requestWithdrawal first.',
+  },
+  RESOURCES_NOTICE_RUNNING: {
+    status: 409,
+    title: 'Notice period still runs',
+    fix: 'Withdraw at or after the time that the message names.',
+  },
+  ORDERS_AMOUNT_ZERO: {
+    status: 400,
+    title: 'Amount is zero',
+    fix: 'Name an amount above zero.',
+  },
+  ORDERS_PREPAID_TOO_LOW: {
+    status: 402,
+    title: 'Prepaid balance too low',
+    fix: 'Deposit more into orders, or lower the price cap.',
+  },
+  ORDERS_NO_WITHDRAWAL: {
+    status: 409,
+    title: 'No withdrawal was requested',
+    fix: 'Call orders.requestWithdrawal first.',
+  },
+  ORDERS_WITHDRAWAL_EARLY: {
+    status: 409,
+    title: 'Withdrawal delay still runs',
+    fix: 'Withdraw at or after the time that the message names.',
+  },
+  ORDERS_WRONG_CHAIN: {
+    status: 400,
+    title: 'Document is meant for another chain',
+    fix: 'Sign a document that names this chain’s genesis id.',
+  },
+  ORDERS_NOT_MARKET: { status: 403, title: 'Only the order’s market may', fix: sameAccount },
+  ORDERS_NOT_PARTY: {
+    status: 403,
+    title: 'Only the order’s consumer or market may, at this time',
+    fix: sameAccount,
+  },
+  ORDERS_SIGNATURE: {
+    status: 403,
+    title: 'Document is not signed by the account it names',
+    fix: 'Sign the canonical bytes in the document’s domain with the right key.',
+  },
+  ORDERS_EXISTS: {
+    status: 409,
+    title: 'Order is already placed',
+    fix: 'Nothing to do: read the order’s record.',
+  },
+  ORDERS_UNKNOWN: { status: 404, title: 'No such order', fix: 'Check the order id.' },
+  ORDERS_EXPIRED: {
+    status: 409,
+    title: 'Too late',
+    fix: 'Sign a new order with later times; an open one can be refunded.',
+  },
+  ORDERS_TIMES: {
+    status: 400,
+    title: 'Times of the order do not fit',
+    fix: 'Let placeByUs not exceed completeByUs, and complete within orders.maxDurationUs.',
+  },
+  ORDERS_STATE: {
+    status: 409,
+    title: 'Order is not in a state for this step',
+    fix: 'Read the order’s record; the step may be done already.',
+  },
+  ORDERS_PRICE_TOO_HIGH: {
+    status: 400,
+    title: 'Price above the consumer’s cap',
+    fix: 'Bind at a price within priceCap.',
+  },
+  ORDERS_FENCE_STALE: {
+    status: 409,
+    title: 'Fencing token is not the right one',
+    fix: 'The lease was superseded: drop the work. When binding, use a higher fence.',
+  },
+  ORDERS_NOT_PROVIDER: {
+    status: 403,
+    title: 'Delivery is not from the bound provider',
+    fix: 'Only the provider to whom the order is bound may deliver.',
+  },
+  ORDERS_CHARGE_TOO_HIGH: {
+    status: 400,
+    title: 'Charge above the bound price',
+    fix: 'Charge at most the price of the lease.',
+  },
+  ORDERS_RESULT: {
+    status: 400,
+    title: 'Result and exit class disagree',
+    fix: 'Give a result when exit is ok, and only then.',
+  },
+  ORDERS_ALREADY_DELIVERED: {
+    status: 409,
+    title: 'A delivery under this fence is recorded',
+    fix: 'Nothing to do: read the order’s record.',
+  },
+  ORDERS_WINDOW_OVER: {
+    status: 409,
+    title: 'The window to reject is over',
+    fix: 'The delivery stands: settle the order.',
+  },
+  ORDERS_NOT_DUE: {
+    status: 409,
+    title: 'Too early for a refund',
+    fix: 'Ask again at or after the time that the message names.',
+  },
+  AUDIT_SIZE: {
+    status: 409,
+    title: 'Log size does not rise',
+    fix: 'Anchor a size above the latest anchored one.',
+  },
+  AUDIT_CONFLICT: {
+    status: 409,
+    title: 'Another root is anchored at this size',
+    fix: 'The log was rewritten: an operator cannot anchor two histories.',
+  },
+} as const;
+
+/** Stable codes with which system contracts revert. */
+export type ContractCode = keyof typeof CONTRACT_ERRORS;
+
+export const contractError = defineErrors(CONTRACT_ERRORS);
+
+/** Ends the frame with a documented code unless `holds`. */
+export function demand(
+  context: Context,
+  holds: boolean,
+  code: ContractCode,
+  message: string,
+): asserts holds {
+  if (!holds) context.revert(code, message);
+}

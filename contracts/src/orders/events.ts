@@ -1,0 +1,57 @@
+/** What contract `orders` reports of every transition; the market and the audit follow these. */
+import { hash32, record, u64, uint, text } from '#libs/kernel';
+import { defineEvent } from '../contract-kit.ts';
+import { exitClass } from './documents.ts';
+import { ORDERS_CONTRACT } from './state.ts';
+
+/** Why a market rejected a delivery: its own stable code, for the provider and the public record. */
+export const rejectionReason = text(64);
+
+const parties = { order: hash32, market: hash32, consumer: hash32 };
+const lease = { provider: hash32, fence: uint() };
+
+export const ordersEvents = {
+  deposited: defineEvent(
+    ORDERS_CONTRACT,
+    'deposited',
+    record({ account: hash32, amount: u64, balance: u64 }),
+  ),
+  withdrawalRequested: defineEvent(
+    ORDERS_CONTRACT,
+    'withdrawal-requested',
+    record({ account: hash32, amount: u64, availableAtUs: uint() }),
+  ),
+  withdrawalCancelled: defineEvent(
+    ORDERS_CONTRACT,
+    'withdrawal-cancelled',
+    record({ account: hash32, amount: u64 }),
+  ),
+  withdrawn: defineEvent(
+    ORDERS_CONTRACT,
+    'withdrawn',
+    record({ account: hash32, amount: u64, balance: u64 }),
+  ),
+  placed: defineEvent(
+    ORDERS_CONTRACT,
+    'placed',
+    record({ ...parties, priceCap: u64, completeByUs: uint() }),
+  ),
+  bound: defineEvent(ORDERS_CONTRACT, 'bound', record({ ...parties, ...lease, price: u64 })),
+  delivered: defineEvent(
+    ORDERS_CONTRACT,
+    'delivered',
+    record({ ...parties, ...lease, exit: exitClass, charge: u64 }),
+  ),
+  rejected: defineEvent(
+    ORDERS_CONTRACT,
+    'rejected',
+    record({ ...parties, ...lease, reason: rejectionReason }),
+  ),
+  settled: defineEvent(
+    ORDERS_CONTRACT,
+    'settled',
+    record({ ...parties, ...lease, paid: u64, refunded: u64 }),
+  ),
+  refunded: defineEvent(ORDERS_CONTRACT, 'refunded', record({ ...parties, refunded: u64 })),
+  cancelled: defineEvent(ORDERS_CONTRACT, 'cancelled', record({ ...parties, refunded: u64 })),
+};

@@ -1,0 +1,45 @@
+/** What the steps of an order share: reading it, ending it, and the parties an event names. */
+import type { Context } from '#libs/ledger';
+import { payTo } from '../token/token.ts';
+import type { OrderRecord } from './documents.ts';
+import type { Split } from './rules.ts';
+import { addPrepaid, readOrder, writeOrder } from './state.ts';
+
+export function orderOrRevert(context: Context, id: string): OrderRecord {
+  return (
+    readOrder(context.storage, id) ?? context.revert('ORDERS_UNKNOWN', `order ${id} is not placed`)
+  );
+}
+
+export function partiesOf(id: string, { order }: OrderRecord) {
+  return { order: id, market: order.market, consumer: order.consumer };
+}
+
+/** The order as it was before anyone was bound to it. The fence stays, so it keeps rising. */
+export function unboundRecord(before: OrderRecord): OrderRecord {
+  const { order, state, escrow, paid, refunded, placedAtUs, fence, rejections } = before;
+  return { order, state, escrow, paid, refunded, placedAtUs, fence, rejections };
+}
+
+/**
+ * Ends an order: pays the provider, gives the consumer the rest back as prepaid balance. The record is
+ * written before money leaves.
+ */
+export function endOrder(
+  context: Context,
+  id: string,
+  before: OrderRecord,
+  state: 'settled' | 'refunded' | 'cancelled',
+  { toProvider, toConsumer }: Split,
+): void {
+  writeOrder(context, id, {
+    ...before,
+    state,
+    escrow: before.escrow - toProvider - toConsumer,
+    paid: before.paid + toProvider,
+    refunded: before.refunded + toConsumer,
+    endedAtUs: context.block.timeUs,
+  });
+  addPrepaid(context.storage, before.order.consumer, toConsumer);
+  if (before.provider) payTo(context, before.provider, toProvider);
+}

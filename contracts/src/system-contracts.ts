@@ -1,0 +1,23 @@
+/** Which contracts a chain is born with, and what their settings are unless its genesis says otherwise. */
+import type { GenesisParameters, SystemContract } from '#libs/ledger';
+import { auditContract } from './audit/anchors.ts';
+import { namesContract, namesSettings } from './names/names.ts';
+import { ordersContract } from './orders/orders.ts';
+import { ordersSettings } from './orders/state.ts';
+import { resourcesContract, resourcesSettings } from './resources/resources.ts';
+import { tokenContract } from './token/token.ts';
+
+export const systemContracts: readonly SystemContract[] = [
+  tokenContract,
+  namesContract,
+  resourcesContract,
+  ordersContract,
+  auditContract,
+];
+
+/** Every contract setting with its default; a genesis may name any of them with another value. */
+export const genesisSettings: GenesisParameters['settings'] = [
+  ...namesSettings.defaults,
+  ...resourcesSettings.defaults,
+  ...ordersSettings.defaults,
+];
