@@ -17,6 +17,21 @@ export const vmError = defineErrors({
     title: 'WebAssembly module over a limit',
     fix: 'Make the module smaller, or split the program.',
   },
+  VM_ENGINE_MISMATCH: {
+    status: 409,
+    title: 'Another version of the metered engine',
+    fix: 'Use the engine version that the program or chain names.',
+  },
+  VM_SOURCE_LIMIT: {
+    status: 413,
+    title: 'Program source over its limit',
+    fix: 'Make the program smaller: at most 256 kB of JavaScript.',
+  },
+  VM_PROGRAM_INVALID: {
+    status: 400,
+    title: 'The program cannot be loaded',
+    fix: 'Mend what the message names; the program must be one ES module without imports.',
+  },
   VM_HOST_FAULT: {
     status: 503,
     title: 'The host failed while running a guest',

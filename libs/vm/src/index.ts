@@ -6,3 +6,5 @@ export * from './errors.ts';
 export * from './wasm/fuel-schedule.ts';
 export * from './wasm/inject.ts';
 export * from './wasm/metered-instance.ts';
+export * from './js/js-engine.ts';
+export * from './js/js-machine.ts';

@@ -1,0 +1,353 @@
+/**
+ * One JavaScript guest in the metered engine. Data crosses the border as bytes only, through one
+ * host function; the host never reads guest objects, so nothing a guest defines runs in the host.
+ *
+ * Life: create → load a module → (image is taken) → any number of calls, each from the image, so that
+ * globals are not state. Everything a guest does costs fuel, loading too.
+ */
+import { type Bytes, utf8, utf8Decode } from '#libs/kernel';
+import { vmError } from '../errors.ts';
+import {
+  type CallOutcome,
+  GuestAbort,
+  MeteredInstance,
+  type TrapCause,
+} from '../wasm/metered-instance.ts';
+import type { JsEngine } from './js-engine.ts';
+
+export const JS_SOURCE_MAX_BYTES = 256 * 1024;
+/** QuickJS's own guard for recursion in JavaScript; reached before the counted stack. */
+const JS_STACK_BYTES = 200_000;
+/** Largest single message between guest and host. */
+export const JS_MESSAGE_MAX_BYTES = 4 * 1024 * 1024;
+
+/** Operations that every prelude has; a host adds its own from `FIRST_HOST_OPERATION` on. */
+export const JS_OPERATION = { threw: 0 } as const;
+export const FIRST_HOST_OPERATION = 8;
+
+/** What the guest can ask of its host. Throw `GuestAbort` to end the call. */
+export type JsHost = (operation: number, payload: Bytes, machine: JsMachine) => Bytes | undefined;
+
+export type JsOutcome =
+  | { readonly kind: 'returned' }
+  /** The guest threw; `message` is guest text and proves nothing. */
+  | { readonly kind: 'threw'; readonly message: string }
+  | { readonly kind: 'trapped'; readonly cause: TrapCause; readonly detail: string }
+  | { readonly kind: 'aborted'; readonly reason: GuestAbort };
+
+/** Which parts of the language exist; see quickjs-wasi's `Intrinsics`. */
+const INTRINSICS = {
+  eval: 1 << 1,
+  regexp: 1 << 2,
+  json: 1 << 3,
+  proxy: 1 << 4,
+  mapSet: 1 << 5,
+  typedArrays: 1 << 6,
+  promise: 1 << 7,
+  bigInt: 1 << 8,
+} as const;
+const ALL_INTRINSICS = Object.values(INTRINSICS).reduce((mask, bit) => mask | bit, 0);
+
+const EVAL_GLOBAL = 0;
+const EVAL_MODULE = 1;
+const PROMISE_PENDING = 0;
+const PROMISE_FULFILLED = 1;
+const JOBS_MAX = 1_000_000;
+
+interface Image {
+  readonly memory: Bytes;
+  readonly stackPointer: number;
+}
+
+const NO_JOBS = 0;
+
+/** Raised inside the machine when a guest's exception ends a step. */
+class GuestThrew extends GuestAbort {
+  override readonly name = 'GuestThrew';
+}
+
+export class JsMachine {
+  readonly #engine: JsEngine;
+  readonly #host: JsHost;
+  #wasm: MeteredInstance;
+  #image: Image | undefined;
+  /** Pointer to the prelude's entry function; lies in the image. */
+  #entry = 0;
+  #thrown: string | undefined;
+
+  private constructor(engine: JsEngine, host: JsHost) {
+    this.#engine = engine;
+    this.#host = host;
+    this.#wasm = this.#instantiate();
+  }
+
+  /**
+   * Loads a program. `prelude` is trusted source: an expression giving
+   * `(host) => (namespace) => () => void`, the last of which each call runs.
+   *
+   * @throws VM_SOURCE_LIMIT, VM_PROGRAM_INVALID (also when loading runs out of fuel)
+   */
+  static load(
+    engine: JsEngine,
+    prelude: string,
+    source: string,
+    host: JsHost,
+    fuel: bigint,
+  ): JsMachine {
+    const sizeBytes = utf8(source).length;
+    if (sizeBytes > JS_SOURCE_MAX_BYTES)
+      throw vmError(
+        'VM_SOURCE_LIMIT',
+        `source of ${sizeBytes} bytes where ${JS_SOURCE_MAX_BYTES} are allowed`,
+      );
+    const machine = new JsMachine(engine, host);
+    machine.#wasm.fuel = fuel;
+    machine.#boot(prelude);
+    machine.#loadModule(source);
+    machine.#image = machine.#takeImage();
+    return machine;
+  }
+
+  get fuel(): bigint {
+    return this.#wasm.fuel;
+  }
+
+  /** Charges for host work on behalf of the running guest. @throws GuestAbort when out of fuel */
+  charge(cost: bigint): void {
+    this.#wasm.charge(cost);
+  }
+
+  /** Bytes of guest memory in use by the engine instance. */
+  get memoryBytes(): number {
+    return this.#wasm.memory.buffer.byteLength;
+  }
+
+  /** The whole guest memory as it is now: what checkpoints hash and store. */
+  memory(): Bytes {
+    return new Uint8Array(this.#wasm.memory.buffer).slice();
+  }
+
+  /** Runs the program's entry once, from its image, with `fuel`. */
+  call(fuel: bigint): JsOutcome {
+    this.#reset();
+    this.#wasm.fuel = fuel;
+    this.#thrown = undefined;
+    const outcome = this.#step('qjs_call', this.#entry, this.#undefined(), 0, 0);
+    const drained = outcome.kind === 'returned' ? this.#drainJobs() : outcome;
+    if (drained.kind === 'aborted' && drained.reason instanceof GuestThrew)
+      return { kind: 'threw', message: drained.reason.message };
+    if (drained.kind !== 'returned') return drained;
+    return this.#thrown === undefined
+      ? { kind: 'returned' }
+      : { kind: 'threw', message: this.#thrown };
+  }
+
+  #reset(): void {
+    const image = this.#image;
+    if (!image) throw vmError('VM_PROGRAM_INVALID', 'no program is loaded');
+    // Memory cannot shrink: a guest that grew past its image gets a fresh instance next time.
+    if (this.#wasm.memory.buffer.byteLength !== image.memory.length) {
+      this.#wasm = this.#instantiate();
+      const missing = image.memory.length - this.#wasm.memory.buffer.byteLength;
+      if (missing > 0) this.#wasm.memory.grow(missing / 65_536);
+    }
+    new Uint8Array(this.#wasm.memory.buffer).set(image.memory);
+    this.#stackPointer.value = image.stackPointer;
+  }
+
+  #takeImage(): Image {
+    return { memory: this.memory(), stackPointer: this.#stackPointer.value };
+  }
+
+  get #stackPointer(): WebAssembly.Global<number> {
+    return this.#wasm.exports['__stack_pointer'] as WebAssembly.Global<number>;
+  }
+
+  #instantiate(): MeteredInstance {
+    const zero = () => 0;
+    const metered: MeteredInstance = new MeteredInstance(this.#engine.module, {
+      env: {
+        host_call: (_name: number, _length: number, _self: number, argc: number, argv: number) =>
+          this.#hostCall(argc, argv),
+        host_interrupt: zero,
+        host_promise_rejection: (promise: number, reason: number) => {
+          metered.reenter('qjs_free_value', promise);
+          metered.reenter('qjs_free_value', reason);
+        },
+        host_module_normalize: zero, // no imports: the loader finds nothing
+        host_module_load: zero,
+        host_get_timezone_offset: zero,
+      },
+      wasi_snapshot_preview1: {
+        clock_time_get: (_clock: number, _precision: bigint, pointer: number) => {
+          new DataView(metered.memory.buffer).setBigUint64(pointer, 0n, true);
+          return 0;
+        },
+        random_get: (pointer: number, length: number) => {
+          new Uint8Array(metered.memory.buffer, pointer, length).fill(0);
+          return 0;
+        },
+        fd_write: () => 8,
+        fd_close: () => 8,
+        fd_fdstat_get: () => 8,
+        fd_seek: () => 8,
+      },
+    });
+    return metered;
+  }
+
+  #boot(prelude: string): void {
+    this.#must('_initialize');
+    if (this.#must('qjs_init2', ALL_INTRINSICS) !== 0)
+      throw vmError('VM_PROGRAM_INVALID', 'the engine did not start');
+    this.#must('qjs_set_max_stack_size', JS_STACK_BYTES);
+    const factory = this.#evaluate(prelude, 'prelude', EVAL_GLOBAL);
+    const name = this.#write(utf8('host'));
+    const host = this.#must('qjs_new_host_function', name, 4, 0);
+    this.#entry = this.#apply(factory, host);
+  }
+
+  #loadModule(source: string): void {
+    const promise = this.#evaluate(source, 'program', EVAL_MODULE);
+    const drained = this.#drainJobs();
+    if (drained.kind !== 'returned') this.#loadFailed(drained);
+    const state = this.#must('qjs_promise_state', promise);
+    if (state === PROMISE_PENDING)
+      throw vmError('VM_PROGRAM_INVALID', 'the module never finishes loading (top-level await)');
+    const result = this.#must('qjs_promise_result', promise);
+    if (state !== PROMISE_FULFILLED)
+      throw vmError('VM_PROGRAM_INVALID', `the module threw: ${this.#textOf(result)}`);
+    this.#entry = this.#apply(this.#entry, result);
+  }
+
+  #loadFailed(outcome: Exclude<CallOutcome, { kind: 'returned' }>): never {
+    const why = outcome.kind === 'trapped' ? outcome.detail : outcome.reason.message;
+    throw vmError('VM_PROGRAM_INVALID', `loading failed: ${why}`);
+  }
+
+  /** One metered step of loading; anything but a return refuses the program. */
+  #must(name: string, ...args: (number | bigint)[]): number {
+    const outcome = this.#wasm.call(name, args);
+    if (outcome.kind !== 'returned') this.#loadFailed(outcome);
+    return Number(outcome.value ?? 0);
+  }
+
+  #step(name: string, ...args: number[]): CallOutcome {
+    const outcome = this.#wasm.call(name, args);
+    if (outcome.kind !== 'returned') return outcome;
+    const thrown = this.#wasm.call('qjs_is_exception', [outcome.value as number]);
+    if (thrown.kind !== 'returned' || thrown.value === 0) return outcome;
+    return { kind: 'aborted', reason: new GuestThrew('the guest threw') };
+  }
+
+  #evaluate(source: string, name: string, flags: number): number {
+    const bytes = utf8(source);
+    const at = this.#write(bytes);
+    const file = this.#write(utf8(`${name}\0`));
+    return this.#checked(this.#must('qjs_eval', at, bytes.length, file, flags));
+  }
+
+  #apply(target: number, argument: number): number {
+    const args = this.#must('wasm_malloc', 4);
+    new DataView(this.#wasm.memory.buffer).setUint32(args, argument, true);
+    return this.#checked(this.#must('qjs_call', target, this.#undefined(), 1, args));
+  }
+
+  #checked(value: number): number {
+    if (this.#must('qjs_is_exception', value) === 0) return value;
+    const exception = this.#must('qjs_get_exception');
+    throw vmError('VM_PROGRAM_INVALID', this.#textOf(exception));
+  }
+
+  #undefined(): number {
+    return this.#must('qjs_get_undefined');
+  }
+
+  #drainJobs(): CallOutcome {
+    for (let i = 0; i < JOBS_MAX; i++) {
+      const pending = this.#wasm.call('qjs_is_job_pending', []);
+      if (pending.kind !== 'returned') return pending;
+      if (pending.value === NO_JOBS) return pending;
+      const done = this.#wasm.call('qjs_execute_pending_job', []);
+      if (done.kind !== 'returned') return done;
+      if ((done.value as number) < 0)
+        return { kind: 'aborted', reason: new GuestThrew('a promise job threw') };
+    }
+    return { kind: 'aborted', reason: new GuestThrew('too many promise jobs') };
+  }
+
+  #write(bytes: Bytes): number {
+    const at = this.#must('wasm_malloc', bytes.length + 1);
+    if (at === 0) throw vmError('VM_PROGRAM_INVALID', 'the program does not fit the guest memory');
+    const memory = new Uint8Array(this.#wasm.memory.buffer);
+    memory.set(bytes, at);
+    memory[at + bytes.length] = 0;
+    return at;
+  }
+
+  /** String conversion inside the guest: metered, and the text is guest text. */
+  #textOf(value: number): string {
+    const length = this.#must('wasm_malloc', 4);
+    const at = this.#must('qjs_get_string_len', value, length);
+    if (at === 0) return 'unprintable value';
+    const size = new DataView(this.#wasm.memory.buffer).getUint32(length, true);
+    return readText(new Uint8Array(this.#wasm.memory.buffer, at, Math.min(size, 1_000)));
+  }
+
+  /** `host(operation, bytes)` in the guest. Runs on the guest's stack and fuel. */
+  #hostCall(argc: number, argv: number): number {
+    const wasm = this.#wasm;
+    if (argc < 2) return wasm.reenter('qjs_get_undefined');
+    const args = new DataView(wasm.memory.buffer);
+    const operation = wasm.reenter('qjs_get_float64', args.getUint32(argv, true));
+    const payload = this.#readBytes(args.getUint32(argv + 4, true));
+    if (operation === JS_OPERATION.threw) {
+      this.#thrown ??= readText(payload.subarray(0, 1_000));
+      return wasm.reenter('qjs_get_undefined');
+    }
+    const answer = this.#host(operation, payload, this);
+    return answer === undefined ? wasm.reenter('qjs_get_undefined') : this.#newBytes(answer);
+  }
+
+  #readBytes(value: number): Bytes {
+    const wasm = this.#wasm;
+    const scratch = wasm.reenter('wasm_malloc', 16);
+    const buffer = wasm.reenter(
+      'qjs_get_typed_array_buffer',
+      value,
+      scratch,
+      scratch + 4,
+      scratch + 8,
+    );
+    if (wasm.reenter('qjs_is_exception', buffer) !== 0)
+      throw new GuestAbort('host payload is not bytes');
+    const data = wasm.reenter('qjs_get_array_buffer', buffer, scratch + 12);
+    const view = new DataView(wasm.memory.buffer);
+    const offset = view.getUint32(scratch, true);
+    const length = view.getUint32(scratch + 4, true);
+    wasm.reenter('qjs_free_value', buffer);
+    wasm.reenter('wasm_free', scratch);
+    if (length > JS_MESSAGE_MAX_BYTES) throw new GuestAbort('host payload over its limit');
+    this.charge(BigInt(length));
+    return new Uint8Array(wasm.memory.buffer, data + offset, length).slice();
+  }
+
+  #newBytes(bytes: Bytes): number {
+    const wasm = this.#wasm;
+    this.charge(BigInt(bytes.length));
+    const at = wasm.reenter('wasm_malloc', Math.max(bytes.length, 1));
+    if (at === 0) throw new GuestAbort('guest memory exhausted');
+    new Uint8Array(wasm.memory.buffer).set(bytes, at);
+    const value = wasm.reenter('qjs_new_uint8_array', at, bytes.length);
+    wasm.reenter('wasm_free', at);
+    return value;
+  }
+}
+
+function readText(bytes: Bytes): string {
+  try {
+    return utf8Decode(bytes);
+  } catch {
+    return 'unprintable text';
+  }
+}
