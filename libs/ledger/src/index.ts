@@ -12,5 +12,7 @@ export * from './errors.ts';
 export * from './fees.ts';
 export * from './fuel.ts';
 export * from './genesis.ts';
+export * from './harness.ts';
+export * from './machine.ts';
 export * from './ordering.ts';
 export * from './transaction.ts';

@@ -1,0 +1,124 @@
+/**
+ * A bench for contracts: calls methods directly over a journal, with no signatures, blocks or disk,
+ * fast enough for property tests. What it runs is the machine that the chain runs.
+ */
+import { hashOf, sha256Hex } from '#libs/crypto';
+import { type AccountId, type Bytes, decodeWith, encodeWith, invariant, utf8 } from '#libs/kernel';
+import type { LedgerEvent } from './block.ts';
+import type { ContractMethod, GenesisParameters, SystemContract } from './contract.ts';
+import type { FeePort } from './fees.ts';
+import { createFuelMeter } from './fuel.ts';
+import { type StateChange, createStateJournal } from './journal.ts';
+import { type CallFailure, type VerifySignature, createMachine } from './machine.ts';
+import { createMemoryState } from './memory-state.ts';
+
+export interface HarnessOptions {
+  readonly contracts: readonly SystemContract[];
+  readonly parameters?: GenesisParameters;
+  /** When given, every successful call is checked to conserve money. */
+  readonly fees?: FeePort;
+  readonly verifySignature?: VerifySignature;
+  readonly timeUs?: number;
+  readonly fuelLimit?: bigint;
+}
+
+export type HarnessOutcome<R> = {
+  readonly fuelUsed: bigint;
+  readonly events: readonly LedgerEvent[];
+} & ({ readonly ok: true; readonly value: R } | ({ readonly ok: false } & CallFailure));
+
+export interface ContractHarness {
+  /** Genesis id that contracts see. */
+  readonly chain: string;
+  readonly height: number;
+  readonly timeUs: number;
+  /** Calls `contract.method` as a transaction of `origin`; each call is a block of its own. */
+  call<A, R>(
+    origin: AccountId,
+    contract: string,
+    method: ContractMethod<A, R>,
+    args: A,
+  ): HarnessOutcome<R>;
+  /** Moves block time forward. */
+  advance(us: number): void;
+  get(contract: string, key: Bytes): Bytes | undefined;
+  scan(contract: string, prefix?: Bytes): readonly (readonly [key: Bytes, value: Bytes])[];
+}
+
+const HARNESS_TIME_US = 1_700_000_000_000_000;
+
+/** Money that the changed entries hold after minus before; 0 when it is conserved. */
+export function moneyCreated(fees: FeePort, changes: readonly StateChange[]): bigint {
+  let created = 0n;
+  for (const { contract, key, before, after } of changes) {
+    if (contract !== fees.contract) continue;
+    if (after !== undefined) created += fees.valueOf(key, after);
+    if (before !== undefined) created -= fees.valueOf(key, before);
+  }
+  return created;
+}
+
+/**
+ * @example
+ * const harness = createContractHarness({ contracts: [token], parameters });
+ * const outcome = harness.call(alice, 'token', transfer, { to: bob, amount: 5n });
+ * if (!outcome.ok) outcome.code; // 'TOKEN_BALANCE_TOO_LOW'
+ */
+export function createContractHarness(options: HarnessOptions): ContractHarness {
+  const machine = createMachine({
+    contracts: options.contracts,
+    verifySignature: options.verifySignature ?? (() => false),
+  });
+  const state = createMemoryState();
+  const chain = hashOf('seele/harness/1', utf8('chain'));
+  let height = 0;
+  let timeUs = options.timeUs ?? HARNESS_TIME_US;
+  let calls = 0;
+
+  const runOf = (origin: AccountId, fuelLimit: bigint) => ({
+    journal: createStateJournal(state),
+    meter: createFuelMeter(fuelLimit),
+    block: { chain, height, timeUs },
+    origin,
+    transactionId: sha256Hex(utf8(`transaction ${calls++}`)),
+    events: [] as LedgerEvent[],
+  });
+
+  const genesisRun = runOf('00'.repeat(32), 1n << 62n);
+  machine.runGenesis(genesisRun, options.parameters ?? { allocations: [], settings: [] });
+  state.apply(genesisRun.journal.changes());
+
+  return {
+    chain,
+    get height() {
+      return height;
+    },
+    get timeUs() {
+      return timeUs;
+    },
+    call(origin, contract, method, args) {
+      height++;
+      const run = runOf(origin, options.fuelLimit ?? 100_000_000n);
+      const call = { contract, method: method.name, args: encodeWith(method.args, args) };
+      const outcome = machine.run(run, call);
+      const changes = run.journal.changes();
+      const rest = { fuelUsed: run.meter.used, events: run.events };
+      if (!outcome.ok) {
+        invariant(changes.length === 0, `${contract}.${method.name} left changes after a failure`);
+        return { ...outcome, ...rest };
+      }
+      if (options.fees) {
+        const created = moneyCreated(options.fees, changes);
+        invariant(created === 0n, `${contract}.${method.name} created ${created} units of money`);
+      }
+      state.apply(changes);
+      return { ok: true, value: decodeWith(method.returns, outcome.result), ...rest };
+    },
+    advance(us) {
+      invariant(us >= 0, 'block time never goes back');
+      timeUs += us;
+    },
+    get: (contract, key) => state.get(contract, key),
+    scan: (contract, prefix = new Uint8Array()) => [...state.scan(contract, prefix, undefined)],
+  };
+}

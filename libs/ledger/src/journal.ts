@@ -1,0 +1,203 @@
+/**
+ * State as one block sees it while it executes: committed entries below, changes of the block above,
+ * and an undo list that takes back any suffix of the changes (revert, trap, invalid transaction).
+ */
+import type { Bytes } from '#libs/kernel';
+
+/** Committed state, by contract and key. */
+export interface StateReader {
+  get(contract: string, key: Bytes): Bytes | undefined;
+  /** Entries whose key begins with `prefix`, in key order, strictly after `cursor` when given. */
+  scan(
+    contract: string,
+    prefix: Bytes,
+    cursor: Bytes | undefined,
+  ): Iterable<readonly [key: Bytes, value: Bytes]>;
+}
+
+export interface StateChange {
+  readonly contract: string;
+  readonly key: Bytes;
+  readonly before: Bytes | undefined;
+  readonly after: Bytes | undefined;
+}
+
+export interface StateJournal {
+  get(contract: string, key: Bytes): Bytes | undefined;
+  /** Keeps `value` as it is: the caller must not change it afterwards. */
+  put(contract: string, key: Bytes, value: Bytes): void;
+  delete(contract: string, key: Bytes): void;
+  scan(
+    contract: string,
+    prefix: Bytes,
+    cursor: Bytes | undefined,
+    limit: number,
+  ): (readonly [key: Bytes, value: Bytes])[];
+  /** A point to return to. */
+  checkpoint(): number;
+  /** Undoes every change made since the checkpoint. */
+  revertTo(checkpoint: number): void;
+  /** Entries that differ from committed state, in no particular but a deterministic order. */
+  changes(): StateChange[];
+}
+
+interface Entry {
+  readonly key: Bytes;
+  readonly before: Bytes | undefined;
+  after: Bytes | undefined;
+}
+
+interface Undo {
+  readonly entry: Entry;
+  readonly after: Bytes | undefined;
+}
+
+/** Changed and read entries of one contract. Text keys hold one byte per character. */
+interface Layer {
+  readonly entries: Map<string, Entry>;
+  /** Text keys in order; made by the first scan, kept in order from then on. */
+  sorted: string[] | undefined;
+}
+
+const CHUNK = 8192;
+
+function keyText(bytes: Bytes): string {
+  if (bytes.length <= CHUNK) return String.fromCharCode.apply(null, bytes as unknown as number[]);
+  let out = '';
+  for (let i = 0; i < bytes.length; i += CHUNK)
+    out += String.fromCharCode.apply(null, bytes.subarray(i, i + CHUNK) as unknown as number[]);
+  return out;
+}
+
+/** Index of the first element that is not below `text`. */
+function lowerBound(sorted: readonly string[], text: string): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((sorted[middle] as string) < text) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+export function sameBytes(a: Bytes | undefined, b: Bytes | undefined): boolean {
+  if (a === b) return true;
+  if (a === undefined || b === undefined || a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+class Journal implements StateJournal {
+  readonly #base: StateReader;
+  readonly #layers = new Map<string, Layer>();
+  readonly #undo: Undo[] = [];
+
+  constructor(base: StateReader) {
+    this.#base = base;
+  }
+
+  #layer(contract: string): Layer {
+    let layer = this.#layers.get(contract);
+    if (layer === undefined) {
+      layer = { entries: new Map(), sorted: undefined };
+      this.#layers.set(contract, layer);
+    }
+    return layer;
+  }
+
+  #entry(contract: string, key: Bytes): Entry {
+    const layer = this.#layer(contract);
+    const text = keyText(key);
+    let entry = layer.entries.get(text);
+    if (entry === undefined) {
+      const before = this.#base.get(contract, key);
+      entry = { key: key.slice(), before, after: before };
+      layer.entries.set(text, entry);
+      if (layer.sorted) layer.sorted.splice(lowerBound(layer.sorted, text), 0, text);
+    }
+    return entry;
+  }
+
+  #set(contract: string, key: Bytes, after: Bytes | undefined): void {
+    const entry = this.#entry(contract, key);
+    this.#undo.push({ entry, after: entry.after });
+    entry.after = after;
+  }
+
+  get(contract: string, key: Bytes): Bytes | undefined {
+    return this.#entry(contract, key).after;
+  }
+
+  put(contract: string, key: Bytes, value: Bytes): void {
+    this.#set(contract, key, value);
+  }
+
+  delete(contract: string, key: Bytes): void {
+    this.#set(contract, key, undefined);
+  }
+
+  /** Merges two ordered lists: committed entries, and this block's entries, which win. */
+  scan(
+    contract: string,
+    prefix: Bytes,
+    cursor: Bytes | undefined,
+    limit: number,
+  ): (readonly [Bytes, Bytes])[] {
+    const layer = this.#layer(contract);
+    layer.sorted ??= [...layer.entries.keys()].sort();
+    const { sorted } = layer;
+    const prefixText = keyText(prefix);
+    const cursorText = cursor && keyText(cursor);
+    const out: (readonly [Bytes, Bytes])[] = [];
+    let next = lowerBound(sorted, prefixText);
+    if (cursorText !== undefined && cursorText >= prefixText) {
+      next = lowerBound(sorted, cursorText);
+      if (sorted[next] === cursorText) next++;
+    }
+    /** Takes own entries below `text`, or all that are left. */
+    const takeOwn = (below: string | undefined): void => {
+      for (; out.length < limit && next < sorted.length; next++) {
+        const own = sorted[next] as string;
+        if (!own.startsWith(prefixText) || (below !== undefined && own >= below)) return;
+        const entry = layer.entries.get(own) as Entry;
+        if (entry.after !== undefined) out.push([entry.key, entry.after]);
+      }
+    };
+    if (limit <= 0) return out;
+    for (const [key, value] of this.#base.scan(contract, prefix, cursor)) {
+      const text = keyText(key);
+      takeOwn(text);
+      if (out.length >= limit) return out;
+      const own = layer.entries.get(text);
+      if (own !== undefined) continue; // Taken, or skipped as deleted, by the next takeOwn.
+      out.push([key, value]);
+      if (out.length >= limit) return out;
+    }
+    takeOwn(undefined);
+    return out;
+  }
+
+  checkpoint(): number {
+    return this.#undo.length;
+  }
+
+  revertTo(checkpoint: number): void {
+    while (this.#undo.length > checkpoint) {
+      const { entry, after } = this.#undo.pop() as Undo;
+      entry.after = after;
+    }
+  }
+
+  changes(): StateChange[] {
+    const out: StateChange[] = [];
+    for (const [contract, { entries }] of this.#layers)
+      for (const { key, before, after } of entries.values())
+        if (!sameBytes(before, after)) out.push({ contract, key, before, after });
+    return out;
+  }
+}
+
+export function createStateJournal(base: StateReader): StateJournal {
+  return new Journal(base);
+}

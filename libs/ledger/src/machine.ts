@@ -1,0 +1,288 @@
+/**
+ * Runs calls of system contracts: frames over one journal, metered, at most sixteen deep, never
+ * re-entrant. A refusal undoes its frame; what is left of the transaction decides its caller.
+ */
+import { contractAccount } from '#libs/crypto';
+import {
+  type AccountId,
+  type Bytes,
+  SeeleError,
+  decodeCbor,
+  encodeWith,
+  hasCode,
+  isSeeleError,
+} from '#libs/kernel';
+import type { LedgerEvent } from './block.ts';
+import type { BlockContext, Context, ContractMethod, SystemContract } from './contract.ts';
+import { ledgerError } from './errors.ts';
+import { FUEL, type FuelMeter } from './fuel.ts';
+import type { StateJournal } from './journal.ts';
+import type { Call } from './transaction.ts';
+
+export const MAX_CALL_DEPTH = 16;
+export const MAX_EVENTS = 64;
+export const MAX_KEY_BYTES = 256;
+export const MAX_VALUE_BYTES = 64 * 1024;
+const MAX_SCAN = 1_000;
+const MAX_CODE_LENGTH = 64;
+const MAX_MESSAGE_LENGTH = 1_024;
+
+/** True when `signature` is the key's over utf8(domain) ‖ 0x00 ‖ message. */
+export type VerifySignature = (
+  publicKey: string,
+  domain: string,
+  message: Bytes,
+  signature: Bytes,
+) => boolean;
+
+/** What all frames of one transaction share. */
+export interface MachineRun {
+  readonly journal: StateJournal;
+  readonly meter: FuelMeter;
+  readonly block: BlockContext;
+  readonly origin: AccountId;
+  readonly transactionId: string;
+  /** Filled as frames emit; truncated again when a frame is undone. */
+  readonly events: LedgerEvent[];
+}
+
+/** How a call ended when it did not succeed. */
+export interface CallFailure {
+  readonly status: 'reverted' | 'trapped';
+  readonly code: string;
+  readonly message: string;
+}
+
+export type CallOutcome =
+  | { readonly ok: true; readonly result: Bytes }
+  | ({ readonly ok: false } & CallFailure);
+
+export interface Machine {
+  readonly contracts: ReadonlyMap<string, SystemContract>;
+  /**
+   * Runs one top-level call in a frame of its own; the frame is undone when it fails.
+   * @throws LEDGER_CONTRACT_FAULT when the contract fails in a way that is not a result
+   */
+  run(run: MachineRun, call: Call): CallOutcome;
+  /** Runs every contract's `genesis`, in the order the contracts were given. */
+  runGenesis(
+    run: MachineRun,
+    parameters: Parameters<NonNullable<SystemContract['genesis']>>[1],
+  ): void;
+}
+
+const REVERT = { status: 400, title: 'Refused by the contract', fix: 'See docs/contracts.md.' };
+
+/** Breaches of the machine's rules: the transaction pays its whole limit. */
+const TRAPS = new Set(['LEDGER_OUT_OF_FUEL', 'LEDGER_CALL_DEPTH', 'LEDGER_VALUE_LIMIT']);
+
+/** Sorts what a frame threw into result and fault. @throws LEDGER_CONTRACT_FAULT */
+export function failureOf(error: unknown, meter: FuelMeter): CallFailure {
+  if (meter.exhausted)
+    return {
+      status: 'trapped',
+      code: 'LEDGER_OUT_OF_FUEL',
+      message: `the limit of ${meter.limit} fuel is used up`,
+    };
+  if (
+    isSeeleError(error) &&
+    error.code !== 'KERNEL_INVARIANT' &&
+    !hasCode(error, 'LEDGER_CONTRACT_FAULT')
+  )
+    return {
+      status: TRAPS.has(error.code) ? 'trapped' : 'reverted',
+      code: error.code.slice(0, MAX_CODE_LENGTH),
+      message: error.message.slice(0, MAX_MESSAGE_LENGTH).toWellFormed(),
+    };
+  if (hasCode(error, 'LEDGER_CONTRACT_FAULT')) throw error;
+  throw ledgerError('LEDGER_CONTRACT_FAULT', `a contract failed: ${String(error)}`, {
+    cause: error,
+  });
+}
+
+function checkSize(what: string, bytes: Bytes, maxBytes: number): void {
+  if (bytes.length > maxBytes)
+    throw ledgerError('LEDGER_VALUE_LIMIT', `${what} of ${bytes.length} bytes, over ${maxBytes}`);
+}
+
+class Frame implements Context {
+  readonly caller: AccountId;
+  readonly self: AccountId;
+  readonly storage: Context['storage'];
+  readonly #machine: FrameMachine;
+  readonly #run: MachineRun;
+  readonly #contract: string;
+  /** Names of the contracts that are running, this one last. */
+  readonly #stack: readonly string[];
+
+  constructor(machine: FrameMachine, run: MachineRun, caller: AccountId, stack: readonly string[]) {
+    this.#machine = machine;
+    this.#run = run;
+    this.#stack = stack;
+    const name = stack[stack.length - 1] as string;
+    this.#contract = name;
+    this.caller = caller;
+    this.self = machine.accountOf(name);
+    const { journal, meter } = run;
+    this.storage = {
+      get(key) {
+        const value = journal.get(name, key);
+        meter.charge(FUEL.get + FUEL.getByte * BigInt(value?.length ?? 0));
+        return value;
+      },
+      put(key, value) {
+        checkSize('a key', key, MAX_KEY_BYTES);
+        checkSize('a value', value, MAX_VALUE_BYTES);
+        meter.charge(FUEL.put + FUEL.putByte * BigInt(key.length + value.length));
+        journal.put(name, key, value);
+      },
+      delete(key) {
+        meter.charge(FUEL.delete);
+        journal.delete(name, key);
+      },
+      scan(prefix, { cursor, limit }) {
+        const count = Math.min(limit, MAX_SCAN);
+        // Paid before it is done: the entries found cost their bytes on top.
+        meter.charge(FUEL.scan + FUEL.scanEntry * BigInt(Math.max(0, count)));
+        const found = journal.scan(name, prefix, cursor, count);
+        let sizeBytes = 0;
+        for (const [key, value] of found) sizeBytes += key.length + value.length;
+        meter.charge(FUEL.getByte * BigInt(sizeBytes));
+        return found;
+      },
+    };
+  }
+
+  get origin(): AccountId {
+    return this.#run.origin;
+  }
+
+  get block(): BlockContext {
+    return this.#run.block;
+  }
+
+  get transactionId(): string {
+    return this.#run.transactionId;
+  }
+
+  charge(fuel: bigint): void {
+    this.#run.meter.charge(fuel);
+  }
+
+  emit: Context['emit'] = (topic, codec, data) => {
+    const { events, meter } = this.#run;
+    const bytes = encodeWith(codec, data);
+    meter.charge(FUEL.event + FUEL.eventByte * BigInt(bytes.length));
+    checkSize('an event', bytes, MAX_VALUE_BYTES);
+    if (events.length >= MAX_EVENTS || topic.length > 64)
+      throw ledgerError('LEDGER_VALUE_LIMIT', `more than ${MAX_EVENTS} events, or a long topic`);
+    events.push({ contract: this.#contract, topic, data: bytes });
+  };
+
+  revert(code: string, message: string): never {
+    throw new SeeleError(code, REVERT, message);
+  }
+
+  call: Context['call'] = (contract, method, args) =>
+    this.#machine.enter(this.#run, this.self, this.#stack, contract, method, args);
+
+  verify(publicKey: string, domain: string, message: Bytes, signature: Bytes): boolean {
+    this.#run.meter.charge(FUEL.verify);
+    return this.#machine.verifySignature(publicKey, domain, message, signature);
+  }
+}
+
+class FrameMachine implements Machine {
+  readonly contracts: ReadonlyMap<string, SystemContract>;
+  readonly verifySignature: VerifySignature;
+  readonly #accounts = new Map<string, AccountId>();
+
+  constructor(contracts: readonly SystemContract[], verifySignature: VerifySignature) {
+    this.contracts = new Map(contracts.map((contract) => [contract.name, contract]));
+    this.verifySignature = verifySignature;
+    for (const { name } of contracts) this.#accounts.set(name, contractAccount(name));
+  }
+
+  accountOf(contract: string): AccountId {
+    return this.#accounts.get(contract) ?? contractAccount(contract);
+  }
+
+  #method(contract: string, name: string): ContractMethod<unknown, unknown> {
+    const methods = this.contracts.get(contract)?.methods;
+    if (methods === undefined || !Object.hasOwn(methods, name))
+      throw ledgerError('LEDGER_CONTRACT_UNKNOWN', `no method ${contract}.${name} on this chain`);
+    return methods[name] as ContractMethod<unknown, unknown>;
+  }
+
+  /** One frame: undone, with its events, when it throws. */
+  #frame<R>(
+    run: MachineRun,
+    caller: AccountId,
+    stack: readonly string[],
+    body: (c: Context) => R,
+  ): R {
+    const checkpoint = run.journal.checkpoint();
+    const eventCount = run.events.length;
+    try {
+      run.meter.charge(FUEL.call);
+      const result = body(new Frame(this, run, caller, stack));
+      // A contract that swallowed the trap does not get away with it.
+      if (run.meter.exhausted) run.meter.charge(0n);
+      return result;
+    } catch (error) {
+      run.journal.revertTo(checkpoint);
+      run.events.length = eventCount;
+      throw error;
+    }
+  }
+
+  /** A nested call. */
+  enter<A, R>(
+    run: MachineRun,
+    caller: AccountId,
+    stack: readonly string[],
+    contract: string,
+    method: ContractMethod<A, R>,
+    args: A,
+  ): R {
+    if (stack.length >= MAX_CALL_DEPTH)
+      throw ledgerError('LEDGER_CALL_DEPTH', `${contract}.${method.name} is called too deep`);
+    if (stack.includes(contract))
+      throw ledgerError('LEDGER_REENTRANT', `${contract} is running already`);
+    const deployed = this.#method(contract, method.name);
+    // Through CBOR and back, so that both sides see exactly what a transaction could have sent.
+    const checked = deployed.args.fromCbor(method.args.toCbor(args, 'args'), 'args');
+    const result = this.#frame(run, caller, [...stack, contract], (context) =>
+      deployed.run(context, checked),
+    );
+    return method.returns.fromCbor(deployed.returns.toCbor(result, 'result'), 'result');
+  }
+
+  run(run: MachineRun, call: Call): CallOutcome {
+    try {
+      const method = this.#method(call.contract, call.method);
+      const args = method.args.fromCbor(decodeCbor(call.args), 'args');
+      const result = this.#frame(run, run.origin, [call.contract], (context) =>
+        encodeWith(method.returns, method.run(context, args)),
+      );
+      return { ok: true, result };
+    } catch (error) {
+      return { ok: false, ...failureOf(error, run.meter) };
+    }
+  }
+
+  runGenesis: Machine['runGenesis'] = (run, parameters) => {
+    for (const contract of this.contracts.values())
+      if (contract.genesis)
+        this.#frame(run, this.accountOf(contract.name), [contract.name], (context) =>
+          contract.genesis?.(context, parameters),
+        );
+  };
+}
+
+export function createMachine(options: {
+  readonly contracts: readonly SystemContract[];
+  readonly verifySignature: VerifySignature;
+}): Machine {
+  return new FrameMachine(options.contracts, options.verifySignature);
+}
