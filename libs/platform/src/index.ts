@@ -17,6 +17,8 @@ export * from './http-app.ts';
 export * from './logger.ts';
 export * from './metrics.ts';
 export * from './operations.ts';
+export * from './postgres/postgres-server.ts';
+export { removePostgresCluster } from './postgres/postgres-directory.ts';
 export * from './private-files.ts';
 export * from './problem.ts';
 export * from './process.ts';
