@@ -163,16 +163,16 @@ async function startOnce(
     () => 0,
   );
   const child = spawnServer(engine, cluster, port, runAs);
-  const life = { ended: false };
+  let hasEnded = false;
   const ended = new Promise<void>((resolve) => {
     const end = (): void => {
-      life.ended = true;
+      hasEnded = true;
       resolve();
     };
     child.once('exit', end).once('error', end);
   });
   const deadline = performance.now() + START_TIMEOUT_MS;
-  while (!life.ended) {
+  while (!hasEnded) {
     const lines = await pidFileLines(cluster.data);
     if (Number(lines[PID_LINE]) === child.pid && lines[STATUS_LINE]?.trim() === 'ready')
       return { child, ended };

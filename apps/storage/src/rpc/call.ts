@@ -1,0 +1,141 @@
+/** One call of the RPC: what a command sees of the request, and how it answers. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { once } from 'node:events';
+
+import type { Bytes } from '#libs/kernel';
+import { storageError } from '#libs/storage';
+
+import { rpcError } from '../errors.ts';
+import type { StorageNode } from '../node.ts';
+import { boundaryOf, readParts, type Part } from './multipart.ts';
+import type { Parameters } from './parameters.ts';
+
+export interface Reply {
+  readonly started: boolean;
+  json(value: unknown): void;
+  /** One small answer of bytes. */
+  bytes(value: Bytes, contentType: string): void;
+  /** One line of newline-delimited JSON; waits while the client does not read. */
+  line(value: unknown): Promise<void>;
+  /** Ends a stream of lines (also one without any). */
+  endLines(): void;
+  /** Streams bytes; the status goes out with the first of them. */
+  stream(source: AsyncIterable<Bytes>, contentType: string): Promise<void>;
+}
+
+export interface Call {
+  readonly node: StorageNode;
+  readonly parameters: Parameters;
+  readonly reply: Reply;
+  /** Aborts when the client goes, the time is over, or the process stops. */
+  readonly signal: AbortSignal;
+  readonly blockReadConcurrency: number;
+  parts(): AsyncGenerator<Part>;
+}
+
+export type Command = (call: Call) => Promise<void>;
+
+export interface CommandEntry {
+  readonly run: Command;
+  /** Streams content: counted against the limit of streams. */
+  readonly isStream?: boolean;
+  /** Writes: refused while the disk is in its reserve. */
+  readonly writes?: boolean;
+}
+
+export function createReply(response: ServerResponse, signal: AbortSignal): Reply {
+  const start = (contentType: string) => {
+    if (response.headersSent) return;
+    response.writeHead(200, {
+      'content-type': contentType,
+      'x-chunked-output': '1',
+      'cache-control': 'no-store',
+    });
+  };
+  const write = async (chunk: Bytes | string) => {
+    signal.throwIfAborted();
+    if (!response.write(chunk)) await once(response, 'drain', { signal });
+  };
+  return {
+    get started() {
+      return response.headersSent;
+    },
+    json(value) {
+      const body = `${JSON.stringify(value)}\n`;
+      response.writeHead(200, {
+        'content-type': 'application/json',
+        'content-length': Buffer.byteLength(body),
+      });
+      response.end(body);
+    },
+    bytes(value, contentType) {
+      response.writeHead(200, { 'content-type': contentType, 'content-length': value.length });
+      response.end(value);
+    },
+    async line(value) {
+      start('application/json');
+      await write(`${JSON.stringify(value)}\n`);
+    },
+    endLines() {
+      start('application/json');
+      response.end();
+    },
+    async stream(source, contentType) {
+      for await (const chunk of source) {
+        start(contentType);
+        await write(chunk);
+      }
+      start(contentType);
+      response.end();
+    },
+  };
+}
+
+/** The body, counted; @throws STORAGE_TOO_LARGE, STORAGE_RPC_BODY when it is cut short */
+export async function* readBody(
+  request: IncomingMessage,
+  maxBytes: number,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
+  const announced = Number(request.headers['content-length'] ?? 0);
+  const tooLarge = () =>
+    storageError('STORAGE_TOO_LARGE', `the request body is longer than ${maxBytes} bytes`);
+  if (announced > maxBytes) throw tooLarge();
+  let sizeBytes = 0;
+  // destroyOnReturn: the answer to a bad body must still reach the client.
+  const chunks = request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+  try {
+    for await (const chunk of chunks) {
+      signal.throwIfAborted();
+      sizeBytes += chunk.length;
+      if (sizeBytes > maxBytes) throw tooLarge();
+      yield chunk;
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    if ((error as NodeJS.ErrnoException).code !== 'ECONNRESET') throw error;
+    throw rpcError('STORAGE_RPC_BODY', 'the request ended before its body');
+  }
+}
+
+export function createParts(
+  request: IncomingMessage,
+  maxBytes: number,
+  signal: AbortSignal,
+): () => AsyncGenerator<Part> {
+  return () =>
+    readParts(readBody(request, maxBytes, signal), boundaryOf(request.headers['content-type']));
+}
+
+/** Reads a small part whole. @throws STORAGE_TOO_LARGE */
+export async function wholePart(part: Part, maxBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of part.body) {
+    sizeBytes += chunk.length;
+    if (sizeBytes > maxBytes)
+      throw storageError('STORAGE_TOO_LARGE', `a part is longer than ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, sizeBytes);
+}

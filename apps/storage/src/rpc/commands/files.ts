@@ -1,0 +1,177 @@
+/** `cat`, `get`, `ls`, `resolve`, `refs`: reading what was added. */
+import type { Bytes } from '#libs/kernel';
+import { fileSize, readFile, storageError } from '#libs/storage';
+import type { CID } from 'multiformats/cid';
+import { UnixFS } from 'ipfs-unixfs';
+
+import {
+  isPlainName,
+  listDirectory,
+  parsePath,
+  resolvePath,
+  unixfsNode,
+  type DirectoryEntry,
+} from '../../dag/directories.ts';
+import { linksOf } from '../../dag/links.ts';
+import { rpcError } from '../../errors.ts';
+import type { Call } from '../call.ts';
+import { tarEnd, tarHeader, tarPadding } from '../tar.ts';
+
+const MAX_DEPTH = 64;
+const MAX_OFFSET = Number.MAX_SAFE_INTEGER;
+
+/** The node at the end of a path; @throws when the path ends inside a block */
+async function resolveNode(call: Call, text: string): Promise<CID> {
+  const { cid, remainder } = await resolvePath(call.node.read, parsePath(text), call.signal);
+  if (remainder !== '')
+    throw storageError('STORAGE_MALFORMED', `${text.slice(0, 200)} ends inside a block`);
+  return cid;
+}
+
+export async function cat(call: Call): Promise<void> {
+  const { parameters, node, signal } = call;
+  parameters.arg();
+  let offset = parameters.integer('offset', { min: 0, max: MAX_OFFSET }) ?? 0;
+  let left = parameters.integer('length', { min: 0, max: MAX_OFFSET }) ?? Infinity;
+  async function* contents(): AsyncGenerator<Bytes> {
+    for (const text of parameters.args) {
+      const cid = await resolveNode(call, text);
+      const options = { offset, length: left, signal, readAhead: call.blockReadConcurrency };
+      for await (const chunk of readFile(node.read, cid, options)) {
+        left -= chunk.length;
+        yield chunk;
+      }
+      if (offset > 0) offset = Math.max(0, offset - (await fileSize(node.read, cid, signal)));
+      if (left <= 0) return;
+    }
+  }
+  await call.reply.stream(contents(), 'application/octet-stream');
+}
+
+async function* tarOf(call: Call, cid: CID, path: string, depth = 0): AsyncGenerator<Bytes> {
+  const { read } = call.node;
+  const { kind } = unixfsNode(cid, await read(cid, call.signal));
+  if (kind === 'file') {
+    const sizeBytes = await fileSize(read, cid, call.signal);
+    yield tarHeader({ path, type: 'file', sizeBytes });
+    yield* readFile(read, cid, { signal: call.signal, readAhead: call.blockReadConcurrency });
+    yield tarPadding(sizeBytes);
+    return;
+  }
+  if (kind !== 'directory' || depth > MAX_DEPTH)
+    throw storageError('STORAGE_UNSUPPORTED', `${cid.toString()} (${kind}) cannot go into a tar`);
+  yield tarHeader({ path, type: 'directory', sizeBytes: 0 });
+  const names = new Set<string>();
+  for await (const entry of listDirectory(read, cid, call.signal)) {
+    // A hostile directory must not write outside of where its tar is unpacked, nor over itself.
+    if (!isPlainName(entry.name) || names.has(entry.name))
+      throw storageError(
+        'STORAGE_MALFORMED',
+        `${cid.toString()} has an entry named ${JSON.stringify(entry.name.slice(0, 100))}`,
+      );
+    names.add(entry.name);
+    yield* tarOf(call, entry.cid, `${path}/${entry.name}`, depth + 1);
+  }
+}
+
+export async function get(call: Call): Promise<void> {
+  const { parameters } = call;
+  parameters.refuse('compress');
+  const text = parameters.arg();
+  const cid = await resolveNode(call, text);
+  const name = parsePath(text).segments.at(-1) ?? cid.toString();
+  async function* archive(): AsyncGenerator<Bytes> {
+    yield* tarOf(call, cid, name);
+    yield tarEnd;
+  }
+  await call.reply.stream(archive(), 'application/x-tar');
+}
+
+const UNIXFS_DIRECTORY = 1;
+const UNIXFS_FILE = 2;
+const UNIXFS_SYMLINK = 4;
+
+async function linkOf(call: Call, { name, cid }: DirectoryEntry, sizes: boolean) {
+  const link = { Name: name, Hash: cid.toString(), Size: 0, Type: 0, Target: '' };
+  if (!sizes) return link;
+  const bytes = await call.node.read(cid, call.signal);
+  const { kind, unixfs } = unixfsNode(cid, bytes);
+  if (kind === 'directory') return { ...link, Type: UNIXFS_DIRECTORY };
+  if (kind === 'symlink') {
+    const target = Buffer.from(unixfs?.data ?? []).toString('utf8');
+    return { ...link, Type: UNIXFS_SYMLINK, Target: target };
+  }
+  const Size = unixfs instanceof UnixFS ? Number(unixfs.fileSize()) : bytes.length;
+  return { ...link, Type: UNIXFS_FILE, Size };
+}
+
+export async function ls(call: Call): Promise<void> {
+  const { parameters, node, signal, reply } = call;
+  parameters.arg();
+  const sizes = parameters.flag('size', true) || parameters.flag('resolve-type', true);
+  const isStream = parameters.flag('stream', false);
+  const objects: { Hash: string; Links: unknown[] }[] = [];
+  for (const text of parameters.args) {
+    const cid = await resolveNode(call, text);
+    const Hash = cid.toString();
+    const { kind } = unixfsNode(cid, await node.read(cid, signal));
+    if (kind !== 'directory') {
+      // A file lists as itself: no links, and its own facts, which is what clients look at.
+      const self = { ...(await linkOf(call, { name: '', cid }, sizes)), Links: [] };
+      if (isStream) await reply.line({ Objects: [self] });
+      else objects.push(self);
+      continue;
+    }
+    const Links: unknown[] = [];
+    for await (const entry of listDirectory(node.read, cid, signal)) {
+      const link = await linkOf(call, entry, sizes);
+      if (isStream) await reply.line({ Objects: [{ Hash, Links: [link] }] });
+      else Links.push(link);
+    }
+    if (!isStream) objects.push({ Hash, Links });
+  }
+  if (isStream) reply.endLines();
+  else reply.json({ Objects: objects });
+}
+
+export async function resolve(call: Call): Promise<void> {
+  const text = call.parameters.arg();
+  const { cid, remainder } = await resolvePath(call.node.read, parsePath(text), call.signal);
+  const rest = remainder === '' ? '' : `/${remainder}`;
+  call.reply.json({ Path: `/ipfs/${cid.toString()}${rest}` });
+}
+
+const MAX_REFS_DEPTH = 10_000;
+
+export async function refs(call: Call): Promise<void> {
+  const { parameters, node, signal, reply } = call;
+  parameters.arg();
+  const unique = parameters.flag('unique', false);
+  const depth = parameters.integer('max-depth', { min: -1, max: MAX_REFS_DEPTH }) ?? -1;
+  const recursive = parameters.flag('recursive', false);
+  const limit = recursive ? (depth < 0 ? MAX_REFS_DEPTH : depth) : 1;
+  const edges = parameters.flag('edges', false);
+  const format = edges ? '<src> -> <dst>' : (parameters.text('format') ?? '<dst>');
+  if (format.length > 200) throw rpcError('STORAGE_RPC_ARGUMENT', 'format is too long');
+  const seen = new Set<string>();
+
+  async function tell(cid: CID, level: number): Promise<void> {
+    if (level >= limit) return;
+    for (const link of linksOf(cid, await node.read(cid, signal))) {
+      const target = link.toString();
+      const isNew = !seen.has(target);
+      seen.add(target);
+      if (isNew || !unique) {
+        const shown = format
+          .replaceAll('<src>', cid.toString())
+          .replaceAll('<dst>', target)
+          .replaceAll('<linkname>', '');
+        await reply.line({ Ref: shown, Err: '' });
+      }
+      // A subtree is walked once: what was told of it stays true, and DAG bombs stay small.
+      if (isNew) await tell(link, level + 1);
+    }
+  }
+  for (const text of parameters.args) await tell(await resolveNode(call, text), 0);
+  reply.endLines();
+}
