@@ -64,6 +64,19 @@ function holdEscrow(context: Context, rules: OrdersRules, order: Order): void {
   writePrepaid(context.storage, order.consumer, { ...before, balance });
 }
 
+function newRecord(order: Order, placedAtUs: number): OrderRecord {
+  return {
+    order,
+    state: 'placed',
+    escrow: order.priceCap,
+    paid: 0n,
+    refunded: 0n,
+    placedAtUs,
+    fence: 0,
+    rejections: 0,
+  };
+}
+
 function sameDelivery(a: Delivery | undefined, b: Delivery): boolean {
   if (!a) return false;
   return equalBytes(encodeWith(deliveryCodec, a), encodeWith(deliveryCodec, b));
@@ -109,137 +122,149 @@ function checkDelivery(
   );
 }
 
+function checkBinding(
+  context: Context,
+  rules: OrdersRules,
+  before: OrderRecord,
+  { price, fence }: { readonly price: bigint; readonly fence: number },
+): void {
+  const { market, completeByUs, priceCap } = before.order;
+  const nowUs = context.block.timeUs;
+  demand(
+    context,
+    rules.isMarket(before.order, context.caller),
+    'ORDERS_NOT_MARKET',
+    `order names market ${market}`,
+  );
+  demand(context, rules.isBindable(before), 'ORDERS_STATE', `order is ${before.state}`);
+  demand(
+    context,
+    rules.isFenceRising(before, fence),
+    'ORDERS_FENCE_STALE',
+    `fence ${fence} does not rise above ${before.fence}`,
+  );
+  demand(
+    context,
+    rules.isWithinCap(before, price),
+    'ORDERS_PRICE_TOO_HIGH',
+    `price ${price} above the cap ${priceCap}`,
+  );
+  demand(
+    context,
+    rules.isBoundInTime(before, nowUs),
+    'ORDERS_EXPIRED',
+    `order was to be complete by ${completeByUs} µs, now ${nowUs} µs`,
+  );
+}
+
+function place(rules: OrdersRules) {
+  return defineMethod({
+    name: 'place',
+    args: signedOrder,
+    returns: hash32,
+    run(context, { order, publicKey, signature }) {
+      const id = orderId(order);
+      demand(
+        context,
+        rules.isNew(readOrder(context.storage, id)),
+        'ORDERS_EXISTS',
+        `order ${id} is placed already`,
+      );
+      checkPlaceable(context, rules, order);
+      demand(
+        context,
+        accountOf(publicKey) === order.consumer &&
+          context.verify(publicKey, ORDER_DOMAIN, orderBytes(order), signature),
+        'ORDERS_SIGNATURE',
+        `order ${id} is not signed by ${order.consumer}`,
+      );
+      holdEscrow(context, rules, order);
+      const placed = newRecord(order, context.block.timeUs);
+      writeOrder(context, id, placed);
+      const { priceCap, completeByUs } = order;
+      emit(context, ordersEvents.placed, { ...partiesOf(id, placed), priceCap, completeByUs });
+      return id;
+    },
+  });
+}
+
+function bind(rules: OrdersRules) {
+  return defineMethod({
+    name: 'bind',
+    args: record({ order: hash32, provider: hash32, price: u64, fence: uint() }),
+    returns: done,
+    run(context, { order: id, provider, price, fence }) {
+      const before = orderOrRevert(context, id);
+      checkBinding(context, rules, before, { price, fence });
+      writeOrder(context, id, {
+        ...before,
+        state: 'bound',
+        provider,
+        price,
+        fence,
+        boundAtUs: context.block.timeUs,
+      });
+      emit(context, ordersEvents.bound, { ...partiesOf(id, before), provider, fence, price });
+      return {};
+    },
+  });
+}
+
+function deliver(rules: OrdersRules) {
+  return defineMethod({
+    name: 'deliver',
+    args: signedDelivery,
+    returns: done,
+    run(context, { delivery, publicKey, signature }) {
+      const { order: id, provider, fence, exit, charge } = delivery;
+      demand(
+        context,
+        rules.isOnChain(delivery, context.block.chain),
+        'ORDERS_WRONG_CHAIN',
+        `delivery is for chain ${delivery.chain}`,
+      );
+      const before = orderOrRevert(context, id);
+      // Nobody can tell a resent delivery from a lost one, so it has a code of its own.
+      demand(
+        context,
+        !(before.state !== 'bound' && sameDelivery(before.delivery, delivery)),
+        'ORDERS_ALREADY_DELIVERED',
+        `this delivery of order ${id} is recorded`,
+      );
+      checkDelivery(context, rules, before, delivery);
+      demand(
+        context,
+        rules.isBoundProvider(before, delivery, accountOf(publicKey)),
+        'ORDERS_NOT_PROVIDER',
+        `order ${id} is bound to ${before.provider ?? 'nobody'}`,
+      );
+      demand(
+        context,
+        context.verify(publicKey, DELIVERY_DOMAIN, deliveryBytes(delivery), signature),
+        'ORDERS_SIGNATURE',
+        `delivery of order ${id} is not signed by ${provider}`,
+      );
+      const deliveredAtUs = context.block.timeUs;
+      writeOrder(context, id, { ...before, state: 'delivered', delivery, deliveredAtUs });
+      emit(context, ordersEvents.delivered, {
+        ...partiesOf(id, before),
+        provider,
+        fence,
+        exit,
+        charge,
+      });
+      return {};
+    },
+  });
+}
+
 export function createWorkingMethods(rules: OrdersRules) {
   return {
     /** The order's market: holds the price cap of an order that its consumer signed. */
-    place: defineMethod({
-      name: 'place',
-      args: signedOrder,
-      returns: hash32,
-      run(context, { order, publicKey, signature }) {
-        const id = orderId(order);
-        demand(
-          context,
-          rules.isNew(readOrder(context.storage, id)),
-          'ORDERS_EXISTS',
-          `order ${id} is placed already`,
-        );
-        checkPlaceable(context, rules, order);
-        demand(
-          context,
-          accountOf(publicKey) === order.consumer &&
-            context.verify(publicKey, ORDER_DOMAIN, orderBytes(order), signature),
-          'ORDERS_SIGNATURE',
-          `order ${id} is not signed by ${order.consumer}`,
-        );
-        holdEscrow(context, rules, order);
-        const placed: OrderRecord = {
-          order,
-          state: 'placed',
-          escrow: order.priceCap,
-          paid: 0n,
-          refunded: 0n,
-          placedAtUs: context.block.timeUs,
-          fence: 0,
-          rejections: 0,
-        };
-        writeOrder(context, id, placed);
-        const { priceCap, completeByUs } = order;
-        emit(context, ordersEvents.placed, { ...partiesOf(id, placed), priceCap, completeByUs });
-        return id;
-      },
-    }),
+    place: place(rules),
     /** The order's market: gives an undelivered order to a provider, taking it from an earlier one. */
-    bind: defineMethod({
-      name: 'bind',
-      args: record({ order: hash32, provider: hash32, price: u64, fence: uint() }),
-      returns: done,
-      run(context, { order: id, provider, price, fence }) {
-        const before = orderOrRevert(context, id);
-        const { market, completeByUs, priceCap } = before.order;
-        const nowUs = context.block.timeUs;
-        demand(
-          context,
-          rules.isMarket(before.order, context.caller),
-          'ORDERS_NOT_MARKET',
-          `order names market ${market}`,
-        );
-        demand(context, rules.isBindable(before), 'ORDERS_STATE', `order is ${before.state}`);
-        demand(
-          context,
-          rules.isFenceRising(before, fence),
-          'ORDERS_FENCE_STALE',
-          `fence ${fence} does not rise above ${before.fence}`,
-        );
-        demand(
-          context,
-          rules.isWithinCap(before, price),
-          'ORDERS_PRICE_TOO_HIGH',
-          `price ${price} above the cap ${priceCap}`,
-        );
-        demand(
-          context,
-          rules.isBoundInTime(before, nowUs),
-          'ORDERS_EXPIRED',
-          `order was to be complete by ${completeByUs} µs, now ${nowUs} µs`,
-        );
-        writeOrder(context, id, {
-          ...before,
-          state: 'bound',
-          provider,
-          price,
-          fence,
-          boundAtUs: nowUs,
-        });
-        emit(context, ordersEvents.bound, { ...partiesOf(id, before), provider, fence, price });
-        return {};
-      },
-    }),
+    bind: bind(rules),
     /** Anyone may relay: records what the bound provider signed. */
-    deliver: defineMethod({
-      name: 'deliver',
-      args: signedDelivery,
-      returns: done,
-      run(context, { delivery, publicKey, signature }) {
-        const { order: id, provider, fence, exit, charge } = delivery;
-        demand(
-          context,
-          rules.isOnChain(delivery, context.block.chain),
-          'ORDERS_WRONG_CHAIN',
-          `delivery is for chain ${delivery.chain}`,
-        );
-        const before = orderOrRevert(context, id);
-        // Nobody can tell a resent delivery from a lost one, so it has a code of its own.
-        demand(
-          context,
-          !(before.state !== 'bound' && sameDelivery(before.delivery, delivery)),
-          'ORDERS_ALREADY_DELIVERED',
-          `this delivery of order ${id} is recorded`,
-        );
-        checkDelivery(context, rules, before, delivery);
-        demand(
-          context,
-          rules.isBoundProvider(before, delivery, accountOf(publicKey)),
-          'ORDERS_NOT_PROVIDER',
-          `order ${id} is bound to ${before.provider ?? 'nobody'}`,
-        );
-        demand(
-          context,
-          context.verify(publicKey, DELIVERY_DOMAIN, deliveryBytes(delivery), signature),
-          'ORDERS_SIGNATURE',
-          `delivery of order ${id} is not signed by ${provider}`,
-        );
-        const deliveredAtUs = context.block.timeUs;
-        writeOrder(context, id, { ...before, state: 'delivered', delivery, deliveredAtUs });
-        emit(context, ordersEvents.delivered, {
-          ...partiesOf(id, before),
-          provider,
-          fence,
-          exit,
-          charge,
-        });
-        return {};
-      },
-    }),
+    deliver: deliver(rules),
   };
 }
