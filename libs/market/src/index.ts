@@ -11,6 +11,7 @@
  * const effects = applyEvent(market, { kind: 'resume' }, now, randomness);
  * // make the `save` effects durable in one transaction, then do the others
  */
+export * from './agent/index.ts';
 export * from './agent-protocol.ts';
 export * from './manifest.ts';
 export * from './model/config.ts';
@@ -18,3 +19,4 @@ export * from './model/effects.ts';
 export * from './model/events.ts';
 export * from './model/rows.ts';
 export * from './model/views.ts';
+export * from './pricing.ts';

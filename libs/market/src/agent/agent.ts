@@ -1,0 +1,538 @@
+/**
+ * The agent: `(state, event, now, randomness) → effects`, the state kept in the object that
+ * `createAgent` returns. What it promises: no work before the lease is on disk; a finished job is
+ * delivered until the market has it; a lease that was cancelled, superseded or lost to a restart is
+ * dropped with everything that belongs to it; nobody is told of work that was not done.
+ */
+import { DELIVERY_DOMAIN, type Delivery, delivery as deliveryCodec } from '#contracts';
+import { encodeWith, type Randomness } from '#libs/kernel';
+import type { AgentMessage, MarketMessage } from '../agent-protocol.ts';
+import type { Now } from '../model/events.ts';
+import { chargeFor } from '../pricing.ts';
+import { signHello } from './hello.ts';
+import {
+  acknowledge,
+  appendEntry,
+  appendLine,
+  flushLines,
+  startJobLog,
+  takeBatches,
+  unsend,
+} from './job-log.ts';
+import type {
+  AgentConfig,
+  AgentEffect,
+  AgentEvent,
+  AgentLease,
+  StoredLease,
+  WorkOutcome,
+} from './model.ts';
+
+type Lease = Extract<MarketMessage, { kind: 'lease' }>;
+type Challenge = Extract<MarketMessage, { kind: 'challenge' }>;
+
+export interface Agent {
+  readonly config: AgentConfig;
+  readonly leases: Map<string, AgentLease>;
+  link: 'down' | 'connecting' | 'greeting' | 'up';
+  chain: string | undefined;
+  heartbeatMs: number;
+  heartbeatAtMs: number;
+  connectAtMs: number;
+  failures: number;
+  draining: boolean;
+  drained: boolean;
+  /** Leases that a restart lost; handed back at the next welcome. */
+  lost: StoredLease[];
+}
+
+/** Not started yet: its first event is `restored`. */
+export function createAgent(config: AgentConfig): Agent {
+  return {
+    config,
+    leases: new Map(),
+    link: 'down',
+    chain: config.chain,
+    heartbeatMs: 5_000,
+    heartbeatAtMs: 0,
+    connectAtMs: 0,
+    failures: 0,
+    draining: false,
+    drained: false,
+    lost: [],
+  };
+}
+
+/** When `tick` has to come at the latest, monotonic milliseconds. */
+export function nextAgentTickMs(agent: Agent): number | undefined {
+  if (agent.drained) return undefined;
+  if (agent.link === 'down') return agent.connectAtMs;
+  if (agent.link !== 'up') return undefined;
+  let next = agent.heartbeatAtMs;
+  const { resendMs, progressMs } = agent.config.times;
+  for (const lease of agent.leases.values()) {
+    if (lease.log.flushAtMs !== undefined) next = Math.min(next, lease.log.flushAtMs);
+    if (lease.progress !== undefined) next = Math.min(next, lease.progressSentAtMs + progressMs);
+    if (hasUnacknowledged(lease)) next = Math.min(next, lease.sentAtMs + resendMs);
+  }
+  return next;
+}
+
+const hasUnacknowledged = ({ stage, log }: AgentLease): boolean =>
+  stage === 'delivering' || (log.unsaved.length > 0 && stage !== 'saving');
+
+export const agentFreeSlots = (agent: Agent): number => {
+  let used = 0;
+  for (const { stage } of agent.leases.values())
+    if (stage === 'saving' || stage === 'working') used++;
+  return agent.draining ? 0 : Math.max(0, agent.config.offer.slots - used);
+};
+
+/** One event, its effects in order. Never throws on anything the market may say. */
+export function applyAgentEvent(
+  agent: Agent,
+  event: AgentEvent,
+  now: Now,
+  randomness: Randomness,
+): AgentEffect[] {
+  const step = new Step(agent, now, randomness);
+  step.apply(event);
+  return step.effects;
+}
+
+/** Shortened to what the wire takes, and never with half a character at its end. */
+const clip = (value: string, maxLength: number): string => value.slice(0, maxLength).toWellFormed();
+
+class Step {
+  readonly effects: AgentEffect[] = [];
+  readonly #agent: Agent;
+  readonly #now: Now;
+  readonly #randomness: Randomness;
+
+  constructor(agent: Agent, now: Now, randomness: Randomness) {
+    this.#agent = agent;
+    this.#now = now;
+    this.#randomness = randomness;
+  }
+
+  apply(event: AgentEvent): void {
+    switch (event.kind) {
+      case 'restored':
+        return this.#restored(event.leases);
+      case 'connected':
+        if (this.#agent.link === 'connecting') this.#agent.link = 'greeting';
+        return;
+      case 'disconnected':
+        return this.#disconnected();
+      case 'message':
+        return this.#message(event.message);
+      case 'saved':
+        return this.#saved(event.lease, event.what);
+      case 'started':
+        return this.#started(event);
+      case 'line':
+        return this.#line(event);
+      case 'progress':
+        return this.#progress(event.lease, event.share, event.note);
+      case 'finished':
+        return this.#finished(event.lease, event.outcome);
+      case 'failed':
+        return this.#handBack(event.lease, event.code, event.reason);
+      case 'drain':
+        this.#agent.draining = true;
+        this.#heartbeat();
+        return this.#endIfDrained();
+      case 'stop':
+        return this.#stop();
+      case 'tick':
+        return this.#tick();
+    }
+  }
+
+  #send(message: AgentMessage): void {
+    if (this.#agent.link === 'up') this.effects.push({ kind: 'send', message });
+  }
+
+  #update(id: string, change: Partial<AgentLease>): void {
+    const lease = this.#agent.leases.get(id);
+    if (lease !== undefined) this.#agent.leases.set(id, { ...lease, ...change });
+  }
+
+  /** The lease while its work runs; anything said about another one comes too late. */
+  #working(id: string): AgentLease | undefined {
+    const lease = this.#agent.leases.get(id);
+    return lease?.stage === 'working' ? lease : undefined;
+  }
+
+  // ---- connection -----------------------------------------------------------------------------
+
+  #restored(leases: readonly StoredLease[]): void {
+    for (const stored of leases) {
+      if (stored.delivery === undefined) {
+        this.#agent.lost.push(stored);
+        this.effects.push({ kind: 'forget', lease: stored.lease });
+        continue;
+      }
+      const { logLength, logHead } = stored.delivery.delivery;
+      this.#agent.leases.set(stored.lease, {
+        ...this.#newLease(stored),
+        stage: 'delivering',
+        log: startJobLog({ length: logLength, head: logHead }, stored.entries),
+        delivery: stored.delivery,
+      });
+    }
+    this.#connect();
+  }
+
+  #connect(): void {
+    this.#agent.link = 'connecting';
+    this.effects.push({ kind: 'connect' });
+  }
+
+  #disconnected(): void {
+    const agent = this.#agent;
+    if (agent.drained) return;
+    const { reconnectMs, reconnectMaxMs } = agent.config.times;
+    const delay = Math.min(reconnectMaxMs, reconnectMs * 2 ** Math.min(agent.failures, 20));
+    agent.failures++;
+    agent.link = 'down';
+    // Between half and one and a half of it, so that a thousand agents do not come back at once.
+    const jitter = 0.5 + (this.#randomness.bytes(1)[0] as number) / 256;
+    agent.connectAtMs = this.#now.monotonicMs + delay * jitter;
+    for (const [id, lease] of agent.leases) this.#update(id, { log: unsend(lease.log) });
+    this.#endIfDrained();
+  }
+
+  #close(reason: string): void {
+    this.effects.push({ kind: 'note', level: 'warn', text: reason }, { kind: 'close', reason });
+  }
+
+  #message(message: MarketMessage): void {
+    switch (message.kind) {
+      case 'challenge':
+        return this.#challenged(message);
+      case 'welcome':
+        return this.#welcomed(message.heartbeatMs);
+      case 'lease':
+        return this.#leased(message);
+      case 'cancel':
+        return this.#cancelled(message.lease, message.reason);
+      case 'eventsSaved': {
+        const lease = this.#agent.leases.get(message.lease);
+        if (lease !== undefined)
+          this.#update(message.lease, { log: acknowledge(lease.log, message.log) });
+        return;
+      }
+      case 'delivered':
+        return this.#delivered(message.lease, message.accepted === 'yes', message.reason);
+      case 'refuse':
+        this.#agent.failures = Math.max(this.#agent.failures, 5);
+        return this.#close(`the market refused: ${message.code}: ${message.reason}`);
+    }
+  }
+
+  #challenged(challenge: Challenge): void {
+    const agent = this.#agent;
+    if (agent.link !== 'greeting' && agent.link !== 'connecting') return;
+    const { signer, offer, chain } = agent.config;
+    if (chain !== undefined && chain !== challenge.chain)
+      return this.#close(`the market serves chain ${challenge.chain}, not ${chain}`);
+    agent.chain = challenge.chain;
+    agent.link = 'greeting';
+    const leases = [...agent.leases.values()].map(({ stored: { lease, fence } }) => ({
+      lease,
+      fence,
+    }));
+    this.effects.push({ kind: 'send', message: signHello(signer, challenge, offer, leases) });
+  }
+
+  #welcomed(heartbeatMs: number): void {
+    const agent = this.#agent;
+    if (agent.link !== 'greeting') return;
+    agent.link = 'up';
+    agent.failures = 0;
+    agent.heartbeatMs = Math.max(50, heartbeatMs);
+    for (const { lease } of agent.lost.splice(0))
+      this.#decline(lease, 'PROVIDER_RESTARTED', 'the provider restarted and lost the work');
+    for (const [id, lease] of agent.leases) {
+      if (lease.stage === 'working') this.#send({ kind: 'accept', lease: id });
+      this.#sendLog(id);
+      this.#sendDelivery(id);
+    }
+    this.#heartbeat();
+  }
+
+  #heartbeat(): void {
+    const agent = this.#agent;
+    agent.heartbeatAtMs = this.#now.monotonicMs + agent.heartbeatMs;
+    const leases = [...agent.leases.keys()];
+    this.#send({ kind: 'heartbeat', freeSlots: agentFreeSlots(agent), leases });
+  }
+
+  // ---- leases ---------------------------------------------------------------------------------
+
+  #newLease(stored: StoredLease): AgentLease {
+    return {
+      stored,
+      stage: 'saving',
+      log: startJobLog(stored.log),
+      attempt: 1,
+      progressSentAtMs: -Infinity,
+      progressLoggedAtMs: -Infinity,
+      sentAtMs: this.#now.monotonicMs,
+    };
+  }
+
+  #leased(message: Lease): void {
+    const agent = this.#agent;
+    const known = agent.leases.get(message.lease);
+    if (known !== undefined) return this.#leasedAgain(known, message);
+    const older = [...agent.leases.values()].find(({ stored }) => stored.order === message.order);
+    if (older !== undefined && older.stored.fence >= message.fence)
+      return this.#decline(message.lease, 'PROVIDER_STALE', 'a newer lease of this order is known');
+    if (older !== undefined) this.#drop(older.stored.lease);
+    if (agent.draining)
+      return this.#decline(message.lease, 'PROVIDER_DRAINING', 'the provider takes no more work');
+    if (agentFreeSlots(agent) === 0)
+      return this.#decline(message.lease, 'PROVIDER_BUSY', 'no slot is free');
+    if (message.completeByUs <= this.#now.timeUs)
+      return this.#decline(message.lease, 'PROVIDER_LATE', 'the order’s time is over');
+    const { lease, order, fence, manifest, price, completeByUs, log } = message;
+    const chain = agent.chain as string;
+    const stored: StoredLease = {
+      ...{ lease, order, chain, fence, manifest, price, completeByUs, log },
+      entries: [],
+    };
+    agent.leases.set(lease, this.#newLease(stored));
+    this.effects.push(
+      { kind: 'save', what: 'lease', lease: stored },
+      { kind: 'prepare', lease: stored },
+    );
+  }
+
+  /** The market repeats itself, after a restart of its own: say again what it may have missed. */
+  #leasedAgain(lease: AgentLease, { log }: Lease): void {
+    const id = lease.stored.lease;
+    this.#update(id, { log: unsend(acknowledge(lease.log, log)) });
+    if (lease.stage === 'working') this.#send({ kind: 'accept', lease: id });
+    this.#sendLog(id);
+    this.#sendDelivery(id);
+  }
+
+  #saved(id: string, what: 'lease' | 'delivery'): void {
+    const lease = this.#agent.leases.get(id);
+    if (what === 'lease' && lease?.stage === 'saving') {
+      this.#update(id, { stage: 'working' });
+      this.#send({ kind: 'accept', lease: id });
+      this.effects.push({ kind: 'run', lease: lease.stored, attempt: 1 });
+    }
+    if (what === 'delivery' && lease?.stage === 'saving-delivery') {
+      this.#update(id, { stage: 'delivering' });
+      this.#sendLog(id);
+      this.#sendDelivery(id);
+      this.#heartbeat();
+    }
+  }
+
+  #started(event: Extract<AgentEvent, { kind: 'started' }>): void {
+    const lease = this.#working(event.lease);
+    if (lease === undefined) return;
+    const { code, inputs, isolation } = event;
+    const { offer } = this.#agent.config;
+    const { order, fence } = lease.stored;
+    const log = appendEntry(lease.log, order, this.#now.timeUs, 'started', {
+      ...{ lease: event.lease, fence, provider: offer.provider, attempt: lease.attempt },
+      ...{ code, inputs, isolation, node: offer.node },
+    });
+    this.#update(event.lease, { log });
+    // At once: whoever follows the job waits for this.
+    this.#sendLog(event.lease);
+  }
+
+  #line({ lease: id, level, text }: Extract<AgentEvent, { kind: 'line' }>): void {
+    const lease = this.#working(id);
+    if (lease === undefined) return;
+    const { timeUs, monotonicMs } = this.#now;
+    const at = { timeUs, flushAtMs: monotonicMs + this.#agent.config.times.flushMs };
+    this.#update(id, { log: appendLine(lease.log, lease.stored.order, at, { level, text }) });
+  }
+
+  #progress(id: string, share: number, note: string): void {
+    if (this.#working(id) === undefined) return;
+    this.#update(id, { progress: { share, note: clip(note, 200) } });
+  }
+
+  #finished(id: string, outcome: WorkOutcome): void {
+    const lease = this.#working(id);
+    if (lease === undefined) return;
+    const { attempts } = this.#agent.config;
+    if (outcome.exit === 'crash' && lease.attempt < attempts)
+      return this.#retry(id, lease, outcome);
+    const { exit, usage, result, error } = outcome;
+    const log = appendEntry(lease.log, lease.stored.order, this.#now.timeUs, 'finished', {
+      ...{ exit, usage },
+      ...(result === undefined ? {} : { result }),
+      ...(error === undefined ? {} : { error: clip(error, 8_192) }),
+    });
+    const delivery = this.#signDelivery({ ...lease, log }, outcome);
+    const stored: StoredLease = { ...lease.stored, delivery, entries: [...log.unsaved] };
+    const { progress: _over, ...rest } = lease;
+    this.#agent.leases.set(id, { ...rest, stored, stage: 'saving-delivery', log, delivery });
+    this.effects.push({ kind: 'save', what: 'delivery', lease: stored });
+  }
+
+  #retry(id: string, lease: AgentLease, { error }: WorkOutcome): void {
+    const attempt = lease.attempt + 1;
+    const reason = clip(error ?? 'the slot ended', 500);
+    const { order } = lease.stored;
+    const log = appendEntry(lease.log, order, this.#now.timeUs, 'retried', { attempt, reason });
+    this.#update(id, { log, attempt });
+    this.#sendLog(id);
+    this.effects.push({ kind: 'run', lease: lease.stored, attempt });
+  }
+
+  #signDelivery({ stored, log }: AgentLease, outcome: WorkOutcome) {
+    const { signer, offer } = this.#agent.config;
+    const { exit, usage, result, limits } = outcome;
+    // What ended by no doing of the guest costs nothing.
+    const free = exit === 'crash' || exit === 'refused';
+    const delivery: Delivery = {
+      ...{ chain: stored.chain, order: stored.order, provider: offer.provider },
+      ...{ fence: stored.fence, exit, usage },
+      ...(result === undefined ? {} : { result }),
+      charge: free ? 0n : chargeFor(offer, limits, usage, stored.price),
+      logLength: log.position.length,
+      logHead: log.position.head,
+    };
+    const signature = signer.sign(DELIVERY_DOMAIN, encodeWith(deliveryCodec, delivery));
+    return { delivery, publicKey: signer.publicKey, signature };
+  }
+
+  #decline(lease: string, code: string, reason: string): void {
+    this.#send({ kind: 'decline', lease, code, reason: clip(reason, 500) });
+  }
+
+  /** The provider cannot or will not: the market binds the order elsewhere. */
+  #handBack(id: string, code: string, reason: string): void {
+    const lease = this.#agent.leases.get(id);
+    if (lease === undefined || lease.delivery !== undefined) return;
+    // What was logged so far stays true, and the next holder continues behind it.
+    this.#sendLog(id);
+    if (this.#agent.link === 'up') this.#decline(id, code, reason);
+    else this.#agent.lost.push(lease.stored);
+    this.#drop(id);
+    this.effects.push({ kind: 'note', level: 'warn', text: `lease ${id} handed back: ${reason}` });
+  }
+
+  #drop(id: string): void {
+    const lease = this.#agent.leases.get(id);
+    if (lease === undefined) return;
+    this.#agent.leases.delete(id);
+    if (lease.stage === 'working' || lease.stage === 'saving')
+      this.effects.push({ kind: 'kill', lease: id });
+    this.effects.push({ kind: 'forget', lease: id });
+    this.#endIfDrained();
+  }
+
+  #cancelled(id: string, reason: string): void {
+    if (!this.#agent.leases.has(id)) return;
+    this.effects.push({ kind: 'note', level: 'info', text: `lease ${id} cancelled: ${reason}` });
+    this.#drop(id);
+    this.#heartbeat();
+  }
+
+  #delivered(id: string, accepted: boolean, reason: string | undefined): void {
+    const lease = this.#agent.leases.get(id);
+    if (lease?.delivery === undefined) return;
+    if (!accepted) {
+      const text = `delivery of lease ${id} was not accepted: ${reason ?? 'no reason given'}`;
+      this.effects.push({ kind: 'note', level: 'warn', text });
+    }
+    this.#drop(id);
+  }
+
+  // ---- sending --------------------------------------------------------------------------------
+
+  #sendLog(id: string): void {
+    const lease = this.#agent.leases.get(id);
+    if (lease === undefined || lease.stage === 'saving' || this.#agent.link !== 'up') return;
+    const flushed = flushLines(lease.log, lease.stored.order, this.#now.timeUs);
+    const { log, batches } = takeBatches(flushed, this.#agent.config.signer);
+    this.#update(id, { log, sentAtMs: this.#now.monotonicMs });
+    for (const batch of batches) this.#send({ kind: 'events', lease: id, batch });
+  }
+
+  #sendDelivery(id: string): void {
+    const lease = this.#agent.leases.get(id);
+    if (lease?.stage !== 'delivering' || lease.delivery === undefined) return;
+    this.#update(id, { sentAtMs: this.#now.monotonicMs });
+    this.#send({ kind: 'deliver', lease: id, delivery: lease.delivery });
+  }
+
+  #sendProgress(id: string, lease: AgentLease): void {
+    const { progress, ...rest } = lease;
+    if (progress === undefined) return;
+    const { monotonicMs, timeUs } = this.#now;
+    const { progressMs } = this.#agent.config.times;
+    const { order } = lease.stored;
+    const isDue = monotonicMs - lease.progressLoggedAtMs >= 10 * progressMs;
+    this.#agent.leases.set(id, {
+      ...rest,
+      log: isDue ? appendEntry(lease.log, order, timeUs, 'progress', progress) : lease.log,
+      progressLoggedAtMs: isDue ? monotonicMs : lease.progressLoggedAtMs,
+      progressSentAtMs: monotonicMs,
+    });
+    this.#send({ kind: 'progress', lease: id, ...progress });
+    if (isDue) this.#sendLog(id);
+  }
+
+  // ---- time -----------------------------------------------------------------------------------
+
+  #tick(): void {
+    const agent = this.#agent;
+    if (agent.drained) return;
+    const { monotonicMs, timeUs } = this.#now;
+    if (agent.link === 'down' && monotonicMs >= agent.connectAtMs) this.#connect();
+    for (const [id, lease] of agent.leases)
+      if (timeUs >= lease.stored.completeByUs) this.#late(id, lease);
+    if (agent.link !== 'up') return;
+    const { resendMs, progressMs } = agent.config.times;
+    for (const [id, lease] of agent.leases) {
+      if (lease.progress !== undefined && monotonicMs >= lease.progressSentAtMs + progressMs)
+        this.#sendProgress(id, lease);
+      if (lease.log.flushAtMs !== undefined && monotonicMs >= lease.log.flushAtMs)
+        this.#sendLog(id);
+      if (hasUnacknowledged(lease) && monotonicMs >= lease.sentAtMs + resendMs) {
+        this.#update(id, { log: unsend(lease.log) });
+        this.#sendLog(id);
+        this.#sendDelivery(id);
+      }
+    }
+    if (monotonicMs >= agent.heartbeatAtMs) this.#heartbeat();
+  }
+
+  /** Work that can no longer be delivered in time is given up; a finished delivery is kept a day. */
+  #late(id: string, lease: AgentLease): void {
+    if (lease.delivery === undefined)
+      this.#handBack(id, 'PROVIDER_LATE', 'the order’s time is over');
+    else if (this.#now.timeUs >= lease.stored.completeByUs + 86_400_000_000) this.#drop(id);
+  }
+
+  #stop(): void {
+    this.#agent.draining = true;
+    for (const [id, lease] of this.#agent.leases)
+      if (lease.delivery === undefined)
+        this.#handBack(id, 'PROVIDER_STOPPING', 'the provider is being stopped');
+    this.#end();
+  }
+
+  #endIfDrained(): void {
+    if (this.#agent.draining && this.#agent.leases.size === 0) this.#end();
+  }
+
+  #end(): void {
+    if (this.#agent.drained) return;
+    this.#agent.drained = true;
+    this.effects.push({ kind: 'drained' });
+  }
+}

@@ -1,0 +1,32 @@
+/** Log entries that a provider writes while it holds a job's log, and their fields. */
+import { exitClass, usage } from '#contracts';
+import { cid, float, hash32, list, oneOf, optional, record, text, uint } from '#libs/kernel';
+import { isolationLevel } from '../manifest.ts';
+
+export const PROVIDER_ENTRIES = {
+  /** The first guest statement is about to run. `attempt` counts from 1. */
+  started: record({
+    lease: hash32,
+    fence: uint(),
+    provider: hash32,
+    attempt: uint(),
+    code: cid,
+    inputs: list(record({ name: text(100), cid }), 64),
+    isolation: isolationLevel,
+    node: text(40),
+  }),
+  /** Consecutive lines of the guest's log, control characters escaped. */
+  log: record({
+    lines: list(
+      record({ level: oneOf('debug', 'info', 'warn', 'error'), text: text(64 * 1024) }),
+      1024,
+    ),
+  }),
+  progress: record({ share: float, note: text(2_000) }),
+  /** The slot went away by no fault that is known to be the guest's; the work begins again. */
+  retried: record({ attempt: uint(), reason: text(500) }),
+  /** How the work ended; the delivery says the same and is signed. */
+  finished: record({ exit: exitClass, usage, result: optional(cid), error: optional(text(8_192)) }),
+} as const;
+
+export type ProviderEntryKind = keyof typeof PROVIDER_ENTRIES;
