@@ -19,13 +19,14 @@ import {
   uint,
   variant,
 } from '#libs/kernel';
-import { TRANSACTION_MAX_BYTES } from './transaction.ts';
+import { TRANSACTION_MAX_BYTES, type TransactionEnvelope } from './transaction.ts';
 
 /** Domain of header hashes and of the signatures over them. */
 export const HEADER_DOMAIN = 'seele/header/1';
 
 export const BLOCK_MAX_BYTES = 32 * 1024 * 1024;
 export const BLOCK_MAX_TRANSACTIONS = 100_000;
+export const RECEIPT_MAX_BYTES = 8 * 1024 * 1024;
 
 export const header = record({
   /** Genesis id of the chain. */
@@ -55,6 +56,9 @@ export const certificate = variant({
   solo: record({ signature: byteString(96) }),
 });
 export type Certificate = CodecValue<typeof certificate>;
+
+export const certifiedHeader = record({ header, certificate });
+export type CertifiedHeader = CodecValue<typeof certifiedHeader>;
 
 export const block = record({
   header,
@@ -103,6 +107,27 @@ export interface FinalReceipt {
   readonly timeUs: number;
 }
 
+/** A block that is stored, with what executing it gave. */
+export interface CommittedBlock extends CertifiedHeader {
+  readonly hash: string;
+  readonly transactions: readonly TransactionEnvelope[];
+  readonly receipts: readonly Receipt[];
+  /** Canonical bytes of the receipts: what `receiptsRoot` is over. */
+  readonly receiptBytes: readonly Bytes[];
+}
+
+/** What a block stream carries: the block and its receipts' bytes. */
+export const blockWithReceipts = record({
+  block,
+  receipts: list(byteString(RECEIPT_MAX_BYTES), BLOCK_MAX_TRANSACTIONS),
+});
+export type BlockWithReceipts = CodecValue<typeof blockWithReceipts>;
+
+/** @throws KERNEL_CBOR_INVALID, KERNEL_CBOR_LIMIT or KERNEL_SHAPE */
+export function decodeBlockWithReceipts(bytes: Bytes): BlockWithReceipts {
+  return decodeWith(blockWithReceipts, bytes, { maxBytes: BLOCK_MAX_BYTES });
+}
+
 export function encodeBlock(value: Block): Bytes {
   return encodeWith(block, value);
 }
@@ -118,5 +143,5 @@ export function encodeReceipt(value: Receipt): Bytes {
 
 /** @throws KERNEL_CBOR_INVALID, KERNEL_CBOR_LIMIT or KERNEL_SHAPE */
 export function decodeReceipt(bytes: Bytes): Receipt {
-  return decodeWith(receipt, bytes);
+  return decodeWith(receipt, bytes, { maxBytes: RECEIPT_MAX_BYTES });
 }

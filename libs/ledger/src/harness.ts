@@ -6,9 +6,10 @@ import { hashOf, sha256Hex } from '#libs/crypto';
 import { type AccountId, type Bytes, decodeWith, encodeWith, invariant, utf8 } from '#libs/kernel';
 import type { LedgerEvent } from './block.ts';
 import type { ContractMethod, GenesisParameters, SystemContract } from './contract.ts';
+import { moneyCreated } from './execute-block.ts';
 import type { FeePort } from './fees.ts';
 import { createFuelMeter } from './fuel.ts';
-import { type StateChange, createStateJournal } from './journal.ts';
+import { createStateJournal } from './journal.ts';
 import { type CallFailure, type VerifySignature, createMachine } from './machine.ts';
 import { createMemoryState } from './memory-state.ts';
 
@@ -46,17 +47,6 @@ export interface ContractHarness {
 }
 
 const HARNESS_TIME_US = 1_700_000_000_000_000;
-
-/** Money that the changed entries hold after minus before; 0 when it is conserved. */
-export function moneyCreated(fees: FeePort, changes: readonly StateChange[]): bigint {
-  let created = 0n;
-  for (const { contract, key, before, after } of changes) {
-    if (contract !== fees.contract) continue;
-    if (after !== undefined) created += fees.valueOf(key, after);
-    if (before !== undefined) created -= fees.valueOf(key, before);
-  }
-  return created;
-}
 
 /**
  * @example

@@ -7,6 +7,8 @@
  * clocks and processes (`apps/node`).
  */
 export * from './block.ts';
+export * from './chain.ts';
+export * from './chain-reads.ts';
 export * from './contract.ts';
 export * from './errors.ts';
 export * from './fees.ts';
@@ -14,5 +16,12 @@ export * from './fuel.ts';
 export * from './genesis.ts';
 export * from './harness.ts';
 export * from './machine.ts';
+export * from './mempool.ts';
 export * from './ordering.ts';
+export * from './producer.ts';
+export * from './solo.ts';
+export * from './state-proof.ts';
 export * from './transaction.ts';
+export { nonceKey, LEDGER_STATE } from './execute-transaction.ts';
+export type { ChainHead } from './open-chain.ts';
+export type { StateJournal, StateReader } from './journal.ts';

@@ -3,11 +3,14 @@
  * body without the signature, because some signature schemes are randomised: the same intent keeps
  * one id however often it is signed.
  */
+import { type Signer, accountOf, hashOf } from '#libs/crypto';
 import {
   type AccountId,
   type Bytes,
   type CodecValue,
   byteString,
+  decodeWith,
+  encodeWith,
   hash32,
   hexBytes,
   list,
@@ -17,6 +20,8 @@ import {
   u64,
   uint,
 } from '#libs/kernel';
+import { ledgerError } from './errors.ts';
+import type { VerifySignature } from './machine.ts';
 
 export const TRANSACTION_DOMAIN = 'seele/transaction/1';
 export const TRANSACTION_MAX_BYTES = 128 * 1024;
@@ -63,4 +68,57 @@ export interface TransactionEnvelope {
   readonly bodyBytes: Bytes;
   /** Canonical bytes of the whole transaction. */
   readonly bytes: Bytes;
+}
+
+/** Canonical encoding of {body, signature}: map of two, then the key "body". */
+const BODY_OFFSET = 1 + 5;
+/** The key "signature" behind the body, and the head of its byte string. */
+const SIGNATURE_KEY_BYTES = 1 + 9;
+const MAX_DEPTH = 5;
+
+function envelopeOf({ body, signature }: Transaction, bytes: Bytes): TransactionEnvelope {
+  if (body.calls.length === 0)
+    throw ledgerError('LEDGER_TRANSACTION_INVALID', 'a transaction makes at least one call');
+  const headBytes = signature.length < 24 ? 1 : 2;
+  const bodyEnd = bytes.length - signature.length - headBytes - SIGNATURE_KEY_BYTES;
+  // One value has one encoding, so the body's bytes need not be made again.
+  const bodyBytes = bytes.subarray(BODY_OFFSET, bodyEnd);
+  return {
+    id: hashOf(TRANSACTION_DOMAIN, bodyBytes),
+    account: accountOf(body.publicKey),
+    body,
+    signature,
+    bodyBytes,
+    bytes,
+  };
+}
+
+/** @throws KERNEL_SHAPE, LEDGER_TRANSACTION_INVALID when the body breaks a limit */
+export function signTransaction(signer: Signer, body: TransactionBody): TransactionEnvelope {
+  const signature = signer.sign(TRANSACTION_DOMAIN, encodeWith(transactionBody, body));
+  const signed = { body, signature };
+  const bytes = encodeWith(transaction, signed);
+  if (bytes.length > TRANSACTION_MAX_BYTES)
+    throw ledgerError(
+      'LEDGER_TRANSACTION_INVALID',
+      `${bytes.length} bytes where a transaction has at most ${TRANSACTION_MAX_BYTES}`,
+    );
+  return envelopeOf(signed, bytes);
+}
+
+/**
+ * Reads a transaction without checking its signature.
+ * @throws KERNEL_CBOR_INVALID, KERNEL_CBOR_LIMIT, KERNEL_SHAPE or LEDGER_TRANSACTION_INVALID
+ */
+export function readTransaction(bytes: Bytes): TransactionEnvelope {
+  const limits = { maxBytes: TRANSACTION_MAX_BYTES, maxDepth: MAX_DEPTH };
+  return envelopeOf(decodeWith(transaction, bytes, limits), bytes);
+}
+
+/** True when the key in the body signed the body. */
+export function hasValidSignature(
+  { body, bodyBytes, signature }: TransactionEnvelope,
+  verifySignature: VerifySignature,
+): boolean {
+  return verifySignature(body.publicKey, TRANSACTION_DOMAIN, bodyBytes, signature);
 }

@@ -1,0 +1,184 @@
+/** Questions about what is final: state, proofs, receipts, blocks. All read the last commit. */
+import { createStateTree } from '#libs/merkle';
+import {
+  type AccountId,
+  type Bytes,
+  type KeyValueReader,
+  type KeyValueStore,
+  bytesToHex,
+  encodeWith,
+  equalBytes,
+  isSeeleError,
+} from '#libs/kernel';
+import {
+  type Block,
+  type CertifiedHeader,
+  type FinalReceipt,
+  type LedgerEvent,
+  decodeReceipt,
+} from './block.ts';
+import type { ContractMethod } from './contract.ts';
+import { ledgerError } from './errors.ts';
+import { nonceOf } from './execute-transaction.ts';
+import type { FeePort } from './fees.ts';
+import { createFuelMeter } from './fuel.ts';
+import { createStateJournal } from './journal.ts';
+import {
+  STATE_RANGE,
+  TREE_PREFIX,
+  decodePlace,
+  indexKey,
+  readStateKey,
+  receiptsKey,
+  stateReaderOf,
+} from './layout.ts';
+import type { CallOutcome, Machine } from './machine.ts';
+import { type ChainHead, checkBlock, readHeader, readPacked } from './open-chain.ts';
+import { type StateProof, stateTreeKeyBytes, stateValueHashBytes } from './state-proof.ts';
+
+export interface ScanOptions {
+  /** Only entries after this key. */
+  readonly cursor?: Bytes;
+  readonly limit: number;
+}
+
+export interface ChainReads {
+  account(account: AccountId): { readonly balance: bigint; readonly nonce: number };
+  get(contract: string, key: Bytes): Bytes | undefined;
+  scan(
+    contract: string,
+    prefix: Bytes,
+    options: ScanOptions,
+  ): readonly (readonly [key: Bytes, value: Bytes])[];
+  /** Value and proof of one moment. @throws LEDGER_NOT_FOUND while only block 0 exists */
+  prove(contract: string, key: Bytes): StateProof;
+  /** Runs a method on the last state and forgets its changes; free, with a bounded amount of fuel. */
+  view<A, R>(
+    contract: string,
+    method: ContractMethod<A, R>,
+    args: A,
+    origin?: AccountId,
+  ): CallOutcome;
+  /** Undefined above the head. @throws LEDGER_DATA_CORRUPT */
+  header(height: number): CertifiedHeader | undefined;
+  block(height: number): Block | undefined;
+  /** Canonical bytes of the block's receipts. */
+  receipts(height: number): readonly Bytes[] | undefined;
+  receipt(transactionId: string): FinalReceipt | undefined;
+  /** Checks one stored block. @throws LEDGER_DATA_CORRUPT */
+  checkBlock(height: number): void;
+  /** Checks every state entry against the tree; yields now and then so that others may run. */
+  checkState(): Generator<number, void>;
+}
+
+const VIEW_FUEL = 100_000_000n;
+const NOBODY = '00'.repeat(32);
+const ENTRIES_PER_STEP = 256;
+
+function* checkStateEntries(store: KeyValueReader, height: number): Generator<number, void> {
+  const tree = createStateTree({ reader: store, keyPrefix: TREE_PREFIX });
+  let checked = 0;
+  for (const [stored, value] of store.range(STATE_RANGE)) {
+    const parts = readStateKey(stored);
+    const where = `block ${height}: state entry ${bytesToHex(stored)}`;
+    if (parts === undefined) throw ledgerError('LEDGER_DATA_CORRUPT', `${where} is malformed`);
+    const name = new TextDecoder().decode(parts.contractName);
+    const expected = tree.get(stateTreeKeyBytes(name, parts.key));
+    if (expected === undefined || !equalBytes(expected, stateValueHashBytes(value)))
+      throw ledgerError('LEDGER_DATA_CORRUPT', `${where} does not match the state tree`);
+    if (++checked % ENTRIES_PER_STEP === 0) yield checked;
+  }
+}
+
+export function createChainReads(
+  store: KeyValueStore,
+  fees: FeePort,
+  head: () => ChainHead,
+  machine: Machine,
+  id: string,
+): ChainReads {
+  const state = stateReaderOf(store);
+  const feeStorage = { get: (key: Bytes) => state.get(fees.contract, key) };
+  return {
+    account: (account) => ({
+      balance: fees.balanceOf(feeStorage, account),
+      nonce: nonceOf(state, account),
+    }),
+    get: (contract, key) => state.get(contract, key),
+    scan(contract, prefix, { cursor, limit }) {
+      const found: (readonly [Bytes, Bytes])[] = [];
+      if (limit <= 0) return found;
+      for (const entry of state.scan(contract, prefix, cursor)) {
+        found.push(entry);
+        if (found.length >= limit) break;
+      }
+      return found;
+    },
+    prove(contract, key) {
+      const snapshot = store.snapshot();
+      try {
+        const { height } = head().header;
+        // The store may be one commit ahead of what has been announced.
+        const next = readHeader(snapshot, height + 1);
+        const certified = next ?? (readHeader(snapshot, height) as CertifiedHeader);
+        if (certified.header.height === 0)
+          throw ledgerError(
+            'LEDGER_NOT_FOUND',
+            'block 0 has no certificate to prove anything with',
+          );
+        const value = stateReaderOf(snapshot).get(contract, key);
+        const tree = createStateTree({ reader: snapshot, keyPrefix: TREE_PREFIX });
+        const path = tree.prove(stateTreeKeyBytes(contract, key));
+        return { contract, key, ...(value && { value }), path, ...certified };
+      } finally {
+        snapshot.close();
+      }
+    },
+    view(contract, method, args, origin = NOBODY) {
+      const { height, timeUs } = head().header;
+      const run = {
+        journal: createStateJournal(state),
+        meter: createFuelMeter(VIEW_FUEL),
+        block: { chain: id, height, timeUs },
+        origin,
+        transactionId: NOBODY,
+        events: [] as LedgerEvent[],
+      };
+      return machine.run(run, {
+        contract,
+        method: method.name,
+        args: encodeWith(method.args, args),
+      });
+    },
+    header: (height) => (height > head().header.height ? undefined : readHeader(store, height)),
+    block(height) {
+      if (height > head().header.height) return undefined;
+      const certified = readHeader(store, height);
+      return certified && { ...certified, transactions: readPacked(store, height, 'transactions') };
+    },
+    receipts(height) {
+      if (height > head().header.height) return undefined;
+      return readPacked(store, height, 'receipts');
+    },
+    receipt(transactionId) {
+      const bytes = store.get(indexKey(transactionId));
+      const place = bytes && decodePlace(bytes);
+      if (place === undefined || place.height > head().header.height) return undefined;
+      const { height, index, offset, length } = place;
+      const packed = store.get(receiptsKey(height));
+      const certified = readHeader(store, height);
+      try {
+        if (packed === undefined || certified === undefined) throw new RangeError('missing');
+        const receipt = decodeReceipt(packed.subarray(offset, offset + length));
+        return { receipt, height, index, timeUs: certified.header.timeUs };
+      } catch (cause) {
+        if (!isSeeleError(cause) && !(cause instanceof RangeError)) throw cause;
+        throw ledgerError('LEDGER_DATA_CORRUPT', `block ${height}: receipt ${index} is damaged`, {
+          cause,
+        });
+      }
+    },
+    checkBlock: (height) => checkBlock(store, height),
+    checkState: () => checkStateEntries(store, head().header.height),
+  };
+}

@@ -1,0 +1,264 @@
+/**
+ * A chain on a key-value store: executes cuts, commits blocks, answers questions about what is final.
+ * One durable commit per block holds everything the block changed; whatever ends the process, the
+ * store has the whole block or nothing of it.
+ */
+import { type StateTree, createLogTree } from '#libs/merkle';
+import { type Bytes, type KeyValueStore, type KeyValueWrite, encodeWith } from '#libs/kernel';
+import {
+  type Block,
+  type Certificate,
+  type CommittedBlock,
+  type Header,
+  certifiedHeader,
+  encodeReceipt,
+} from './block.ts';
+import { type ChainReads, createChainReads } from './chain-reads.ts';
+import type { SystemContract } from './contract.ts';
+import { ledgerError } from './errors.ts';
+import { type DroppedTransaction, executeBlock, feeAccountOf } from './execute-block.ts';
+import type { FeePort } from './fees.ts';
+import { type ChainLimits, type Genesis, chainLimits } from './genesis.ts';
+import { createStateJournal } from './journal.ts';
+import {
+  HEAD_KEY,
+  encodeHeight,
+  encodePlace,
+  headerKey,
+  indexKey,
+  packList,
+  receiptsKey,
+  stateReaderOf,
+  transactionsKey,
+} from './layout.ts';
+import { type Machine, type VerifySignature, createMachine } from './machine.ts';
+import { type ChainHead, checkStoredChain, storeGenesis } from './open-chain.ts';
+import type { Cut } from './ordering.ts';
+import { genesisId, headerHash, verifyCertifiedHeader } from './state-proof.ts';
+import { openStateTree, stateWrites, updateStateTree } from './state-store.ts';
+import { type TransactionEnvelope, hasValidSignature, readTransaction } from './transaction.ts';
+
+export interface ChainOptions {
+  readonly genesis: Genesis;
+  readonly contracts: readonly SystemContract[];
+  readonly fees: FeePort;
+  readonly store: KeyValueStore;
+  readonly verifySignature: VerifySignature;
+  /** Branches of the state tree kept in memory, about 400 bytes each. */
+  readonly maxCachedNodes?: number;
+}
+
+/** A cut that was executed and not stored: the chain moves on when it is committed. */
+export interface Execution {
+  readonly header: Header;
+  readonly headerHash: string;
+  readonly transactions: readonly TransactionEnvelope[];
+  readonly receipts: CommittedBlock['receipts'];
+  /** Left out of the block because they cannot be executed. */
+  readonly dropped: readonly DroppedTransaction[];
+}
+
+export interface Chain extends ChainReads {
+  /** Genesis id, hex. */
+  readonly id: string;
+  readonly genesis: Genesis;
+  readonly limits: ChainLimits;
+  /** The last committed block. */
+  readonly head: ChainHead;
+  /**
+   * Executes a cut on the head. Signatures must have been checked. Nothing is stored, and an earlier
+   * execution that was not committed is forgotten.
+   * @throws LEDGER_BLOCK_INVALID, LEDGER_CONTRACT_FAULT, LEDGER_STOPPED
+   */
+  execute(cut: Cut, invalidTransactions: 'drop' | 'keep'): Execution;
+  /**
+   * Stores the block, durably when it resolves.
+   * @throws LEDGER_CERTIFICATE_INVALID; any storage error, after which the process must end
+   */
+  commit(execution: Execution, certificate: Certificate): Promise<CommittedBlock>;
+  /** Checks, executes and commits a block that somebody else made. @throws LEDGER_BLOCK_INVALID */
+  apply(block: Block): Promise<CommittedBlock>;
+}
+
+interface Pending {
+  readonly execution: Execution;
+  readonly writes: readonly KeyValueWrite[];
+  readonly receiptBytes: readonly Bytes[];
+}
+
+function logRoot(entries: readonly Bytes[]): string {
+  const tree = createLogTree();
+  for (const entry of entries) tree.append(entry);
+  return tree.root();
+}
+
+class StoredChain {
+  readonly id: string;
+  readonly genesis: Genesis;
+  readonly limits: ChainLimits;
+  head: ChainHead;
+  readonly #options: ChainOptions;
+  readonly #machine: Machine;
+  readonly #feeAccount: string;
+  #tree: StateTree;
+  #pending: Pending | undefined;
+  #isCommitting = false;
+  #failure: unknown;
+
+  constructor(options: ChainOptions, machine: Machine, id: string, head: ChainHead) {
+    this.id = id;
+    this.genesis = options.genesis;
+    this.limits = chainLimits(options.genesis.parameters);
+    this.head = head;
+    this.#options = options;
+    this.#machine = machine;
+    this.#feeAccount = feeAccountOf(options.genesis.ordering);
+    this.#tree = this.#openTree();
+  }
+
+  #openTree(): StateTree {
+    return openStateTree(this.#options.store, this.#options.maxCachedNodes);
+  }
+
+  execute(cut: Cut, invalidTransactions: 'drop' | 'keep'): Execution {
+    this.#checkReady();
+    const { head } = this;
+    if (cut.height !== head.header.height + 1 || cut.parent !== head.hash)
+      throw ledgerError(
+        'LEDGER_BLOCK_INVALID',
+        `block ${cut.height} does not follow block ${head.header.height}`,
+      );
+    if (!Number.isSafeInteger(cut.timeUs) || cut.timeUs < head.header.timeUs)
+      throw ledgerError(
+        'LEDGER_BLOCK_INVALID',
+        `block ${cut.height} has time ${cut.timeUs}, before its parent's ${head.header.timeUs}`,
+      );
+    const outcome = executeBlock(
+      {
+        machine: this.#machine,
+        journal: createStateJournal(stateReaderOf(this.#options.store)),
+        fees: this.#options.fees,
+        limits: this.limits,
+        block: { chain: this.id, height: cut.height, timeUs: cut.timeUs },
+      },
+      cut.transactions,
+      this.#feeAccount,
+      invalidTransactions,
+    );
+    if (this.#pending) this.#tree = this.#openTree(); // It holds the changes of a forgotten block.
+    const { root: stateRoot, writes } = updateStateTree(this.#tree, outcome.changes);
+    const receiptBytes = outcome.receipts.map(encodeReceipt);
+    const header: Header = {
+      chain: this.id,
+      height: cut.height,
+      parent: cut.parent,
+      timeUs: cut.timeUs,
+      transactionsRoot: logRoot(outcome.transactions.map(({ bytes }) => bytes)),
+      receiptsRoot: logRoot(receiptBytes),
+      stateRoot,
+      fuelUsed: outcome.fuelUsed,
+      ...(cut.decision === undefined ? {} : { decision: cut.decision }),
+    };
+    const { transactions, receipts, dropped } = outcome;
+    const execution = { header, headerHash: headerHash(header), transactions, receipts, dropped };
+    this.#pending = {
+      execution,
+      writes: [...stateWrites(outcome.changes), ...writes],
+      receiptBytes,
+    };
+    return execution;
+  }
+
+  #checkReady(): void {
+    if (this.#failure)
+      throw ledgerError('LEDGER_STOPPED', 'a block could not be stored', { cause: this.#failure });
+    if (this.#isCommitting)
+      throw ledgerError('LEDGER_BLOCK_INVALID', 'a block is being stored: wait for it');
+  }
+
+  async commit(execution: Execution, certificate: Certificate): Promise<CommittedBlock> {
+    this.#checkReady();
+    const pending = this.#pending;
+    if (pending?.execution !== execution)
+      throw ledgerError('LEDGER_BLOCK_INVALID', 'this execution has been forgotten');
+    const { header, headerHash: hash, transactions, receipts } = execution;
+    const { verifySignature, store } = this.#options;
+    if (!verifyCertifiedHeader(this.genesis, header, certificate, verifySignature))
+      throw ledgerError('LEDGER_CERTIFICATE_INVALID', `block ${header.height} is not certified`);
+    const { receiptBytes } = pending;
+    this.#isCommitting = true;
+    try {
+      await store.commit([...pending.writes, ...blockWrites(execution, certificate, receiptBytes)]);
+    } catch (error) {
+      this.#failure = error; // Stored or not, only reopening can tell.
+      throw error;
+    } finally {
+      this.#isCommitting = false;
+    }
+    this.#pending = undefined;
+    this.head = { header, hash, certificate };
+    return { header, hash, certificate, transactions, receipts, receiptBytes };
+  }
+
+  async apply(block: Block): Promise<CommittedBlock> {
+    const { header, certificate } = block;
+    const { verifySignature } = this.#options;
+    const invalid = (why: string) =>
+      ledgerError('LEDGER_BLOCK_INVALID', `block ${header.height}: ${why}`);
+    if (!verifyCertifiedHeader(this.genesis, header, certificate, verifySignature))
+      throw ledgerError('LEDGER_CERTIFICATE_INVALID', `block ${header.height} is not certified`);
+    const transactions = block.transactions.map(readTransaction);
+    for (const transaction of transactions)
+      if (!hasValidSignature(transaction, verifySignature))
+        throw invalid(`transaction ${transaction.id} has a wrong signature`);
+    const { height, parent, timeUs, decision } = header;
+    const cut = { height, parent, timeUs, transactions };
+    const execution = this.execute(decision === undefined ? cut : { ...cut, decision }, 'keep');
+    if (execution.headerHash !== headerHash(header))
+      throw invalid('executing it gives another header');
+    return this.commit(execution, certificate);
+  }
+}
+
+function blockWrites(
+  { header, transactions, receipts }: Execution,
+  certificate: Certificate,
+  receiptBytes: readonly Bytes[],
+): KeyValueWrite[] {
+  const { height } = header;
+  const { packed, offsets } = packList(receiptBytes);
+  const writes: KeyValueWrite[] = [
+    { key: HEAD_KEY, value: encodeHeight(height) },
+    { key: headerKey(height), value: encodeWith(certifiedHeader, { header, certificate }) },
+    { key: transactionsKey(height), value: packList(transactions.map((t) => t.bytes)).packed },
+    { key: receiptsKey(height), value: packed },
+  ];
+  for (const [index, { transaction, status }] of receipts.entries()) {
+    // An ordered but invalid transaction did not happen: it may still be made valid later.
+    if (status === 'invalid') continue;
+    const place = {
+      height,
+      index,
+      offset: offsets[index] as number,
+      length: (receiptBytes[index] as Bytes).length,
+    };
+    writes.push({ key: indexKey(transaction), value: encodePlace(place) });
+  }
+  return writes;
+}
+
+/**
+ * Opens the chain in a store, or begins it there by running the genesis.
+ * @throws LEDGER_GENESIS_MISMATCH, LEDGER_DATA_CORRUPT, storage errors
+ */
+export async function createChain(options: ChainOptions): Promise<Chain> {
+  const { genesis, store } = options;
+  const id = genesisId(genesis);
+  const machine = createMachine(options);
+  const head =
+    checkStoredChain(store, genesis, id, options.verifySignature) ??
+    (await storeGenesis(store, genesis, id, machine));
+  const chain = new StoredChain(options, machine, id, head);
+  const reads = createChainReads(options.store, options.fees, () => chain.head, machine, id);
+  return Object.assign(chain, reads);
+}

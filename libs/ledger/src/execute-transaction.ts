@@ -1,0 +1,190 @@
+/**
+ * One transaction against one journal: admission rules, nonce, fee, calls. Whoever executes the same
+ * transactions on the same state gets the same receipts and the same state.
+ */
+import {
+  type AccountId,
+  type Bytes,
+  type SeeleError,
+  concatBytes,
+  decodeWith,
+  encodeWith,
+  hexToBytes,
+  uint,
+  utf8,
+} from '#libs/kernel';
+import type { LedgerEvent, Receipt } from './block.ts';
+import type { BlockContext } from './contract.ts';
+import { ledgerError } from './errors.ts';
+import type { FeePort, FeeStorage } from './fees.ts';
+import { FUEL, createFuelMeter } from './fuel.ts';
+import type { ChainLimits } from './genesis.ts';
+import type { StateJournal } from './journal.ts';
+import type { CallFailure, Machine } from './machine.ts';
+import type { TransactionEnvelope } from './transaction.ts';
+
+/** Name under which the ledger keeps its own state (nonces); no contract may have it. */
+export const LEDGER_STATE = 'ledger';
+const NONCE_PREFIX = utf8('nonce/');
+const nonceCodec = uint();
+
+/** Key of an account's nonce in the state of `LEDGER_STATE`. */
+export function nonceKey(account: AccountId): Bytes {
+  return concatBytes(NONCE_PREFIX, hexToBytes(account) as Bytes);
+}
+
+/** Transactions the account has made. */
+export function nonceOf(
+  state: { get(contract: string, key: Bytes): Bytes | undefined },
+  account: AccountId,
+): number {
+  const stored = state.get(LEDGER_STATE, nonceKey(account));
+  return stored === undefined ? 0 : decodeWith(nonceCodec, stored);
+}
+
+/** What every transaction of a block is executed with. */
+export interface BlockRun {
+  readonly machine: Machine;
+  readonly journal: StateJournal;
+  readonly fees: FeePort;
+  readonly limits: ChainLimits;
+  readonly block: BlockContext;
+}
+
+/** Fuel paid before the first call runs. */
+export function intrinsicFuel(sizeBytes: number): bigint {
+  return FUEL.transaction + FUEL.transactionByte * BigInt(sizeBytes);
+}
+
+/**
+ * Rules that need no state but the clock: chain, window, fuel. Undefined when they hold.
+ * @param timeUs time of the block it would be in
+ */
+export function refusalOf(
+  { body, bytes }: TransactionEnvelope,
+  chain: string,
+  limits: ChainLimits,
+  timeUs: number,
+): SeeleError | undefined {
+  const { validFromUs, validUntilUs, fuelLimit, fuelPrice } = body;
+  if (body.chain !== chain)
+    return ledgerError('LEDGER_CHAIN_MISMATCH', `made for chain ${body.chain}, this is ${chain}`);
+  if (validUntilUs < timeUs)
+    return ledgerError(
+      'LEDGER_TRANSACTION_EXPIRED',
+      `valid until ${validUntilUs}, it is ${timeUs}`,
+    );
+  if (validFromUs !== undefined && validFromUs > timeUs)
+    return ledgerError('LEDGER_TRANSACTION_EARLY', `valid from ${validFromUs}, it is ${timeUs}`);
+  const least = intrinsicFuel(bytes.length);
+  if (fuelLimit < least || fuelLimit > limits.transactionFuel)
+    return ledgerError(
+      'LEDGER_FUEL_LIMIT',
+      `fuel limit ${fuelLimit} is not between ${least} and ${limits.transactionFuel}`,
+    );
+  if (fuelPrice < limits.minimumFuelPrice)
+    return ledgerError(
+      'LEDGER_FUEL_PRICE',
+      `fuel price ${fuelPrice} is below ${limits.minimumFuelPrice}`,
+    );
+  return undefined;
+}
+
+/** The fee contract's storage, unmetered. */
+export function feeStorageOf(journal: StateJournal, { contract }: FeePort): FeeStorage {
+  return {
+    get: (key) => journal.get(contract, key),
+    put: (key, value) => journal.put(contract, key, value),
+    delete: (key) => journal.delete(contract, key),
+  };
+}
+
+export type TransactionOutcome =
+  | { readonly executed: true; readonly receipt: Receipt }
+  /** Not executable here: nothing was changed. */
+  | { readonly executed: false; readonly refusal: SeeleError };
+
+interface CallsOutcome {
+  readonly failure: (CallFailure & { readonly failedCall: number }) | undefined;
+  readonly results: readonly Bytes[];
+  readonly events: readonly LedgerEvent[];
+  readonly fuelUsed: bigint;
+}
+
+function runCalls(run: BlockRun, envelope: TransactionEnvelope): CallsOutcome {
+  const { machine, journal, block } = run;
+  const { body, bytes, account, id } = envelope;
+  const meter = createFuelMeter(body.fuelLimit);
+  const events: LedgerEvent[] = [];
+  const results: Bytes[] = [];
+  const checkpoint = journal.checkpoint();
+  const frames = { journal, meter, block, origin: account, transactionId: id, events };
+  meter.charge(intrinsicFuel(bytes.length));
+  for (const [index, call] of body.calls.entries()) {
+    const outcome = machine.run(frames, call);
+    if (outcome.ok) {
+      results.push(outcome.result);
+      continue;
+    }
+    // All or nothing: earlier calls go too.
+    journal.revertTo(checkpoint);
+    const { status, code, message } = outcome;
+    if (status === 'trapped') meter.burnAll();
+    const failure = { status, code, message, failedCall: index };
+    return { failure, results: [], events: [], fuelUsed: meter.used };
+  }
+  return { failure: undefined, results, events, fuelUsed: meter.used };
+}
+
+/**
+ * Executes a transaction whose signature has been checked. `fuelLeft` is what the block may still
+ * burn. Every change of a transaction that is not executable is undone.
+ * @throws LEDGER_CONTRACT_FAULT, with every change undone
+ */
+export function executeTransaction(
+  run: BlockRun,
+  envelope: TransactionEnvelope,
+  fuelLeft: bigint,
+): TransactionOutcome {
+  const { journal, fees, limits, block } = run;
+  const { body, account, id } = envelope;
+  const refuse = (refusal: SeeleError): TransactionOutcome => ({ executed: false, refusal });
+  const refusal = refusalOf(envelope, block.chain, limits, block.timeUs);
+  if (refusal) return refuse(refusal);
+  if (body.fuelLimit > fuelLeft)
+    return refuse(ledgerError('LEDGER_FUEL_LIMIT', `the block has ${fuelLeft} fuel left`));
+  const nonce = nonceOf(journal, account);
+  if (body.nonce !== nonce)
+    return refuse(
+      ledgerError(
+        body.nonce < nonce ? 'LEDGER_NONCE_USED' : 'LEDGER_NONCE_GAP',
+        `nonce ${body.nonce} where the account is at ${nonce}`,
+      ),
+    );
+  const storage = feeStorageOf(journal, fees);
+  const deposit = body.fuelLimit * body.fuelPrice;
+  const checkpoint = journal.checkpoint();
+  if (!fees.charge(storage, account, deposit))
+    return refuse(
+      ledgerError('LEDGER_BALANCE_TOO_LOW', `the account cannot cover a fee of up to ${deposit}`),
+    );
+  journal.put(LEDGER_STATE, nonceKey(account), encodeWith(nonceCodec, nonce + 1));
+  try {
+    const { failure, results, events, fuelUsed } = runCalls(run, envelope);
+    const fee = fuelUsed * body.fuelPrice;
+    fees.refund(storage, account, deposit - fee);
+    const status = failure?.status ?? 'ok';
+    const why = failure && {
+      code: failure.code,
+      message: failure.message,
+      failedCall: failure.failedCall,
+    };
+    return {
+      executed: true,
+      receipt: { transaction: id, status, ...why, fuelUsed, fee, results, events },
+    };
+  } catch (error) {
+    journal.revertTo(checkpoint);
+    throw error;
+  }
+}

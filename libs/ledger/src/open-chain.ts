@@ -1,0 +1,220 @@
+/**
+ * Opening: begins a chain by running its genesis, or checks what a store holds before anything is
+ * built on it. Damage is reported with the height it was found at.
+ */
+import { EMPTY_STATE_ROOT, createLogTree } from '#libs/merkle';
+import {
+  type Bytes,
+  type KeyValueReader,
+  type KeyValueStore,
+  decodeWith,
+  encodeWith,
+  equalBytes,
+  isSeeleError,
+} from '#libs/kernel';
+import { type Certificate, type Header, certifiedHeader, type CertifiedHeader } from './block.ts';
+import { ledgerError } from './errors.ts';
+import { createFuelMeter } from './fuel.ts';
+import { type Genesis, decodeGenesis, encodeGenesis } from './genesis.ts';
+import { createStateJournal } from './journal.ts';
+import {
+  GENESIS_KEY,
+  HEAD_KEY,
+  decodeHeight,
+  encodeHeight,
+  headerKey,
+  receiptsKey,
+  stateReaderOf,
+  transactionsKey,
+  unpackList,
+} from './layout.ts';
+import type { Machine, VerifySignature } from './machine.ts';
+import { genesisId, headerHash, verifyCertifiedHeader } from './state-proof.ts';
+import { openStateTree, stateWrites, updateStateTree } from './state-store.ts';
+
+export interface ChainHead extends CertifiedHeader {
+  /** Hash of the header, hex. */
+  readonly hash: string;
+}
+
+/** Headers checked at every opening; the whole chain is checked by `checkBlock` and `checkState`. */
+const HEADERS_CHECKED = 64;
+/** Blocks of which transactions and receipts are checked at every opening. */
+const BLOCKS_CHECKED = 2;
+const GENESIS_CERTIFICATE: Certificate = { kind: 'genesis' };
+const NOBODY = '00'.repeat(32);
+const GENESIS_FUEL = 1n << 62n;
+
+const corrupt = (what: string, cause?: unknown) =>
+  ledgerError('LEDGER_DATA_CORRUPT', what, { cause });
+
+/** Runs the genesis and stores block 0. */
+export async function storeGenesis(
+  store: KeyValueStore,
+  genesis: Genesis,
+  id: string,
+  machine: Machine,
+): Promise<ChainHead> {
+  const journal = createStateJournal(stateReaderOf(store));
+  const { timeUs, parameters } = genesis;
+  machine.runGenesis(
+    {
+      journal,
+      meter: createFuelMeter(GENESIS_FUEL),
+      block: { chain: id, height: 0, timeUs },
+      origin: NOBODY,
+      transactionId: id,
+      events: [],
+    },
+    parameters,
+  );
+  const changes = journal.changes();
+  const { root: stateRoot, writes } = updateStateTree(openStateTree(store), changes);
+  const empty = createLogTree().root();
+  const header: Header = {
+    chain: id,
+    height: 0,
+    parent: id,
+    timeUs,
+    transactionsRoot: empty,
+    receiptsRoot: empty,
+    stateRoot,
+    fuelUsed: 0n,
+  };
+  const certificate = GENESIS_CERTIFICATE;
+  await store.commit([
+    ...stateWrites(changes),
+    ...writes,
+    { key: GENESIS_KEY, value: encodeGenesis(genesis) },
+    { key: HEAD_KEY, value: encodeHeight(0) },
+    { key: headerKey(0), value: encodeWith(certifiedHeader, { header, certificate }) },
+  ]);
+  return { header, certificate, hash: headerHash(header) };
+}
+
+/** Reads a stored header. @throws LEDGER_DATA_CORRUPT; undefined when there is none */
+export function readHeader(store: KeyValueReader, height: number): CertifiedHeader | undefined {
+  const bytes = store.get(headerKey(height));
+  if (bytes === undefined) return undefined;
+  try {
+    const stored = decodeWith(certifiedHeader, bytes);
+    if (stored.header.height === height) return stored;
+  } catch (cause) {
+    if (!isSeeleError(cause)) throw cause;
+    throw corrupt(`block ${height}: its header cannot be read (${cause.message})`, cause);
+  }
+  throw corrupt(`block ${height}: another block's header lies in its place`);
+}
+
+function rootOf(entries: readonly Bytes[]): string {
+  const tree = createLogTree();
+  for (const entry of entries) tree.append(entry);
+  return tree.root();
+}
+
+/** Transactions or receipts of a block. @throws LEDGER_DATA_CORRUPT */
+export function readPacked(
+  store: KeyValueReader,
+  height: number,
+  what: 'transactions' | 'receipts',
+): readonly Bytes[] {
+  if (height === 0) return [];
+  const bytes = store.get((what === 'receipts' ? receiptsKey : transactionsKey)(height));
+  const items = bytes && unpackList(bytes);
+  if (items === undefined) throw corrupt(`block ${height}: its ${what} are missing or cut short`);
+  return items;
+}
+
+/** Checks one stored block against its header. @throws LEDGER_DATA_CORRUPT */
+export function checkBlock(store: KeyValueReader, height: number): void {
+  const stored = readHeader(store, height);
+  if (stored === undefined) throw corrupt(`block ${height}: its header is missing`);
+  const { transactionsRoot, receiptsRoot } = stored.header;
+  if (rootOf(readPacked(store, height, 'transactions')) !== transactionsRoot)
+    throw corrupt(`block ${height}: its transactions do not match its header`);
+  if (rootOf(readPacked(store, height, 'receipts')) !== receiptsRoot)
+    throw corrupt(`block ${height}: its receipts do not match its header`);
+}
+
+function checkGenesis(stored: Bytes, genesis: Genesis, id: string): void {
+  if (equalBytes(stored, encodeGenesis(genesis))) return;
+  let other: Genesis;
+  try {
+    other = decodeGenesis(stored);
+  } catch (cause) {
+    throw corrupt('block 0: the stored genesis cannot be read', cause);
+  }
+  throw ledgerError(
+    'LEDGER_GENESIS_MISMATCH',
+    `the data belong to chain ${genesisId(other)} (${other.chainName}), not to ${id} (${genesis.chainName})`,
+  );
+}
+
+/** Follows the hashes down from the head. */
+function checkHeaders(
+  store: KeyValueReader,
+  genesis: Genesis,
+  head: ChainHead,
+  verifySignature: VerifySignature,
+): void {
+  let expected = head.hash;
+  const lowest = Math.max(0, head.header.height - HEADERS_CHECKED + 1);
+  for (let height = head.header.height; height >= lowest; height--) {
+    const stored = readHeader(store, height);
+    if (stored === undefined) throw corrupt(`block ${height}: its header is missing`);
+    const { header, certificate } = stored;
+    if (headerHash(header) !== expected)
+      throw corrupt(`block ${height}: its header is not the one that block ${height + 1} follows`);
+    if (height > 0 && !verifyCertifiedHeader(genesis, header, certificate, verifySignature))
+      throw corrupt(`block ${height}: its certificate does not hold`);
+    expected = header.parent;
+  }
+}
+
+/**
+ * Checks the chain in a store: genesis, the last headers with their certificates, the last blocks, the
+ * root of the state. Undefined when the store is empty.
+ * @throws LEDGER_GENESIS_MISMATCH, LEDGER_DATA_CORRUPT
+ */
+export function checkStoredChain(
+  store: KeyValueReader,
+  genesis: Genesis,
+  id: string,
+  verifySignature: VerifySignature,
+): ChainHead | undefined {
+  const storedGenesis = store.get(GENESIS_KEY);
+  if (storedGenesis === undefined) {
+    for (const _entry of store.range({
+      start: Uint8Array.of(0),
+      end: Uint8Array.of(255),
+      limit: 1,
+    }))
+      throw corrupt('block 0: the store holds data but no genesis');
+    return undefined;
+  }
+  checkGenesis(storedGenesis, genesis, id);
+  const headBytes = store.get(HEAD_KEY);
+  const height = headBytes && decodeHeight(headBytes);
+  if (height === undefined) throw corrupt('the height of the last block cannot be read');
+  const stored = readHeader(store, height);
+  if (stored === undefined) throw corrupt(`block ${height}: its header is missing`);
+  const head = { ...stored, hash: headerHash(stored.header) };
+  checkHeaders(store, genesis, head, verifySignature);
+  for (let h = height; h > Math.max(0, height - BLOCKS_CHECKED); h--) checkBlock(store, h);
+  checkStateRoot(store, head);
+  return head;
+}
+
+function checkStateRoot(store: KeyValueReader, { header: { height, stateRoot } }: ChainHead): void {
+  let root = EMPTY_STATE_ROOT;
+  try {
+    const tree = openStateTree(store);
+    ({ root } = tree);
+    tree.get(new Uint8Array(32)); // Loads a path, which checks its nodes.
+  } catch (cause) {
+    if (!isSeeleError(cause)) throw cause;
+    throw corrupt(`block ${height}: its state cannot be read (${cause.message})`, cause);
+  }
+  if (root !== stateRoot)
+    throw corrupt(`block ${height}: the stored state is not the one it names`);
+}

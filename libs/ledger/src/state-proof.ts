@@ -1,0 +1,105 @@
+/**
+ * Proof that a chain holds (or does not hold) a value: the value, its path in the state tree, the
+ * header that names the tree's root and the certificate that makes the header final. Verifies offline
+ * against the genesis alone.
+ */
+import { hashOf, separated, sha256 } from '#libs/crypto';
+import {
+  type Bytes,
+  type CodecValue,
+  byteString,
+  bytesToHex,
+  concatBytes,
+  decodeWith,
+  encodeWith,
+  hexToBytes,
+  optional,
+  record,
+  text,
+  utf8,
+} from '#libs/kernel';
+import { stateProof as statePath, verifyStateProof as verifyStatePath } from '#libs/merkle';
+import { type Certificate, HEADER_DOMAIN, type Header, certificate, header } from './block.ts';
+import { ledgerError } from './errors.ts';
+import { GENESIS_DOMAIN, type Genesis, encodeGenesis } from './genesis.ts';
+import type { VerifySignature } from './machine.ts';
+
+export const STATE_KEY_DOMAIN = 'seele/state-key/1';
+export const STATE_VALUE_DOMAIN = 'seele/state-value/1';
+/** What a certificate signs is the header's hash, in this domain. */
+export const CERTIFICATE_DOMAIN = 'seele/certificate/1';
+const PROOF_MAX_BYTES = 256 * 1024;
+const SEPARATOR = Uint8Array.of(0);
+
+export const stateProof = record({
+  contract: text(64),
+  key: byteString(256),
+  /** Absent when the proof says that the key holds nothing. */
+  value: optional(byteString(64 * 1024)),
+  path: statePath,
+  header,
+  certificate,
+});
+export type StateProof = CodecValue<typeof stateProof>;
+
+/** Position of an entry in the state tree: contract names hold no zero byte. */
+export function stateTreeKeyBytes(contract: string, key: Bytes): Bytes {
+  return sha256(separated(STATE_KEY_DOMAIN, concatBytes(utf8(contract), SEPARATOR, key)));
+}
+
+/** What the state tree holds for a value. */
+export function stateValueHashBytes(value: Bytes): Bytes {
+  return sha256(separated(STATE_VALUE_DOMAIN, value));
+}
+
+export function genesisId(genesis: Genesis): string {
+  return hashOf(GENESIS_DOMAIN, encodeGenesis(genesis));
+}
+
+export function headerHash(value: Header): string {
+  return hashOf(HEADER_DOMAIN, encodeWith(header, value));
+}
+
+/**
+ * True when the header belongs to the chain of this genesis and the certificate makes it final. Block
+ * 0 has no certificate: whoever wants to know its state runs the genesis.
+ */
+export function verifyCertifiedHeader(
+  genesis: Genesis,
+  value: Header,
+  proof: Certificate,
+  verifySignature: VerifySignature,
+): boolean {
+  if (value.chain !== genesisId(genesis) || proof.kind !== genesis.ordering.kind) return false;
+  const hash = hexToBytes(headerHash(value)) as Bytes;
+  return verifySignature(genesis.ordering.sequencer, CERTIFICATE_DOMAIN, hash, proof.signature);
+}
+
+/**
+ * Checks a proof against the genesis, offline. Returns what it proves.
+ * @throws LEDGER_CERTIFICATE_INVALID, LEDGER_PROOF_INVALID
+ */
+export function verifyStateProof(
+  genesis: Genesis,
+  proof: StateProof,
+  verifySignature: VerifySignature,
+): { readonly value: Bytes | undefined; readonly height: number; readonly timeUs: number } {
+  const { contract, key, value, path, header: certified } = proof;
+  const { height, timeUs, stateRoot } = certified;
+  if (!verifyCertifiedHeader(genesis, certified, proof.certificate, verifySignature))
+    throw ledgerError('LEDGER_CERTIFICATE_INVALID', `header ${height} is not final on this chain`);
+  const valueHash = value && bytesToHex(stateValueHashBytes(value));
+  const treeKey = bytesToHex(stateTreeKeyBytes(contract, key));
+  if (!verifyStatePath(stateRoot, treeKey, valueHash, path))
+    throw ledgerError('LEDGER_PROOF_INVALID', `${contract} at height ${height} does not hold this`);
+  return { value, height, timeUs };
+}
+
+export function encodeStateProof(proof: StateProof): Bytes {
+  return encodeWith(stateProof, proof);
+}
+
+/** @throws KERNEL_CBOR_INVALID, KERNEL_CBOR_LIMIT or KERNEL_SHAPE */
+export function decodeStateProof(bytes: Bytes): StateProof {
+  return decodeWith(stateProof, bytes, { maxBytes: PROOF_MAX_BYTES });
+}

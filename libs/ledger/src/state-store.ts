@@ -1,0 +1,33 @@
+/** State entries and the tree over them, as they lie in the store. */
+import { type StateTree, createStateTree } from '#libs/merkle';
+import type { KeyValueReader, KeyValueWrite } from '#libs/kernel';
+import type { StateChange } from './journal.ts';
+import { TREE_PREFIX, stateKey } from './layout.ts';
+import { stateTreeKeyBytes, stateValueHashBytes } from './state-proof.ts';
+
+const DEFAULT_CACHED_NODES = 500_000;
+
+/** The state tree as it was committed last. */
+export function openStateTree(reader: KeyValueReader, maxCachedNodes?: number): StateTree {
+  return createStateTree({
+    reader,
+    keyPrefix: TREE_PREFIX,
+    maxCachedNodes: maxCachedNodes ?? DEFAULT_CACHED_NODES,
+  });
+}
+
+export function updateStateTree(tree: StateTree, changes: readonly StateChange[]) {
+  for (const { contract, key, after } of changes)
+    tree.update(
+      stateTreeKeyBytes(contract, key),
+      after === undefined ? null : stateValueHashBytes(after),
+    );
+  return tree.commit();
+}
+
+export function stateWrites(changes: readonly StateChange[]): KeyValueWrite[] {
+  return changes.map(({ contract, key, after }) => ({
+    key: stateKey(contract, key),
+    value: after ?? null,
+  }));
+}
