@@ -16,7 +16,7 @@ export interface BenchOptions {
   /** Every random choice of the area follows from it. */
   readonly seed: number;
   /** Progress for people, on stderr. */
-  note(text: string): void;
+  readonly note: (text: string) => void;
 }
 
 /** Numbers, nested as their names are written: `rounds.links50.33` is figures.rounds.links50["33"]. */
@@ -138,4 +138,5 @@ async function main(): Promise<void> {
   }
 }
 
-if (process.argv[1] === import.meta.filename) await main();
+// Not awaited: areas import this module, which must have finished loading before they can.
+if (process.argv[1] === import.meta.filename) void main();

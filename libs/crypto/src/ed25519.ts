@@ -7,11 +7,20 @@
  * - S < L (no second signature for the same message);
  * - encode([S]B − [k]A) equals the R of the signature byte for byte (the cofactorless equation).
  */
-import { type KeyObject, createPrivateKey, createPublicKey, sign, verify } from 'node:crypto';
+import {
+  type KeyObject,
+  type PrivateKeyInput,
+  createPrivateKey,
+  createPublicKey,
+  sign,
+  verify,
+} from 'node:crypto';
 import { ed25519 } from '@noble/curves/ed25519.js';
 import { sha512 } from '@noble/hashes/sha2.js';
 import { type Bytes, bytesToHex, concatBytes, equalBytes, hexToBytes } from '#libs/kernel';
 import { GenerationCache } from './generation-cache.ts';
+
+type DerInput = Extract<PrivateKeyInput['key'], Uint8Array>;
 
 const KEY_BYTES = 32;
 export const ED25519_SIGNATURE_BYTES = 64;
@@ -45,9 +54,11 @@ export function isAcceptableKey(key: Bytes): boolean {
   return !SMALL_ORDER_Y.has(bytesToHex(y));
 }
 
+/** Node takes any byte array here; only its types insist on Buffer. */
+const der = (head: Bytes, raw: Bytes) => concatBytes(head, raw) as DerInput;
+
 export function importPrivateKey(seed: Bytes): KeyObject {
-  const key = Buffer.from(concatBytes(PKCS8_HEAD, seed));
-  return createPrivateKey({ key, format: 'der', type: 'pkcs8' });
+  return createPrivateKey({ key: der(PKCS8_HEAD, seed), format: 'der', type: 'pkcs8' });
 }
 
 const publicKeys = new GenerationCache<KeyObject | null>(KEY_CACHE_MAX);
@@ -59,7 +70,7 @@ function importPublicKey(publicKeyHex: string): KeyObject | null {
   const usable = raw !== undefined && isAcceptableKey(raw);
   const key = usable
     ? createPublicKey({
-        key: Buffer.from(concatBytes(SPKI_HEAD, raw)),
+        key: der(SPKI_HEAD, raw),
         format: 'der',
         type: 'spki',
       })

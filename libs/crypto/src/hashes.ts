@@ -9,10 +9,15 @@ const SEPARATOR = new Uint8Array(1);
 const DIGEST_BYTES = 32;
 
 export function sha256(bytes: Bytes): Bytes {
-  const digest = hash('sha256', bytes, 'binary');
   const out = new Uint8Array(DIGEST_BYTES);
-  for (let i = 0; i < DIGEST_BYTES; i++) out[i] = digest.charCodeAt(i);
+  sha256Into(bytes, out, 0);
   return out;
+}
+
+/** Writes the digest into `out` at `offset`: no allocation, for trees that hash millions of nodes. */
+export function sha256Into(bytes: Bytes, out: Bytes, offset: number): void {
+  const digest = hash('sha256', bytes, 'binary');
+  for (let i = 0; i < DIGEST_BYTES; i++) out[offset + i] = digest.charCodeAt(i);
 }
 
 /** Lower-case hex of SHA-256 over the concatenated parts. */

@@ -77,26 +77,6 @@ export const platformError = defineErrors({
     title: 'Busy',
     fix: 'Wait for the time in Retry-After, then try again; nothing was started.',
   },
-  HTTP_SIGNATURE_MISSING: {
-    status: 401,
-    title: 'Request is not signed',
-    fix: 'Sign the request with the account key (RFC 9421); the seele command and SDK do it.',
-  },
-  HTTP_SIGNATURE_INVALID: {
-    status: 401,
-    title: 'Request signature is not valid',
-    fix: 'Sign method, target, content digest, creation time, expiry and nonce with the account key.',
-  },
-  HTTP_SIGNATURE_EXPIRED: {
-    status: 401,
-    title: 'Request signature is out of its time',
-    fix: 'Check the clock of this machine and sign the request again.',
-  },
-  HTTP_SIGNATURE_REPLAYED: {
-    status: 401,
-    title: 'Request was seen before',
-    fix: 'Sign every attempt anew, with a fresh nonce; orders stay idempotent by their id.',
-  },
   HTTP_FORBIDDEN: {
     status: 403,
     title: 'Not yours',

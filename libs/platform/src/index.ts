@@ -14,6 +14,7 @@ export * from './errors.ts';
 export * from './failpoints.ts';
 export * from './health.ts';
 export * from './http-app.ts';
+export * from './keystore-files.ts';
 export * from './logger.ts';
 export * from './metrics.ts';
 export * from './operations.ts';

@@ -149,7 +149,7 @@ export function loadSettings<D extends Declarations>(
   options: LoadSettingsOptions = {},
 ): SettingsOf<SettingsDefinition<D>> {
   const env: Environment = options.env ?? process.env;
-  const problems: string[] = mistypedNames(definition as unknown as SettingsDefinition, env);
+  const problems: string[] = mistypedNames(definition, env);
   const home = resolve(
     (env['SEELE_HOME'] || COMMON_SETTINGS.home.default).replace(/^~(?=\/|$)/, homedir()),
   );

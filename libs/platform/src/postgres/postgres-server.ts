@@ -163,16 +163,16 @@ async function startOnce(
     () => 0,
   );
   const child = spawnServer(engine, cluster, port, runAs);
-  let hasEnded = false;
+  const life = { ended: false };
   const ended = new Promise<void>((resolve) => {
     const end = (): void => {
-      hasEnded = true;
+      life.ended = true;
       resolve();
     };
     child.once('exit', end).once('error', end);
   });
   const deadline = performance.now() + START_TIMEOUT_MS;
-  while (!hasEnded) {
+  while (!life.ended) {
     const lines = await pidFileLines(cluster.data);
     if (Number(lines[PID_LINE]) === child.pid && lines[STATUS_LINE]?.trim() === 'ready')
       return { child, ended };

@@ -1,0 +1,55 @@
+/** What the market's process refuses or fails at, beyond the rules of `#libs/market`. */
+import { defineErrors } from '#libs/kernel';
+
+export const marketAppError = defineErrors({
+  MARKET_DATABASE_UNREACHABLE: {
+    status: 503,
+    title: 'Database does not answer',
+    fix: 'Check DATABASE_URL and that PostgreSQL (13 or later) runs; unset it to use the built-in one.',
+  },
+  MARKET_DATABASE_OWNED: {
+    status: 500,
+    title: 'Database belongs to another market',
+    fix: 'Stop the other market process, or give this one a database of its own.',
+  },
+  MARKET_DATABASE_NEWER: {
+    status: 500,
+    title: 'Database of a later version',
+    fix: 'Start the version of Seele that last used this database, or a later one.',
+  },
+  MARKET_CHAIN_MISMATCH: {
+    status: 500,
+    title: 'Database belongs to another chain',
+    fix: 'Use the home directory of that chain, or give this market a database of its own.',
+  },
+  MARKET_ORDER_UNKNOWN: {
+    status: 404,
+    title: 'No such order',
+    fix: 'List your orders at /v1/orders; an id has 64 hex digits.',
+  },
+  MARKET_ORDER_MISMATCH: {
+    status: 400,
+    title: 'Order does not fit its manifest',
+    fix: 'Sign an order that names the CID of exactly the manifest you send.',
+  },
+  MARKET_NOT_READY: {
+    status: 409,
+    title: 'Not there yet',
+    fix: 'Follow the order at /v1/orders/<id>/events and ask again when it has come so far.',
+  },
+  MARKET_CHAIN_UNAVAILABLE: {
+    status: 503,
+    title: 'Chain node does not answer',
+    fix: 'Try again shortly; check that the node at SEELE_NODE_URL runs.',
+  },
+  MARKET_AGENT_REFUSED: {
+    status: 403,
+    title: 'Agent refused',
+    fix: 'Sign the challenge of this market with the key of the provider that the offer names.',
+  },
+  MARKET_AGENT_LIMIT: {
+    status: 429,
+    title: 'Agent speaks too much',
+    fix: 'Send fewer or smaller frames; wait before you connect again.',
+  },
+});

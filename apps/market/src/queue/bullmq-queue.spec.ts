@@ -1,0 +1,63 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import {
+  type EmbeddedPostgres,
+  createLogger,
+  removePostgresCluster,
+  startEmbeddedPostgres,
+} from '#libs/platform';
+import { createPostgresQueue, createRedisQueue } from './bullmq-queue.ts';
+import { describeQueuePort } from './queue.conformance.ts';
+
+const logger = createLogger({ name: 'queue-test', level: 'silent' });
+
+describe('embedded PostgreSQL', () => {
+  let home: string;
+  let server: EmbeddedPostgres;
+  beforeAll(async () => {
+    home = await mkdtemp(join(tmpdir(), 'seele-queue-'));
+    server = await startEmbeddedPostgres({ directory: join(home, 'postgres') });
+  });
+  afterAll(async () => {
+    await server.stop();
+    await removePostgresCluster(join(home, 'postgres'));
+    await rm(home, { recursive: true, force: true });
+  });
+  describeQueuePort('PostgreSQL', () => createPostgresQueue({ url: server.url, logger }));
+});
+
+const hasRedis = spawnSync('redis-server', ['--version'], { stdio: 'ignore' }).status === 0;
+if (!hasRedis) console.warn('skipped: QueuePort on Redis, because redis-server is not installed');
+
+(hasRedis ? describe : describe.skip)('redis-server (skipped when it is not installed)', () => {
+  let child: ChildProcess;
+  let url: string;
+  beforeAll(async () => {
+    const port = await new Promise<number>((resolve) => {
+      const probe = createServer().listen(0, '127.0.0.1', () => {
+        const found = (probe.address() as { port: number }).port;
+        probe.close(() => resolve(found));
+      });
+    });
+    child = spawn(
+      'redis-server',
+      ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'],
+      { stdio: 'ignore' },
+    );
+    url = `redis://127.0.0.1:${port}`;
+    const client = new Redis(url, { maxRetriesPerRequest: null, retryStrategy: () => 20 });
+    client.on('error', () => undefined);
+    await client.ping();
+    await client.quit();
+  });
+  afterAll(async () => {
+    const gone = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGTERM');
+    await gone;
+  });
+  describeQueuePort('Redis', () => createRedisQueue({ url, logger }));
+});

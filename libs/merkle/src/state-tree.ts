@@ -1,0 +1,388 @@
+/**
+ * The state tree: a compact sparse Merkle tree that lives in a key-value store. Nodes load lazily;
+ * a commit applies all changes of a batch in one sorted descent, so every touched node is hashed
+ * once. The root depends on the contents alone, never on the history that led to them.
+ */
+import { type Bytes, type KeyValueWrite, bytesToHex, compareBytes, equalBytes } from '#libs/kernel';
+import { merkleError } from './errors.ts';
+import {
+  Branch,
+  ByteArena,
+  Leaf,
+  type Node,
+  Stub,
+  decodeBranch,
+  decodeReference,
+  encodeBranch,
+  encodeReference,
+  hashOfNode,
+  nodeAddress,
+  partingBit,
+  pathOf,
+} from './state-nodes.ts';
+import {
+  EMPTY_STATE_ROOT,
+  HASH_BYTES,
+  KEY_BITS,
+  type StateProof,
+  bitAt,
+  stateProofOf,
+} from './state-proof.ts';
+
+/** Where committed nodes are read from: a store or a snapshot of one. */
+export interface NodeReader {
+  get(key: Bytes): Bytes | undefined;
+}
+
+export interface StateTreeOptions {
+  readonly reader: NodeReader;
+  /** Put before every node's key in the store. */
+  readonly keyPrefix?: Bytes;
+  /** Most branches kept in memory after a commit or a read (about 400 bytes each). */
+  readonly maxCachedNodes?: number;
+}
+
+export interface StateCommit {
+  /** Root after the batch, hex. */
+  readonly root: string;
+  /**
+   * What must reach the store in one atomic commit. The tree keeps what it wrote last in memory, so
+   * the next batch may be prepared meanwhile, but not committed before these are stored.
+   */
+  readonly writes: readonly KeyValueWrite[];
+}
+
+interface Change {
+  readonly key: Bytes;
+  /** Leading 48 bits, which decide almost every comparison. */
+  readonly rank: number;
+  readonly valueHash: Bytes | null;
+}
+
+const DEFAULT_MAX_CACHED_NODES = 200_000;
+
+function rankOf(key: Bytes): number {
+  let rank = 0;
+  for (let i = 0; i < 6; i++) rank = rank * 256 + (key[i] as number);
+  return rank;
+}
+
+/** Whether a child still has the hash its parent was computed with; loading it changes nothing. */
+function isUnchanged(before: Node, after: Node): boolean {
+  if (after.dirty) return false;
+  return before === after || (before instanceof Stub && equalBytes(before.hash, hashOfNode(after)));
+}
+
+/** The same leaf with another value; clean when the value is the one it has. */
+function rewritten(leaf: Leaf, valueHash: Bytes): Leaf {
+  if (!equalBytes(leaf.valueHash, valueHash)) {
+    leaf.valueHash = valueHash;
+    leaf.dirty = true;
+  }
+  return leaf;
+}
+
+const byKey = (a: Change, b: Change): number => a.rank - b.rank || compareBytes(a.key, b.key);
+
+export class StateTree {
+  readonly #reader: NodeReader;
+  readonly #prefix: Bytes;
+  readonly #maxCached: number;
+  #root: Node | null;
+  #pending: Change[] = [];
+  #writes: KeyValueWrite[] = [];
+  /** Grows with every commit and read; the age of what is cached. */
+  #now = 0;
+  #cached = 0;
+  #committedAt = 0;
+  #arena = new ByteArena();
+
+  /** @throws MERKLE_NODE_CORRUPT */
+  constructor(options: StateTreeOptions) {
+    this.#reader = options.reader;
+    this.#prefix = options.keyPrefix ?? new Uint8Array();
+    this.#maxCached = options.maxCachedNodes ?? DEFAULT_MAX_CACHED_NODES;
+    const stored = this.#reader.get(this.#prefix);
+    this.#root = stored ? decodeReference(stored) : null;
+  }
+
+  /** Root of the last commit, hex. */
+  get root(): string {
+    return this.#root ? bytesToHex(hashOfNode(this.#root)) : EMPTY_STATE_ROOT;
+  }
+
+  /** Branches in memory. */
+  get cachedNodes(): number {
+    return this.#cached;
+  }
+
+  /**
+   * Notes a change for the next commit; null deletes. The last change of a key wins. The arrays are
+   * kept, not copied. @throws MERKLE_KEY_INVALID
+   */
+  update(key: Bytes, valueHash: Bytes | null): void {
+    if (key.length !== HASH_BYTES || (valueHash && valueHash.length !== HASH_BYTES))
+      throw merkleError('MERKLE_KEY_INVALID', `a key or hash that has not ${HASH_BYTES} bytes`);
+    this.#pending.push({ key, rank: rankOf(key), valueHash });
+  }
+
+  /** Forgets the changes noted since the last commit. */
+  discard(): void {
+    this.#pending = [];
+  }
+
+  /** Applies the noted changes. @throws MERKLE_NODE_CORRUPT, after which the tree must be reopened */
+  commit(): StateCommit {
+    this.#now++;
+    this.#arena = new ByteArena();
+    const changes = this.#sortedChanges();
+    this.#pending = [];
+    this.#writes = [];
+    if (changes.length > 0) {
+      const before = this.root;
+      this.#root = this.#apply(this.#root, changes, 0, changes.length, 0);
+      if (this.#root instanceof Branch) this.#save(this.#root);
+      if (this.root !== before) this.#saveRoot();
+    }
+    this.#committedAt = this.#now;
+    const writes = this.#writes;
+    this.#writes = [];
+    this.#evict();
+    return { root: this.root, writes };
+  }
+
+  /** Hash of the value a key holds after the last commit. @throws MERKLE_NODE_CORRUPT */
+  get(key: Bytes): Bytes | undefined {
+    const { leaf } = this.#descend(key);
+    return leaf && equalBytes(leaf.key, key) ? leaf.valueHash : undefined;
+  }
+
+  /** Proof of what the key holds, or that it holds nothing, under `root`. @throws MERKLE_NODE_CORRUPT */
+  prove(key: Bytes): StateProof {
+    const { leaf, steps } = this.#descend(key);
+    return leaf && !equalBytes(leaf.key, key) ? stateProofOf(steps, leaf) : stateProofOf(steps);
+  }
+
+  #descend(key: Bytes): { leaf: Leaf | null; steps: { depth: number; sibling: Bytes }[] } {
+    const steps: { depth: number; sibling: Bytes }[] = [];
+    this.#now++;
+    let node: Node | null = this.#root;
+    if (node instanceof Stub) node = this.#root = this.#load(node);
+    while (node instanceof Branch) {
+      node.usedAt = this.#now;
+      const right = bitAt(key, node.depth) === 1;
+      steps.push({ depth: node.depth, sibling: hashOfNode(right ? node.left : node.right) });
+      node = this.#child(node, right);
+    }
+    this.#evict();
+    return { leaf: node, steps };
+  }
+
+  /** A child, loaded if need be. */
+  #child(parent: Branch, right: boolean): Leaf | Branch {
+    const child = right ? parent.right : parent.left;
+    if (!(child instanceof Stub)) return child;
+    const loaded = this.#load(child);
+    if (right) parent.right = loaded;
+    else parent.left = loaded;
+    return loaded;
+  }
+
+  #load(stub: Stub): Branch {
+    const bytes = this.#reader.get(nodeAddress(this.#prefix, stub, this.#arena));
+    this.#cached++;
+    return decodeBranch(stub, bytes, this.#now);
+  }
+
+  /** Changes in key order, the last one of each key. */
+  #sortedChanges(): Change[] {
+    const sorted = this.#pending.sort(byKey);
+    return sorted.filter((change, i) => {
+      const next = sorted[i + 1];
+      return !next || next.rank !== change.rank || !equalBytes(next.key, change.key);
+    });
+  }
+
+  /** The subtree after changes [from, to), whose first `shared` bits are those of the subtree. */
+  #apply(
+    node: Node | null,
+    changes: Change[],
+    from: number,
+    to: number,
+    shared: number,
+  ): Node | null {
+    if (from === to) return node;
+    if (node === null) return this.#build(null, changes, from, to);
+    if (node instanceof Leaf) return this.#build(node, changes, from, to);
+    const branch = node instanceof Stub ? this.#load(node) : node;
+    branch.usedAt = this.#now;
+    return branch.depth === shared
+      ? this.#applyBelow(branch, changes, from, to)
+      : this.#applyToBranch(branch, changes, from, to);
+  }
+
+  #applyToBranch(branch: Branch, changes: Change[], from: number, to: number): Node | null {
+    // Sorted keys that share the branch's path are neighbours; the others stand on either side.
+    let first = from;
+    let last = to;
+    let parting = branch.depth;
+    const strays = (change: Change) => partingBit(change.key, branch.path, branch.depth);
+    for (; first < to; first++) {
+      const bit = strays(changes[first] as Change);
+      if (bit === branch.depth) break;
+      if ((changes[first] as Change).valueHash) parting = Math.min(parting, bit);
+    }
+    for (; last > first; last--) {
+      const bit = strays(changes[last - 1] as Change);
+      if (bit === branch.depth) break;
+      if ((changes[last - 1] as Change).valueHash) parting = Math.min(parting, bit);
+    }
+    if (parting === branch.depth) return this.#applyBelow(branch, changes, first, last);
+    // A new key leaves the shared path early: a new branch goes in above this one.
+    const path = pathOf(branch.path, parting);
+    const [start, middle, end] = this.#within(changes, from, to, path, parting);
+    const inRight = bitAt(branch.path, parting) === 1;
+    const left = this.#apply(inRight ? null : branch, changes, start, middle, parting + 1);
+    const right = this.#apply(inRight ? branch : null, changes, middle, end, parting + 1);
+    return this.#join(parting, path, left, right);
+  }
+
+  /** Changes all of which share the branch's path. */
+  #applyBelow(branch: Branch, changes: Change[], from: number, to: number): Node | null {
+    if (from === to) return branch;
+    const middle = this.#split(changes, from, to, branch.depth);
+    const { left, right } = branch;
+    const shared = branch.depth + 1;
+    const newLeft = this.#apply(left, changes, from, middle, shared);
+    const newRight = this.#apply(right, changes, middle, to, shared);
+    if (newLeft && newRight) {
+      branch.left = newLeft;
+      branch.right = newRight;
+      if (!isUnchanged(left, newLeft) || !isUnchanged(right, newRight)) branch.dirty = true;
+      return branch;
+    }
+    this.#cached--;
+    this.#writes.push({
+      key: nodeAddress(this.#prefix, branch, this.#arena),
+      value: null,
+    });
+    return newLeft ?? newRight;
+  }
+
+  /** A subtree from at most one old leaf and the changes [from, to). */
+  #build(leaf: Leaf | null, changes: Change[], from: number, to: number): Node | null {
+    const leaves: Leaf[] = [];
+    let rest = leaf;
+    for (let i = from; i < to; i++) {
+      const { key, valueHash } = changes[i] as Change;
+      const order = rest ? compareBytes(rest.key, key) : 1;
+      if (rest && order < 0) {
+        leaves.push(rest);
+        rest = null;
+      }
+      if (rest && order === 0) {
+        if (valueHash) leaves.push(rewritten(rest, valueHash));
+        rest = null;
+        continue;
+      }
+      if (valueHash) leaves.push(new Leaf(key, valueHash));
+    }
+    if (rest) leaves.push(rest);
+    return this.#fromLeaves(leaves, 0, leaves.length);
+  }
+
+  #fromLeaves(leaves: Leaf[], from: number, to: number): Node | null {
+    if (from === to) return null;
+    if (to - from === 1) return leaves[from] as Leaf;
+    const first = leaves[from] as Leaf;
+    const depth = partingBit(first.key, (leaves[to - 1] as Leaf).key, KEY_BITS);
+    let middle = from + 1;
+    while (bitAt((leaves[middle] as Leaf).key, depth) === 0) middle++;
+    const left = this.#fromLeaves(leaves, from, middle);
+    const right = this.#fromLeaves(leaves, middle, to);
+    return this.#join(depth, pathOf(first.key, depth), left, right);
+  }
+
+  #join(depth: number, path: Bytes, left: Node | null, right: Node | null): Node | null {
+    if (!left || !right) return left ?? right;
+    this.#cached++;
+    return new Branch(depth, path, left, right, this.#now);
+  }
+
+  /** Where, in [from, to), the keys turn from bit 0 to bit 1. */
+  #split(changes: Change[], from: number, to: number, depth: number): number {
+    let low = from;
+    let high = to;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (bitAt((changes[middle] as Change).key, depth) === 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** The changes that share `path`, and where they split at its end; the others delete nothing. */
+  #within(changes: Change[], from: number, to: number, path: Bytes, depth: number) {
+    let first = from;
+    let last = to;
+    const apart = (i: number) => partingBit((changes[i] as Change).key, path, depth) < depth;
+    while (first < last && apart(first)) first++;
+    while (last > first && apart(last - 1)) last--;
+    return [first, this.#split(changes, first, last, depth), last] as const;
+  }
+
+  /** Hashes and writes the changed branches below, deepest first. */
+  #save(branch: Branch): void {
+    if (!branch.dirty) return;
+    if (branch.left instanceof Branch) this.#save(branch.left);
+    if (branch.right instanceof Branch) this.#save(branch.right);
+    hashOfNode(branch);
+    branch.writtenAt = this.#now;
+    this.#writes.push({
+      key: nodeAddress(this.#prefix, branch, this.#arena),
+      value: encodeBranch(branch, this.#arena),
+    });
+  }
+
+  #saveRoot(): void {
+    const value = this.#root ? encodeReference(this.#root) : null;
+    this.#writes.push({ key: this.#prefix, value });
+  }
+
+  /** Puts the least recently used branches out of memory once there are too many. */
+  #evict(): void {
+    if (this.#cached <= this.#maxCached) return;
+    const countByAge = new Map<number, number>();
+    const count = (node: Node | null): void => {
+      if (!(node instanceof Branch)) return;
+      countByAge.set(node.usedAt, (countByAge.get(node.usedAt) ?? 0) + 1);
+      count(node.left);
+      count(node.right);
+    };
+    count(this.#root);
+    let kept = 0;
+    let oldest = Number.POSITIVE_INFINITY;
+    for (const [age, branches] of [...countByAge].sort(([a], [b]) => b - a)) {
+      kept += branches;
+      if (kept > this.#maxCached / 2) break;
+      oldest = age;
+    }
+    this.#cached = 0;
+    this.#root = this.#root && this.#prune(this.#root, oldest);
+  }
+
+  #prune(node: Node, oldest: number): Node {
+    if (!(node instanceof Branch)) return node;
+    const mayBeUnstored = node.writtenAt === this.#committedAt;
+    if (node.usedAt < oldest && !mayBeUnstored)
+      return new Stub(node.depth, node.path, hashOfNode(node));
+    this.#cached++;
+    node.left = this.#prune(node.left, oldest);
+    node.right = this.#prune(node.right, oldest);
+    return node;
+  }
+}
+
+export function createStateTree(options: StateTreeOptions): StateTree {
+  return new StateTree(options);
+}

@@ -1,0 +1,173 @@
+/** One slot process seen from the parent: start, one task at a time, death. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Socket } from 'node:net';
+import type { Readable } from 'node:stream';
+import { sandboxError } from './errors.ts';
+import type { SlotLayer, SlotProbe } from './layers/layer.ts';
+import { processFacts, statusBytes } from './process-facts.ts';
+import { FROM_SLOT, FrameReader, SLOT_FRAME_MAX_BYTES, TO_SLOT, frame } from './slot/frames.ts';
+
+const START_TIMEOUT_MS = 15_000;
+const STDERR_KEPT_BYTES = 4_096;
+
+/** How the process went away. */
+export interface SlotDeath {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stderr: string;
+}
+
+/** Who hears the frames of the running task. */
+export interface SlotListener {
+  onFrame(type: number, payload: Buffer): void;
+  /** The slot broke the frame rules; it is being killed. */
+  onNonsense(): void;
+  onDeath(death: SlotDeath): void;
+}
+
+export class Slot {
+  readonly pid: number;
+  /** Resident bytes when ready: a job's memory is counted above this. */
+  idleBytes = 0;
+  /** Peak resident bytes when ready. */
+  idlePeakBytes = 0;
+  readonly startMs: number;
+  readonly #child: ChildProcess;
+  readonly #input: Socket;
+  #listener: SlotListener | undefined;
+  #probed: ((probe: SlotProbe) => void) | undefined;
+  #death: SlotDeath | undefined;
+  #stderr = '';
+  #killed = false;
+
+  /** Starts a slot process and waits until it is ready for a task. @throws SANDBOX_START */
+  static async start(command: readonly string[], layers: readonly SlotLayer[]): Promise<Slot> {
+    const slot = new Slot(command);
+    try {
+      await slot.#ready();
+      await Promise.all(layers.map((layer) => layer.afterReady?.(slot.pid)));
+      slot.idleBytes = processFacts(slot.pid)?.residentBytes ?? 0;
+      slot.idlePeakBytes = statusBytes(slot.pid, 'VmHWM') ?? slot.idleBytes;
+      return slot;
+    } catch (error) {
+      slot.kill();
+      throw error;
+    }
+  }
+
+  private constructor(command: readonly string[]) {
+    const [file = '', ...args] = command;
+    this.startMs = performance.now();
+    this.#child = spawn(file, args, {
+      cwd: '/',
+      // Empty: wrappers are found on the C library's default path, Node by its full path.
+      env: {},
+      stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'],
+      // A process group of its own, so that one kill reaches wrappers too.
+      detached: true,
+    });
+    this.pid = this.#child.pid ?? 0;
+    this.#input = this.#child.stdio[3] as Socket;
+    // A dead slot shows as its exit, not as a broken pipe.
+    this.#input.on('error', () => {});
+    (this.#child.stderr as Readable).on('data', (bytes: Buffer) => {
+      if (this.#stderr.length < STDERR_KEPT_BYTES) this.#stderr += bytes.toString('latin1');
+    });
+    const reader = new FrameReader(SLOT_FRAME_MAX_BYTES, (type, payload) => {
+      if (type === FROM_SLOT.probed) this.#onProbed(payload);
+      else this.#listener?.onFrame(type, payload);
+    });
+    const output = this.#child.stdio[4] as Readable;
+    output.on('error', () => {});
+    output.on('data', (bytes: Buffer) => {
+      if (!reader.push(bytes)) {
+        this.#listener?.onNonsense();
+        this.kill();
+      }
+    });
+    const dead = (code: number | null, signal: NodeJS.Signals | null) => {
+      if (this.#death !== undefined) return;
+      this.#death = { code, signal, stderr: this.#stderr.slice(0, STDERR_KEPT_BYTES) };
+      this.#listener?.onDeath(this.#death);
+    };
+    this.#child.on('error', (error) => {
+      this.#stderr += String(error);
+      dead(null, null);
+    });
+    // `close` comes after the last byte of the pipes was read, so no frame is lost.
+    this.#child.on('close', dead);
+  }
+
+  get isAlive(): boolean {
+    return this.#death === undefined && !this.#killed;
+  }
+
+  listen(listener: SlotListener | undefined): void {
+    this.#listener = listener;
+    if (listener !== undefined && this.#death !== undefined) listener.onDeath(this.#death);
+  }
+
+  send(type: number, payload?: Uint8Array): void {
+    if (this.isAlive) this.#input.write(frame(type, payload));
+  }
+
+  /** What the slot can do, by its own trial. Only meaningful before its first task. */
+  probe(): Promise<SlotProbe> {
+    return this.#before<SlotProbe>('probe', (resolve) => {
+      this.#probed = resolve;
+      this.send(TO_SLOT.probe);
+    });
+  }
+
+  /** Kills the process and everything it started. Does nothing when it is dead. */
+  kill(): void {
+    if (this.#killed || this.pid === 0) return;
+    this.#killed = true;
+    if (this.#death !== undefined) return;
+    try {
+      process.kill(-this.pid, 'SIGKILL');
+    } catch {
+      this.#child.kill('SIGKILL');
+    }
+  }
+
+  #onProbed(payload: Buffer): void {
+    const probed = this.#probed;
+    this.#probed = undefined;
+    probed?.(JSON.parse(payload.toString('utf8')) as SlotProbe);
+  }
+
+  #ready(): Promise<void> {
+    return this.#before<void>('start', (resolve) => {
+      this.listen({
+        onFrame: (type) => {
+          if (type === FROM_SLOT.ready) resolve();
+        },
+        onNonsense: () => {},
+        onDeath: () => {},
+      });
+    }).finally(() => this.listen(undefined));
+  }
+
+  /** Waits for something the slot has to do soon; its death or a time-out is SANDBOX_START. */
+  #before<T>(what: string, begin: (resolve: (value: T) => void) => void): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const fail = (why: string) => {
+        const printed = this.#stderr.trim().slice(0, 500);
+        const detail = printed === '' ? '' : `: ${printed}`;
+        reject(sandboxError('SANDBOX_START', `the slot did not ${what}: ${why}${detail}`));
+      };
+      const timer = setTimeout(() => fail(`no answer in ${START_TIMEOUT_MS} ms`), START_TIMEOUT_MS);
+      const onClose = () => fail('the process ended');
+      const onError = (error: Error) => fail(error.message);
+      this.#child.once('close', onClose);
+      this.#child.once('error', onError);
+      begin((value) => {
+        clearTimeout(timer);
+        this.#child.off('close', onClose);
+        this.#child.off('error', onError);
+        resolve(value);
+      });
+    });
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * Frames between the parent and a slot process: type byte, length (uint32 little-endian), payload.
+ * Nothing in a frame is ever deserialised into objects with prototypes of the sender's choice.
+ * Imports nothing from the project: the slot process may read only this folder.
+ */
+
+/** Longest payload a slot may send; the parent kills a slot that announces more. */
+export const SLOT_FRAME_MAX_BYTES = 1024 * 1024;
+/** Longest payload the parent sends (a task with its code). */
+export const PARENT_FRAME_MAX_BYTES = 64 * 1024 * 1024;
+/** Input bytes per chunk. */
+export const CHUNK_BYTES = 256 * 1024;
+/** Chunks of one input stream that may be on their way. */
+export const STREAM_WINDOW = 4;
+
+/** Parent to slot. */
+export const TO_SLOT = { task: 1, chunk: 2, end: 3, probe: 4 } as const;
+/** Slot to parent. */
+export const FROM_SLOT = {
+  ready: 1,
+  started: 2,
+  log: 3,
+  progress: 4,
+  output: 5,
+  pull: 6,
+  close: 7,
+  done: 8,
+  probed: 9,
+} as const;
+
+/** First byte of a `done` payload. */
+export const DONE = { ok: 0, guestError: 1, hostCallLimit: 2, memoryLimit: 3, refused: 4 } as const;
+
+const HEADER_BYTES = 5;
+
+export function frame(type: number, payload: Uint8Array = new Uint8Array(0)): Buffer {
+  const out = Buffer.allocUnsafe(HEADER_BYTES + payload.length);
+  out[0] = type;
+  out.writeUInt32LE(payload.length, 1);
+  out.set(payload, HEADER_BYTES);
+  return out;
+}
+
+/** A payload that starts with a uint32, e.g. a stream number. */
+export function numbered(value: number, rest: Uint8Array = new Uint8Array(0)): Buffer {
+  const out = Buffer.allocUnsafe(4 + rest.length);
+  out.writeUInt32LE(value, 0);
+  out.set(rest, 4);
+  return out;
+}
+
+/**
+ * Cuts a byte stream into frames. `push` returns false once the sender broke the rules; nothing
+ * after that is looked at.
+ */
+export class FrameReader {
+  readonly #maxBytes: number;
+  readonly #onFrame: (type: number, payload: Buffer) => void;
+  #parts: Buffer[] = [];
+  #available = 0;
+  #broken = false;
+
+  constructor(maxBytes: number, onFrame: (type: number, payload: Buffer) => void) {
+    this.#maxBytes = maxBytes;
+    this.#onFrame = onFrame;
+  }
+
+  push(bytes: Buffer): boolean {
+    if (this.#broken) return false;
+    this.#parts.push(bytes);
+    this.#available += bytes.length;
+    while (this.#available >= HEADER_BYTES) {
+      const head = this.#gather(HEADER_BYTES);
+      const length = head.readUInt32LE(1);
+      if (length > this.#maxBytes) {
+        this.#broken = true;
+        this.#parts = [];
+        return false;
+      }
+      if (this.#available < HEADER_BYTES + length) break;
+      const whole = this.#gather(HEADER_BYTES + length);
+      this.#drop(HEADER_BYTES + length);
+      this.#onFrame(whole[0] as number, whole.subarray(HEADER_BYTES, HEADER_BYTES + length));
+    }
+    return true;
+  }
+
+  /** Makes the first part hold at least `length` bytes. */
+  #gather(length: number): Buffer {
+    const first = this.#parts[0] as Buffer;
+    if (first.length >= length) return first;
+    const joined = Buffer.concat(this.#parts);
+    this.#parts = [joined];
+    return joined;
+  }
+
+  #drop(length: number): void {
+    const first = this.#parts[0] as Buffer;
+    this.#available -= length;
+    if (first.length === length) this.#parts.shift();
+    else this.#parts[0] = first.subarray(length);
+  }
+}

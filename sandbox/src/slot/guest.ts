@@ -1,0 +1,605 @@
+/**
+ * The guest's side of the bridge. `guestBridge` is never called in this process: its source text is
+ * compiled inside each isolate, so it must stand alone (no imports, no outer names) and must keep its
+ * own copies of the built-ins it uses, because the job may replace them. Only strings, numbers and
+ * ArrayBuffers cross; the host answers with numbers, never with exceptions.
+ */
+
+/** The one host callable: returns 0 or a refusal code. */
+export type GuestSend = (op: number, a?: unknown, b?: unknown, c?: unknown) => number;
+
+/** Numbers of the host calls. Repeated inside `guestBridge`, which cannot see this module. */
+export const HOST_CALLS = {
+  log: 1,
+  progress: 2,
+  outputText: 3,
+  outputBytes: 4,
+  open: 5,
+  pull: 6,
+  close: 7,
+  timer: 8,
+  clearTimer: 9,
+  done: 10,
+} as const;
+
+/** What the slot hands over before a job starts; travels as JSON text. */
+export interface GuestConfiguration {
+  readonly inputs: readonly { readonly name: string; readonly sizeBytes: number }[];
+  readonly params: string;
+  /** Four 32-bit numbers. */
+  readonly seed: readonly number[];
+}
+
+/* oxlint-disable max-lines-per-function -- one closure by design: it is shipped as text */
+export function guestBridge(send: GuestSend) {
+  const LOG = 1;
+  const PROGRESS = 2;
+  const OUTPUT_TEXT = 3;
+  const OUTPUT_BYTES = 4;
+  const OPEN = 5;
+  const PULL = 6;
+  const CLOSE = 7;
+  const TIMER = 8;
+  const CLEAR_TIMER = 9;
+  const FINISH = 10;
+  const PIECE = 65_536;
+  const BYTES_PIECE = 262_144;
+  const ERROR_TEXT_MAX = 4_000;
+
+  type Settle = (value: { code: number; payload: unknown }) => void;
+
+  const NativeDate = Date;
+  const { parse, stringify } = JSON;
+  const { create, defineProperty, freeze, getOwnPropertyDescriptor, getPrototypeOf } = Object;
+  const { apply, construct } = Reflect;
+  const NativeMap = Map;
+  const NativePromise = Promise;
+  const NativeUint8Array = Uint8Array;
+  const NativeArrayBuffer = ArrayBuffer;
+  const NativeError = Error;
+  const NativeTypeError = TypeError;
+  const NativeString = String;
+  const { isView } = ArrayBuffer;
+  const fromCharCode = NativeString.fromCharCode;
+  const unbound =
+    <T, A extends unknown[], R>(method: (this: T, ...args: A) => R) =>
+    (self: T, ...args: A): R =>
+      apply(method, self, args) as R;
+  const slice = unbound(NativeString.prototype.slice);
+  const charCodeAt = unbound(NativeString.prototype.charCodeAt);
+  const indexOf = unbound(
+    NativeString.prototype.indexOf as (this: string, s: string, n: number) => number,
+  );
+  const mapGet = unbound(NativeMap.prototype.get);
+  const mapSet = unbound(NativeMap.prototype.set);
+  const mapDelete = unbound(NativeMap.prototype.delete);
+  const typedSet = unbound(
+    NativeUint8Array.prototype.set as (this: Uint8Array, a: Uint8Array, n: number) => void,
+  );
+  const subarray = unbound(NativeUint8Array.prototype.subarray);
+  const then = unbound(NativePromise.prototype.then);
+  const typedPrototype = getPrototypeOf(NativeUint8Array.prototype) as object;
+  const getter = (prototype: object, name: string) =>
+    unbound((getOwnPropertyDescriptor(prototype, name) as { get: () => unknown }).get);
+  const viewBuffer = getter(typedPrototype, 'buffer') as (v: unknown) => ArrayBuffer;
+  const viewOffset = getter(typedPrototype, 'byteOffset') as (v: unknown) => number;
+  const viewLength = getter(typedPrototype, 'byteLength') as (v: unknown) => number;
+  const dataBuffer = getter(DataView.prototype, 'buffer') as (v: unknown) => ArrayBuffer;
+  const dataOffset = getter(DataView.prototype, 'byteOffset') as (v: unknown) => number;
+  const dataLength = getter(DataView.prototype, 'byteLength') as (v: unknown) => number;
+  const bufferLength = getter(NativeArrayBuffer.prototype, 'byteLength') as (v: unknown) => number;
+
+  const REFUSALS = [
+    '',
+    'the host refused this argument',
+    'too many host calls',
+    'too many timers or open inputs',
+    'no such input',
+    'the input could not be read',
+  ];
+
+  /** Calls the host; a refusal becomes an error of this realm with a fixed text. */
+  function call(op: number, a?: unknown, b?: unknown, c?: unknown): void {
+    const code = send(op, a, b, c);
+    if (code !== 0) throw new NativeError(REFUSALS[code] ?? 'refused by the host');
+  }
+
+  // ---- bytes and text -----------------------------------------------------------------------
+
+  /** A fresh copy of exactly the viewed bytes; `undefined` when `value` holds no bytes. */
+  function copyBytes(value: unknown): Uint8Array<ArrayBuffer> | undefined {
+    try {
+      if (isView(value)) {
+        let buffer: ArrayBuffer;
+        let offset: number;
+        let length: number;
+        try {
+          buffer = viewBuffer(value);
+          offset = viewOffset(value);
+          length = viewLength(value);
+        } catch {
+          buffer = dataBuffer(value);
+          offset = dataOffset(value);
+          length = dataLength(value);
+        }
+        const copy = new NativeUint8Array(length);
+        typedSet(copy, new NativeUint8Array(buffer, offset, length), 0);
+        return copy;
+      }
+      const length = bufferLength(value);
+      const copy = new NativeUint8Array(length);
+      typedSet(copy, new NativeUint8Array(value as ArrayBuffer), 0);
+      return copy;
+    } catch {
+      return undefined;
+    }
+  }
+
+  function encodeText(text: string): Uint8Array<ArrayBuffer> {
+    const out = new NativeUint8Array(text.length * 3);
+    let at = 0;
+    for (let i = 0; i < text.length; i++) {
+      let code = charCodeAt(text, i);
+      if (code >= 0xd800 && code <= 0xdfff) {
+        const next = code < 0xdc00 && i + 1 < text.length ? charCodeAt(text, i + 1) : 0;
+        if (next >= 0xdc00 && next <= 0xdfff) {
+          code = ((code - 0xd800) << 10) + (next - 0xdc00) + 0x10000;
+          i++;
+        } else code = 0xfffd;
+      }
+      if (code < 0x80) out[at++] = code;
+      else if (code < 0x800) {
+        out[at++] = 0xc0 | (code >> 6);
+        out[at++] = 0x80 | (code & 63);
+      } else if (code < 0x10000) {
+        out[at++] = 0xe0 | (code >> 12);
+        out[at++] = 0x80 | ((code >> 6) & 63);
+        out[at++] = 0x80 | (code & 63);
+      } else {
+        out[at++] = 0xf0 | (code >> 18);
+        out[at++] = 0x80 | ((code >> 12) & 63);
+        out[at++] = 0x80 | ((code >> 6) & 63);
+        out[at++] = 0x80 | (code & 63);
+      }
+    }
+    const exact = new NativeUint8Array(at);
+    typedSet(exact, subarray(out, 0, at), 0);
+    return exact;
+  }
+
+  /** WHATWG Encoding, UTF-8 decoder; only UTF-8, as every input and output of a job is. */
+  class Utf8Decoder {
+    readonly encoding = 'utf-8';
+    readonly fatal: boolean;
+    readonly ignoreBOM: boolean;
+    #needed = 0;
+    #seen = 0;
+    #point = 0;
+    #lower = 0x80;
+    #upper = 0xbf;
+    #started = false;
+
+    constructor(label = 'utf-8', options: { fatal?: boolean; ignoreBOM?: boolean } = {}) {
+      if (label !== 'utf-8' && label !== 'utf8' && label !== 'UTF-8')
+        throw new RangeError('only utf-8 is available in a job');
+      this.fatal = options.fatal === true;
+      this.ignoreBOM = options.ignoreBOM === true;
+    }
+
+    decode(input?: unknown, options: { stream?: boolean } = {}): string {
+      const bytes = input === undefined ? new NativeUint8Array(0) : copyBytes(input);
+      if (bytes === undefined) throw new NativeTypeError('decode: expected bytes');
+      const units: number[] = [];
+      let out = '';
+      const emit = (point: number) => {
+        if (!this.#started) {
+          this.#started = true;
+          if (point === 0xfeff && !this.ignoreBOM) return;
+        }
+        if (point > 0xffff) {
+          units[units.length] = 0xd800 + ((point - 0x10000) >> 10);
+          units[units.length] = 0xdc00 + ((point - 0x10000) & 0x3ff);
+        } else units[units.length] = point;
+        if (units.length >= 8192) {
+          out += apply(fromCharCode, undefined, units) as string;
+          units.length = 0;
+        }
+      };
+      const bad = () => {
+        this.#reset();
+        if (this.fatal) throw new NativeTypeError('the bytes are not valid utf-8');
+        emit(0xfffd);
+      };
+      for (let i = 0; i < bytes.length; i++) {
+        const byte = bytes[i] as number;
+        if (this.#needed === 0) {
+          if (byte < 0x80) emit(byte);
+          else if (!this.#lead(byte)) bad();
+        } else if (byte < this.#lower || byte > this.#upper) {
+          bad();
+          i--;
+        } else {
+          this.#lower = 0x80;
+          this.#upper = 0xbf;
+          this.#point = (this.#point << 6) | (byte & 63);
+          if (++this.#seen === this.#needed) {
+            const point = this.#point;
+            this.#reset();
+            emit(point);
+          }
+        }
+      }
+      if (options.stream !== true) {
+        if (this.#needed !== 0) bad();
+        this.#started = false;
+      }
+      return out + (apply(fromCharCode, undefined, units) as string);
+    }
+
+    #lead(byte: number): boolean {
+      if (byte >= 0xc2 && byte <= 0xdf) {
+        this.#needed = 1;
+        this.#point = byte & 31;
+      } else if (byte >= 0xe0 && byte <= 0xef) {
+        if (byte === 0xe0) this.#lower = 0xa0;
+        if (byte === 0xed) this.#upper = 0x9f;
+        this.#needed = 2;
+        this.#point = byte & 15;
+      } else if (byte >= 0xf0 && byte <= 0xf4) {
+        if (byte === 0xf0) this.#lower = 0x90;
+        if (byte === 0xf4) this.#upper = 0x8f;
+        this.#needed = 3;
+        this.#point = byte & 7;
+      } else return false;
+      return true;
+    }
+
+    #reset() {
+      this.#needed = 0;
+      this.#seen = 0;
+      this.#point = 0;
+      this.#lower = 0x80;
+      this.#upper = 0xbf;
+    }
+  }
+
+  class Utf8Encoder {
+    readonly encoding = 'utf-8';
+    encode(text = ''): Uint8Array<ArrayBuffer> {
+      return encodeText(NativeString(text));
+    }
+  }
+
+  // ---- output, log, progress ----------------------------------------------------------------
+
+  let pending = '';
+  let written = false;
+
+  function flushText(all: boolean): void {
+    let from = 0;
+    while (pending.length - from >= PIECE || (all && from < pending.length)) {
+      let to = from + PIECE < pending.length ? from + PIECE : pending.length;
+      const last = charCodeAt(pending, to - 1);
+      // A surrogate pair is never cut, unless the text itself ends in half of one.
+      if (last >= 0xd800 && last <= 0xdbff && (to < pending.length || !all)) to--;
+      if (to === from) break;
+      call(OUTPUT_TEXT, slice(pending, from, to));
+      from = to;
+    }
+    pending = slice(pending, from);
+  }
+
+  function write(value: unknown): void {
+    if (typeof value === 'string') {
+      written = true;
+      pending += value;
+      if (pending.length >= PIECE) flushText(false);
+      return;
+    }
+    const bytes = copyBytes(value);
+    if (bytes === undefined) throw new NativeTypeError('output.write: expected text or bytes');
+    written = true;
+    flushText(true);
+    for (let at = 0; at < bytes.length; at += BYTES_PIECE) {
+      const piece = copyBytes(subarray(bytes, at, at + BYTES_PIECE)) as Uint8Array<ArrayBuffer>;
+      call(OUTPUT_BYTES, viewBuffer(piece));
+    }
+  }
+
+  function show(value: unknown): string {
+    if (typeof value === 'string') return value;
+    try {
+      if (typeof value === 'object' && value !== null) {
+        if (value instanceof NativeError) return describe(value);
+        const text = stringify(value);
+        if (typeof text === 'string') return text;
+      }
+      return NativeString(value);
+    } catch {
+      return '[value that cannot be shown]';
+    }
+  }
+
+  const logAt =
+    (level: number) =>
+    (...values: unknown[]): void => {
+      let text = '';
+      for (let i = 0; i < values.length; i++) text += (i > 0 ? ' ' : '') + show(values[i]);
+      call(LOG, level, text.length > 300_000 ? slice(text, 0, 300_000) : text);
+    };
+
+  function progress(share: unknown, note: unknown = ''): void {
+    call(PROGRESS, share, note);
+  }
+
+  // ---- inputs -------------------------------------------------------------------------------
+
+  let nextId = 1;
+  const waiting = new NativeMap<number, Settle>();
+  const timers = new NativeMap<number, () => void>();
+
+  function deliver(id: number, code: number, payload: unknown): void {
+    const timer = mapGet(timers, id);
+    if (timer !== undefined) {
+      mapDelete(timers, id);
+      timer();
+      return;
+    }
+    const settle = mapGet(waiting, id);
+    if (settle === undefined) return;
+    mapDelete(waiting, id);
+    settle({ code, payload });
+  }
+
+  /** Yields the input's chunks in order: strings when `asText`, otherwise Uint8Arrays. */
+  async function* stream(index: number, asText: boolean): AsyncGenerator<unknown, void> {
+    const id = nextId++;
+    call(OPEN, id, index, asText ? 1 : 0);
+    let open = true;
+    try {
+      for (;;) {
+        const answer = await new NativePromise<{ code: number; payload: unknown }>((resolve) => {
+          mapSet(waiting, id, resolve);
+          call(PULL, id);
+        });
+        if (answer.code === 0) {
+          yield asText ? answer.payload : new NativeUint8Array(answer.payload as ArrayBuffer);
+        } else {
+          open = false;
+          if (answer.code === 1) return;
+          throw new NativeError(REFUSALS[answer.code] ?? 'the input could not be read');
+        }
+      }
+    } finally {
+      if (open) call(CLOSE, id);
+    }
+  }
+
+  function inputAt(index: number, name: string, sizeBytes: number): object {
+    const input = create(null) as Record<string, unknown>;
+    input['name'] = name;
+    input['sizeBytes'] = sizeBytes;
+    input['chunks'] = () => stream(index, false) as AsyncGenerator<Uint8Array<ArrayBuffer>>;
+    input['text'] = async () => {
+      let text = '';
+      for await (const part of stream(index, true)) text += part as string;
+      return text;
+    };
+    input['bytes'] = async () => {
+      const out = new NativeUint8Array(sizeBytes);
+      let at = 0;
+      for await (const part of stream(index, false)) {
+        typedSet(out, part as Uint8Array, at);
+        at += (part as Uint8Array).length;
+      }
+      return out;
+    };
+    input['lines'] = async function* lines(): AsyncGenerator<string> {
+      let rest = '';
+      for await (const part of stream(index, true)) {
+        const text = rest + (part as string);
+        let from = 0;
+        for (let end = indexOf(text, '\n', 0); end >= 0; end = indexOf(text, '\n', from)) {
+          const cut = end > from && charCodeAt(text, end - 1) === 13 ? end - 1 : end;
+          yield slice(text, from, cut);
+          from = end + 1;
+        }
+        rest = slice(text, from);
+      }
+      if (rest !== '') yield rest;
+    };
+    return freeze(input);
+  }
+
+  // ---- end of the job -----------------------------------------------------------------------
+
+  /** Text for people about a thrown value; runs in this isolate, so a hostile getter harms nobody. */
+  function describe(thrown: unknown): string {
+    try {
+      if (typeof thrown === 'object' && thrown !== null) {
+        const { name, message, stack } = thrown as Record<string, unknown>;
+        let text = (typeof name === 'string' ? name + ': ' : '') + NativeString(message);
+        if (typeof stack === 'string') {
+          let from = 0;
+          for (let n = 0; n < 10; n++) {
+            const at = indexOf(stack, '\n    at ', from);
+            if (at < 0) break;
+            const end = indexOf(stack, '\n', at + 1);
+            const row = slice(stack, at, end < 0 ? stack.length : end);
+            if (indexOf(row, 'job.js:', 0) >= 0) text += row;
+            from = at + 1;
+          }
+        }
+        return slice(text, 0, ERROR_TEXT_MAX);
+      }
+      return slice(NativeString(thrown), 0, ERROR_TEXT_MAX);
+    } catch {
+      return 'a value that cannot be described';
+    }
+  }
+
+  function finish(result: unknown): void {
+    if (!written) {
+      if (typeof result === 'string' || copyBytes(result) !== undefined) write(result);
+      else {
+        const text = stringify(result) as string | undefined;
+        if (typeof text !== 'string') {
+          const what = result === undefined ? 'nothing' : 'a ' + typeof result;
+          send(FINISH, 1, 'the job returned ' + what + ' and wrote nothing to output');
+          return;
+        }
+        write(text);
+      }
+    }
+    flushText(true);
+    send(FINISH, 0, '');
+  }
+
+  function start(job: unknown): void {
+    if (typeof job !== 'function') {
+      send(FINISH, 1, 'the default export of the job is not a function');
+      return;
+    }
+    const fail = (thrown: unknown) => {
+      send(FINISH, 1, 'the job threw ' + describe(thrown));
+    };
+    const run = async () => {
+      finish(await (apply(job, undefined, [context]) as unknown));
+    };
+    then(run() as Promise<unknown>, undefined, fail);
+  }
+
+  // ---- the world the job sees ---------------------------------------------------------------
+
+  const context = create(null) as Record<string, unknown>;
+
+  function fixClockAndRandomness(seed: readonly number[]): void {
+    // A job has no clock: it would be a timing side channel, and two replicas would disagree.
+    const FixedDate = function FixedDate(this: unknown, ...args: unknown[]): unknown {
+      if (new.target === undefined) return new NativeDate(0).toString();
+      return construct(NativeDate, args.length === 0 ? [0] : args, new.target) as unknown;
+    };
+    defineProperty(FixedDate, 'name', { value: 'Date' });
+    defineProperty(FixedDate, 'length', { value: 7 });
+    defineProperty(FixedDate, 'prototype', { value: NativeDate.prototype, writable: false });
+    defineProperty(NativeDate.prototype, 'constructor', {
+      value: FixedDate,
+      writable: true,
+      configurable: true,
+    });
+    for (const name of ['parse', 'UTC'] as const)
+      defineProperty(FixedDate, name, {
+        value: NativeDate[name],
+        writable: true,
+        configurable: true,
+      });
+    defineProperty(FixedDate, 'now', { value: () => 0, writable: true, configurable: true });
+    defineProperty(globalThis, 'Date', { value: FixedDate, writable: true, configurable: true });
+
+    const formats = Intl.DateTimeFormat.prototype as unknown as Record<string, unknown>;
+    const nativeParts = unbound(
+      formats['formatToParts'] as (this: unknown, d?: unknown) => unknown,
+    );
+    const nativeFormat = unbound(
+      (getOwnPropertyDescriptor(formats, 'format') as { get: () => (d?: unknown) => unknown }).get,
+    );
+    defineProperty(formats, 'formatToParts', {
+      value: function formatToParts(this: unknown, date?: unknown) {
+        return nativeParts(this, date === undefined ? 0 : date);
+      },
+      writable: true,
+      configurable: true,
+    });
+    defineProperty(formats, 'format', {
+      get(this: unknown) {
+        const format = nativeFormat(this as never);
+        return (date?: unknown) => format(date === undefined ? 0 : date);
+      },
+      configurable: true,
+    });
+
+    let [a, b, c, d] = seed as [number, number, number, number];
+    // sfc32 (Chris Doty-Humphrey, PractRand), 53 bits from two draws.
+    const draw = () => {
+      const t = (((a + b) | 0) + d) | 0;
+      d = (d + 1) | 0;
+      a = b ^ (b >>> 9);
+      b = (c + (c << 3)) | 0;
+      c = ((c << 21) | (c >>> 11)) + t;
+      return t >>> 0;
+    };
+    for (let i = 0; i < 12; i++) draw();
+    defineProperty(Math, 'random', {
+      value: function random() {
+        return ((draw() >>> 5) * 67_108_864 + (draw() >>> 6)) / 9_007_199_254_740_992;
+      },
+      writable: true,
+      configurable: true,
+    });
+  }
+
+  function expose(name: string, value: unknown): void {
+    defineProperty(globalThis, name, {
+      value,
+      writable: true,
+      configurable: true,
+      enumerable: false,
+    });
+  }
+
+  expose('TextEncoder', Utf8Encoder);
+  expose('TextDecoder', Utf8Decoder);
+  expose('queueMicrotask', (callback: unknown) => {
+    if (typeof callback !== 'function') throw new NativeTypeError('queueMicrotask: not a function');
+    then(NativePromise.resolve(), () => apply(callback, undefined, []) as void);
+  });
+  expose('setTimeout', (callback: unknown, delayMs: unknown = 0, ...args: unknown[]): number => {
+    if (typeof callback !== 'function') throw new NativeTypeError('setTimeout: not a function');
+    const id = nextId++;
+    const delay = typeof delayMs === 'number' && delayMs >= 0 && delayMs < 86_400_000 ? delayMs : 0;
+    call(TIMER, id, delay);
+    mapSet(timers, id, () => apply(callback, undefined, args) as void);
+    return id;
+  });
+  expose('clearTimeout', (id: unknown): void => {
+    if (typeof id === 'number' && mapDelete(timers, id)) call(CLEAR_TIMER, id);
+  });
+  const output = create(null) as Record<string, unknown>;
+  output['write'] = write;
+  const info = logAt(1);
+  const console = create(null) as Record<string, unknown>;
+  console['debug'] = logAt(0);
+  console['log'] = info;
+  console['info'] = info;
+  console['warn'] = logAt(2);
+  console['error'] = logAt(3);
+  expose('console', freeze(console));
+
+  function configure(text: string): void {
+    const configuration = parse(text) as GuestConfiguration;
+    fixClockAndRandomness(configuration.seed);
+    const inputs = create(null) as Record<string, unknown>;
+    for (let i = 0; i < configuration.inputs.length; i++) {
+      const { name, sizeBytes } = configuration.inputs[i] as { name: string; sizeBytes: number };
+      defineProperty(inputs, name, { value: inputAt(i, name, sizeBytes), enumerable: true });
+    }
+    context['inputs'] = freeze(inputs);
+    context['params'] = parse(configuration.params);
+    context['output'] = freeze(output);
+    context['log'] = info;
+    context['progress'] = progress;
+    freeze(context);
+    // Read and removed by the first module that is evaluated, before any line of the job.
+    defineProperty(globalThis, 'seele:start', { value: start, configurable: true });
+  }
+
+  /** Lets V8 run tasks it finished in the background (asynchronous WebAssembly compilation). */
+  function poke(): void {}
+
+  const bridge = create(null) as Record<string, unknown>;
+  bridge['configure'] = configure;
+  bridge['deliver'] = deliver;
+  bridge['poke'] = poke;
+  return freeze(bridge);
+}
+/* oxlint-enable max-lines-per-function */

@@ -1,0 +1,98 @@
+/** A fresh isolate with the guest's side of the bridge loaded: what one task gets and nobody reuses. */
+import type ivm from 'isolated-vm';
+import { guestBridge } from './guest.ts';
+import { type IsolatedVm, bare } from './isolated-vm.ts';
+
+/** Answers a host call with 0 or a refusal code; must not throw. */
+export type HostCall = (op: number, a: unknown, b: unknown, c: unknown) => number;
+
+export interface GuestIsolate {
+  readonly memoryMb: number;
+  /** Who answers the guest's host calls from now on. */
+  listen(answer: HostCall): void;
+  configure(json: string): Promise<void>;
+  /** Hands a chunk, an end or a timer to the guest; `bytes` are moved, not copied. */
+  deliver(id: number, code: number, payload?: string | ArrayBuffer): Promise<void>;
+  poke(): Promise<void>;
+  /** Compiles and links the job; rejects with what is wrong with it. */
+  link(source: string): Promise<void>;
+  /** Runs the job's module and then its default export. Resolves when control first comes back. */
+  evaluate(): Promise<void>;
+  /** True once isolated-vm ended the isolate by itself: its memory limit. */
+  isDead(): boolean;
+  dispose(): void;
+}
+
+const BRIDGE_SOURCE = `(${String(guestBridge)})`;
+const START_SOURCE =
+  "const start = globalThis['seele:start']; delete globalThis['seele:start']; export default start;";
+const ENTRY_SOURCE = "import start from 'seele:start'; import job from 'seele:job'; start(job);";
+
+export async function createGuestIsolate(
+  vm: IsolatedVm,
+  memoryMb: number,
+  onCatastrophe: (message: string) => void,
+): Promise<GuestIsolate> {
+  const isolate = new vm.Isolate(
+    bare({ memoryLimit: memoryMb, onCatastrophicError: onCatastrophe }),
+  );
+  const context = await isolate.createContext();
+  let answer: HostCall = () => 1;
+  const send = new vm.Callback((op: number, a: unknown, b: unknown, c: unknown) =>
+    answer(op, a, b, c),
+  );
+  const asReference = bare({ reference: true as const });
+  const script = await isolate.compileScript(BRIDGE_SOURCE, bare({ filename: 'seele:bridge' }));
+  const make = (await script.run(context, asReference)) as ivm.Reference<(s: unknown) => object>;
+  const bridge = (await make.apply(
+    undefined,
+    [send],
+    bare({ result: asReference }),
+  )) as unknown as ivm.Reference<Record<string, (...args: unknown[]) => void>>;
+  const [configure, deliver, poke] = await Promise.all(
+    ['configure', 'deliver', 'poke'].map((name) => bridge.get(name, asReference)),
+  );
+  const apply = async (target: unknown, args: unknown[]): Promise<void> => {
+    // The bridge functions return undefined; `copy` keeps anything else from becoming a Reference.
+    await (target as ivm.Reference<(...a: unknown[]) => void>).apply(
+      undefined,
+      args as never[],
+      bare({ result: bare({ copy: true as const }) }),
+    );
+  };
+  const startModule = await isolate.compileModule(START_SOURCE, bare({ filename: 'seele:start' }));
+  const entry = await isolate.compileModule(ENTRY_SOURCE, bare({ filename: 'seele:entry' }));
+  return {
+    memoryMb,
+    listen: (next) => {
+      answer = next;
+    },
+    configure: (json) => apply(configure, [json]),
+    deliver: (id, code, payload) =>
+      apply(deliver, [
+        id,
+        code,
+        payload instanceof ArrayBuffer
+          ? new vm.ExternalCopy(payload, bare({ transferOut: true })).copyInto(
+              bare({ transferIn: true, release: true }),
+            )
+          : payload,
+      ]),
+    poke: () => apply(poke, []),
+    link: async (source) => {
+      const job = await isolate.compileModule(source, bare({ filename: 'job.js' }));
+      await entry.instantiate(context, (specifier, referrer) => {
+        if (referrer === entry && specifier === 'seele:start') return startModule;
+        if (referrer === entry && specifier === 'seele:job') return job;
+        throw new Error(`a job has no imports, but this one imports ${JSON.stringify(specifier)}`);
+      });
+    },
+    evaluate: async () => {
+      await entry.evaluate(bare({ promise: true as const }) as ivm.ScriptRunOptions);
+    },
+    isDead: () => isolate.isDisposed,
+    dispose: () => {
+      if (!isolate.isDisposed) isolate.dispose();
+    },
+  };
+}

@@ -1,0 +1,68 @@
+/** What goes into a slot and what comes out of it. */
+import type { ExitClass, Usage } from '#contracts';
+import type { Bytes } from '#libs/kernel';
+import type { IsolationLevel, JobLimits } from '#libs/market';
+
+/** One named input. `read` yields bytes whose hash has been verified already; it may be called again. */
+export interface TaskInput {
+  readonly sizeBytes: number;
+  read(): AsyncIterable<Bytes>;
+}
+
+/** One guest program with everything it may see. */
+export interface SandboxTask {
+  /** UTF-8 source of an ES module: `export default async ({ inputs, params, output, log, progress }) => …`. */
+  readonly code: Bytes;
+  readonly inputs: Readonly<Record<string, TaskInput>>;
+  /** JSON text, parsed inside the isolate and handed over as `params`. */
+  readonly params: string;
+  readonly limits: JobLimits;
+  /** Seeds the guest's `Math.random`, so that replicas agree; same text, same numbers. */
+  readonly seed?: string;
+}
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** One line of the guest's log, control characters escaped. */
+export interface LogLine {
+  readonly level: LogLevel;
+  readonly text: string;
+}
+
+/** What the host hears while a task runs. A callback that throws ends the task as `crash`. */
+export interface TaskHost {
+  /** The first guest statement is about to run. */
+  onStarted?(): void;
+  onLog?(line: LogLine): void;
+  /** `share` is between 0 and 1. */
+  onProgress?(share: number, note: string): void;
+  /** Kills the slot; `run` then rejects with SANDBOX_CANCELLED. */
+  readonly signal?: AbortSignal;
+}
+
+/** One layer of defence as found on this machine, never as intended. */
+export interface LayerReport {
+  readonly name: string;
+  readonly holds: boolean;
+  /** What was checked and seen. */
+  readonly evidence: string;
+}
+
+/** How strong the sandbox really is here; probed inside a slot, self-reported, not attested. */
+export interface SlotIsolation {
+  readonly level: IsolationLevel;
+  /** True when a slot has a network namespace of its own with nothing in it. */
+  readonly networkClosed: boolean;
+  readonly layers: readonly LayerReport[];
+}
+
+/** How a task ended, from host facts only. */
+export interface SlotOutcome {
+  readonly exit: ExitClass;
+  /** Present exactly when `exit` is `ok`. */
+  readonly output?: Bytes;
+  readonly usage: Usage;
+  /** For people: why it did not end well. May quote the guest's own message, marked as such. */
+  readonly error?: string;
+}
