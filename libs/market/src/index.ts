@@ -7,12 +7,19 @@
  * `orders` contract), the sandbox (`sandbox/`).
  *
  * @example
- * const market = createMarket(config);                    // or restoreMarket(config, rows)
+ * const market = restoreMarket(config, rows);             // no rows: a new market
  * const effects = applyEvent(market, { kind: 'resume' }, now, randomness);
- * // make the `save` effects durable in one transaction, then do the others
+ * // make the `save` and `remove` effects durable in one transaction, then do the others;
+ * // send a `tick` at nextTickMs(market)
  */
 export * from './agent/index.ts';
 export * from './agent-protocol.ts';
+export { nextTickMs, applyEvent } from './apply.ts';
+export { type MarketIdentity, blockToEvent } from './block-events.ts';
+export { bodyOf, marketCallToCall } from './chain-calls.ts';
+export * from './errors.ts';
+export { cellOf, needsOf } from './fitting.ts';
+export * from './log-entries.ts';
 export * from './manifest.ts';
 export * from './model/config.ts';
 export * from './model/effects.ts';
@@ -20,3 +27,7 @@ export * from './model/events.ts';
 export * from './model/rows.ts';
 export * from './model/views.ts';
 export * from './pricing.ts';
+export { quoteJob } from './quote.ts';
+export { RESTORED_TABLES, restoreMarket } from './restore.ts';
+export { type Market, createMarket } from './state.ts';
+export { marketStatus, orderView, providerViews, statusOf, viewOf } from './views.ts';

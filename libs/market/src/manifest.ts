@@ -2,6 +2,9 @@
  * Job manifest: what to run, on what, within which limits. Stored as a dag-cbor block; its CID is
  * what the consumer signs, so nobody can swap code, data or limits afterwards.
  */
+import { CID } from 'multiformats/cid';
+import { create as createDigest } from 'multiformats/hashes/digest';
+import { sha256 } from '#libs/crypto';
 import {
   type CodecValue,
   cid,
@@ -64,6 +67,14 @@ export const manifest = record({
   resources: record({ cores: uint(1024), memoryBytes: uint(), diskBytes: optional(uint()) }),
 });
 export type Manifest = CodecValue<typeof manifest>;
+
+const DAG_CBOR = 0x71;
+const SHA2_256 = 0x12;
+
+/** CID of a manifest stored as a dag-cbor block: what the consumer signs. */
+export function manifestCid(value: Manifest): string {
+  return CID.createV1(DAG_CBOR, createDigest(SHA2_256, sha256(encodeManifest(value)))).toString();
+}
 
 export function encodeManifest(value: Manifest): Bytes {
   return encodeWith(manifest, value);

@@ -6,7 +6,9 @@
 import type { Bytes } from '#libs/kernel';
 import type { MarketMessage } from '../agent-protocol.ts';
 import type { OrderView } from './views.ts';
-import type { MarketCall, Reason, Table } from './rows.ts';
+import type { TransactionBody } from '#libs/ledger';
+import type { Table } from './rows.ts';
+import type { QuoteReason } from './views.ts';
 
 /** Facts of a saved order that a database may index for lists; all derived from the row. */
 export interface OrderIndex {
@@ -33,7 +35,7 @@ export type Reply =
       readonly is: 'refused';
       readonly code: string;
       readonly message: string;
-      readonly reasons?: readonly Reason[];
+      readonly reasons?: readonly QuoteReason[];
     }
   | { readonly is: 'bindingSeen' };
 
@@ -55,7 +57,6 @@ export type MarketEffect =
       readonly key: string;
       readonly order: string;
       readonly binding: number;
-      readonly delayMs: number;
     }
   | { readonly kind: 'sendAgent'; readonly session: string; readonly message: MarketMessage }
   | {
@@ -72,9 +73,7 @@ export type MarketEffect =
       readonly kind: 'submitTransaction';
       readonly key: string;
       readonly id: string;
-      readonly nonce: number;
-      readonly validUntilUs: number;
-      readonly call: MarketCall;
+      readonly body: TransactionBody;
     }
   /** Read the market account's next nonce and the height of that state. */
   | { readonly kind: 'readNonce' }

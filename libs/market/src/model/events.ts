@@ -16,7 +16,7 @@ export interface Now {
 
 /** A finalised balance, and the block height it was read at. */
 export interface BalanceRead {
-  /** Prepaid and not held by any order, in smallest units. */
+  /** Prepaid, not held by any order and not about to be withdrawn (`prepaidCover`). */
   readonly amount: bigint;
   readonly height: number;
 }
@@ -24,7 +24,16 @@ export interface BalanceRead {
 /** What a final block did to one order. */
 export interface OrderFact {
   readonly order: string;
-  readonly state: 'placed' | 'bound' | 'delivered' | 'settled' | 'refunded' | 'cancelled';
+  /** `rejected` makes a delivered order placed again. */
+  readonly event:
+    | 'placed'
+    | 'bound'
+    | 'delivered'
+    | 'rejected'
+    | 'settled'
+    | 'refunded'
+    | 'cancelled';
+  /** Fence of the binding it is about; 0 when there is none. */
   readonly fence: number;
   readonly provider?: string;
   readonly paid: bigint;

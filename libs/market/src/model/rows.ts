@@ -7,6 +7,7 @@
  * `transaction` (calls on their way to the chain, deleted when it answered), `meta` (one row).
  */
 import { eventBatch, logPosition } from '#libs/audit';
+import { logFrontier } from '#libs/merkle';
 import { ORDER_STATES, signedDelivery, signedOrder } from '#contracts';
 import {
   type Bytes,
@@ -68,6 +69,9 @@ export const lease = record({
   provider: hash32,
   fence: uint(),
   price: u64,
+  /** The offer's prices when it was granted: what the bill is checked against. */
+  pricePerCoreSecond: u64,
+  pricePerGibSecond: u64,
   state: oneOf('offered', 'working'),
   grantedAtUs: uint(),
 });
@@ -77,7 +81,9 @@ export type Lease = CodecValue<typeof lease>;
 export const chainView = record({
   /** `none` until a block placed it. */
   state: oneOf('none', ...ORDER_STATES),
+  /** Height of the block that last moved it, and of the one that placed it. */
   height: uint(),
+  placedHeight: uint(),
   /** Fence of the binding the chain has; 0 while unbound. */
   fence: uint(),
   paid: u64,
@@ -112,8 +118,9 @@ export const orderRow = record({
   delivery: optional(signedDelivery),
   log: logPosition,
   owed: list(owedEntry, 64),
-  /** Log length last entered into the operator's log. */
+  /** Log length last entered into the operator's log, and the index of that leaf. */
   checkpointed: uint(),
+  leaf: optional(uint()),
   chain: chainView,
   /** True from the first attempt to place it: from then on only the chain can say it is not placed. */
   sentToChain: oneOf('yes', 'no'),
@@ -138,7 +145,8 @@ export const marketCall = variant({
   place: record({ order: signedOrder }),
   bind: record({ order: hash32, provider: hash32, price: u64, fence: uint() }),
   deliver: record({ delivery: signedDelivery }),
-  settle: record({ order: hash32 }),
+  settle: record({ order: hash32, fence: uint() }),
+  reject: record({ order: hash32, fence: uint(), reason: text(64) }),
   cancel: record({ order: hash32 }),
   refund: record({ order: hash32 }),
   anchor: record({ size: uint(), root: hash32 }),
@@ -158,7 +166,10 @@ export const transactionRow = record({
 });
 export type TransactionRow = CodecValue<typeof transactionRow>;
 
-/** One leaf of the operator's log: how far a job's log had come. */
+/** What is hashed as a leaf of the operator's log: how far a job's log had come. */
+export const leafEntry = record({ job: hash32, log: logPosition });
+
+/** One leaf of the operator's log. */
 export const leafRow = record({
   version: uint(),
   index: uint(),
@@ -182,6 +193,9 @@ export const metaRow = record({
   /** Last block taken in. */
   height: uint(),
   chainTimeUs: uint(),
+  /** The operator's log, and how many of its leaves the newest anchored root covers. */
+  operatorLog: logFrontier,
+  anchoredLeaves: uint(),
 });
 export type MetaRow = CodecValue<typeof metaRow>;
 

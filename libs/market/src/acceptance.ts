@@ -1,0 +1,229 @@
+/** Taking an order on: what is checked, in which order, and what a refusal says. */
+import { ORDER_DOMAIN, type SignedOrder, orderBytes, orderId } from '#contracts';
+import { accountOf } from '#libs/crypto';
+import { LOG_START } from '#libs/audit';
+import { pursueChain } from './chain-steps.ts';
+import { enqueueBinding } from './binding.ts';
+import { misfitOf, needsOf } from './fitting.ts';
+import { logStep } from './job-log.ts';
+import { MARKET_ENTRIES } from './log-entries.ts';
+import { manifestCid } from './manifest.ts';
+import type { MarketConfig } from './model/config.ts';
+import type { MarketEvent } from './model/events.ts';
+import { type JobNeeds, type OrderRow, ROW_VERSION } from './model/rows.ts';
+import type { QuoteReason } from './model/views.ts';
+import { quoteJob } from './quote.ts';
+import { type Market, RECENT_BLOCKS, type Step, emit, indexOpen } from './state.ts';
+import { viewOf } from './views.ts';
+
+type Submission = Extract<MarketEvent, { kind: 'submitOrder' }>;
+
+export interface Refusal {
+  readonly code: string;
+  readonly message: string;
+  readonly reasons?: readonly QuoteReason[];
+}
+
+const MS = 1000;
+
+export function submitOrder(step: Step, event: Submission): void {
+  const { market } = step;
+  const id = orderId(event.order.order);
+  const known = market.orders.get(id);
+  // The same order again is the same order, whatever became of it: the answer may have been lost.
+  if (known) return replyOrder(step, event.request, known, true);
+  const needs = needsOf(event.manifest);
+  const refusal =
+    refuseDocument(market.config, event, step.now.timeUs) ??
+    refuseLoad(market, event.order) ??
+    refuseTerms(market, event, needs);
+  if (refusal) {
+    emit(step, { kind: 'reply', request: event.request, reply: { is: 'refused', ...refusal } });
+    return;
+  }
+  const row = createOrder(step, id, event.order, needs);
+  replyOrder(step, event.request, row, false);
+}
+
+function replyOrder(step: Step, request: string, row: OrderRow, repeated: boolean): void {
+  emit(step, { kind: 'reply', request, reply: { is: 'order', view: viewOf(row), repeated } });
+}
+
+function createOrder(step: Step, id: string, signed: SignedOrder, needs: JobNeeds): OrderRow {
+  const { market, now } = step;
+  const row: OrderRow = {
+    version: ROW_VERSION,
+    id,
+    signed,
+    needs,
+    acceptedAtUs: now.timeUs,
+    work: 'queued',
+    faults: 0,
+    fence: 0,
+    binding: 0,
+    tried: [],
+    log: { length: 0, head: LOG_START },
+    owed: [],
+    checkpointed: 0,
+    chain: { state: 'none', height: 0, placedHeight: 0, fence: 0, paid: 0n, refunded: 0n },
+    sentToChain: 'no',
+  };
+  market.orders.set(id, row);
+  step.dirtyOrders.add(id);
+  indexOpen(market, row, true);
+  const { consumer, manifest, priceCap, completeByUs } = signed.order;
+  logStep(step, id, 'accepted', MARKET_ENTRIES.accepted, {
+    consumer,
+    manifest,
+    priceCap,
+    completeByUs,
+  });
+  armDeadlines(step, row);
+  enqueueBinding(step, id);
+  pursueChain(step, id);
+  return market.orders.get(id) as OrderRow;
+}
+
+/** Sets the timers by which an order ends even if nothing else happens. */
+export function armDeadlines(step: Step, row: OrderRow): void {
+  const { now, market } = step;
+  const dueMs = (timeUs: number): number => now.monotonicMs + (timeUs - now.timeUs) / MS + 1;
+  market.deadlines.set(`complete/${row.id}`, dueMs(row.signed.order.completeByUs));
+  market.deadlines.set(`placeBy/${row.id}`, dueMs(row.signed.order.placeByUs));
+}
+
+function refuseDocument(
+  config: MarketConfig,
+  { order: signed, manifest }: Submission,
+  nowUs: number,
+): Refusal | undefined {
+  const { order, publicKey, signature } = signed;
+  if (order.chain !== config.chain || order.market !== config.signer.account)
+    return {
+      code: 'MARKET_ORDER_FOREIGN',
+      message: `order is for market ${order.market} on chain ${order.chain}`,
+    };
+  if (
+    accountOf(publicKey) !== order.consumer ||
+    !config.verify(publicKey, ORDER_DOMAIN, orderBytes(order), signature)
+  )
+    return {
+      code: 'MARKET_ORDER_SIGNATURE',
+      message: `signature of consumer ${order.consumer} does not verify`,
+    };
+  if (manifestCid(manifest) !== order.manifest)
+    return {
+      code: 'MARKET_MANIFEST_MISMATCH',
+      message: `order names manifest ${order.manifest}, another one was sent`,
+    };
+  return (
+    refuseDates(config, order, manifest.limits.wallMs, nowUs) ?? refuseLimits(config, manifest)
+  );
+}
+
+function refuseDates(
+  { times }: MarketConfig,
+  order: SignedOrder['order'],
+  wallMs: number,
+  nowUs: number,
+): Refusal | undefined {
+  const { placeByUs, completeByUs } = order;
+  if (placeByUs <= nowUs)
+    return {
+      code: 'MARKET_ORDER_EXPIRED',
+      message: `order was to be placed by ${placeByUs} µs, now ${nowUs} µs`,
+    };
+  const dates = (message: string): Refusal => ({ code: 'MARKET_ORDER_DATES', message });
+  if (placeByUs > nowUs + times.placeByMaxMs * MS)
+    return dates(`placeBy more than ${times.placeByMaxMs} ms ahead`);
+  if (completeByUs > nowUs + times.completeByMaxMs * MS)
+    return dates(`completeBy more than ${times.completeByMaxMs} ms ahead`);
+  if (placeByUs > completeByUs) return dates('placeBy after completeBy');
+  if (completeByUs < nowUs + wallMs * MS)
+    return dates(`completeBy leaves less than the job's wall limit of ${wallMs} ms`);
+  return undefined;
+}
+
+function refuseLimits(
+  { caps }: MarketConfig,
+  manifest: Submission['manifest'],
+): Refusal | undefined {
+  for (const [name, most] of Object.entries(caps.limits)) {
+    const asked = manifest.limits[name as keyof typeof caps.limits];
+    if (asked > most)
+      return { code: 'MARKET_LIMITS_EXCEEDED', message: `limits.${name}: ${asked} above ${most}` };
+  }
+  return undefined;
+}
+
+/** Admission: the market says no before it says too much. */
+function refuseLoad(market: Market, { order }: SignedOrder): Refusal | undefined {
+  const { caps } = market.config;
+  if (
+    market.openOrders >= caps.openOrders ||
+    market.orders.size >= caps.orders ||
+    market.waiting.size >= caps.waiting
+  )
+    return { code: 'MARKET_OVERLOADED', message: `${market.openOrders} orders are open` };
+  const own = market.openByConsumer.get(order.consumer)?.size ?? 0;
+  if (own >= caps.openOrdersPerConsumer)
+    return { code: 'MARKET_CONSUMER_BUSY', message: `${own} of your orders are open` };
+  return undefined;
+}
+
+function refuseTerms(
+  market: Market,
+  { order: { order }, balance }: Submission,
+  needs: JobNeeds,
+): Refusal | undefined {
+  if (!canEverRun(market, needs, order.priceCap)) {
+    const quote = quoteJob(market, needs);
+    const [best] = quote.options.toSorted((a, b) => (a.priceCap < b.priceCap ? -1 : 1));
+    if (best)
+      return {
+        code: 'MARKET_CAP_TOO_LOW',
+        message: `price cap ${order.priceCap}, cheapest quote ${best.priceCap} (${best.cell})`,
+      };
+    return {
+      code: 'MARKET_NOTHING_FITS',
+      message:
+        quote.reasons.map((r) => `${r.providers} ${r.text}`).join('; ') || 'no provider online',
+      reasons: quote.reasons,
+    };
+  }
+  if (balance.height < market.meta.height - RECENT_BLOCKS)
+    return {
+      code: 'MARKET_OVERLOADED',
+      message: `the balance was read at height ${balance.height}, the chain is at ${market.meta.height}`,
+    };
+  const reserved = reservedOf(market, order.consumer, balance.height);
+  if (balance.amount < reserved + order.priceCap)
+    return {
+      code: 'MARKET_BALANCE_TOO_LOW',
+      message: `prepaid ${balance.amount}, of which ${reserved} is promised to earlier orders; this one needs ${order.priceCap}`,
+    };
+  return undefined;
+}
+
+function canEverRun(market: Market, needs: JobNeeds, priceCap: bigint): boolean {
+  for (const { row, session } of market.providers.values())
+    if (session !== undefined && misfitOf(row.offer, needs, priceCap) === undefined) return true;
+  return false;
+}
+
+/**
+ * What the consumer's accepted orders will still take from a balance read at `height`: those the
+ * chain had not placed by then. One placed later than the reading is still in the amount read.
+ */
+export function reservedOf(market: Market, consumer: string, height: number): bigint {
+  let sum = 0n;
+  for (const id of market.openByConsumer.get(consumer) ?? []) {
+    const row = market.orders.get(id);
+    if (!row) continue;
+    const { state, placedHeight } = row.chain;
+    if (state === 'none' || placedHeight > height) sum += row.signed.order.priceCap;
+  }
+  for (const spent of market.recentSpending.get(consumer) ?? [])
+    if (spent.placedHeight > height) sum += spent.paid;
+  return sum;
+}

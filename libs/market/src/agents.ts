@@ -1,0 +1,195 @@
+/**
+ * Providers' agents: sessions, heartbeats, leases kept and lost. A session speaks for one provider;
+ * a newer one replaces it. A lease lives as long as heartbeats name it; when the market loses it, the
+ * agent is told at its next word.
+ */
+import { accountOf } from '#libs/crypto';
+import { fillProvider, sendLease } from './binding.ts';
+import { cancelDelivery, takeDelivery } from './deliveries.ts';
+import { loseLease } from './endings.ts';
+import { takeEvents, takeProgress } from './provider-log.ts';
+import type { MarketMessage } from './agent-protocol.ts';
+import type { MarketEvent } from './model/events.ts';
+import { type OrderRow, ROW_VERSION } from './model/rows.ts';
+import { freeSlots } from './room.ts';
+import { type ProviderState, type Step, emit, orderOf, saveRow, updateOrder } from './state.ts';
+
+type Hello = Extract<MarketEvent, { kind: 'agentHello' }>;
+type Message = Extract<MarketEvent, { kind: 'agentMessage' }>['message'];
+
+/** Declines that say the provider has no room; its next heartbeat says when it has again. */
+const NO_ROOM: ReadonlySet<string> = new Set(['PROVIDER_BUSY', 'PROVIDER_DRAINING']);
+/** Declines of work that began, but by nobody's fault. */
+const NO_FAULT: ReadonlySet<string> = new Set(['PROVIDER_STOPPING', 'PROVIDER_LATE']);
+
+function say(step: Step, session: string, message: MarketMessage): void {
+  emit(step, { kind: 'sendAgent', session, message });
+}
+
+function close(step: Step, session: string, code: string, reason: string): void {
+  emit(step, { kind: 'closeAgent', session, code, reason });
+}
+
+export function agentHello(step: Step, event: Hello): void {
+  const { market, now } = step;
+  const { session, publicKey, offer } = event;
+  const { caps, times } = market.config;
+  const account = accountOf(publicKey);
+  if (account !== offer.provider)
+    return close(step, session, 'MARKET_AGENT_HELLO', 'the offer is of another account');
+  const known = market.providers.get(account);
+  if (market.sessions.size >= caps.sessions || (!known && market.providers.size >= caps.providers))
+    return close(step, session, 'MARKET_OVERLOADED', 'no room for another provider');
+  if (known?.session !== undefined && known.session !== session) {
+    market.sessions.delete(known.session);
+    close(step, known.session, 'MARKET_REPLACED', 'a newer connection of this provider came');
+  }
+  const provider: ProviderState = known ?? newProvider(event, account);
+  provider.session = session;
+  provider.reportedFree = Math.max(0, offer.slots - event.leases.length);
+  provider.row = { ...provider.row, publicKey, offer, lastSeenUs: now.timeUs };
+  market.providers.set(account, provider);
+  market.sessions.set(session, account);
+  saveRow(step, 'provider', account, provider.row);
+  say(step, session, { kind: 'welcome', heartbeatMs: times.heartbeatMs, leaseMs: times.leaseMs });
+  compareLeases(step, provider, event);
+  fillProvider(step, account);
+}
+
+function newProvider({ publicKey, offer }: Hello, provider: string): ProviderState {
+  return {
+    row: {
+      version: ROW_VERSION,
+      provider,
+      publicKey,
+      offer,
+      lastSeenUs: 0,
+      completed: 0,
+      faults: 0,
+    },
+    session: undefined,
+    reportedFree: 0,
+    holding: new Set(),
+    usedCores: 0,
+    usedMemoryBytes: 0,
+  };
+}
+
+/** What the agent holds against what we think it holds. */
+function compareLeases(step: Step, provider: ProviderState, event: Hello): void {
+  const listed = new Set(event.leases.map(({ lease }) => lease));
+  for (const id of [...provider.holding]) {
+    const row = orderOf(step.market, id);
+    if (!row.lease || listed.has(row.lease.lease)) continue;
+    if (row.lease.state === 'offered') sendLease(step, id);
+    else if (row.work === 'leased') {
+      const reason = 'the agent came back without the lease';
+      loseLease(step, id, { code: 'forgotten', reason, isFault: true });
+    }
+  }
+  for (const lease of listed) keepLease(step, provider, event.session, lease);
+}
+
+/** Extends a lease that is current, or tells the agent that it is not. */
+function keepLease(step: Step, provider: ProviderState, session: string, lease: string): void {
+  const row = leaseHolder(step, provider, lease);
+  if (!row) return cancelDelivery(step, session, lease);
+  if (row.work !== 'leased') return;
+  const { market, now } = step;
+  if (row.lease?.state === 'offered') startWork(step, row);
+  market.leaseEndsMs.set(lease, now.monotonicMs + market.config.times.leaseMs);
+}
+
+/** The order whose newest lease this is, if it is this provider's. */
+export function leaseHolder(
+  step: Step,
+  provider: ProviderState,
+  lease: string,
+): OrderRow | undefined {
+  const id = step.market.leases.get(lease);
+  const row = id === undefined ? undefined : step.market.orders.get(id);
+  return row?.lease?.lease === lease && row.lease.provider === provider.row.provider
+    ? row
+    : undefined;
+}
+
+function startWork(step: Step, row: OrderRow): void {
+  if (row.lease) updateOrder(step, row.id, { lease: { ...row.lease, state: 'working' } });
+}
+
+export function agentGone(step: Step, session: string): void {
+  const { market } = step;
+  const account = market.sessions.get(session);
+  if (account === undefined) return;
+  market.sessions.delete(session);
+  const provider = market.providers.get(account);
+  // Its leases live on until they run out: a short cut of the line loses no work.
+  if (provider?.session === session) provider.session = undefined;
+}
+
+export function agentMessage(step: Step, session: string, message: Message): void {
+  const { market, now } = step;
+  const account = market.sessions.get(session);
+  const provider = account === undefined ? undefined : market.providers.get(account);
+  if (!provider) return close(step, session, 'MARKET_AGENT_HELLO', 'say hello first');
+  provider.row = { ...provider.row, lastSeenUs: now.timeUs };
+  if (message.kind === 'heartbeat') return heartbeat(step, provider, session, message);
+  const row = leaseHolder(step, provider, message.lease);
+  if (!row) return cancelDelivery(step, session, message.lease, message.kind === 'deliver');
+  switch (message.kind) {
+    case 'accept':
+      return keepLease(step, provider, session, message.lease);
+    case 'decline':
+      return decline(step, provider, row, message);
+    case 'events':
+      return takeEvents(step, session, row, message.batch);
+    case 'progress':
+      return takeProgress(step, row, message);
+    case 'deliver':
+      return takeDelivery(step, session, row, message.delivery);
+  }
+}
+
+function heartbeat(
+  step: Step,
+  provider: ProviderState,
+  session: string,
+  message: Extract<Message, { kind: 'heartbeat' }>,
+): void {
+  provider.reportedFree = Math.min(message.freeSlots, provider.row.offer.slots);
+  for (const lease of message.leases) keepLease(step, provider, session, lease);
+  if (freeSlots(provider) > 0) fillProvider(step, provider.row.provider);
+}
+
+function decline(
+  step: Step,
+  provider: ProviderState,
+  row: OrderRow,
+  message: Extract<Message, { kind: 'decline' }>,
+): void {
+  if (row.work !== 'leased') return;
+  const { code, reason } = message;
+  if (NO_ROOM.has(code)) provider.reportedFree = 0;
+  const isFault = row.lease?.state === 'working' && !NO_ROOM.has(code) && !NO_FAULT.has(code);
+  loseLease(step, row.id, { code, reason, isFault });
+}
+
+/** The time of a lease is up, unless heartbeats moved its end. */
+export function leaseOverdue(step: Step, lease: string): void {
+  const { market, now } = step;
+  const id = market.leases.get(lease);
+  const endsMs = market.leaseEndsMs.get(lease);
+  if (id === undefined || endsMs === undefined) return;
+  if (endsMs > now.monotonicMs) {
+    market.deadlines.set(`lease/${lease}`, endsMs);
+    return;
+  }
+  const row = orderOf(market, id);
+  if (row.work !== 'leased' || row.lease?.lease !== lease) return;
+  const wasWorking = row.lease.state === 'working';
+  loseLease(step, id, {
+    code: wasWorking ? 'expired' : 'not-accepted',
+    reason: wasWorking ? 'no heartbeat for the time of a lease' : 'no answer to the lease',
+    isFault: wasWorking,
+  });
+}

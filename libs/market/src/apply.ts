@@ -1,0 +1,149 @@
+/** The reducer's front door: one event in, effects out. */
+import type { Randomness } from '#libs/kernel';
+import { armDeadlines, submitOrder } from './acceptance.ts';
+import { agentGone, agentHello, agentMessage, leaseOverdue } from './agents.ts';
+import { anchorDue, armAnchor } from './anchors.ts';
+import { bindingDue, bindingOverdue, enqueueBinding, fillProvider } from './binding.ts';
+import { takeBlock } from './blocks.ts';
+import { cancelOrder, completeOverdue, placeOverdue } from './closing.ts';
+import { isStepWanted, pursueChain, pursueWanting } from './chain-steps.ts';
+import { checkResult, resultChecked } from './deliveries.ts';
+import { evictOrder, keepEnded } from './endings.ts';
+import { flushEntries } from './job-log.ts';
+import type { MarketEffect } from './model/effects.ts';
+import type { MarketEvent, Now } from './model/events.ts';
+import { type OrderRow, encodeRow } from './model/rows.ts';
+import { type Market, type Step, createStep, emit, orderOf } from './state.ts';
+import { checkLane, nonceRead, resumeLane, transactionRefused } from './transactions.ts';
+import { orderIndexOf } from './views.ts';
+
+/** Deadlines handled per event, so that one late tick cannot stall the market. */
+const DEADLINES_PER_EVENT = 1000;
+
+/**
+ * Applies one event. Changes `market` in place and returns what the world must do: saves and removals
+ * first, then everything that may only happen once those are durable. If they cannot be made durable
+ * the process must end: memory is then ahead of the disk.
+ */
+export function applyEvent(
+  market: Market,
+  event: MarketEvent,
+  now: Now,
+  randomness: Randomness,
+): readonly MarketEffect[] {
+  const step = createStep(market, now, randomness);
+  dispatch(step, event);
+  runDeadlines(step);
+  armAnchor(step);
+  return finish(step);
+}
+
+/** Monotonic time by which the next `tick` should come; undefined when nothing is waited for. */
+export const nextTickMs = (market: Market): number | undefined => market.deadlines.nextMs();
+
+function dispatch(step: Step, event: MarketEvent): void {
+  switch (event.kind) {
+    case 'tick':
+      return;
+    case 'resume':
+      return resume(step);
+    case 'submitOrder':
+      return submitOrder(step, event);
+    case 'cancelOrder':
+      return cancelOrder(step, event);
+    case 'bindingDue':
+      return bindingDue(step, event);
+    case 'agentHello':
+      return agentHello(step, event);
+    case 'agentMessage':
+      return agentMessage(step, event.session, event.message);
+    case 'agentGone':
+      return agentGone(step, event.session);
+    case 'resultChecked':
+      return resultChecked(step, event);
+    case 'block':
+      return takeBlock(step, event);
+    case 'transactionRefused':
+      return transactionRefused(step, event);
+    case 'nonceRead':
+      nonceRead(step, event, (row) => isStepWanted(step, row));
+      return pursueWanting(step);
+  }
+}
+
+function runDeadlines(step: Step): void {
+  const { deadlines } = step.market;
+  for (let i = 0; i < DEADLINES_PER_EVENT; i++) {
+    const name = deadlines.take(step.now.monotonicMs);
+    if (name === undefined) return;
+    const slash = name.indexOf('/');
+    const kind = slash < 0 ? name : name.slice(0, slash);
+    onDeadline(step, kind, name.slice(slash + 1));
+  }
+}
+
+function onDeadline(step: Step, kind: string, id: string): void {
+  switch (kind) {
+    case 'binding':
+      return bindingOverdue(step, id);
+    case 'lease':
+      return leaseOverdue(step, id);
+    case 'check':
+      return checkResult(step, id);
+    case 'fill':
+      return fillProvider(step, id);
+    case 'chain':
+      return pursueChain(step, id);
+    case 'complete':
+      return completeOverdue(step, id);
+    case 'placeBy':
+      return placeOverdue(step, id);
+    case 'evict':
+      return evictOrder(step, id);
+    case 'lane':
+      return checkLane(step);
+    case 'anchor':
+      return anchorDue(step);
+  }
+}
+
+/** Sets going what the rows say is unfinished. Effects may repeat what was done before the crash. */
+function resume(step: Step): void {
+  const { market } = step;
+  emit(step, { kind: 'followChain', fromHeight: market.meta.height + 1 });
+  resumeLane(step);
+  for (const row of [...market.orders.values()]) {
+    if (row.endedAtUs === undefined) resumeOrder(step, row);
+    else keepEnded(step, row);
+    if (row.log.length > row.checkpointed) market.unanchored.add(row.id);
+  }
+  if (market.meta.operatorLog.size > market.meta.anchoredLeaves && !market.anchoring)
+    market.deadlines.setEarlier('anchor', step.now.monotonicMs);
+}
+
+function resumeOrder(step: Step, row: OrderRow): void {
+  const { market, now } = step;
+  armDeadlines(step, row);
+  if (row.work === 'queued') enqueueBinding(step, row.id);
+  if (row.work === 'checking') checkResult(step, row.id);
+  if (row.work === 'leased' && row.lease) {
+    // The time we were away is not held against the provider.
+    const endsMs = now.monotonicMs + market.config.times.leaseMs;
+    market.leaseEndsMs.set(row.lease.lease, endsMs);
+    market.deadlines.set(`lease/${row.lease.lease}`, endsMs);
+  }
+  pursueChain(step, row.id);
+}
+
+function finish(step: Step): readonly MarketEffect[] {
+  flushEntries(step);
+  const saves: MarketEffect[] = [...step.saves.values()];
+  for (const id of step.dirtyOrders) {
+    if (!step.market.orders.has(id)) continue;
+    const row = orderOf(step.market, id);
+    const bytes = encodeRow('order', row);
+    saves.push({ kind: 'save', table: 'order', id, bytes, index: orderIndexOf(row) });
+  }
+  const events = step.events.map((event): MarketEffect => ({ kind: 'jobEvent', event }));
+  return [...saves, ...step.effects, ...events];
+}

@@ -1,0 +1,138 @@
+/** Taking in final blocks: the one source of truth about money, and the clock of the chain. */
+import { anchorAnswered } from './anchors.ts';
+import { pursueChain, pursueWanting, resetChainTries, retryChainStep } from './chain-steps.ts';
+import { endOrder, failWork, reopenOrder } from './endings.ts';
+import { logStep, payOwedEntries } from './job-log.ts';
+import { MARKET_ENTRIES } from './log-entries.ts';
+import type { MarketEvent, OrderFact, OwnTransactionFact } from './model/events.ts';
+import type { ChainView, OrderRow, TransactionRow } from './model/rows.ts';
+import { RECENT_BLOCKS, type Step, emit, orderOf, saveMeta, updateOrder } from './state.ts';
+import { endTransaction, matchOwn, startTransaction } from './transactions.ts';
+
+type BlockEvent = Extract<MarketEvent, { kind: 'block' }>;
+
+export function takeBlock(step: Step, block: BlockEvent): void {
+  const { market } = step;
+  const expected = market.meta.height + 1;
+  // Repeated blocks are old news; after a gap the missing ones must come first.
+  if (block.height < expected) return;
+  if (block.height > expected) {
+    emit(step, { kind: 'followChain', fromHeight: expected });
+    return;
+  }
+  saveMeta(step, { height: block.height, chainTimeUs: block.timeUs });
+  for (const fact of block.orders) takeFact(step, fact, block.height);
+  for (const fact of block.own) takeOwn(step, fact, block.height);
+  for (const fact of block.orders) pursueChain(step, fact.order);
+  forgetOldSpending(step);
+  pursueWanting(step);
+}
+
+const STATE_OF_EVENT = {
+  placed: 'placed',
+  bound: 'bound',
+  delivered: 'delivered',
+  rejected: 'placed',
+  settled: 'settled',
+  refunded: 'refunded',
+  cancelled: 'cancelled',
+} as const;
+
+function takeFact(step: Step, fact: OrderFact, height: number): void {
+  const row = step.market.orders.get(fact.order);
+  // Orders that never came to this market end by anyone's refund.
+  if (!row) return;
+  if (row.endedAtUs !== undefined) reopenOrder(step, row.id);
+  const chain: ChainView = {
+    state: STATE_OF_EVENT[fact.event],
+    height,
+    placedHeight: fact.event === 'placed' ? height : row.chain.placedHeight,
+    fence: fact.event === 'placed' ? 0 : Math.max(fact.fence, row.chain.fence),
+    paid: fact.paid,
+    refunded: fact.refunded,
+  };
+  updateOrder(step, row.id, { chain });
+  resetChainTries(step, row.id);
+  logFact(step, row.id, fact, height);
+  if (chain.state === 'settled' || chain.state === 'refunded' || chain.state === 'cancelled')
+    endByChain(step, row.id, fact.event);
+}
+
+function logFact(step: Step, id: string, fact: OrderFact, height: number): void {
+  const { fence, provider = '', paid, refunded } = fact;
+  if (fact.event === 'placed') logStep(step, id, 'placed', MARKET_ENTRIES.placed, { height });
+  if (fact.event === 'bound')
+    logStep(step, id, 'bound', MARKET_ENTRIES.bound, { height, provider, fence });
+  if (fact.event === 'settled') {
+    const data = { height, provider, paid, refunded };
+    logStep(step, id, 'settled', MARKET_ENTRIES.settled, data);
+  }
+}
+
+/** The money is where it belongs. Work still going on is stopped: nobody would pay for it. */
+function endByChain(step: Step, id: string, how: string): void {
+  const row = orderOf(step.market, id);
+  if (row.work === 'queued' || row.work === 'leased' || row.work === 'checking') {
+    const work = how === 'cancelled' ? 'cancelled' : 'failed';
+    failWork(step, id, work, { code: 'MARKET_ENDED_ON_CHAIN', text: `the order was ${how}` });
+  }
+  payOwedEntries(step, id);
+  if (how !== 'settled') {
+    const { height, refunded } = row.chain;
+    logStep(step, id, 'refunded', MARKET_ENTRIES.refunded, { height, refunded, how });
+  }
+  endOrder(step, id);
+}
+
+function takeOwn(step: Step, fact: OwnTransactionFact, height: number): void {
+  const { answered, displaced } = matchOwn(step.market, fact);
+  if (answered) {
+    endTransaction(step, answered);
+    if (answered.call.kind === 'anchor') anchorAnswered(step, answered, fact, height);
+    else if (!fact.ok) stepReverted(step, answered, fact.code ?? 'unknown');
+  }
+  if (displaced) {
+    endTransaction(step, displaced);
+    if (displaced.call.kind === 'anchor')
+      startTransaction(step, displaced.key, undefined, displaced.call);
+  }
+  const order = (answered ?? displaced)?.order;
+  if (order !== undefined) pursueChain(step, order);
+}
+
+/** Refusals of a placing that no repetition can mend. */
+const UNPLACEABLE: ReadonlySet<string> = new Set([
+  'ORDERS_PREPAID_TOO_LOW',
+  'ORDERS_EXPIRED',
+  'ORDERS_TIMES',
+  'ORDERS_SIGNATURE',
+  'ORDERS_WRONG_CHAIN',
+  'ORDERS_NOT_MARKET',
+]);
+
+function stepReverted(step: Step, answered: TransactionRow, code: string): void {
+  const row = answered.order === undefined ? undefined : step.market.orders.get(answered.order);
+  if (!row || row.endedAtUs !== undefined) return;
+  const { kind } = answered.call;
+  if (kind === 'place' && row.chain.state === 'none' && UNPLACEABLE.has(code)) {
+    if (row.work !== 'rejected')
+      failWork(step, row.id, 'rejected', { code, text: 'the chain did not take the order' });
+  } else if (isTooLate(answered, code) && !isGivenUp(row)) {
+    failWork(step, row.id, 'failed', { code, text: 'the chain got it too late' });
+  } else retryChainStep(step, row.id);
+}
+
+const isTooLate = ({ call }: TransactionRow, code: string): boolean =>
+  (call.kind === 'bind' || call.kind === 'deliver') && code === 'ORDERS_EXPIRED';
+
+const isGivenUp = (row: OrderRow): boolean =>
+  row.work === 'failed' || row.work === 'cancelled' || row.work === 'rejected';
+
+function forgetOldSpending(step: Step): void {
+  const { recentSpending, meta } = step.market;
+  for (const [consumer, list] of recentSpending) {
+    const recent = list.filter((spent) => spent.placedHeight > meta.height - RECENT_BLOCKS);
+    if (recent.length === 0) recentSpending.delete(consumer);
+    else if (recent.length < list.length) recentSpending.set(consumer, recent);
+  }
+}

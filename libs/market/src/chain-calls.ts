@@ -1,0 +1,64 @@
+/** The market's calls as transactions: arguments, keys, bodies and ids. */
+import { type ContractCall, auditCalls, ordersCalls } from '#contracts';
+import { hashOf } from '#libs/crypto';
+import { encodeWith } from '#libs/kernel';
+import { TRANSACTION_DOMAIN, type TransactionBody, transactionBody } from '#libs/ledger';
+import type { MarketConfig } from './model/config.ts';
+import type { MarketCall, TransactionRow } from './model/rows.ts';
+
+export function marketCallToCall(call: MarketCall): ContractCall {
+  switch (call.kind) {
+    case 'place':
+      return ordersCalls.place(call.order);
+    case 'bind': {
+      const { order, provider, price, fence } = call;
+      return ordersCalls.bind({ order, provider, price, fence });
+    }
+    case 'deliver':
+      return ordersCalls.deliver(call.delivery);
+    case 'settle':
+      return ordersCalls.settle({ order: call.order, fence: call.fence });
+    case 'reject':
+      return ordersCalls.reject({ order: call.order, fence: call.fence, reason: call.reason });
+    case 'cancel':
+      return ordersCalls.cancel({ order: call.order });
+    case 'refund':
+      return ordersCalls.refund({ order: call.order });
+    case 'anchor':
+      return auditCalls.anchor({ size: call.size, root: call.root });
+  }
+}
+
+/** One key per step of one order: whatever is retried, the step happens once. */
+export function keyOfCall(order: string, call: MarketCall): string {
+  switch (call.kind) {
+    case 'anchor':
+      return `anchor/${call.size}`;
+    case 'bind':
+    case 'settle':
+    case 'reject':
+      return `${call.kind}/${order}/${call.fence}`;
+    case 'deliver':
+      return `deliver/${order}/${call.delivery.delivery.fence}`;
+    default:
+      return `${call.kind}/${order}`;
+  }
+}
+
+type Sendable = Pick<TransactionRow, 'call' | 'nonce' | 'validUntilUs'>;
+
+/** The unsigned body; the same row always gives the same bytes, and so the same id. */
+export function bodyOf(config: MarketConfig, row: Sendable): TransactionBody {
+  return {
+    chain: config.chain,
+    publicKey: config.signer.publicKey,
+    nonce: row.nonce,
+    validUntilUs: row.validUntilUs,
+    fuelLimit: config.fuelLimit,
+    fuelPrice: config.fuelPrice,
+    calls: [marketCallToCall(row.call)],
+  };
+}
+
+export const transactionIdOf = (config: MarketConfig, row: Sendable): string =>
+  hashOf(TRANSACTION_DOMAIN, encodeWith(transactionBody, bodyOf(config, row)));

@@ -1,0 +1,70 @@
+/** Orders that end before their work is done: by the consumer's wish, or because time is up. */
+import { endOrder, failWork } from './endings.ts';
+import type { MarketEvent } from './model/events.ts';
+import type { Reply } from './model/effects.ts';
+import { type Step, emit, orderOf } from './state.ts';
+import { viewOf } from './views.ts';
+
+const MS = 1000;
+/** Clocks of market and sequencer may differ by so much before anything is worth doing twice. */
+const CLOCK_SLACK_MS = 1000;
+
+export function cancelOrder(
+  step: Step,
+  event: Extract<MarketEvent, { kind: 'cancelOrder' }>,
+): void {
+  emit(step, { kind: 'reply', request: event.request, reply: cancelReply(step, event) });
+}
+
+function cancelReply(step: Step, event: Extract<MarketEvent, { kind: 'cancelOrder' }>): Reply {
+  const refused = (code: string, message: string): Reply => ({ is: 'refused', code, message });
+  const row = step.market.orders.get(event.order);
+  if (!row) return refused('MARKET_ORDER_UNKNOWN', `no order ${event.order}`);
+  if (row.signed.order.consumer !== event.by)
+    return refused('MARKET_NOT_YOURS', `order of ${row.signed.order.consumer}`);
+  if (row.work === 'cancelled') return { is: 'order', view: viewOf(row), repeated: true };
+  // Once a delivery came, the provider has earned its pay: nobody takes the result for nothing.
+  if (row.work !== 'queued' && row.work !== 'leased')
+    return refused('MARKET_TOO_LATE', `the order is ${row.work}`);
+  failWork(step, row.id, 'cancelled', {
+    code: 'MARKET_CANCELLED',
+    text: 'cancelled by its consumer',
+  });
+  return { is: 'order', view: viewOf(orderOf(step.market, row.id)), repeated: false };
+}
+
+/** completeBy has come: work that is not delivered will not be paid, so it is given up. */
+export function completeOverdue(step: Step, id: string): void {
+  const { market, now } = step;
+  const row = market.orders.get(id);
+  if (!row || row.endedAtUs !== undefined) return;
+  if (row.work !== 'queued' && row.work !== 'leased' && row.work !== 'checking') return;
+  const { completeByUs } = row.signed.order;
+  // The chain counts a bound provider's delivery a little longer, so a check may end.
+  const graceMs = row.work === 'checking' ? market.config.times.resultGraceMs : 0;
+  const leftMs = (completeByUs - now.timeUs) / MS + graceMs;
+  if (leftMs > 0) {
+    market.deadlines.set(`complete/${id}`, now.monotonicMs + leftMs + 1);
+    return;
+  }
+  failWork(step, id, 'failed', { code: 'MARKET_NO_TIME', text: 'not delivered by completeBy' });
+}
+
+/** placeBy has come and no block placed the order: none ever will. */
+export function placeOverdue(step: Step, id: string): void {
+  const { market, now } = step;
+  const row = market.orders.get(id);
+  if (!row || row.endedAtUs !== undefined || row.chain.state !== 'none') return;
+  const leftMs = (row.signed.order.placeByUs - now.timeUs) / MS + CLOCK_SLACK_MS;
+  if (leftMs > 0 || market.transactionOf.has(id)) {
+    market.deadlines.set(`placeBy/${id}`, now.monotonicMs + Math.max(leftMs, CLOCK_SLACK_MS));
+    return;
+  }
+  if (row.work === 'failed' || row.work === 'cancelled' || row.work === 'rejected')
+    endOrder(step, id);
+  else
+    failWork(step, id, 'rejected', {
+      code: 'MARKET_NOT_PLACED',
+      text: 'no block took the order by placeBy',
+    });
+}

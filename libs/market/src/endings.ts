@@ -1,0 +1,167 @@
+/** How work, leases and orders end. Money follows from the chain's steps, never from here. */
+import { logStep, payOwedEntries } from './job-log.ts';
+import { MARKET_ENTRIES } from './log-entries.ts';
+import type { Lease, OrderRow, Reason } from './model/rows.ts';
+import { pursueChain } from './chain-steps.ts';
+import { giveRoomBack } from './room.ts';
+import {
+  type Market,
+  type Spending,
+  type Step,
+  emit,
+  indexOpen,
+  orderOf,
+  saveRow,
+  updateOrder,
+  withoutFields,
+} from './state.ts';
+
+const MS = 1000;
+const TRIED_MAX = 64;
+
+/** Gives up an order's work. Money that the chain holds for it goes back by a later step. */
+export function failWork(
+  step: Step,
+  id: string,
+  work: 'failed' | 'cancelled' | 'rejected',
+  reason: Reason,
+): void {
+  const row = orderOf(step.market, id);
+  if (row.work === 'leased' || row.work === 'checking') releaseLease(step, row, reason.text);
+  updateOrder(step, id, { work, reason });
+  step.market.waiting.delete(id);
+  step.market.deadlines.clear(`binding/${id}`);
+  payOwedEntries(step, id);
+  logStep(step, id, work, MARKET_ENTRIES[work], { code: reason.code, reason: reason.text });
+  const { chain, sentToChain } = row;
+  if (chain.state === 'none' && (sentToChain === 'no' || work === 'rejected')) endOrder(step, id);
+  else pursueChain(step, id);
+}
+
+/** Takes a live lease back: its slot counts as free, and its agent is told to stop. */
+function releaseLease(step: Step, row: OrderRow, reason: string): void {
+  if (!row.lease) return;
+  const { lease } = row.lease;
+  freeSlotOf(step, row);
+  step.market.leases.delete(lease);
+  const session = step.market.providers.get(row.lease.provider)?.session;
+  if (session !== undefined)
+    emit(step, { kind: 'sendAgent', session, message: { kind: 'cancel', lease, reason } });
+}
+
+/** The provider has a free slot again and may take the next waiting order. */
+export function freeSlotOf(step: Step, row: OrderRow): void {
+  if (!row.lease) return;
+  const { market } = step;
+  market.leaseEndsMs.delete(row.lease.lease);
+  market.deadlines.clear(`lease/${row.lease.lease}`);
+  market.deadlines.clear(`check/${row.id}`);
+  market.missingSinceMs.delete(row.id);
+  const provider = market.providers.get(row.lease.provider);
+  if (provider) {
+    giveRoomBack(provider, row);
+    market.deadlines.setEarlier(`fill/${row.lease.provider}`, step.now.monotonicMs);
+  }
+}
+
+export interface LeaseEnd {
+  readonly code: string;
+  readonly reason: string;
+  /** Counts towards the order's cap of faults: work was lost or a delivery was no good. */
+  readonly isFault: boolean;
+}
+
+/**
+ * A lease ended without an accepted delivery. Its fence is dead; the order is bound again after a
+ * back-off, elsewhere if possible, or given up when too many providers failed it.
+ */
+export function loseLease(step: Step, id: string, end: LeaseEnd): void {
+  const { market } = step;
+  const row = orderOf(market, id);
+  const lease = row.lease as Lease;
+  releaseLease(step, row, end.reason);
+  const faults = row.faults + (end.isFault ? 1 : 0);
+  const tried = [...row.tried, lease.provider].slice(-TRIED_MAX);
+  updateOrder(step, id, { work: 'queued', faults, tried });
+  withoutFields(step, id, 'lease', 'delivery');
+  if (end.isFault) countFault(step, lease.provider);
+  payOwedEntries(step, id);
+  const { provider, fence } = lease;
+  const { code, reason } = end;
+  logStep(step, id, 'lost', MARKET_ENTRIES.lost, { provider, fence, code, reason });
+  if (faults >= market.config.caps.faults)
+    failWork(step, id, 'failed', {
+      code: 'MARKET_POISON',
+      text: `${faults} providers failed this order, last: ${reason}`.slice(0, 500),
+    });
+  else market.deadlines.set(`binding/${id}`, step.now.monotonicMs + backoffMs(step, tried.length));
+}
+
+function countFault(step: Step, account: string): void {
+  const provider = step.market.providers.get(account);
+  if (!provider) return;
+  provider.row = { ...provider.row, faults: provider.row.faults + 1 };
+  saveRow(step, 'provider', account, provider.row);
+}
+
+/** Doubles with each lost grant; up to half of it is random, so that retries do not march in step. */
+function backoffMs(step: Step, losses: number): number {
+  const { backoffMs: first, backoffMaxMs } = step.market.config.times;
+  const full = Math.min(backoffMaxMs, first * 2 ** Math.min(losses - 1, 20));
+  const [draw = 0] = step.randomness.bytes(1);
+  return Math.round(full * (0.5 + draw / 510));
+}
+
+/** Nothing can happen to the order any more. It leaves memory when nobody can resubmit it. */
+export function endOrder(step: Step, id: string): void {
+  const { market, now } = step;
+  const row = updateOrder(step, id, { endedAtUs: now.timeUs });
+  indexOpen(market, row, false);
+  rememberSpending(market, row);
+  market.wanting.delete(id);
+  market.waiting.delete(id);
+  market.chainTries.delete(id);
+  for (const timer of ['complete', 'placeBy', 'binding', 'chain', 'check'])
+    market.deadlines.clear(`${timer}/${id}`);
+  keepEnded(step, row);
+}
+
+/** An ended order stays in memory while the same order might be submitted again. */
+export function keepEnded(step: Step, row: OrderRow): void {
+  const { market, now } = step;
+  const untilPlaceByMs = Math.max(0, (row.signed.order.placeByUs - now.timeUs) / MS);
+  const keepMs = untilPlaceByMs + market.config.times.keepEndedMs;
+  market.deadlines.set(`evict/${row.id}`, now.monotonicMs + keepMs);
+}
+
+function rememberSpending(market: Market, row: OrderRow): void {
+  if (row.chain.paid === 0n) return;
+  const { consumer } = row.signed.order;
+  const spent: Spending = { placedHeight: row.chain.placedHeight, paid: row.chain.paid };
+  market.recentSpending.set(consumer, [...(market.recentSpending.get(consumer) ?? []), spent]);
+}
+
+/** The chain brought back what counted as over (an old transaction got in late): see it through. */
+export function reopenOrder(step: Step, id: string): void {
+  const row = withoutFields(step, id, 'endedAtUs');
+  indexOpen(step.market, row, true);
+  step.market.deadlines.clear(`evict/${id}`);
+}
+
+/** Takes an ended order out of memory once its whole log is anchored; its rows stay stored. */
+export function evictOrder(step: Step, id: string): void {
+  const { market, now } = step;
+  const row = market.orders.get(id);
+  if (!row || row.endedAtUs === undefined) return;
+  const isAnchored =
+    row.checkpointed === row.log.length &&
+    row.leaf !== undefined &&
+    row.leaf < market.meta.anchoredLeaves;
+  if (!isAnchored || market.transactionOf.has(id)) {
+    market.deadlines.set(`evict/${id}`, now.monotonicMs + market.config.times.keepEndedMs);
+    return;
+  }
+  if (row.lease) market.leases.delete(row.lease.lease);
+  market.unanchored.delete(id);
+  market.orders.delete(id);
+}

@@ -1,0 +1,85 @@
+import { defineErrors } from '#libs/kernel';
+
+/** Every refusal of the market. Reducers return them as values; edges answer with their status. */
+export const marketError = defineErrors({
+  MARKET_ORDER_SIGNATURE: {
+    status: 401,
+    title: 'Order signature does not verify',
+    fix: 'Sign the canonical order in its domain with the key of the consuming account.',
+  },
+  MARKET_ORDER_FOREIGN: {
+    status: 422,
+    title: 'Order is for another chain or market',
+    fix: 'Ask GET /v1/status for the chain and the market account and sign the order for them.',
+  },
+  MARKET_ORDER_EXPIRED: {
+    status: 422,
+    title: 'Order may no longer be placed',
+    fix: 'Sign a new order with a later placeBy.',
+  },
+  MARKET_ORDER_DATES: {
+    status: 422,
+    title: 'Dates of the order do not fit',
+    fix: 'Leave the job its wall time between now and completeBy, and keep both dates within the limits.',
+  },
+  MARKET_MANIFEST_MISMATCH: {
+    status: 422,
+    title: 'Manifest is not the signed one',
+    fix: 'Send the manifest whose CID the order carries.',
+  },
+  MARKET_LIMITS_EXCEEDED: {
+    status: 422,
+    title: 'Job asks for more than the market allows',
+    fix: 'Lower the named limit of the manifest.',
+  },
+  MARKET_NOTHING_FITS: {
+    status: 422,
+    title: 'No provider can take this job',
+    fix: 'Relax the floor that the reasons name, or come back when such a provider is online.',
+  },
+  MARKET_CAP_TOO_LOW: {
+    status: 422,
+    title: 'Price cap below every quote',
+    fix: 'Raise the price cap to the quoted price, or lower the limits of the job.',
+  },
+  MARKET_BALANCE_TOO_LOW: {
+    status: 402,
+    title: 'Prepaid balance does not cover the order',
+    fix: 'Deposit more (seele account deposit), or wait until running orders have ended.',
+  },
+  MARKET_OVERLOADED: {
+    status: 429,
+    title: 'Market takes no more orders now',
+    fix: 'Try again after a moment.',
+  },
+  MARKET_CONSUMER_BUSY: {
+    status: 429,
+    title: 'Too many open orders of this account',
+    fix: 'Wait until some of your orders have ended.',
+  },
+  MARKET_ORDER_UNKNOWN: {
+    status: 404,
+    title: 'No such order',
+    fix: 'Copy the order id again, whole.',
+  },
+  MARKET_NOT_YOURS: {
+    status: 403,
+    title: 'Order of another account',
+    fix: 'Sign the request with the key that signed the order.',
+  },
+  MARKET_TOO_LATE: {
+    status: 409,
+    title: 'Order can no longer be cancelled',
+    fix: 'Its result was delivered, or it has ended; see its state.',
+  },
+  MARKET_AGENT_HELLO: {
+    status: 401,
+    title: 'Agent did not prove its key',
+    fix: 'Sign the challenge of this connection with the key of the offer.',
+  },
+  MARKET_ROW_INVALID: {
+    status: 500,
+    title: 'Stored row does not fit',
+    fix: 'The database was changed by something else or by a newer version; restore it.',
+  },
+});

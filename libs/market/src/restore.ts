@@ -1,0 +1,81 @@
+/** From stored rows back to a market. Feed the `resume` event next. */
+import { invariant } from '#libs/kernel';
+import { marketError } from './errors.ts';
+import type { MarketConfig } from './model/config.ts';
+import {
+  type OrderRow,
+  type ProviderRow,
+  ROW_VERSION,
+  type StoredRow,
+  type TransactionRow,
+  decodeRow,
+} from './model/rows.ts';
+import { takeRoom } from './room.ts';
+import { type Market, createMarket, indexOpen } from './state.ts';
+
+/** Tables whose rows `restoreMarket` wants; the others are only ever read by people and receipts. */
+export const RESTORED_TABLES = ['meta', 'provider', 'order', 'transaction'] as const;
+
+/**
+ * Rebuilds the market from its rows, in any order. Of table `order` it needs all that have not ended
+ * and may be given ended ones: they answer repeated submissions.
+ *
+ * @throws MARKET_ROW_INVALID when a row does not decode or is of a newer version
+ */
+export function restoreMarket(config: MarketConfig, rows: Iterable<StoredRow>): Market {
+  const market = createMarket(config);
+  const orders: OrderRow[] = [];
+  const transactions: TransactionRow[] = [];
+  for (const row of rows) {
+    if (row.table === 'meta') market.meta = read('meta', row);
+    else if (row.table === 'provider') restoreProvider(market, read('provider', row));
+    else if (row.table === 'order') orders.push(read('order', row));
+    else if (row.table === 'transaction') transactions.push(read('transaction', row));
+  }
+  orders.sort((a, b) => a.acceptedAtUs - b.acceptedAtUs || (a.id < b.id ? -1 : 1));
+  for (const row of orders) restoreOrder(market, row);
+  transactions.sort((a, b) => a.nonce - b.nonce);
+  for (const row of transactions) restoreTransaction(market, row);
+  return market;
+}
+
+function read<T extends (typeof RESTORED_TABLES)[number]>(table: T, { id, bytes }: StoredRow) {
+  let version: number;
+  try {
+    const row = decodeRow(table, bytes);
+    ({ version } = row);
+    if (version === ROW_VERSION) return row;
+  } catch (cause) {
+    throw marketError('MARKET_ROW_INVALID', `row ${table}/${id} does not decode`, { cause });
+  }
+  throw marketError('MARKET_ROW_INVALID', `row ${table}/${id} has version ${version}`);
+}
+
+function restoreProvider(market: Market, row: ProviderRow): void {
+  market.providers.set(row.provider, {
+    row,
+    session: undefined,
+    reportedFree: 0,
+    holding: new Set(),
+    usedCores: 0,
+    usedMemoryBytes: 0,
+  });
+}
+
+function restoreOrder(market: Market, row: OrderRow): void {
+  market.orders.set(row.id, row);
+  indexOpen(market, row, row.endedAtUs === undefined);
+  if (!row.lease) return;
+  market.leases.set(row.lease.lease, row.id);
+  if (row.work !== 'leased' && row.work !== 'checking') return;
+  const provider = market.providers.get(row.lease.provider);
+  invariant(provider, `provider ${row.lease.provider} of order ${row.id} is not stored`);
+  takeRoom(provider, row);
+}
+
+function restoreTransaction(market: Market, row: TransactionRow): void {
+  market.transactions.set(row.key, { row, sentAtMs: 0 });
+  if (row.order !== undefined) market.transactionOf.set(row.order, row.key);
+  if (row.call.kind === 'anchor') market.anchoring = true;
+  market.nextNonce = row.nonce + 1;
+}

@@ -1,0 +1,32 @@
+/** What a provider has free, counting our own leases at once and its heartbeats when they come. */
+import type { JobNeeds, OrderRow } from './model/rows.ts';
+import type { ProviderState } from './state.ts';
+
+export function freeSlots(provider: ProviderState): number {
+  const unleased = provider.row.offer.slots - provider.holding.size;
+  return Math.max(0, Math.min(unleased, provider.reportedFree));
+}
+
+export function hasRoom(provider: ProviderState, needs: JobNeeds): boolean {
+  const { offer } = provider.row;
+  return (
+    freeSlots(provider) > 0 &&
+    offer.cores - provider.usedCores >= needs.cores &&
+    offer.memoryBytes - provider.usedMemoryBytes >= needs.memoryBytes
+  );
+}
+
+export function takeRoom(provider: ProviderState, row: OrderRow): void {
+  if (provider.holding.has(row.id)) return;
+  provider.holding.add(row.id);
+  provider.usedCores += row.needs.cores;
+  provider.usedMemoryBytes += row.needs.memoryBytes;
+  provider.reportedFree = Math.max(0, provider.reportedFree - 1);
+}
+
+export function giveRoomBack(provider: ProviderState, row: OrderRow): void {
+  if (!provider.holding.delete(row.id)) return;
+  provider.usedCores -= row.needs.cores;
+  provider.usedMemoryBytes -= row.needs.memoryBytes;
+  provider.reportedFree = Math.min(provider.row.offer.slots, provider.reportedFree + 1);
+}
