@@ -26,6 +26,10 @@ export interface Instruments {
   readonly stackGlobal: number;
   /** `(i32 amount, i32 weight) → i32 amount`: charges amount × weight. */
   readonly chargeFunction: number;
+  /** Table whose first element is called when fuel ran out; empty, the call traps. */
+  readonly hookTable: number;
+  /** Type index of `() → ()`. */
+  readonly hookType: number;
   /** Type index of `() → results`, for wrapping a body in one block. */
   blockTypeOf(results: Bytes): number;
 }
@@ -251,7 +255,7 @@ class FunctionMeter {
 
   /** Ends a straight-line run: its price goes before it. */
   #flush(): void {
-    if (this.#cost > 0) writeCharge(this.#out, this.#instruments.fuelGlobal, this.#cost);
+    if (this.#cost > 0) writeCharge(this.#out, this.#instruments, this.#cost);
     this.#out.bytes(this.#pending.finish());
     this.#pending = new BinaryWriter();
     this.#cost = 0;
@@ -312,16 +316,18 @@ function callsOthers(code: Bytes): boolean {
   return code.includes(OP.call) || code.includes(OP.callIndirect);
 }
 
-/** `fuel -= cost; if (fuel < 0) trap`. The host tells the trap's cause from the sign of fuel. */
-export function writeCharge(out: BinaryWriter, fuelGlobal: number, cost: number): void {
+/** `fuel -= cost`, then the check. The host tells a trap's cause from the sign of fuel. */
+function writeCharge(out: BinaryWriter, instruments: Instruments, cost: number): void {
+  const { fuelGlobal } = instruments;
   out.byte(0x23).u32(fuelGlobal).byte(0x42).signed(BigInt(cost)).byte(0x7d);
   out.byte(0x24).u32(fuelGlobal);
-  writeFuelCheck(out, fuelGlobal);
+  writeFuelCheck(out, instruments);
 }
 
-export function writeFuelCheck(out: BinaryWriter, fuelGlobal: number): void {
-  out.byte(0x23).u32(fuelGlobal).byte(0x42, 0x00, 0x53);
-  out.byte(OP.if, 0x40, OP.unreachable, OP.end);
+/** `if (fuel < 0) hook()`. The hook gives more fuel and returns, or ends the guest. */
+export function writeFuelCheck(out: BinaryWriter, instruments: Instruments): void {
+  out.byte(0x23).u32(instruments.fuelGlobal).byte(0x42, 0x00, 0x53, OP.if, 0x40, 0x41, 0x00);
+  out.byte(OP.callIndirect).u32(instruments.hookType).u32(instruments.hookTable).byte(OP.end);
 }
 
 /** Rewrites one body. @throws VM_MODULE_UNSUPPORTED, VM_MODULE_MALFORMED */

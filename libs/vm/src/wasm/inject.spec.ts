@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import wabtFactory from 'wabt';
 import { isSeeleError } from '#libs/kernel';
 import { type InjectOptions, injectFuel } from './inject.ts';
-import { type CallOutcome, MeteredInstance } from './metered-instance.ts';
+import { type CallOutcome, GuestAbort, MeteredInstance } from './metered-instance.ts';
 
 const wabt = await wabtFactory();
 const FEATURES = { simd: true, threads: true, exceptions: true, tail_call: true };
@@ -77,6 +77,26 @@ describe('fuel injection', () => {
   it('stops an empty infinite loop as out of fuel', () => {
     const { outcome } = run('(module (func (export "run") (loop (br 0))))');
     expect(outcome).toMatchObject({ kind: 'trapped', cause: 'out-of-fuel' });
+  });
+
+  it('calls the hook at the fuel boundary, which may look at memory and give more', () => {
+    const metered = instance(
+      `(module (memory (export "memory") 1) (func (export "run") (param i32)
+        (loop
+          (i32.store (i32.const 0) (i32.add (i32.load (i32.const 0)) (i32.const 1)))
+          (local.set 0 (i32.sub (local.get 0) (i32.const 1)))
+          (br_if 0 (local.get 0)))))`,
+      {},
+      100n,
+    );
+    const seen: number[] = [];
+    metered.fuelHook = () => {
+      seen.push(new DataView(metered.memory.buffer).getUint32(0, true));
+      if (seen.length === 4) throw new GuestAbort('enough');
+      metered.fuel += 100n;
+    };
+    expect(metered.call('run', [1_000])).toMatchObject({ kind: 'aborted' });
+    expect(seen).toEqual([7, 14, 21, 28]); // 14 fuel a turn
   });
 
   it('stops endless recursion by the counted stack, at the same depth every time', () => {

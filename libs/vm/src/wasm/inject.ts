@@ -29,6 +29,8 @@ import {
 /** Exports that the injector adds. */
 export const FUEL_EXPORT = 'seele:fuel';
 export const STACK_EXPORT = 'seele:stack';
+/** Table whose element 0, when set, is called instead of trapping when fuel runs out. */
+export const HOOK_EXPORT = 'seele:hook';
 /** The module's start function, to be called once fuel is set; absent when there is none. */
 export const START_EXPORT = 'seele:start';
 const RESERVED_PREFIX = 'seele:';
@@ -80,6 +82,8 @@ class Injector {
       fuelGlobal: this.#module.globals,
       stackGlobal: this.#module.globals + 1,
       chargeFunction: this.#module.functionTypes.length,
+      hookTable: this.#module.tables.length + this.#module.importedTables,
+      hookType: this.#typeIndex([], []),
       blockTypeOf: (results) => this.#typeIndex([], [...results]),
     };
   }
@@ -108,7 +112,7 @@ class Injector {
     rewritten.set(SECTION.global, this.#appendItems(SECTION.global, [i64Global(), i32Global()]));
     rewritten.set(SECTION.export, this.#appendItems(SECTION.export, this.#exports()));
     if (this.#module.memories.length > 0) rewritten.set(SECTION.memory, this.#memorySection());
-    if (this.#module.tables.length > 0) rewritten.set(SECTION.table, this.#tableSection());
+    rewritten.set(SECTION.table, this.#tableSection());
     const out = new BinaryWriter().byte(0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00);
     for (const id of SECTION_ORDER) {
       const contents = rewritten.get(id);
@@ -149,7 +153,7 @@ class Injector {
     body.byte(0x23).u32(fuelGlobal);
     body.byte(0x20, 0x00, 0xad, 0x20, 0x01, 0xad, 0x7e); // i64(amount) × i64(weight)
     body.byte(0x7d, 0x24).u32(fuelGlobal);
-    writeFuelCheck(body, fuelGlobal);
+    writeFuelCheck(body, this.#instruments);
     body.byte(0x20, 0x00, 0x0b);
     const bytes = body.finish();
     return concatBytes(u32Leb(bytes.length), bytes);
@@ -170,6 +174,7 @@ class Injector {
     const exports = [
       global(FUEL_EXPORT, this.#instruments.fuelGlobal),
       global(STACK_EXPORT, this.#instruments.stackGlobal),
+      concatBytes(nameBytes(HOOK_EXPORT), Uint8Array.of(0x01), u32Leb(this.#instruments.hookTable)),
     ];
     if (this.#module.start !== undefined)
       exports.push(
@@ -185,11 +190,11 @@ class Injector {
 
   #tableSection(): Bytes {
     const max = this.#options.tableElementsMax ?? TABLE_ELEMENTS_MAX;
-    return vector(
-      this.#module.tables.map(({ type, limits }) =>
-        concatBytes(Uint8Array.of(type), capped(limits, max, 'table (elements)')),
-      ),
+    const own = this.#module.tables.map(({ type, limits }) =>
+      concatBytes(Uint8Array.of(type), capped(limits, max, 'table (elements)')),
     );
+    const hook = Uint8Array.of(0x70, 0x01, 0x01, 0x01); // funcref, exactly one element
+    return vector([...own, hook]);
   }
 }
 
@@ -204,7 +209,8 @@ function i32Global(): Bytes {
 /**
  * Rewrites any valid module into one that meters itself. Before each run the host sets the exported
  * fuel and stack globals; after a trap, a negative fuel means "out of fuel" and a negative stack
- * "calls nested too deep".
+ * "calls nested too deep". A function placed in the hook table is called when fuel runs out and may
+ * set more, which is how checkpoints at fuel boundaries are taken.
  *
  * @throws VM_MODULE_MALFORMED when the module is not valid WebAssembly
  * @throws VM_MODULE_UNSUPPORTED when it uses a refused feature, which the message names

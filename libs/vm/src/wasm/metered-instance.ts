@@ -4,7 +4,7 @@
  * caller can discard and run again.
  */
 import { vmError } from '../errors.ts';
-import { FUEL_EXPORT, STACK_EXPORT, START_EXPORT } from './inject.ts';
+import { FUEL_EXPORT, HOOK_EXPORT, STACK_EXPORT, START_EXPORT } from './inject.ts';
 
 /** Why a call was cut short. */
 export type TrapCause = 'out-of-fuel' | 'stack-overflow' | 'guest-trap';
@@ -19,15 +19,28 @@ export class GuestAbort extends Error {
   override readonly name: string = 'GuestAbort';
 }
 
+/** Fuel ran out while the host worked for the guest. */
+class OutOfFuel extends GuestAbort {
+  override readonly name = 'OutOfFuel';
+}
+
 /** Default share of the counted stack; the host runs guests on a real stack four times this. */
 export const STACK_BYTES_DEFAULT = 8 * 1024 * 1024;
 
 export type HostImports = Record<string, Record<string, (...args: never[]) => unknown>>;
 
+/** `(module (import "h" "f" (func)) (export "f" (func 0)))`: makes a JavaScript function a funcref. */
+const HOOK_MODULE = Uint8Array.of(
+  ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00, 0x01, 0x04, 0x01, 0x60, 0x00, 0x00],
+  ...[0x02, 0x07, 0x01, 0x01, 0x68, 0x01, 0x66, 0x00, 0x00],
+  ...[0x07, 0x05, 0x01, 0x01, 0x66, 0x00, 0x00],
+);
+
 export class MeteredInstance {
   readonly exports: Record<string, WebAssembly.Exported>;
   readonly #fuel: WebAssembly.Global<bigint>;
   readonly #stack: WebAssembly.Global<number>;
+  #hook: (() => void) | undefined;
 
   constructor(module: WebAssembly.Module, imports: HostImports) {
     try {
@@ -68,13 +81,27 @@ export class MeteredInstance {
   }
 
   /**
+   * Installs what happens when fuel runs out: `hook` sets more fuel and returns, or throws a
+   * `GuestAbort`. It may read the guest's memory, so it is where checkpoints are taken.
+   */
+  set fuelHook(hook: () => void) {
+    const wrapper = new WebAssembly.Instance(new WebAssembly.Module(HOOK_MODULE), {
+      h: { f: hook },
+    });
+    this.#hook = hook;
+    const table = this.exports[HOOK_EXPORT] as WebAssembly.Table;
+    table.set(0, wrapper.exports['f']);
+  }
+
+  /**
    * Charges the guest for work the host does on its behalf.
    *
-   * @throws GuestAbort when the fuel does not suffice; fuel is then negative, as after a trap
+   * @throws GuestAbort when the fuel does not suffice and no hook gives more
    */
   charge(cost: bigint): void {
     this.#fuel.value -= cost;
-    if (this.#fuel.value < 0n) throw new GuestAbort('out of fuel');
+    if (this.#fuel.value < 0n) this.#hook?.();
+    if (this.#fuel.value < 0n) throw new OutOfFuel('out of fuel');
   }
 
   /** Runs the module's start function, if it has one. */
@@ -115,9 +142,10 @@ export class MeteredInstance {
   }
 
   #ended(cause: unknown): CallOutcome {
+    if (cause instanceof GuestAbort && !(cause instanceof OutOfFuel))
+      return { kind: 'aborted', reason: cause };
     if (this.#fuel.value < 0n)
       return { kind: 'trapped', cause: 'out-of-fuel', detail: 'out of fuel' };
-    if (cause instanceof GuestAbort) return { kind: 'aborted', reason: cause };
     if (!(cause instanceof WebAssembly.RuntimeError)) throw hostFault(cause);
     if (this.#stack.value < 0)
       return { kind: 'trapped', cause: 'stack-overflow', detail: 'calls nested too deep' };

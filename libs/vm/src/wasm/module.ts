@@ -70,6 +70,7 @@ export interface ParsedModule {
   readonly globals: number;
   readonly memories: readonly Limits[];
   readonly tables: readonly { readonly type: number; readonly limits: Limits }[];
+  readonly importedTables: number;
   readonly exportNames: readonly string[];
   readonly start: number | undefined;
   readonly bodies: readonly FunctionBody[];
@@ -150,17 +151,20 @@ function tableType(reader: BinaryReader): { type: number; limits: Limits } {
 interface Imports {
   readonly functions: number[];
   globals: number;
+  tables: number;
 }
 
 function readImports(contents: Bytes | undefined): Imports {
-  const imports: Imports = { functions: [], globals: 0 };
+  const imports: Imports = { functions: [], globals: 0, tables: 0 };
   readVector(contents, (reader) => {
     reader.name();
     reader.name();
     const kind = reader.byte();
     if (kind === 0) imports.functions.push(reader.u32());
-    else if (kind === 1) tableType(reader);
-    else if (kind === 2) readLimits(reader);
+    else if (kind === 1) {
+      tableType(reader);
+      imports.tables++;
+    } else if (kind === 2) readLimits(reader);
     else if (kind === 3) {
       valueType(reader);
       reader.byte();
@@ -213,6 +217,7 @@ export function parseModule(bytes: Bytes, limits: ModuleLimits): ParsedModule {
     types: readVector(section(SECTION.type), functionType),
     functionTypes: [...imports.functions, ...own],
     importedFunctions: imports.functions.length,
+    importedTables: imports.tables,
     globals: imports.globals + ownGlobals,
     memories: readVector(section(SECTION.memory), readLimits),
     tables: readVector(section(SECTION.table), tableType),

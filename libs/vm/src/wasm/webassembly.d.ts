@@ -23,6 +23,7 @@ declare namespace WebAssembly {
   }
   class Table {
     readonly length: number;
+    set(index: number, value: unknown): void;
   }
   type ExportedFunction = (...args: (number | bigint)[]) => number | bigint | undefined;
   type Exported = ExportedFunction | Global | Memory | Table;
