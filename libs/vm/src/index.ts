@@ -8,3 +8,6 @@ export * from './wasm/inject.ts';
 export * from './wasm/metered-instance.ts';
 export * from './js/js-engine.ts';
 export * from './js/js-machine.ts';
+export * from './contract/frame-operations.ts';
+export * from './contract/host.ts';
+export * from './contract/js-contract.ts';

@@ -1,31 +1,29 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { utf8, utf8Decode } from '#libs/kernel';
 import { GuestAbort } from '../wasm/metered-instance.ts';
 import { loadJsEngine } from './js-engine.ts';
-import { JsMachine, type JsOutcome } from './js-machine.ts';
+import { JsMachine, type JsOperation, type JsOutcome } from './js-machine.ts';
 
 const blob = readFileSync(createRequire(import.meta.url).resolve('quickjs-wasi/quickjs.wasm'));
 const engine = loadJsEngine(blob);
 
 /** Runs `export default (say) => …`; `say(text)` is what the guest can tell the host. */
-const PRELUDE = `(host) => {
-  const bytes = (text) => Uint8Array.from(text, (c) => c.charCodeAt(0));
-  return (program) => () => {
-    try { program.default((text) => host(8, bytes(String(text)))); }
-    catch (error) { host(0, bytes(String(error))); }
-  };
+const PRELUDE = `(host) => (program) => () => {
+  try { program.default((text) => host(8, String(text))); }
+  catch (error) { host(0, String(error)); }
 }`;
 const FUEL = 100_000_000n;
 
 function load(source: string, said: string[] = []): JsMachine {
-  const host = (_operation: number, payload: Uint8Array) => {
-    const text = utf8Decode(payload);
-    if (text === 'stop') throw new GuestAbort('stopped by the host');
-    said.push(text);
-    return utf8('heard');
+  const say: JsOperation = {
+    takes: 's',
+    run: ([text]) => {
+      if (text === 'stop') throw new GuestAbort('stopped by the host');
+      said.push(text as string);
+      return 'heard';
+    },
   };
-  return JsMachine.load(engine, PRELUDE, source, host, 10_000_000_000n);
+  return JsMachine.load(engine, PRELUDE, source, new Map([[8, say]]), 10_000_000_000n);
 }
 
 function run(source: string): { outcome: JsOutcome; said: string[]; used: bigint } {
@@ -36,7 +34,7 @@ function run(source: string): { outcome: JsOutcome; said: string[]; used: bigint
 }
 
 describe('a JavaScript guest', () => {
-  it('talks to the host in bytes', () => {
+  it('talks to the host', () => {
     const { outcome, said } = run('export default (say) => { say(6 * 7); };');
     expect(outcome).toEqual({ kind: 'returned' });
     expect(said).toEqual(['42']);

@@ -5,7 +5,7 @@
  * Life: create → load a module → (image is taken) → any number of calls, each from the image, so that
  * globals are not state. Everything a guest does costs fuel, loading too.
  */
-import { type Bytes, utf8, utf8Decode } from '#libs/kernel';
+import { type Bytes, type CborMap, type CborValue, utf8, utf8Decode } from '#libs/kernel';
 import { vmError } from '../errors.ts';
 import {
   type CallOutcome,
@@ -13,6 +13,7 @@ import {
   MeteredInstance,
   type TrapCause,
 } from '../wasm/metered-instance.ts';
+import { unflatten } from './flattened.ts';
 import type { JsEngine } from './js-engine.ts';
 
 export const JS_SOURCE_MAX_BYTES = 256 * 1024;
@@ -21,12 +22,32 @@ const JS_STACK_BYTES = 200_000;
 /** Largest single message between guest and host. */
 export const JS_MESSAGE_MAX_BYTES = 4 * 1024 * 1024;
 
-/** Operations that every prelude has; a host adds its own from `FIRST_HOST_OPERATION` on. */
-export const JS_OPERATION = { threw: 0 } as const;
-export const FIRST_HOST_OPERATION = 8;
+/** The guest's prelude reports what the program threw. */
+const THREW: JsOperation = { takes: 's', run: () => undefined };
+const THREW_NUMBER = 0;
+const MIN_I64 = -(1n << 63n);
+const MAX_I64 = (1n << 63n) - 1n;
+const LOW_32 = 0xffffffffn;
 
-/** What the guest can ask of its host. Throw `GuestAbort` to end the call. */
-export type JsHost = (operation: number, payload: Bytes, machine: JsMachine) => Bytes | undefined;
+/** What a guest hands over: primitives only, of the kinds the operation declares. */
+export type JsArgument = string | bigint | number | Bytes | CborValue;
+
+/** What a host answers: plain data, which is built inside the guest. Integers become bigints. */
+export type JsReply = CborValue | undefined;
+
+/** One operation that a guest can ask of its host. */
+export interface JsOperation {
+  /**
+   * Kinds of the arguments: `s` text, `i` bigint within 64 bits, `n` number, `b` bytes. A final `*`
+   * takes one structured value: a shape text and its leaves (see flattened.ts).
+   */
+  readonly takes: string;
+  /** Throw `GuestAbort` to end the call. */
+  run(args: readonly JsArgument[]): JsReply;
+}
+
+/** The operations of a host, by number. Number 0 is the machine's own: the guest reports a throw. */
+export type JsHost = ReadonlyMap<number, JsOperation>;
 
 export type JsOutcome =
   | { readonly kind: 'returned' }
@@ -60,6 +81,9 @@ interface Image {
 }
 
 const NO_JOBS = 0;
+/** Configurable, writable, enumerable. */
+const PROPERTY_PLAIN = 7;
+const SCRATCH_BYTES = 16;
 
 /** Raised inside the machine when a guest's exception ends a step. */
 class GuestThrew extends GuestAbort {
@@ -73,6 +97,8 @@ export class JsMachine {
   #image: Image | undefined;
   /** Pointer to the prelude's entry function; lies in the image. */
   #entry = 0;
+  /** A few bytes of guest memory for out-parameters; lies in the image. */
+  #scratch = 0;
   #thrown: string | undefined;
 
   private constructor(engine: JsEngine, host: JsHost) {
@@ -201,6 +227,7 @@ export class JsMachine {
     if (this.#must('qjs_init2', ALL_INTRINSICS) !== 0)
       throw vmError('VM_PROGRAM_INVALID', 'the engine did not start');
     this.#must('qjs_set_max_stack_size', JS_STACK_BYTES);
+    this.#scratch = this.#must('wasm_malloc', SCRATCH_BYTES);
     const factory = this.#evaluate(prelude, 'prelude', EVAL_GLOBAL);
     const name = this.#write(utf8('host'));
     const host = this.#must('qjs_new_host_function', name, 4, 0);
@@ -287,60 +314,148 @@ export class JsMachine {
 
   /** String conversion inside the guest: metered, and the text is guest text. */
   #textOf(value: number): string {
-    const length = this.#must('wasm_malloc', 4);
-    const at = this.#must('qjs_get_string_len', value, length);
+    const at = this.#must('qjs_get_string_len', value, this.#scratch);
     if (at === 0) return 'unprintable value';
-    const size = new DataView(this.#wasm.memory.buffer).getUint32(length, true);
+    const size = new DataView(this.#wasm.memory.buffer).getUint32(this.#scratch, true);
     return readText(new Uint8Array(this.#wasm.memory.buffer, at, Math.min(size, 1_000)));
   }
 
-  /** `host(operation, bytes)` in the guest. Runs on the guest's stack and fuel. */
+  /** `host(operation, …)` in the guest. Runs on the guest's stack and fuel. */
   #hostCall(argc: number, argv: number): number {
     const wasm = this.#wasm;
-    if (argc < 2) return wasm.reenter('qjs_get_undefined');
-    const args = new DataView(wasm.memory.buffer);
-    const operation = wasm.reenter('qjs_get_float64', args.getUint32(argv, true));
-    const payload = this.#readBytes(args.getUint32(argv + 4, true));
-    if (operation === JS_OPERATION.threw) {
-      this.#thrown ??= readText(payload.subarray(0, 1_000));
-      return wasm.reenter('qjs_get_undefined');
+    const pointer = (i: number) => new DataView(wasm.memory.buffer).getUint32(argv + 4 * i, true);
+    if (argc < 1) throw new GuestAbort('host call without an operation');
+    const number = wasm.reenter('qjs_get_float64', pointer(0));
+    const operation = number === THREW_NUMBER ? THREW : this.#host.get(number);
+    if (!operation) throw new GuestAbort(`no host operation ${number}`);
+    const { takes } = operation;
+    const args: JsArgument[] = [];
+    let next = 1;
+    const read = (kind: string | undefined): JsArgument => {
+      if (next >= argc) throw new GuestAbort('host call with too few arguments');
+      return this.#read(kind, pointer(next++));
+    };
+    for (const kind of takes)
+      args.push(kind === '*' ? unflatten(read('s') as string, read) : read(kind));
+    if (next !== argc) throw new GuestAbort('host call with too many arguments');
+    if (operation === THREW) this.#thrown ??= (args[0] as string).slice(0, 1_000);
+    return this.#build(operation.run(args));
+  }
+
+  #read(kind: string | undefined, value: number): JsArgument {
+    if (kind === 'b') return this.#readBytes(value);
+    if (kind === 'n') return this.#wasm.reenter('qjs_get_float64', value);
+    if (kind === 's') {
+      this.#expect('qjs_is_string', value);
+      return this.#readText(value);
     }
-    const answer = this.#host(operation, payload, this);
-    return answer === undefined ? wasm.reenter('qjs_get_undefined') : this.#newBytes(answer);
+    this.#expect('qjs_is_big_int', value);
+    // Through text: the engine's own 64-bit getter wraps silently.
+    const integer = BigInt(this.#readText(value));
+    if (integer < MIN_I64 || integer > MAX_I64)
+      throw new GuestAbort('an integer for the host is wider than 64 bits');
+    return integer;
+  }
+
+  #expect(test: string, value: number): void {
+    if (this.#wasm.reenter(test, value) === 0)
+      throw new GuestAbort('host argument of a wrong kind');
+  }
+
+  /** Text of a string or bigint primitive; converting those runs no guest code. */
+  #readText(value: number): string {
+    const wasm = this.#wasm;
+    const length = this.#scratch;
+    const at = wasm.reenter('qjs_get_string_len', value, length);
+    if (at === 0) throw new GuestAbort('guest memory exhausted');
+    const size = new DataView(wasm.memory.buffer).getUint32(length, true);
+    this.#chargeMessage(size);
+    const bytes = new Uint8Array(wasm.memory.buffer, at, size).slice();
+    wasm.reenter('qjs_free_cstring', at);
+    try {
+      return utf8Decode(bytes);
+    } catch {
+      throw new GuestAbort('text with a lone surrogate');
+    }
   }
 
   #readBytes(value: number): Bytes {
     const wasm = this.#wasm;
-    const scratch = wasm.reenter('wasm_malloc', 16);
-    const buffer = wasm.reenter(
-      'qjs_get_typed_array_buffer',
-      value,
-      scratch,
-      scratch + 4,
-      scratch + 8,
-    );
+    const at = this.#scratch;
+    const buffer = wasm.reenter('qjs_get_typed_array_buffer', value, at, at + 4, at + 8);
     if (wasm.reenter('qjs_is_exception', buffer) !== 0)
-      throw new GuestAbort('host payload is not bytes');
-    const data = wasm.reenter('qjs_get_array_buffer', buffer, scratch + 12);
+      throw new GuestAbort('host argument is not bytes');
+    const data = wasm.reenter('qjs_get_array_buffer', buffer, at + 12);
     const view = new DataView(wasm.memory.buffer);
-    const offset = view.getUint32(scratch, true);
-    const length = view.getUint32(scratch + 4, true);
+    const offset = view.getUint32(at, true);
+    const length = view.getUint32(at + 4, true);
     wasm.reenter('qjs_free_value', buffer);
-    wasm.reenter('wasm_free', scratch);
-    if (length > JS_MESSAGE_MAX_BYTES) throw new GuestAbort('host payload over its limit');
-    this.charge(BigInt(length));
+    this.#chargeMessage(length);
     return new Uint8Array(wasm.memory.buffer, data + offset, length).slice();
   }
 
-  #newBytes(bytes: Bytes): number {
+  #chargeMessage(sizeBytes: number): void {
+    if (sizeBytes > JS_MESSAGE_MAX_BYTES) throw new GuestAbort('host argument over its limit');
+    this.charge(BigInt(sizeBytes));
+  }
+
+  /** Builds plain data inside the guest and returns its handle. */
+  #build(value: JsReply): number {
     const wasm = this.#wasm;
-    this.charge(BigInt(bytes.length));
-    const at = wasm.reenter('wasm_malloc', Math.max(bytes.length, 1));
+    if (value === undefined) return wasm.reenter('qjs_get_undefined');
+    if (value === null) return wasm.reenter('qjs_get_null');
+    if (value === true) return wasm.reenter('qjs_get_true');
+    if (value === false) return wasm.reenter('qjs_get_false');
+    if (typeof value === 'string') {
+      const bytes = utf8(value);
+      return this.#fromBytes('qjs_new_string', bytes);
+    }
+    if (value instanceof Uint8Array) return this.#fromBytes('qjs_new_uint8_array', value);
+    if (typeof value === 'bigint' || Number.isInteger(value)) {
+      const integer = BigInt(value as bigint | number);
+      if (integer < MIN_I64 || integer > MAX_I64)
+        throw new GuestAbort('an integer for the guest is wider than 64 bits');
+      const [low, high] = [integer & LOW_32, (integer >> 32n) & LOW_32];
+      return wasm.reenter('qjs_new_big_int64', Number(low), Number(high));
+    }
+    if (typeof value === 'number') return wasm.reenter('qjs_new_number', value);
+    return Array.isArray(value) ? this.#buildList(value) : this.#buildMap(value as CborMap);
+  }
+
+  #fromBytes(constructor: string, bytes: Bytes): number {
+    const wasm = this.#wasm;
+    this.#chargeMessage(bytes.length);
+    const at = wasm.reenter('wasm_malloc', bytes.length + 1);
     if (at === 0) throw new GuestAbort('guest memory exhausted');
     new Uint8Array(wasm.memory.buffer).set(bytes, at);
-    const value = wasm.reenter('qjs_new_uint8_array', at, bytes.length);
+    const value = wasm.reenter(constructor, at, bytes.length);
     wasm.reenter('wasm_free', at);
     return value;
+  }
+
+  #buildList(items: readonly CborValue[]): number {
+    const wasm = this.#wasm;
+    const list = wasm.reenter('qjs_new_array');
+    for (const [i, item] of items.entries()) {
+      const value = this.#build(item);
+      wasm.reenter('qjs_set_prop_uint32', list, i, value);
+      wasm.reenter('qjs_free_value', value);
+    }
+    return list;
+  }
+
+  #buildMap(map: CborMap): number {
+    const wasm = this.#wasm;
+    const object = wasm.reenter('qjs_new_object');
+    for (const [key, item] of Object.entries(map)) {
+      const value = this.#build(item);
+      const name = this.#build(key);
+      // Defined, not set: a key like __proto__ stays plain data.
+      wasm.reenter('qjs_define_prop_value', object, name, value, PROPERTY_PLAIN);
+      wasm.reenter('qjs_free_value', name);
+      wasm.reenter('qjs_free_value', value);
+    }
+    return object;
   }
 }
 

@@ -1,0 +1,160 @@
+/**
+ * A user contract in JavaScript: the module's exported functions are its methods, called with `ctx`
+ * and the decoded arguments. Every call starts from the image taken after loading.
+ */
+import { type Bytes, utf8, decodeCbor, encodeCbor, utf8Decode, type CborValue } from '#libs/kernel';
+import type { JsEngine } from '../js/js-engine.ts';
+import {
+  type JsHost,
+  JsMachine,
+  type JsOperation,
+  type JsOutcome,
+  type JsReply,
+} from '../js/js-machine.ts';
+import { GuestAbort, type TrapCause } from '../wasm/metered-instance.ts';
+import { ContractRevert, FrameOperations } from './frame-operations.ts';
+import type { CallReply, CallRequest, ContractFrame, ContractHost } from './host.ts';
+import { CONTRACT_OPERATION, CONTRACT_PRELUDE } from './js-prelude.ts';
+
+export interface ContractCall {
+  readonly method: string;
+  /** Canonical CBOR list of arguments. */
+  readonly args: Bytes;
+  readonly fuel: bigint;
+  readonly host: ContractHost;
+}
+
+/** How a frame ended. A revert returns unused fuel; a trap burns the frame's fuel. */
+export type ContractOutcome =
+  | { readonly kind: 'returned'; readonly data: Bytes; readonly fuelUsed: bigint }
+  | {
+      readonly kind: 'reverted';
+      readonly code: string;
+      readonly message: string;
+      readonly fuelUsed: bigint;
+    }
+  | {
+      readonly kind: 'trapped';
+      readonly cause: TrapCause;
+      readonly message: string;
+      readonly fuelUsed: bigint;
+    };
+
+/** What loading may cost at most, paid by whoever deploys. */
+export const LOAD_FUEL_MAX = 2_000_000_000n;
+
+export class JsContract {
+  readonly #machine: JsMachine;
+  readonly loadFuelUsed: bigint;
+  #operations: FrameOperations | undefined;
+  #frame: ContractFrame | undefined;
+  #input: JsReply;
+
+  private constructor(engine: JsEngine, source: string) {
+    this.#machine = JsMachine.load(engine, CONTRACT_PRELUDE, source, this.#host(), LOAD_FUEL_MAX);
+    this.loadFuelUsed = LOAD_FUEL_MAX - this.#machine.fuel;
+  }
+
+  /** @throws VM_SOURCE_LIMIT, VM_PROGRAM_INVALID */
+  static load(engine: JsEngine, source: string): JsContract {
+    return new JsContract(engine, source);
+  }
+
+  call(call: ContractCall): ContractOutcome {
+    const { host, fuel } = call;
+    this.#operations = new FrameOperations(host, this.#machine);
+    this.#frame = host.frame;
+    this.#input = [call.method, decodeCbor(call.args)];
+    try {
+      const outcome = this.#machine.call(fuel);
+      return contractOutcome(outcome, this.#operations.returned, fuel, this.#machine.fuel);
+    } finally {
+      this.#operations = undefined;
+      this.#frame = undefined;
+      this.#input = undefined;
+    }
+  }
+
+  get #running(): FrameOperations {
+    if (this.#operations) return this.#operations;
+    throw new GuestAbort('a contract cannot reach the chain while it loads');
+  }
+
+  #host(): JsHost {
+    const OP = CONTRACT_OPERATION;
+    const table = new Map<number, JsOperation>();
+    const on = (number: number, takes: string, run: (...args: never[]) => JsReply | void) =>
+      table.set(number, { takes, run: (args) => run(...(args as never[])) ?? undefined });
+    on(OP.input, '', () => this.#input);
+    on(OP.output, '*', (value: CborValue) => this.#running.finish(encodeCbor(value)));
+    on(OP.frame, 's', (name: string) => this.#frameField(name));
+    on(OP.get, 's', (key: string) => stored(this.#running.get(utf8(key))));
+    on(OP.put, 's*', (key: string, value: CborValue) =>
+      this.#running.put(utf8(key), encodeCbor(value)),
+    );
+    on(OP.delete, 's', (key: string) => this.#running.delete(utf8(key)));
+    on(OP.scan, 'ssn', (prefix: string, cursor: string, limit: number) =>
+      this.#running
+        .scan(utf8(prefix), cursor === '' ? undefined : utf8(cursor), limit)
+        .map(([key, value]) => [utf8Decode(key), stored(value) ?? null]),
+    );
+    on(OP.emit, 's*', (topic: string, value: CborValue) =>
+      this.#running.emit(topic, encodeCbor(value)),
+    );
+    on(OP.revert, 'ss', (code: string, message: string) => this.#running.revert(code, message));
+    on(OP.sha256, 'b', (data: Bytes) => this.#running.sha256(data));
+    on(OP.verify, 'ssbb', (key: string, domain: string, message: Bytes, signature: Bytes) =>
+      this.#running.verify(key, domain, message, signature),
+    );
+    on(
+      OP.call,
+      'ssii*',
+      (contract: string, method: string, value: bigint, fuel: bigint, args: CborValue) =>
+        callFrame(this.#running, { contract, method, args: encodeCbor(args), value, fuel }),
+    );
+    return table;
+  }
+
+  #frameField(name: string): JsReply {
+    const frame = this.#frame;
+    if (!frame || !Object.hasOwn(frame, name)) throw new GuestAbort(`no frame field ${name}`);
+    return frame[name as keyof ContractFrame];
+  }
+}
+
+function stored(bytes: Bytes | undefined): CborValue | undefined {
+  return bytes && decodeCbor(bytes);
+}
+
+function callFrame(operations: FrameOperations, request: CallRequest): CborValue {
+  if (request.value < 0n || request.fuel < 0n)
+    operations.revert('VM_CALL_AMOUNT', 'value and fuel of a call must not be negative');
+  const reply: CallReply = operations.call(request);
+  return reply.kind === 'returned'
+    ? [true, decodeCbor(reply.data)]
+    : [false, reply.code, reply.message];
+}
+
+/** Turns how the engine ended into how the frame ended. */
+function contractOutcome(
+  outcome: JsOutcome,
+  returned: Bytes | undefined,
+  fuel: bigint,
+  fuelLeft: bigint,
+): ContractOutcome {
+  const fuelUsed = fuelLeft < 0n ? fuel : fuel - fuelLeft;
+  switch (outcome.kind) {
+    case 'returned':
+      return { kind: 'returned', data: returned ?? encodeCbor(null), fuelUsed };
+    case 'threw':
+      return { kind: 'reverted', code: 'THREW', message: outcome.message, fuelUsed };
+    case 'trapped':
+      return { kind: 'trapped', cause: outcome.cause, message: outcome.detail, fuelUsed: fuel };
+    case 'aborted': {
+      const { reason } = outcome;
+      if (reason instanceof ContractRevert)
+        return { kind: 'reverted', code: reason.code, message: reason.message, fuelUsed };
+      return { kind: 'trapped', cause: 'guest-trap', message: reason.message, fuelUsed: fuel };
+    }
+  }
+}
