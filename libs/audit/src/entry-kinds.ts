@@ -1,0 +1,41 @@
+/**
+ * The kinds of log entries that only the market writes, and their fields. Any other kind is the
+ * provider's to choose; the auditor checks who wrote it and in which order, not what it says.
+ */
+import { exitClass } from '#contracts';
+import { cid, hash32, optional, record, text, u64, uint } from '#libs/kernel';
+
+const why = record({ code: text(64), reason: text(500) });
+
+export const MARKET_ENTRIES = {
+  /** The order was valid and covered; the market will see it through. */
+  accepted: record({ consumer: hash32, manifest: cid, priceCap: u64, completeByUs: uint() }),
+  /** Final block in which the chain took the price cap into escrow. */
+  placed: record({ height: uint() }),
+  /** A provider has the job, and with it the log, under this fence. */
+  leased: record({ lease: hash32, provider: hash32, fence: uint(), price: u64 }),
+  bound: record({ height: uint(), provider: hash32, fence: uint() }),
+  /** The grant ended without an accepted delivery; the fence is dead. */
+  lost: record({ provider: hash32, fence: uint(), code: text(64), reason: text(500) }),
+  /** The delivery counts: durable, checked, never to be repeated. */
+  delivered: record({
+    provider: hash32,
+    fence: uint(),
+    exit: exitClass,
+    result: optional(cid),
+    charge: u64,
+  }),
+  /** The market gave up, or the consumer did; the money goes back. */
+  failed: why,
+  cancelled: why,
+  rejected: why,
+  /** How the order ended on the chain. */
+  settled: record({ height: uint(), provider: hash32, paid: u64, refunded: u64 }),
+  refunded: record({ height: uint(), refunded: u64, how: text(20) }),
+} as const;
+
+export type MarketEntryKind = keyof typeof MARKET_ENTRIES;
+
+/** Only the market may state these; a provider's batch with one of them is refused. */
+export const isMarketKind = (kind: string): kind is MarketEntryKind =>
+  Object.hasOwn(MARKET_ENTRIES, kind);
