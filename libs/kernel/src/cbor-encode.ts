@@ -95,8 +95,15 @@ class Writer {
     this.#length += bytes.length;
   }
 
+  /** The bytes written since the last time; the writer starts anew. */
   finish(): Bytes {
-    return this.#buffer.slice(0, this.#length);
+    const bytes = this.#buffer.slice(0, this.#length);
+    this.#length = 0;
+    return bytes;
+  }
+
+  get capacity(): number {
+    return this.#buffer.length;
   }
 }
 
@@ -180,9 +187,16 @@ function writeValue(writer: Writer, value: CborValue, depth: number): void {
   else throw unsupported(typeof value);
 }
 
+/** Kept between calls, because making buffers costs more than small encodings themselves. */
+let spare: Writer | undefined;
+const SPARE_CAPACITY_MAX = 64 * 1024;
+
 /** The one canonical encoding of `value`. Entries that are `undefined` in maps are left out. */
 export function encodeCbor(value: CborValue): Bytes {
-  const writer = new Writer();
+  const writer = spare ?? new Writer();
+  spare = undefined; // not again before it is back, and never after a failure in the middle
   writeValue(writer, value, 0);
-  return writer.finish();
+  const bytes = writer.finish();
+  if (writer.capacity <= SPARE_CAPACITY_MAX) spare = writer;
+  return bytes;
 }

@@ -134,7 +134,7 @@ export class MeteredInstance {
 
   #function(name: string): WebAssembly.ExportedFunction {
     const target = this.exports[name];
-    if (typeof target === 'function') return target as WebAssembly.ExportedFunction;
+    if (isFunction(target)) return target;
     throw vmError(
       'VM_MODULE_UNSUPPORTED',
       `the module exports no function ${JSON.stringify(name)}`,
@@ -151,6 +151,12 @@ export class MeteredInstance {
       return { kind: 'trapped', cause: 'stack-overflow', detail: 'calls nested too deep' };
     return { kind: 'trapped', cause: 'guest-trap', detail: cause.message };
   }
+}
+
+function isFunction(
+  value: WebAssembly.Exported | undefined,
+): value is WebAssembly.ExportedFunction {
+  return typeof value === 'function';
 }
 
 function hostFault(cause: unknown): Error {
