@@ -11,7 +11,9 @@ const UNSAFE =
 
 /** Replaces control characters by `\u….`, so that no text can move a cursor or hide other text. */
 export function escapeControls(text: string): string {
-  return text.replace(UNSAFE, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return text
+    .toWellFormed()
+    .replace(UNSAFE, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /** The lines of one `log` call. */
