@@ -24,5 +24,6 @@ export * from './private-files.ts';
 export * from './problem.ts';
 export * from './process.ts';
 export * from './rate-limit.ts';
+export * from './request-verifier.ts';
 export * from './settings.ts';
 export * from './system-ports.ts';

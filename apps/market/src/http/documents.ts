@@ -1,0 +1,156 @@
+/** From the market's values to the documents of the API, and back. */
+import { CID } from 'multiformats/cid';
+import type { SignedOrder } from '#contracts';
+import {
+  type AccountId,
+  type CborValue,
+  bytesToHex,
+  decodeCbor,
+  formatAccount,
+  hexToBytes,
+  parseAccount,
+  parseUnits,
+} from '#libs/kernel';
+import type { JobEvent, Manifest, OrderView, ProviderView, Quote } from '#libs/market';
+import { platformError } from '#libs/platform';
+import type { JobEventDocument, ManifestDocument, OrderDocument, OrderRequest } from './schemas.ts';
+
+const US_PER_MS = 1000;
+
+export const timeToText = (timeUs: number): string =>
+  new Date(Math.floor(timeUs / US_PER_MS)).toISOString();
+
+/** Reads `seele1…` or 64 hex digits. @throws KERNEL_ID_INVALID */
+export const accountFromText = (text: string): AccountId =>
+  text.startsWith('seele1') ? parseAccount(text) : text;
+
+export function orderToDocument(view: OrderView): OrderDocument {
+  const { chain } = view;
+  return {
+    id: view.id,
+    name: view.name,
+    consumer: formatAccount(view.consumer),
+    tier: view.tier,
+    status: view.status,
+    ...(view.reason && { reason: view.reason }),
+    priceCap: view.priceCap.toString(),
+    acceptedAt: timeToText(view.acceptedAtUs),
+    completeBy: timeToText(view.completeByUs),
+    ...(view.endedAtUs !== undefined && { endedAt: timeToText(view.endedAtUs) }),
+    attempts: view.attempts,
+    ...(view.provider !== undefined && { provider: formatAccount(view.provider) }),
+    ...(view.price !== undefined && { price: view.price.toString() }),
+    ...(view.exit !== undefined && { exit: view.exit }),
+    ...(view.result !== undefined && { result: view.result }),
+    ...(view.usage && { usage: view.usage }),
+    ...(view.charge !== undefined && { charge: view.charge.toString() }),
+    log: view.log,
+    chain: {
+      state: chain.state,
+      height: chain.height,
+      paid: chain.paid.toString(),
+      refunded: chain.refunded.toString(),
+    },
+  };
+}
+
+export function providerToDocument(view: ProviderView) {
+  const { provider, pricePerCoreSecond, pricePerGibSecond, ...offer } = view.offer;
+  return {
+    provider: formatAccount(provider),
+    name: offer.name,
+    cell: view.cell,
+    online: view.online,
+    freeSlots: view.freeSlots,
+    leases: view.leases,
+    completed: view.completed,
+    faults: view.faults,
+    lastSeen: timeToText(view.lastSeenUs),
+    offer: {
+      ...offer,
+      pricePerCoreSecond: pricePerCoreSecond.toString(),
+      pricePerGibSecond: pricePerGibSecond.toString(),
+    },
+  };
+}
+
+export function quoteToDocument(quote: Quote) {
+  return {
+    considered: quote.considered,
+    reasons: quote.reasons.map((reason) => ({ ...reason })),
+    options: quote.options.map((option) => ({
+      ...option,
+      provider: formatAccount(option.provider),
+      priceCap: option.priceCap.toString(),
+      expectedPrice: option.expectedPrice.toString(),
+    })),
+  };
+}
+
+/** @throws HTTP_BAD_REQUEST when it names something that is not a CID */
+export function manifestFromDocument(document: ManifestDocument): Manifest {
+  for (const text of [document.code, ...document.inputs.map((input) => input.cid)]) checkCid(text);
+  const { diskBytes, ...resources } = document.resources;
+  return {
+    ...document,
+    resources: { ...resources, ...(diskBytes !== undefined && { diskBytes }) },
+  };
+}
+
+function checkCid(text: string): void {
+  try {
+    CID.parse(text);
+  } catch {
+    throw platformError('HTTP_BAD_REQUEST', `${JSON.stringify(text)} is not a CID`);
+  }
+}
+
+/** @throws KERNEL_ID_INVALID, KERNEL_AMOUNT_INVALID, HTTP_BAD_REQUEST */
+export function signedOrderFromDocument(document: OrderRequest['order']): SignedOrder {
+  const { order, publicKey, signature } = document;
+  checkCid(order.manifest);
+  return {
+    order: {
+      ...order,
+      consumer: accountFromText(order.consumer),
+      market: accountFromText(order.market),
+      priceCap: parseUnits(order.priceCap),
+    },
+    publicKey,
+    signature: hexToBytes(signature) ?? new Uint8Array(),
+  };
+}
+
+/** CBOR as JSON: bytes in hex, large numbers and CIDs as text. */
+function cborToJson(value: CborValue): unknown {
+  if (typeof value === 'bigint') return value.toString();
+  if (value instanceof Uint8Array) return bytesToHex(value);
+  if (value instanceof CID) return value.toString();
+  if (Array.isArray(value)) return value.map((item: CborValue) => cborToJson(item));
+  if (typeof value === 'object' && value !== null)
+    return Object.fromEntries(
+      Object.entries(value).map(([k, v]) => [k, cborToJson(v as CborValue)]),
+    );
+  return value;
+}
+
+/** A malformed `data` (only a provider could have signed one) shows as empty. */
+function eventData(data: JobEvent['data']): Record<string, unknown> {
+  try {
+    const value = cborToJson(decodeCbor(data));
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : {};
+  } catch {
+    return {};
+  }
+}
+
+export function jobEventToDocument(event: Omit<JobEvent, 'order'>): JobEventDocument {
+  return {
+    ...(event.seq !== undefined && { seq: event.seq }),
+    kind: event.kind,
+    time: timeToText(event.timeUs),
+    data: eventData(event.data),
+  };
+}

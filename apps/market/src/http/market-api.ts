@@ -1,0 +1,43 @@
+/** What the HTTP edge needs of the market; the controllers know nothing else. */
+import type { SignedOrder } from '#contracts';
+import type { AccountId, Bytes } from '#libs/kernel';
+import type { JobEvent, Manifest, OrderView, ProviderView, Quote } from '#libs/market';
+import type { Follower } from '../jobs/job-event-hub.ts';
+import type { OrderFilter } from '../store/row-store.ts';
+
+/** Injection token of the `MarketApi`. */
+export const MARKET_API = Symbol('MarketApi');
+
+export interface MarketStatusFacts {
+  readonly name: string;
+  readonly market: AccountId;
+  readonly chain: string;
+  readonly height: number;
+  readonly openOrders: number;
+  readonly providersOnline: number;
+}
+
+export type LogEvent = Omit<JobEvent, 'order'> & { readonly seq: number };
+
+export interface MarketApi {
+  /** True when new orders are to be sent away for a moment. */
+  readonly isCrowded: boolean;
+  status(): MarketStatusFacts;
+  quote(manifest: Manifest, priceCap?: bigint): Quote;
+  /** Durable when it resolves; the same order again gives the same answer. */
+  submit(
+    signed: SignedOrder,
+    manifest: Manifest,
+  ): Promise<{ readonly view: OrderView; readonly repeated: boolean }>;
+  cancel(order: string, by: AccountId): Promise<OrderView>;
+  order(id: string): Promise<OrderView | undefined>;
+  orders(filter: OrderFilter): Promise<readonly OrderView[]>;
+  providers(): readonly ProviderView[];
+  /** Durable log entries of a job after `seq`, in order; a page at a time, empty at the end. */
+  logAfter(order: string, seq: number): Promise<readonly LogEvent[]>;
+  /** @returns undefined when too many follow already */
+  follow(order: string): Follower | undefined;
+  result(cid: string): AsyncIterable<Bytes>;
+  /** @throws MARKET_NOT_READY while the order is not settled on the chain */
+  receipt(order: string): Promise<Bytes>;
+}

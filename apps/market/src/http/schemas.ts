@@ -1,0 +1,229 @@
+/**
+ * The documents of the HTTP API. Amounts are decimal strings of the smallest unit, times ISO 8601
+ * (inside a signed order: whole microseconds, as signed), accounts `seele1…`, hashes hex.
+ */
+import { z } from 'zod';
+
+const amount = z
+  .string()
+  .regex(/^(0|[1-9]\d{0,19})$/)
+  .describe('Smallest units, decimal');
+const hash = z
+  .string()
+  .regex(/^[0-9a-f]{64}$/)
+  .describe('32 bytes in lower-case hex');
+const account = z
+  .string()
+  .regex(/^seele1[02-9ac-hj-np-z]{58}$/)
+  .describe('Account, seele1…');
+/** Signed documents hold accounts as 32 bytes; both spellings of them are read. */
+const accountInput = z
+  .string()
+  .regex(/^(seele1[02-9ac-hj-np-z]{58}|[0-9a-f]{64})$/)
+  .describe('Account, seele1… or 32 bytes in hex');
+const cid = z
+  .string()
+  .min(8)
+  .max(128)
+  .regex(/^[A-Za-z0-9]+$/)
+  .describe('CID');
+const time = z.iso.datetime().describe('ISO 8601, UTC');
+const timeUs = z.int().min(0).describe('Microseconds since the Unix epoch');
+const count = z.int().min(0);
+const tier = z.enum(['A', 'B', 'C']).describe('A cheap, B fast, C safe');
+const isolation = z.enum(['S0', 'S1', 'S2', 'S3', 'S4']);
+
+export const orderIdParameter = hash.describe('Order id');
+
+export const manifestDocument = z
+  .strictObject({
+    version: z.literal(1),
+    name: z.string().max(200),
+    kind: z.literal('js'),
+    code: cid,
+    inputs: z.array(z.strictObject({ name: z.string().max(100), cid, sizeBytes: count })).max(64),
+    params: z.string().max(65_536).describe('JSON text, handed to the job'),
+    limits: z.strictObject({
+      wallMs: count,
+      cpuMs: count,
+      memoryBytes: count,
+      outputBytes: count,
+      logLines: count,
+      logBytes: count,
+      hostCalls: count,
+    }),
+    minIsolation: isolation,
+    tier,
+    resources: z.strictObject({
+      cores: count,
+      memoryBytes: count,
+      diskBytes: count.optional(),
+    }),
+  })
+  .meta({ id: 'Manifest' });
+export type ManifestDocument = z.infer<typeof manifestDocument>;
+
+export const quoteRequest = z
+  .strictObject({ manifest: manifestDocument, priceCap: amount.optional() })
+  .meta({ id: 'QuoteRequest' });
+
+export const quoteDocument = z
+  .object({
+    options: z
+      .array(
+        z.object({
+          provider: account,
+          name: z.string(),
+          cell: z.string().describe('<domain>.<level>'),
+          isolation,
+          priceCap: amount,
+          expectedPrice: amount,
+          startMs: z.number(),
+          finishMs: z.object({ likely: z.number(), latest: z.number() }),
+        }),
+      )
+      .describe('Best first'),
+    considered: count,
+    reasons: z.array(z.object({ code: z.string(), providers: count, text: z.string() })),
+  })
+  .meta({ id: 'Quote' });
+
+export const orderRequest = z
+  .strictObject({
+    order: z.strictObject({
+      order: z.strictObject({
+        chain: hash.describe('Genesis id'),
+        consumer: accountInput,
+        market: accountInput,
+        salt: z.string().regex(/^[0-9a-f]{32}$/),
+        manifest: cid.describe('CID of the manifest as a dag-cbor block'),
+        priceCap: amount,
+        placeByUs: timeUs,
+        completeByUs: timeUs,
+      }),
+      publicKey: z.string().regex(/^[0-9a-f]{66}$/),
+      signature: z.string().regex(/^([0-9a-f]{2}){1,96}$/),
+    }),
+    manifest: manifestDocument,
+  })
+  .meta({ id: 'OrderRequest' });
+export type OrderRequest = z.infer<typeof orderRequest>;
+
+const reason = z.object({ code: z.string(), text: z.string() });
+export const ORDER_STATUSES = [
+  'queued',
+  'leased',
+  'checking',
+  'delivered',
+  'closing',
+  'settled',
+  'refunded',
+  'cancelled',
+  'rejected',
+] as const;
+
+export const orderDocument = z
+  .object({
+    id: hash,
+    name: z.string(),
+    consumer: account,
+    tier,
+    status: z.enum(ORDER_STATUSES),
+    reason: reason.optional(),
+    priceCap: amount,
+    acceptedAt: time,
+    completeBy: time,
+    endedAt: time.optional(),
+    attempts: count,
+    provider: account.optional(),
+    price: amount.optional(),
+    exit: z.string().optional(),
+    result: cid.optional(),
+    usage: z
+      .object({
+        cpuMs: count,
+        wallMs: count,
+        peakMemoryBytes: count,
+        inputBytes: count,
+        outputBytes: count,
+      })
+      .optional(),
+    charge: amount.optional(),
+    log: z.object({ length: count, head: hash }),
+    chain: z.object({ state: z.string(), height: count, paid: amount, refunded: amount }),
+  })
+  .meta({ id: 'Order' });
+export type OrderDocument = z.infer<typeof orderDocument>;
+
+export const orderListQuery = z.object({
+  consumer: accountInput.optional(),
+  provider: accountInput.optional(),
+  status: z.enum(ORDER_STATUSES).optional(),
+  limit: z.coerce.number<string>().int().min(1).max(200).default(20),
+  cursor: z
+    .string()
+    .regex(/^\d{1,16}-[0-9a-f]{64}$/)
+    .optional()
+    .describe('`next` of the page before'),
+});
+export type OrderListQuery = z.infer<typeof orderListQuery>;
+
+export const orderListDocument = z
+  .object({
+    items: z.array(orderDocument).describe('Newest first'),
+    next: z.string().optional().describe('`cursor` of the next page'),
+  })
+  .meta({ id: 'OrderList' });
+
+export const providerDocument = z
+  .object({
+    provider: account,
+    name: z.string(),
+    cell: z.string(),
+    online: z.boolean(),
+    freeSlots: count,
+    leases: count,
+    completed: count,
+    faults: count,
+    lastSeen: time,
+    offer: z.record(z.string(), z.union([z.string(), z.number()])),
+  })
+  .meta({ id: 'Provider' });
+
+export const providerListDocument = z
+  .object({ items: z.array(providerDocument) })
+  .meta({ id: 'ProviderList' });
+
+export const statusDocument = z
+  .object({
+    name: z.string(),
+    market: account.describe('What an order names as its market'),
+    chain: hash.describe('Genesis id'),
+    height: count.describe('Last block taken in'),
+    openOrders: count,
+    providersOnline: count,
+  })
+  .meta({ id: 'Status' });
+
+export const problemDocument = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    code: z.string(),
+    fix: z.string(),
+    instance: z.string().optional(),
+  })
+  .meta({ id: 'Problem', description: 'RFC 9457 problem details' });
+
+/** One `data:` line of the event stream. */
+export const jobEventDocument = z
+  .object({
+    seq: count.optional().describe('Place in the job log; absent for progress'),
+    kind: z.string(),
+    time,
+    data: z.record(z.string(), z.unknown()),
+  })
+  .meta({ id: 'JobEvent' });
+export type JobEventDocument = z.infer<typeof jobEventDocument>;
