@@ -6,7 +6,7 @@ import { pursueChain } from './chain-steps.ts';
 import { enqueueBinding } from './binding.ts';
 import { misfitOf, needsOf } from './fitting.ts';
 import { logStep } from './job-log.ts';
-import { MARKET_ENTRIES } from './log-entries.ts';
+import { MARKET_ENTRIES } from '#libs/audit';
 import { manifestCid } from './manifest.ts';
 import type { MarketConfig } from './model/config.ts';
 import type { MarketEvent } from './model/events.ts';

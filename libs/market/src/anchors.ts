@@ -2,14 +2,13 @@
  * The operator's log: an RFC 9162 tree whose leaves say how far each job's log had come. Its roots go
  * to the chain while jobs run, one anchor under way at a time, each covering everything before it.
  */
-import { appendToFrontier, frontierRoot, logLeafHash } from '#libs/merkle';
-import { encodeWith } from '#libs/kernel';
+import { leafEntryHash } from '#libs/audit';
+import { appendToFrontier, frontierRoot } from '#libs/merkle';
 import type { OwnTransactionFact } from './model/events.ts';
 import {
   type LeafRow,
   ROW_VERSION,
   type TransactionRow,
-  leafEntry,
   numberId,
 } from './model/rows.ts';
 import { type Step, orderOf, saveMeta, saveRow, updateOrder } from './state.ts';
@@ -56,7 +55,7 @@ function appendLeaves(step: Step): void {
     const leaf: LeafRow = { version: ROW_VERSION, index, job, log };
     saveRow(step, 'leaf', numberId(index), leaf);
     updateOrder(step, job, { checkpointed: log.length, leaf: index });
-    hashes.push(logLeafHash(encodeWith(leafEntry, { job, log })));
+    hashes.push(leafEntryHash({ job, log }));
     index += 1;
   }
   if (hashes.length > 0)

@@ -8,7 +8,7 @@ import { encodeWith, hash32, record, uint } from '#libs/kernel';
 import { failWork } from './endings.ts';
 import { cellOf, compareScores, misfitOf, tierScore } from './fitting.ts';
 import { logStep } from './job-log.ts';
-import { MARKET_ENTRIES } from './log-entries.ts';
+import { MARKET_ENTRIES } from '#libs/audit';
 import type { MarketEvent } from './model/events.ts';
 import type { Lease, OrderRow } from './model/rows.ts';
 import { priceAtLimits } from './pricing.ts';

@@ -3,7 +3,7 @@ import { anchorAnswered } from './anchors.ts';
 import { pursueChain, pursueWanting, resetChainTries, retryChainStep } from './chain-steps.ts';
 import { endOrder, failWork, reopenOrder } from './endings.ts';
 import { logStep, payOwedEntries } from './job-log.ts';
-import { MARKET_ENTRIES } from './log-entries.ts';
+import { MARKET_ENTRIES } from '#libs/audit';
 import type { MarketEvent, OrderFact, OwnTransactionFact } from './model/events.ts';
 import type { ChainView, OrderRow, TransactionRow } from './model/rows.ts';
 import { RECENT_BLOCKS, type Step, emit, orderOf, saveMeta, updateOrder } from './state.ts';

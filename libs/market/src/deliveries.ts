@@ -7,7 +7,7 @@ import { accountOf } from '#libs/crypto';
 import { pursueChain } from './chain-steps.ts';
 import { freeSlotOf, loseLease } from './endings.ts';
 import { logStep, payOwedEntries } from './job-log.ts';
-import { MARKET_ENTRIES } from './log-entries.ts';
+import { MARKET_ENTRIES } from '#libs/audit';
 import type { MarketEvent } from './model/events.ts';
 import type { OrderRow } from './model/rows.ts';
 import { chargeFor } from './pricing.ts';

@@ -1,6 +1,6 @@
 /** How work, leases and orders end. Money follows from the chain's steps, never from here. */
 import { logStep, payOwedEntries } from './job-log.ts';
-import { MARKET_ENTRIES } from './log-entries.ts';
+import { MARKET_ENTRIES } from '#libs/audit';
 import type { Lease, OrderRow, Reason } from './model/rows.ts';
 import { pursueChain } from './chain-steps.ts';
 import { giveRoomBack } from './room.ts';

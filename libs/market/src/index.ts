@@ -19,7 +19,6 @@ export { type MarketIdentity, blockToEvent } from './block-events.ts';
 export { bodyOf, marketCallToCall } from './chain-calls.ts';
 export * from './errors.ts';
 export { cellOf, needsOf } from './fitting.ts';
-export * from './log-entries.ts';
 export * from './manifest.ts';
 export * from './model/config.ts';
 export * from './model/effects.ts';

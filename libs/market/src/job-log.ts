@@ -3,40 +3,13 @@
  * the job, then the provider, then the market again. What the market has to say meanwhile is owed,
  * and written when the baton returns.
  */
-import {
-  EVENTS_DOMAIN,
-  type EventBatch,
-  type EventEntry,
-  type LogPosition,
-  eventBatch,
-  eventEntry,
-} from '#libs/audit';
-import { sha256Hex } from '#libs/crypto';
-import { type Bytes, type Codec, encodeWith, hash32, record, uint } from '#libs/kernel';
-import type { MarketSigner } from './model/config.ts';
+import { appendEntry, eventBatch, type LogPosition, signBatch } from '#libs/audit';
+import { type Codec, encodeWith } from '#libs/kernel';
 import { type OrderRow, batchId } from './model/rows.ts';
 import { type Step, orderOf, saveBytes, updateOrder } from './state.ts';
 
 /** Most entries the market may owe one job; one more is dropped rather than let it grow. */
 const OWED_MAX = 64;
-
-const batchStatement = record({ job: hash32, first: uint(), count: uint(), head: hash32 });
-
-export const entryHash = (entry: EventEntry): string => sha256Hex(encodeWith(eventEntry, entry));
-
-/** What a batch's signature covers; `head` is the hash of its last entry. */
-export function batchStatementBytes(entries: readonly EventEntry[], head: string): Bytes {
-  const { job, seq: first } = entries[0] as EventEntry;
-  return encodeWith(batchStatement, { job, first, count: entries.length, head });
-}
-
-/** Signs consecutive entries of one job. */
-export function signBatch(signer: MarketSigner, entries: readonly EventEntry[]): EventBatch {
-  const { job } = entries[0] as EventEntry;
-  const head = entryHash(entries.at(-1) as EventEntry);
-  const signature = signer.sign(EVENTS_DOMAIN, batchStatementBytes(entries, head));
-  return { job, entries, publicKey: signer.publicKey, signature };
-}
 
 /** True while only the provider may append to the job's log. */
 export const providerHasBaton = (row: OrderRow): boolean => row.work === 'leased';
@@ -58,12 +31,11 @@ export function payOwedEntries(step: Step, id: string): void {
 }
 
 function append(step: Step, id: string, owed: OrderRow['owed'][number]): void {
-  const { log } = orderOf(step.market, id);
-  const entry: EventEntry = { job: id, seq: log.length, prev: log.head, ...owed };
+  const { entry, position } = appendEntry(id, orderOf(step.market, id).log, owed);
   const entries = step.entries.get(id) ?? [];
   entries.push(entry);
   step.entries.set(id, entries);
-  setPosition(step, id, { length: entry.seq + 1, head: entryHash(entry) });
+  setPosition(step, id, position);
   step.events.push({ order: id, seq: entry.seq, ...owed });
 }
 
@@ -77,8 +49,8 @@ export function setPosition(step: Step, id: string, log: LogPosition): void {
 export function flushEntries(step: Step): void {
   for (const [job, entries] of step.entries) {
     const batch = signBatch(step.market.config.signer, entries);
-    const first = entries[0] as EventEntry;
-    saveBytes(step, 'batch', batchId(job, first.seq), encodeWith(eventBatch, batch));
+    const firstSeq = entries[0]?.seq ?? 0;
+    saveBytes(step, 'batch', batchId(job, firstSeq), encodeWith(eventBatch, batch));
   }
   step.entries.clear();
 }

@@ -1,9 +1,8 @@
 /** What a provider says about a job while it holds the log: entries, which count, and progress. */
-import { EVENTS_DOMAIN, type EventBatch, eventBatch } from '#libs/audit';
+import { type EventBatch, eventBatch, isMarketKind, verifyBatch } from '#libs/audit';
 import { accountOf } from '#libs/crypto';
-import { encodeWith, float, record, text } from '#libs/kernel';
-import { batchStatementBytes, entryHash, setPosition } from './job-log.ts';
-import { isMarketKind } from './log-entries.ts';
+import { encodeWith, float, isSeeleError, record, text } from '#libs/kernel';
+import { setPosition } from './job-log.ts';
 import { type OrderRow, batchId } from './model/rows.ts';
 import { type Step, emit, orderOf, saveBytes } from './state.ts';
 
@@ -11,60 +10,38 @@ const progressData = record({ share: float, note: text(200) });
 
 /** Takes entries that follow on what is stored; answers with how far the stored log reaches. */
 export function takeEvents(step: Step, session: string, row: OrderRow, batch: EventBatch): void {
-  if (row.work === 'leased') {
-    const refusal = refuseBatch(step, row, batch);
-    if (refusal === undefined) storeBatch(step, row, batch);
-    else if (refusal !== REPEATED)
-      emit(step, {
-        kind: 'sendAgent',
-        session,
-        message: { kind: 'refuse', code: 'MARKET_LOG', reason: refusal },
-      });
+  const lease = row.lease?.lease as string;
+  const first = batch.entries[0]?.seq ?? 0;
+  // A repeated batch is no error: its acknowledgement was lost, and is sent again.
+  if (row.work === 'leased' && first >= row.log.length) {
+    const refusal = storeBatch(step, row, batch);
+    if (refusal !== undefined) {
+      const message = { kind: 'refuse', code: 'MARKET_LOG', reason: refusal } as const;
+      emit(step, { kind: 'sendAgent', session, message });
+    }
   }
-  emit(step, {
-    kind: 'sendAgent',
-    session,
-    message: {
-      kind: 'eventsSaved',
-      lease: row.lease?.lease as string,
-      log: orderOf(step.market, row.id).log,
-    },
-  });
+  const { log } = orderOf(step.market, row.id);
+  emit(step, { kind: 'sendAgent', session, message: { kind: 'eventsSaved', lease, log } });
 }
 
-/** Not an error: the acknowledgement was lost, and it is sent again. */
-const REPEATED = 'repeated';
-
-function refuseBatch({ market }: Step, row: OrderRow, batch: EventBatch): string | undefined {
-  const { entries, publicKey, signature, job } = batch;
-  const [first] = entries;
-  if (!first || job !== row.id) return 'not a batch of this job';
-  if (accountOf(publicKey) !== row.lease?.provider) return 'signed by someone else';
-  if (first.seq < row.log.length) return REPEATED;
-  if (first.seq + entries.length > market.config.caps.logEntries) return 'the log is full';
-  let { length, head } = row.log;
-  for (const entry of entries) {
-    if (entry.job !== job || entry.seq !== length || entry.prev !== head)
-      return `entry ${entry.seq} does not follow entry ${length - 1}`;
-    if (isMarketKind(entry.kind)) return `only the market writes ${entry.kind}`;
-    head = entryHash(entry);
-    length += 1;
+function storeBatch(step: Step, row: OrderRow, batch: EventBatch): string | undefined {
+  const { caps, verify } = step.market.config;
+  const { entries, publicKey } = batch;
+  if (accountOf(publicKey) !== row.lease?.provider) return 'the batch is signed by someone else';
+  if (row.log.length + entries.length > caps.logEntries) return 'the log is full';
+  const forged = entries.find(({ kind }) => isMarketKind(kind));
+  if (forged) return `only the market writes ${forged.kind}`;
+  try {
+    const position = verifyBatch(batch, row.id, row.log, verify);
+    saveBytes(step, 'batch', batchId(row.id, row.log.length), encodeWith(eventBatch, batch));
+    setPosition(step, row.id, position);
+  } catch (error) {
+    if (!isSeeleError(error)) throw error;
+    return error.message.slice(0, 500);
   }
-  const statement = batchStatementBytes(entries, head);
-  return market.config.verify(publicKey, EVENTS_DOMAIN, statement, signature)
-    ? undefined
-    : 'the signature does not verify';
-}
-
-function storeBatch(step: Step, row: OrderRow, batch: EventBatch): void {
-  const { entries } = batch;
-  const last = entries.at(-1);
-  const first = entries[0];
-  if (!first || !last) return;
-  saveBytes(step, 'batch', batchId(row.id, first.seq), encodeWith(eventBatch, batch));
-  setPosition(step, row.id, { length: last.seq + 1, head: entryHash(last) });
   for (const { seq, kind, timeUs, data } of entries)
     step.events.push({ order: row.id, seq, kind, timeUs, data });
+  return undefined;
 }
 
 /** Progress is for watching only: it is not kept. */

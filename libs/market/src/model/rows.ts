@@ -166,9 +166,6 @@ export const transactionRow = record({
 });
 export type TransactionRow = CodecValue<typeof transactionRow>;
 
-/** What is hashed as a leaf of the operator's log: how far a job's log had come. */
-export const leafEntry = record({ job: hash32, log: logPosition });
-
 /** One leaf of the operator's log. */
 export const leafRow = record({
   version: uint(),
