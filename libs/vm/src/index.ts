@@ -11,3 +11,5 @@ export * from './js/js-machine.ts';
 export * from './contract/frame-operations.ts';
 export * from './contract/host.ts';
 export * from './contract/js-contract.ts';
+export * from './contract/outcome.ts';
+export * from './contract/wasm-contract.ts';

@@ -4,8 +4,9 @@ import fc from 'fast-check';
 import { createSigner, sha256 } from '#libs/crypto';
 import { type CborValue, decodeCbor, encodeCbor, utf8 } from '#libs/kernel';
 import { loadJsEngine } from '../js/js-engine.ts';
-import { type ContractOutcome, JsContract } from './js-contract.ts';
+import { JsContract } from './js-contract.ts';
 import { MemoryContractHost } from './memory-host.ts';
+import type { ContractOutcome } from './outcome.ts';
 
 const engine = loadJsEngine(
   readFileSync(createRequire(import.meta.url).resolve('quickjs-wasi/quickjs.wasm')),

@@ -11,39 +11,18 @@ import {
   type JsOutcome,
   type JsReply,
 } from '../js/js-machine.ts';
-import { GuestAbort, type TrapCause } from '../wasm/metered-instance.ts';
+import { GuestAbort } from '../wasm/metered-instance.ts';
 import { ContractRevert, FrameOperations } from './frame-operations.ts';
-import type { CallReply, CallRequest, ContractFrame, ContractHost } from './host.ts';
+import type { CallReply, CallRequest, ContractFrame } from './host.ts';
+import {
+  type ContractCall,
+  type ContractOutcome,
+  LOAD_FUEL_MAX,
+  type UserContract,
+} from './outcome.ts';
 import { CONTRACT_OPERATION, CONTRACT_PRELUDE } from './js-prelude.ts';
 
-export interface ContractCall {
-  readonly method: string;
-  /** Canonical CBOR list of arguments. */
-  readonly args: Bytes;
-  readonly fuel: bigint;
-  readonly host: ContractHost;
-}
-
-/** How a frame ended. A revert returns unused fuel; a trap burns the frame's fuel. */
-export type ContractOutcome =
-  | { readonly kind: 'returned'; readonly data: Bytes; readonly fuelUsed: bigint }
-  | {
-      readonly kind: 'reverted';
-      readonly code: string;
-      readonly message: string;
-      readonly fuelUsed: bigint;
-    }
-  | {
-      readonly kind: 'trapped';
-      readonly cause: TrapCause;
-      readonly message: string;
-      readonly fuelUsed: bigint;
-    };
-
-/** What loading may cost at most, paid by whoever deploys. */
-export const LOAD_FUEL_MAX = 2_000_000_000n;
-
-export class JsContract {
+export class JsContract implements UserContract {
   readonly #machine: JsMachine;
   readonly loadFuelUsed: bigint;
   #operations: FrameOperations | undefined;

@@ -3,6 +3,8 @@
  * makes `ctx`; it protects nothing (the host checks everything again).
  */
 
+import { METHOD_NAME } from './outcome.ts';
+
 /** Operation numbers shared by prelude and host. Part of the VM version. */
 export const CONTRACT_OPERATION = {
   /** → [method, args]. */
@@ -121,7 +123,7 @@ const frame = Object.create({ ...api, block }, Object.fromEntries(['caller', 'or
 Object.freeze(frame);
 return (program) => () => {
   const [method, args] = host(${OP.input});
-  const target = /^[a-z][A-Za-z0-9]*$/.test(method) ? program[method] : undefined;
+  const target = ${METHOD_NAME}.test(method) ? program[method] : undefined;
   if (typeof target !== 'function') revert('NO_SUCH_METHOD', method);
   let result;
   try { result = target(frame, ...args); }

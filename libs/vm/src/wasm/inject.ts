@@ -18,6 +18,7 @@ import {
 import {
   DEFAULT_MODULE_LIMITS,
   type FunctionType,
+  type ImportedFunction,
   type Limits,
   type ModuleLimits,
   type ParsedModule,
@@ -47,6 +48,8 @@ export interface InjectOptions {
 export interface InjectedModule {
   readonly bytes: Bytes;
   readonly hasStart: boolean;
+  /** What the host must give; check the types, since JavaScript functions take anything. */
+  readonly imports: readonly ImportedFunction[];
 }
 
 const TABLE_ELEMENTS_MAX = 65_536;
@@ -118,7 +121,11 @@ class Injector {
       const contents = rewritten.get(id);
       if (contents) out.byte(id).u32(contents.length).bytes(contents);
     }
-    return { bytes: out.finish(), hasStart: this.#module.start !== undefined };
+    return {
+      bytes: out.finish(),
+      hasStart: this.#module.start !== undefined,
+      imports: this.#module.importedFunctions,
+    };
   }
 
   /** A section that is one vector, with items added at its end (or made, where it is missing). */
@@ -132,7 +139,7 @@ class Injector {
 
   #codeSection(): Bytes {
     const module = this.#module;
-    const own = module.functionTypes.slice(module.importedFunctions);
+    const own = module.functionTypes.slice(module.importedFunctions.length);
     if (own.length !== module.bodies.length)
       throw vmError('VM_MODULE_MALFORMED', 'function and code sections differ in length');
     const bodies = module.bodies.map((body, i) => {

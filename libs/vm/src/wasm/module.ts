@@ -65,7 +65,7 @@ export interface ParsedModule {
   readonly types: readonly FunctionType[];
   /** Type index of every function, imported ones first. */
   readonly functionTypes: readonly number[];
-  readonly importedFunctions: number;
+  readonly importedFunctions: readonly ImportedFunction[];
   /** Imported and own globals together. */
   readonly globals: number;
   readonly memories: readonly Limits[];
@@ -148,20 +148,33 @@ function tableType(reader: BinaryReader): { type: number; limits: Limits } {
   return { type, limits: readLimits(reader) };
 }
 
+/** A function that a module expects from its host; types as `i` i32, `I` i64, `f` f32, `F` f64, `r`. */
+export interface ImportedFunction {
+  readonly module: string;
+  readonly name: string;
+  readonly params: string;
+  readonly results: string;
+}
+
+const decoder = new TextDecoder('utf-8');
+
 interface Imports {
   readonly functions: number[];
+  readonly names: { readonly module: string; readonly name: string }[];
   globals: number;
   tables: number;
 }
 
 function readImports(contents: Bytes | undefined): Imports {
-  const imports: Imports = { functions: [], globals: 0, tables: 0 };
+  const imports: Imports = { functions: [], names: [], globals: 0, tables: 0 };
   readVector(contents, (reader) => {
-    reader.name();
-    reader.name();
+    const module = decoder.decode(reader.name());
+    const name = decoder.decode(reader.name());
     const kind = reader.byte();
-    if (kind === 0) imports.functions.push(reader.u32());
-    else if (kind === 1) {
+    if (kind === 0) {
+      imports.functions.push(reader.u32());
+      imports.names.push({ module, name });
+    } else if (kind === 1) {
       tableType(reader);
       imports.tables++;
     } else if (kind === 2) readLimits(reader);
@@ -172,6 +185,26 @@ function readImports(contents: Bytes | undefined): Imports {
     } else throw unsupported('exceptions');
   });
   return imports;
+}
+
+const TYPE_LETTERS = new Map([
+  [0x7f, 'i'],
+  [0x7e, 'I'],
+  [0x7d, 'f'],
+  [0x7c, 'F'],
+]);
+
+function importedFunction(
+  types: readonly FunctionType[],
+  imports: Imports,
+  typeIndex: number,
+  i: number,
+): ImportedFunction {
+  const type = types[typeIndex];
+  const named = imports.names[i];
+  if (!type || !named) throw vmError('VM_MODULE_MALFORMED', `import ${i} has no type`);
+  const letters = (list: Bytes) => [...list].map((t) => TYPE_LETTERS.get(t) ?? 'r').join('');
+  return { ...named, params: letters(type.params), results: letters(type.results) };
 }
 
 function functionBody(reader: BinaryReader, limits: ModuleLimits): FunctionBody {
@@ -189,8 +222,6 @@ function functionBody(reader: BinaryReader, limits: ModuleLimits): FunctionBody 
   }
   return { locals, code: body.take(body.end - body.offset) };
 }
-
-const decoder = new TextDecoder('utf-8');
 
 /**
  * Parses a module that `WebAssembly.validate` accepted.
@@ -212,11 +243,14 @@ export function parseModule(bytes: Bytes, limits: ModuleLimits): ParsedModule {
   const globalSection = section(SECTION.global);
   const ownGlobals = globalSection ? new BinaryReader(globalSection).u32() : 0;
   const startSection = section(SECTION.start);
+  const types = readVector(section(SECTION.type), functionType);
   return {
     sections,
-    types: readVector(section(SECTION.type), functionType),
+    types,
     functionTypes: [...imports.functions, ...own],
-    importedFunctions: imports.functions.length,
+    importedFunctions: imports.functions.map((index, i) =>
+      importedFunction(types, imports, index, i),
+    ),
     importedTables: imports.tables,
     globals: imports.globals + ownGlobals,
     memories: readVector(section(SECTION.memory), readLimits),
