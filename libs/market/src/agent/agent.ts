@@ -4,8 +4,8 @@
  * delivered until the market has it; a lease that was cancelled, superseded or lost to a restart is
  * dropped with everything that belongs to it; nobody is told of work that was not done.
  */
-import { DELIVERY_DOMAIN, type Delivery, delivery as deliveryCodec } from '#contracts';
-import { encodeWith, type Randomness } from '#libs/kernel';
+import { DELIVERY_DOMAIN, type Delivery, deliveryBytes } from '#contracts';
+import type { Randomness } from '#libs/kernel';
 import type { AgentMessage, MarketMessage } from '../agent-protocol.ts';
 import type { Now } from '../model/events.ts';
 import { chargeFor } from '../pricing.ts';
@@ -31,6 +31,9 @@ import type {
 type Lease = Extract<MarketMessage, { kind: 'lease' }>;
 type Challenge = Extract<MarketMessage, { kind: 'challenge' }>;
 
+/** A connection that is not welcomed by then is given up. */
+const GREETING_MS = 10_000;
+
 export interface Agent {
   readonly config: AgentConfig;
   readonly leases: Map<string, AgentLease>;
@@ -38,6 +41,7 @@ export interface Agent {
   chain: string | undefined;
   heartbeatMs: number;
   heartbeatAtMs: number;
+  /** When to connect again or, while a connection is being made, when to give it up. */
   connectAtMs: number;
   failures: number;
   draining: boolean;
@@ -66,8 +70,7 @@ export function createAgent(config: AgentConfig): Agent {
 /** When `tick` has to come at the latest, monotonic milliseconds. */
 export function nextAgentTickMs(agent: Agent): number | undefined {
   if (agent.drained) return undefined;
-  if (agent.link === 'down') return agent.connectAtMs;
-  if (agent.link !== 'up') return undefined;
+  if (agent.link !== 'up') return agent.connectAtMs;
   let next = agent.heartbeatAtMs;
   const { resendMs, progressMs } = agent.config.times;
   for (const lease of agent.leases.values()) {
@@ -186,6 +189,7 @@ class Step {
 
   #connect(): void {
     this.#agent.link = 'connecting';
+    this.#agent.connectAtMs = this.#now.monotonicMs + GREETING_MS;
     this.effects.push({ kind: 'connect' });
   }
 
@@ -239,10 +243,7 @@ class Step {
       return this.#close(`the market serves chain ${challenge.chain}, not ${chain}`);
     agent.chain = challenge.chain;
     agent.link = 'greeting';
-    const leases = [...agent.leases.values()].map(({ stored: { lease, fence } }) => ({
-      lease,
-      fence,
-    }));
+    const leases = this.#held().map(({ lease, fence }) => ({ lease, fence }));
     this.effects.push({ kind: 'send', message: signHello(signer, challenge, offer, leases) });
   }
 
@@ -262,10 +263,17 @@ class Step {
     this.#heartbeat();
   }
 
+  /** Leases that are on disk; of another one the market must not think that it is worked on. */
+  #held(): StoredLease[] {
+    return [...this.#agent.leases.values()]
+      .filter(({ stage }) => stage !== 'saving')
+      .map(({ stored }) => stored);
+  }
+
   #heartbeat(): void {
     const agent = this.#agent;
     agent.heartbeatAtMs = this.#now.monotonicMs + agent.heartbeatMs;
-    const leases = [...agent.leases.keys()];
+    const leases = this.#held().map(({ lease }) => lease);
     this.#send({ kind: 'heartbeat', freeSlots: agentFreeSlots(agent), leases });
   }
 
@@ -404,7 +412,7 @@ class Step {
       logLength: log.position.length,
       logHead: log.position.head,
     };
-    const signature = signer.sign(DELIVERY_DOMAIN, encodeWith(deliveryCodec, delivery));
+    const signature = signer.sign(DELIVERY_DOMAIN, deliveryBytes(delivery));
     return { delivery, publicKey: signer.publicKey, signature };
   }
 
@@ -492,7 +500,13 @@ class Step {
     const agent = this.#agent;
     if (agent.drained) return;
     const { monotonicMs, timeUs } = this.#now;
-    if (agent.link === 'down' && monotonicMs >= agent.connectAtMs) this.#connect();
+    if (agent.link !== 'up' && monotonicMs >= agent.connectAtMs) {
+      if (agent.link === 'down') this.#connect();
+      else {
+        agent.connectAtMs = monotonicMs + GREETING_MS;
+        this.#close('the market did not answer the hello in time');
+      }
+    }
     for (const [id, lease] of agent.leases)
       if (timeUs >= lease.stored.completeByUs) this.#late(id, lease);
     if (agent.link !== 'up') return;

@@ -55,3 +55,10 @@ export function helloProblem(
     return 'the signature does not match';
   return undefined;
 }
+
+/** True when the hello answers the challenge with the offering provider's key. */
+export const verifyHello = (
+  hello: HelloMessage,
+  challenge: Pick<ChallengeMessage, 'nonce' | 'market'>,
+  verify: SignatureVerifier,
+): boolean => helloProblem(hello, challenge, verify) === undefined;

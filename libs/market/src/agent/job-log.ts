@@ -1,14 +1,13 @@
 /** Appends to a job's log as its baton holder, and cuts what is unsaved into signed batches. */
 import {
   BATCH_ENTRIES_MAX,
-  EVENTS_DOMAIN,
   type EventBatch,
   type EventEntry,
   type LogPosition,
-  eventEntry,
+  appendEntry as appendToChain,
+  signBatch,
 } from '#libs/audit';
-import { sha256Hex } from '#libs/crypto';
-import { type CodecValue, encodeWith, hash32, record, uint, utf8 } from '#libs/kernel';
+import { type CodecValue, encodeWith, utf8 } from '#libs/kernel';
 import { PROVIDER_ENTRIES, type ProviderEntryKind } from './entries.ts';
 import type { AgentSigner, JobLog, LogLevelName } from './model.ts';
 
@@ -17,10 +16,6 @@ const BATCH_BYTES_MAX = 512 * 1024;
 /** Lines are put into an entry once they are this long together. */
 const LINES_BYTES_MAX = 32 * 1024;
 const LINES_MAX = 512;
-
-const batchStatement = record({ job: hash32, first: uint(), count: uint(), head: hash32 });
-
-const hashOfEntry = (entry: EventEntry): string => sha256Hex(encodeWith(eventEntry, entry));
 
 export function startJobLog(position: LogPosition, unsaved: readonly EventEntry[] = []): JobLog {
   const first = unsaved[0]?.seq ?? position.length;
@@ -37,13 +32,11 @@ export function appendEntry<K extends ProviderEntryKind>(
 ): JobLog {
   const before = flushLines(log, job, timeUs);
   const codec = PROVIDER_ENTRIES[kind] as Parameters<typeof encodeWith<typeof data>>[0];
-  const { length: seq, head: prev } = before.position;
-  const entry: EventEntry = { job, seq, prev, kind, timeUs, data: encodeWith(codec, data) };
-  return {
-    ...before,
-    position: { length: seq + 1, head: hashOfEntry(entry) },
-    unsaved: [...before.unsaved, entry],
-  };
+  const { entry, position } = appendToChain(job, before.position, {
+    ...{ kind, timeUs },
+    data: encodeWith(codec, data),
+  });
+  return { ...before, position, unsaved: [...before.unsaved, entry] };
 }
 
 /** Adds a line; it becomes part of an entry by time or by size. */
@@ -91,14 +84,6 @@ export function takeBatches(
   }
   const { flushAtMs: _done, ...rest } = log;
   return { batches, log: { ...rest, sentTo: log.position.length } };
-}
-
-function signBatch(signer: AgentSigner, entries: readonly EventEntry[]): EventBatch {
-  const { job, seq: first } = entries[0] as EventEntry;
-  const head = hashOfEntry(entries.at(-1) as EventEntry);
-  const statement = encodeWith(batchStatement, { job, first, count: entries.length, head });
-  const signature = signer.sign(EVENTS_DOMAIN, statement);
-  return { job, entries, publicKey: signer.publicKey, signature };
 }
 
 /** The market has everything up to `saved`; what it cannot have is ignored. */
