@@ -3,7 +3,7 @@
  * decode(encode(x)) = x and encode(decode(b)) = b for every accepted b. Bounded in size and depth.
  */
 import { CID } from 'multiformats/cid';
-import { type Bytes, compareBytes, utf8Decode } from './bytes.ts';
+import { type Bytes, compareBytes, equalBytes, utf8Decode } from './bytes.ts';
 import { CBOR_MAX_DEPTH, type CborMap, type CborValue } from './cbor-encode.ts';
 import { kernelError } from './errors.ts';
 
@@ -129,11 +129,15 @@ class Reader {
     if (head >> 5 !== 2) throw malformed('CID that is not bytes', at);
     const bytes = this.#take(this.#length(head & 31));
     if (bytes[0] !== 0) throw malformed('CID without its zero prefix', at);
+    let cid: CID;
     try {
-      return CID.decode(bytes.slice(1));
+      cid = CID.decode(bytes.slice(1));
+      // A CID read from its parts: numbers in a longer form than needed would not come back.
+      if (equalBytes(CID.parse(cid.toString()).bytes, bytes.subarray(1))) return cid;
     } catch {
       throw malformed('malformed CID', at);
     }
+    throw malformed('CID not in its shortest form', at);
   }
 
   #simple(info: number, at: number): CborValue {
@@ -145,8 +149,7 @@ class Reader {
     const value = this.#view.getFloat64(this.#offset);
     this.#offset += 8;
     if (!Number.isFinite(value)) throw malformed('float that is not finite', at);
-    if (Number.isInteger(value) && !Object.is(value, -0))
-      throw malformed('whole number written as a float', at);
+    if (Number.isInteger(value)) throw malformed('whole number written as a float', at);
     return value;
   }
 

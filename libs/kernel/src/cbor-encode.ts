@@ -112,10 +112,11 @@ function unsupported(what: string): Error {
 }
 
 function writeNumber(writer: Writer, value: number): void {
-  if (Number.isSafeInteger(value) && !Object.is(value, -0)) {
-    if (value >= 0) writer.head(0, value);
+  if (Number.isSafeInteger(value)) {
+    // −0 equals 0 and is written as it: one number, one encoding.
+    if (value >= 0) writer.head(0, value + 0);
     else writer.head(1, -1 - value);
-  } else if (Number.isInteger(value) && !Object.is(value, -0)) {
+  } else if (Number.isInteger(value)) {
     throw unsupported(`integer ${value} beyond 2^53 (use bigint)`);
   } else if (Number.isFinite(value)) writer.float(value);
   else throw unsupported(String(value));

@@ -1,0 +1,159 @@
+import fc from 'fast-check';
+import { decodeCbor } from './cbor-decode.ts';
+import { type CborValue, encodeCbor } from './cbor-encode.ts';
+import {
+  type Codec,
+  bool,
+  byteString,
+  cid,
+  decodeWith,
+  encodeWith,
+  float,
+  hash32,
+  hexBytes,
+  i64,
+  list,
+  nullable,
+  oneOf,
+  optional,
+  record,
+  text,
+  u64,
+  uint,
+  variant,
+} from './codec.ts';
+import { isSeeleError } from './errors.ts';
+
+const CID_TEXT = 'bafyreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy';
+const shape = record({
+  flag: bool,
+  count: uint(1000),
+  share: float,
+  amount: u64,
+  delta: i64,
+  name: text(10),
+  word: oneOf('up', 'down'),
+  blob: byteString(4),
+  id: hash32,
+  short: hexBytes(2),
+  link: cid,
+  items: list(uint(), 3),
+  maybe: optional(text(5)),
+  none: nullable(uint()),
+  step: variant({ move: record({ by: uint() }), stop: record({}) }),
+});
+const value = {
+  flag: true,
+  count: 7,
+  share: 0.5,
+  amount: (1n << 64n) - 1n,
+  delta: -5n,
+  name: 'näme',
+  word: 'up',
+  blob: Uint8Array.of(1, 2),
+  id: 'ab'.repeat(32),
+  short: '00ff',
+  link: CID_TEXT,
+  items: [1, 2],
+  maybe: 'x',
+  none: null,
+  step: { kind: 'move', by: 2 },
+} as const;
+
+const refusal = (action: () => unknown): string => {
+  try {
+    action();
+  } catch (error) {
+    if (isSeeleError(error)) return `${error.code} ${error.message}`;
+    throw error;
+  }
+  return 'accepted';
+};
+
+describe('typed shapes', () => {
+  it('come back as they went in, with optional fields absent and never null', () => {
+    const bytes = encodeWith(shape, value);
+    expect(decodeWith(shape, bytes)).toEqual(value);
+    expect(encodeWith(shape, decodeWith(shape, bytes))).toEqual(bytes);
+    const { maybe: _, ...without } = value;
+    const shorter = decodeWith(shape, encodeWith(shape, without));
+    expect(shorter).toEqual(without);
+    expect(Object.hasOwn(shorter, 'maybe')).toBe(false);
+    const stop = { ...value, step: { kind: 'stop' } } as const;
+    expect(decodeWith(shape, encodeWith(shape, stop))).toEqual(stop);
+  });
+
+  it.each([
+    ['flag', 1],
+    ['count', 1001],
+    ['count', -1],
+    ['count', 1.5],
+    ['share', Infinity],
+    ['amount', 5],
+    ['amount', 1n << 64n],
+    ['amount', -1n],
+    ['delta', 1n << 63n],
+    ['name', 'elevenchars'],
+    ['name', '\ud800'],
+    ['word', 'left'],
+    ['blob', new Uint8Array(5)],
+    ['id', 'AB'.repeat(32)],
+    ['id', 'ab'],
+    ['short', '0'],
+    ['link', 'nonsense'],
+    ['items', [1, 2, 3, 4]],
+    ['items', ['x']],
+    ['maybe', null],
+    ['none', undefined],
+    ['step', { kind: 'jump' }],
+    ['step', { kind: 'move' }],
+  ])('refuse to write %s = %p, naming the field', (field, wrong) => {
+    const attempt = () => encodeWith(shape, { ...value, [field]: wrong });
+    expect(refusal(attempt)).toMatch(new RegExp(`^KERNEL_SHAPE ${field}`));
+  });
+
+  it('refuse to read a missing, unknown or wrongly typed field, naming it', () => {
+    const cbor = decodeCbor(encodeWith(shape, value)) as Record<string, CborValue>;
+    for (const field of Object.keys(value)) {
+      const { [field]: _, ...missing } = cbor;
+      const outcome = refusal(() => decodeWith(shape, encodeCbor(missing)));
+      if (field === 'maybe') expect(outcome).toBe('accepted');
+      else expect(outcome).toMatch(new RegExp(`^KERNEL_SHAPE ${field}`));
+      const typed = encodeCbor({ ...cbor, [field]: { wrong: true } });
+      expect(refusal(() => decodeWith(shape, typed))).toMatch(new RegExp(`^KERNEL_SHAPE ${field}`));
+    }
+    const extra = encodeCbor({ ...cbor, extra: 1 });
+    expect(refusal(() => decodeWith(shape, extra))).toMatch(/^KERNEL_SHAPE extra/);
+    const inside = encodeCbor({ ...cbor, step: { kind: 'stop', by: 1 } });
+    expect(refusal(() => decodeWith(shape, inside))).toMatch(/^KERNEL_SHAPE step\.by/);
+    const inherited = encodeCbor({ ...cbor, step: { kind: 'toString' } });
+    expect(refusal(() => decodeWith(shape, inherited))).toMatch(/^KERNEL_SHAPE step\.kind/);
+  });
+
+  it('read one number from one encoding only', () => {
+    for (const codec of [uint(), u64, i64, float] as Codec<unknown>[]) {
+      const minusZero = Uint8Array.of(0xfb, 0x80, 0, 0, 0, 0, 0, 0, 0);
+      expect(refusal(() => decodeWith(codec, minusZero))).toMatch(/^KERNEL_CBOR_INVALID/);
+    }
+    expect(encodeWith(uint(), -0)).toEqual(Uint8Array.of(0));
+  });
+
+  it('answer any bytes with a value that encodes back, or with a clear error', () => {
+    const valid = encodeWith(shape, value);
+    const mutated = fc.tuple(fc.nat(valid.length - 1), fc.nat(255)).map(([at, byte]) => {
+      const bytes = valid.slice();
+      bytes[at] = byte;
+      return bytes;
+    });
+    fc.assert(
+      fc.property(fc.oneof(mutated, fc.uint8Array({ maxLength: 40 })), (bytes) => {
+        try {
+          expect(encodeWith(shape, decodeWith(shape, bytes))).toEqual(bytes);
+        } catch (error) {
+          if (!isSeeleError(error)) throw error;
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
