@@ -122,10 +122,13 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
       ...(failure.status === 503 ? { 'retry-after': '1' } : {}),
       ...(mayKeep ? {} : { connection: 'close' }),
     });
-    response.end(body);
-    if (mayKeep) return;
-    request.resume();
-    setTimeout(() => request.destroy(), DRAIN_MS).unref();
+    if (mayKeep) return void response.end(body);
+    // The client may still be sending. Ending now would cut the connection under its feet and lose
+    // the answer with it, so read on (and drop it) until it is done or its time is over.
+    response.write(body);
+    const finish = () => void response.end();
+    request.once('end', finish).once('close', finish).resume();
+    setTimeout(finish, DRAIN_MS).unref();
   }
 
   async function answerOperations(path: string, response: ServerResponse): Promise<void> {
@@ -164,8 +167,8 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
   });
   server.setTimeout(options.idleTimeoutMs);
   server.on('clientError', (_, socket) => {
-    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n');
-    else socket.destroy();
+    if (!socket.writable) return void socket.destroy();
+    socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n', () => socket.destroy());
   });
   const port = await listen(server, options);
   const host = options.host.includes(':') ? `[${options.host}]` : options.host;
