@@ -76,7 +76,7 @@ async function inProcess(folder: string): Promise<Rival & { stop(): Promise<void
     },
     async *cat(cid) {
       const { CID } = await import('multiformats/cid');
-      yield* files.cat(CID.parse(cid), { blockReadConcurrency: 8 });
+      yield* files.cat(CID.parse(cid), { blockReadConcurrency: 8 } as object);
     },
     stop: async () => void (await helia.stop()),
   };
