@@ -61,6 +61,8 @@ export interface Mempool extends TransactionSource {
   /** Admits a transaction whose signature has been checked. */
   add(envelope: TransactionEnvelope, nowUs: number): Admission;
   has(id: string): boolean;
+  /** The nonce that the account's next transaction should have, counting what waits. */
+  nextNonce(account: AccountId): number;
   /** Forgets what a block executed or overtook. */
   afterBlock(transactions: readonly TransactionEnvelope[]): void;
   /** Drops one transaction, and with it those of the account that come after it. */
@@ -168,6 +170,12 @@ class WaitingTransactions implements Mempool {
 
   has(id: string): boolean {
     return this.#ids.has(id);
+  }
+
+  nextNonce(account: AccountId): number {
+    const { nonce } = this.#options.accounts.account(account);
+    const queue = this.#lanes.get(account)?.queue;
+    return Math.max(nonce, queue?.[0] ? queue[0].envelope.body.nonce + queue.length : 0);
   }
 
   add(envelope: TransactionEnvelope, nowUs: number): Admission {

@@ -56,6 +56,18 @@ export type TransactionBody = CodecValue<typeof transactionBody>;
 export const transaction = record({ body: transactionBody, signature: byteString(96) });
 export type Transaction = CodecValue<typeof transaction>;
 
+/** Transactions sent together, each as its canonical bytes. */
+export const transactionBatch = list(byteString(TRANSACTION_MAX_BYTES), 1_000);
+export const TRANSACTION_BATCH_MAX_BYTES = 8 * 1024 * 1024;
+
+/** @throws KERNEL_CBOR_INVALID, KERNEL_CBOR_LIMIT or KERNEL_SHAPE */
+export function decodeTransactionBatch(bytes: Bytes): readonly Bytes[] {
+  return decodeWith(transactionBatch, bytes, {
+    maxBytes: TRANSACTION_BATCH_MAX_BYTES,
+    maxDepth: 2,
+  });
+}
+
 /** A transaction read from its bytes, with what follows from them. */
 export interface TransactionEnvelope {
   /** Hash of the unsigned body, hex. */

@@ -32,6 +32,21 @@ export const platformError = defineErrors({
     title: 'File cannot be read',
     fix: 'Check that the named file exists and is whole; restore it from a backup if it is not.',
   },
+  NODE_UNREACHABLE: {
+    status: 503,
+    title: 'Node does not answer',
+    fix: 'Check that the node runs and that its address is right; sending again is safe.',
+  },
+  NODE_ANSWER: {
+    status: 502,
+    title: 'Node answered in a way that makes no sense',
+    fix: 'Check that the address is that of a Seele node of this version.',
+  },
+  NODE_NOT_FINAL: {
+    status: 504,
+    title: 'Not final in time',
+    fix: 'Ask for the receipt again: the transaction may still become final until it expires.',
+  },
   PLATFORM_FAILPOINT: {
     status: 500,
     title: 'A failpoint fired',

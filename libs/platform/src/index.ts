@@ -17,6 +17,7 @@ export * from './http-app.ts';
 export * from './keystore-files.ts';
 export * from './logger.ts';
 export * from './metrics.ts';
+export * from './node-client.ts';
 export * from './operations.ts';
 export * from './postgres/postgres-server.ts';
 export { removePostgresCluster } from './postgres/postgres-directory.ts';

@@ -1,0 +1,16 @@
+import type { OrderingPort } from '#libs/ledger';
+import type { BlockStreams } from '../block-stream.ts';
+import type { NodeService } from '../node-service.ts';
+
+/** What the controller works on; made before Nest starts. */
+export class NodeContext {
+  readonly node: NodeService;
+  readonly streams: BlockStreams;
+  readonly ordering: Pick<OrderingPort, 'kind' | 'notice'>;
+
+  constructor(parts: Pick<NodeContext, 'node' | 'streams' | 'ordering'>) {
+    this.node = parts.node;
+    this.streams = parts.streams;
+    this.ordering = parts.ordering;
+  }
+}

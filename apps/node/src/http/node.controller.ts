@@ -1,0 +1,198 @@
+import {
+  Body,
+  Controller,
+  Get,
+  Header,
+  HttpCode,
+  Param,
+  Post,
+  Query,
+  Req,
+  Res,
+} from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { type Bytes, bytesToHex, formatAccount } from '#libs/kernel';
+import {
+  type FinalReceipt,
+  decodeTransactionBatch,
+  encodeBlock,
+  encodeGenesis,
+  encodeReceipt,
+  encodeStateProof,
+  ledgerError,
+} from '#libs/ledger';
+import { errorToProblem, platformError } from '#libs/platform';
+import { NodeContext } from './node-context.ts';
+import { isoTime, readAccount, readHash, readHex, readWhole } from './requests.ts';
+
+const CBOR = 'application/cbor';
+const WAIT_MAX_MS = 30_000;
+const SCAN_MAX = 1_000;
+const HEIGHT_MAX = Number.MAX_SAFE_INTEGER;
+
+const base64 = (bytes: Bytes): string => Buffer.from(bytes).toString('base64');
+
+function sendCbor(reply: FastifyReply, bytes: Bytes): void {
+  void reply.header('content-type', CBOR).send(Buffer.from(bytes));
+}
+
+/** A receipt for people, and its exact bytes for programs. */
+function finalReceiptJson({ receipt, height, index, timeUs }: FinalReceipt) {
+  return {
+    id: receipt.transaction,
+    finality: 'final',
+    height,
+    index,
+    timeUs,
+    time: isoTime(timeUs),
+    status: receipt.status,
+    ...(receipt.code === undefined ? {} : { code: receipt.code, message: receipt.message }),
+    ...(receipt.failedCall === undefined ? {} : { failedCall: receipt.failedCall }),
+    fuelUsed: receipt.fuelUsed.toString(),
+    fee: receipt.fee.toString(),
+    events: receipt.events.map(({ contract, topic, data }) => ({
+      contract,
+      topic,
+      data: base64(data),
+    })),
+    cbor: base64(encodeReceipt(receipt)),
+  };
+}
+
+@Controller('v1')
+export class NodeController {
+  readonly #context: NodeContext;
+
+  constructor(context: NodeContext) {
+    this.#context = context;
+  }
+
+  @Get('status')
+  status() {
+    const { node, ordering } = this.#context;
+    const { genesis, head, id, limits } = node.chain;
+    const { height, timeUs } = head.header;
+    return {
+      chain: genesis.chainName,
+      genesis: id,
+      height,
+      head: head.hash,
+      timeUs,
+      time: isoTime(timeUs),
+      ordering: { kind: ordering.kind, notice: ordering.notice },
+      waiting: node.mempool.metrics.transactions,
+      minimumFuelPrice: limits.minimumFuelPrice.toString(),
+      transactionFuel: limits.transactionFuel.toString(),
+    };
+  }
+
+  @Get('genesis')
+  genesis(@Res() reply: FastifyReply) {
+    sendCbor(reply, encodeGenesis(this.#context.node.chain.genesis));
+  }
+
+  @Post('transactions')
+  @HttpCode(202)
+  async submit(@Body() body: unknown) {
+    if (!(body instanceof Uint8Array))
+      throw platformError('HTTP_MEDIA_TYPE', `send a list of transactions as ${CBOR}`);
+    const answers = await this.#context.node.submit(decodeTransactionBatch(body));
+    return {
+      transactions: answers.map((answer) =>
+        answer.ok
+          ? { id: answer.id, accepted: true }
+          : { id: answer.id ?? null, accepted: false, error: errorToProblem(answer.error) },
+      ),
+    };
+  }
+
+  @Get('transactions/:id')
+  async transaction(@Param('id') idText: string, @Query('waitMs') wait?: string) {
+    const id = readHash(idText, 'a transaction id');
+    const waitMs = readWhole(wait, 'waitMs', { preset: 0, max: WAIT_MAX_MS });
+    const { node } = this.#context;
+    const final = await node.receipt(id, waitMs);
+    if (final) return finalReceiptJson(final);
+    if (node.mempool.has(id)) return { id, finality: 'pending' };
+    throw ledgerError('LEDGER_NOT_FOUND', `transaction ${id} is neither final nor waiting`);
+  }
+
+  @Get('accounts/:account')
+  account(@Param('account') text: string) {
+    const account = readAccount(text);
+    const { node } = this.#context;
+    const { balance, nonce } = node.chain.account(account);
+    return {
+      account: formatAccount(account),
+      balance: balance.toString(),
+      nonce,
+      nextNonce: node.mempool.nextNonce(account),
+    };
+  }
+
+  @Get('state/:contract/:key')
+  entry(
+    @Param('contract') contract: string,
+    @Param('key') keyText: string,
+    @Query('proof') proof: string | undefined,
+    @Res() reply: FastifyReply,
+  ) {
+    const key = readHex(keyText, 'key');
+    const { chain } = this.#context.node;
+    if (proof === 'true') {
+      sendCbor(reply, encodeStateProof(chain.prove(contract, key)));
+      return;
+    }
+    const value = chain.get(contract, key);
+    if (value === undefined)
+      throw ledgerError('LEDGER_NOT_FOUND', `contract ${contract} holds nothing at ${keyText}`);
+    sendCbor(reply, value);
+  }
+
+  @Get('state/:contract')
+  entries(
+    @Param('contract') contract: string,
+    @Query('prefix') prefix = '',
+    @Query('limit') limitText?: string,
+    @Query('cursor') cursor?: string,
+  ) {
+    const limit = readWhole(limitText, 'limit', { preset: 100, max: SCAN_MAX });
+    const found = this.#context.node.chain.scan(contract, readHex(prefix, 'prefix'), {
+      limit,
+      ...(cursor === undefined ? {} : { cursor: readHex(cursor, 'cursor') }),
+    });
+    const last = found.length === limit ? found.at(-1) : undefined;
+    return {
+      entries: found.map(([key, value]) => ({ key: bytesToHex(key), value: base64(value) })),
+      /** Give it as `cursor` to go on; null at the end. */
+      cursor: last ? bytesToHex(last[0]) : null,
+    };
+  }
+
+  @Get('blocks/stream')
+  async stream(
+    @Query('from') from: string | undefined,
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+  ) {
+    const { node, streams } = this.#context;
+    const seen = request.headers['last-event-id'];
+    const preset = node.chain.head.header.height + 1;
+    const start =
+      typeof seen === 'string'
+        ? readWhole(seen, 'Last-Event-ID', { preset, max: HEIGHT_MAX - 1 }) + 1
+        : readWhole(from, 'from', { preset, max: HEIGHT_MAX });
+    streams.checkRoom();
+    reply.hijack();
+    await streams.serve(reply.raw, start);
+  }
+
+  @Get('blocks/:height')
+  @Header('cache-control', 'public, max-age=31536000, immutable')
+  block(@Param('height') text: string, @Res() reply: FastifyReply) {
+    const height = readWhole(text, 'height', { preset: 0, max: HEIGHT_MAX });
+    const block = this.#context.node.chain.block(height);
+    if (!block) throw ledgerError('LEDGER_NOT_FOUND', `there is no block ${height} yet`);
+    sendCbor(reply, encodeBlock(block));
+  }
+}

@@ -1,0 +1,79 @@
+import { z } from 'zod';
+import { defineSettings, filePath, plainText, portNumber, wholeNumber } from '#libs/platform';
+
+/** Settings of a chain node. */
+export const nodeSettings = defineSettings('node', {
+  host: {
+    env: 'SEELE_NODE_HOST',
+    schema: plainText,
+    default: '127.0.0.1',
+    help: 'Address to listen on.',
+  },
+  port: {
+    env: 'SEELE_NODE_PORT',
+    schema: portNumber,
+    default: 7401,
+    help: 'HTTP port; 0 takes a free one.',
+  },
+  data: {
+    env: 'SEELE_NODE_DATA',
+    schema: filePath,
+    optional: true,
+    help: 'Directory of the chain’s data (default `$SEELE_HOME/node`).',
+  },
+  genesis: {
+    env: 'SEELE_NODE_GENESIS',
+    schema: filePath,
+    optional: true,
+    help: 'Genesis file of the chain (default `$SEELE_HOME/genesis.cbor`).',
+  },
+  key: {
+    env: 'SEELE_NODE_KEY',
+    schema: plainText,
+    default: 'sequencer',
+    help: 'Name of the sequencer’s key in `$SEELE_HOME/keys`.',
+  },
+  passphrase: {
+    env: 'SEELE_PASSPHRASE',
+    schema: plainText,
+    optional: true,
+    secret: true,
+    help: 'Passphrase of the keys (default: the one in `$SEELE_HOME/keys/passphrase`).',
+  },
+  poolTransactions: {
+    env: 'SEELE_NODE_POOL_TRANSACTIONS',
+    schema: wholeNumber,
+    default: 20_000,
+    help: 'Most transactions that may wait for a block.',
+  },
+  poolPerAccount: {
+    env: 'SEELE_NODE_POOL_PER_ACCOUNT',
+    schema: wholeNumber,
+    default: 64,
+    help: 'Most waiting transactions of one account.',
+  },
+  streams: {
+    env: 'SEELE_NODE_STREAMS',
+    schema: wholeNumber,
+    default: 64,
+    help: 'Most block streams served at once.',
+  },
+  signatureThreads: {
+    env: 'SEELE_NODE_SIGNATURE_THREADS',
+    schema: wholeNumber,
+    default: 1,
+    help: 'Threads that check signatures; 0 checks them on the main thread.',
+  },
+  reserveBytes: {
+    env: 'SEELE_NODE_RESERVE_BYTES',
+    schema: wholeNumber,
+    default: 64 * 1024 * 1024,
+    help: 'Free disk space below which the node takes no transactions.',
+  },
+  check: {
+    env: 'SEELE_NODE_CHECK',
+    schema: z.enum(['recent', 'full']),
+    default: 'recent',
+    help: 'What is checked at start: the last blocks, or every block and state entry.',
+  },
+});

@@ -1,0 +1,205 @@
+/** Puts a node together: data directory, chain, ordering, HTTP. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { systemContracts, tokenFees } from '#contracts';
+import { createSigner, verifySignature } from '#libs/crypto';
+import type { KeyValueStore } from '#libs/kernel';
+import {
+  type Chain,
+  type CommittedBlock,
+  type Genesis,
+  createChain,
+  createMempool,
+  createProducer,
+  createSoloOrdering,
+  decodeGenesis,
+  ledgerError,
+} from '#libs/ledger';
+import {
+  type Logger,
+  type Metrics,
+  type RunningService,
+  type SettingsOf,
+  createHealth,
+  createHttpApp,
+  createMetrics,
+  createSystemClock,
+  describeSystemError,
+  endProcess,
+  homePassphrase,
+  keystorePath,
+  listenHttp,
+  readKeystoreFile,
+} from '#libs/platform';
+import { lockDirectory, openLmdbStore } from '#libs/store';
+import { createBlockStreams } from './block-stream.ts';
+import { watchDiskSpace } from './disk-space.ts';
+import { NodeContext } from './http/node-context.ts';
+import { NodeModule } from './http/node.module.ts';
+import { ChainNode } from './node-service.ts';
+import { observeStore } from './observed-store.ts';
+import type { nodeSettings } from './settings.ts';
+import { createSignaturePool } from './signature-pool.ts';
+
+export type NodeSettings = SettingsOf<typeof nodeSettings>;
+
+/** Enough for a full batch of transactions. */
+const BODY_MAX_BYTES = 8 * 1024 * 1024;
+
+async function readGenesis(path: string): Promise<Genesis> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readFile(path);
+  } catch (error) {
+    throw describeSystemError(error, path);
+  }
+  try {
+    return decodeGenesis(bytes);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw ledgerError('LEDGER_DATA_CORRUPT', `${path} is not a genesis: ${why}`, { cause });
+  }
+}
+
+async function openSequencer(settings: NodeSettings, genesis: Genesis) {
+  const passphrase = await homePassphrase(settings.home, settings.passphrase);
+  const { seed } = await readKeystoreFile(keystorePath(settings.home, settings.key), passphrase);
+  const signer = createSigner(seed);
+  if (signer.publicKey !== genesis.ordering.sequencer)
+    throw ledgerError(
+      'LEDGER_GENESIS_MISMATCH',
+      `key ${settings.key} is not the sequencer that the genesis names`,
+    );
+  return createSoloOrdering(signer);
+}
+
+/** Every block and every state entry, for `SEELE_NODE_CHECK=full`. @throws LEDGER_DATA_CORRUPT */
+function checkEverything(chain: Chain, logger: Logger): void {
+  const { height } = chain.head.header;
+  for (let h = 1; h <= height; h++) chain.checkBlock(h);
+  for (const _progress of chain.checkState()) void _progress;
+  logger.info({ height }, 'every block and state entry checked');
+}
+
+function observe(metrics: Metrics, chain: Chain, pool: () => ChainNode['mempool']['metrics']) {
+  metrics.gauge('seele_node_height', 'Height of the last block', () => chain.head.header.height);
+  metrics.gauge('seele_node_pool_transactions', 'Waiting transactions', () => pool().transactions);
+  metrics.gauge('seele_node_pool_bytes', 'Bytes of waiting transactions', () => pool().bytes);
+  for (const what of ['admitted', 'refused', 'replaced', 'evicted', 'expired'] as const)
+    metrics.gauge(
+      `seele_node_pool_${what}`,
+      `Transactions ${what} since start`,
+      () => pool()[what],
+    );
+  const commitSeconds = metrics.histogram('seele_node_commit_seconds', 'Time to store a block');
+  const executed = metrics.counter('seele_node_transactions_total', 'Executed transactions', [
+    'status',
+  ]);
+  return {
+    onCommit: (seconds: number) => commitSeconds.observe(seconds),
+    onBlock({ receipts }: CommittedBlock) {
+      for (const { status } of receipts) executed.inc({ status });
+    },
+  };
+}
+
+async function openStore(settings: NodeSettings, path: string) {
+  const release = lockDirectory(path);
+  try {
+    const refusal = watchDiskSpace(path, settings.reserveBytes);
+    const full = refusal();
+    if (full) throw full;
+    return { store: openLmdbStore({ path }), refusal, release };
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+/** @throws one SeeleError that says what is wrong: data, genesis, key, port */
+export async function startNode(settings: NodeSettings, logger: Logger): Promise<RunningService> {
+  const path = settings.data ?? join(settings.home, 'node');
+  const genesis = await readGenesis(settings.genesis ?? join(settings.home, 'genesis.cbor'));
+  const { store, refusal, release } = await openStore(settings, path);
+  try {
+    const ordering = await openSequencer(settings, genesis);
+    return await serve({ settings, logger, genesis, store, refusal, release, ordering });
+  } catch (error) {
+    await store.close().catch(() => undefined);
+    release();
+    throw error;
+  }
+}
+
+interface Parts {
+  readonly settings: NodeSettings;
+  readonly logger: Logger;
+  readonly genesis: Genesis;
+  readonly store: KeyValueStore;
+  readonly refusal: ReturnType<typeof watchDiskSpace>;
+  readonly release: () => void;
+  readonly ordering: ReturnType<typeof createSoloOrdering>;
+}
+
+async function serve(parts: Parts): Promise<RunningService> {
+  const { settings, logger, genesis, store, refusal, release, ordering } = parts;
+  const metrics = createMetrics('node');
+  let onCommit = (_seconds: number): void => undefined;
+  const chain = await createChain({
+    genesis,
+    contracts: systemContracts,
+    fees: tokenFees,
+    store: observeStore(store, (seconds) => onCommit(seconds)),
+    verifySignature,
+  });
+  if (settings.check === 'full') checkEverything(chain, logger);
+  const onFatal = (error: unknown): never =>
+    endProcess(logger, error, 'the chain cannot go on; restart the node');
+  const signatures = createSignaturePool(settings.signatureThreads, onFatal);
+  const mempool = createMempool({
+    chain: chain.id,
+    limits: chain.limits,
+    accounts: chain,
+    pool: { transactions: settings.poolTransactions, perAccount: settings.poolPerAccount },
+    onDropped: (id, reason) => node.noteDropped(id, reason),
+  });
+  const observed = observe(metrics, chain, () => mempool.metrics);
+  ({ onCommit } = observed);
+  const producer = createProducer({ chain, mempool, ordering });
+  const clock = createSystemClock();
+  const { onBlock } = observed;
+  const options = { chain, mempool, producer, signatures, clock, refusal, onFatal, onBlock };
+  const node = new ChainNode(options);
+  const streams = createBlockStreams(node, settings.streams);
+  const health = createHealth();
+  health.add('disk', () => {
+    const full = refusal();
+    if (full) throw full;
+  });
+  const app = await createHttpApp({
+    module: NodeModule.with(new NodeContext({ node, streams, ordering })),
+    logger,
+    health,
+    metrics,
+    bodyLimitBytes: BODY_MAX_BYTES,
+  });
+  const stop = async (): Promise<void> => {
+    health.stopping();
+    streams.close();
+    await node.stop();
+    await app.close();
+    await signatures.close();
+    await store.close();
+    release();
+  };
+  try {
+    const url = await listenHttp(app, settings);
+    logger.warn({ ordering: ordering.kind }, ordering.notice);
+    const { height } = chain.head.header;
+    logger.info({ url, chain: chain.id, height }, 'node serves');
+    return { url, facts: { genesis: chain.id, height }, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
