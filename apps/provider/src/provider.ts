@@ -1,0 +1,153 @@
+/** Puts a provider together: slots, journal, storage, link, agent. */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Signer, createSigner } from '#libs/crypto';
+import { formatAccount } from '#libs/kernel';
+import {
+  type AgentTimes,
+  DEFAULT_AGENT_TIMES,
+  type ProviderOffer,
+  agentFreeSlots,
+} from '#libs/market';
+import {
+  type Logger,
+  type RunningService,
+  createHealth,
+  createMetrics,
+  createSystemClock,
+  createSystemRandomness,
+  endProcess,
+  ensureHomeKey,
+  homePassphrase,
+} from '#libs/platform';
+import { type BlobStore, createKuboBlobStore } from '#libs/storage';
+import { type SlotPool, createSlotPool } from '#sandbox';
+import { type AgentLoop, createAgentLoop } from './agent-loop.ts';
+import { providerError } from './errors.ts';
+import { createContentCache } from './content-cache.ts';
+import { type JobRunner, createJobRunner } from './job-runner.ts';
+import { openLeaseJournal } from './journal.ts';
+import { type MarketLink, createMarketLink } from './market-link.ts';
+import { probeMachine } from './probe-machine.ts';
+import type { ProviderSettings } from './settings.ts';
+import { startStatusServer } from './status-server.ts';
+
+/** A slot that keeps dying is started this often before the job is delivered as `crash`. */
+const ATTEMPTS = 2;
+const FLUSH_MS = 1_000;
+
+async function signerOf(settings: ProviderSettings): Promise<Signer> {
+  const passphrase = await homePassphrase(settings.home, settings.passphrase);
+  const name = settings.key ?? `provider-${settings.name}`;
+  const { seed } = await ensureHomeKey(settings.home, name, passphrase);
+  return createSigner(seed);
+}
+
+/** The offer: what was probed, under the prices and the name that were set. */
+async function makeOffer(
+  settings: ProviderSettings,
+  folder: string,
+  signer: Signer,
+  pool: SlotPool,
+): Promise<ProviderOffer> {
+  const facts = await probeMachine(folder);
+  const { name, domain, level, pricePerCoreSecond, pricePerGibSecond } = settings;
+  return {
+    ...{ provider: signer.account, name, domain, level, pricePerCoreSecond, pricePerGibSecond },
+    ...facts,
+    slots: pool.freeSlots,
+    isolation: pool.isolation.level,
+  };
+}
+
+async function stop(
+  loop: AgentLoop,
+  parts: { readonly link: MarketLink; readonly runner: JobRunner; readonly pool: SlotPool },
+  drainMs: number,
+): Promise<void> {
+  loop.emit({ kind: 'drain' });
+  await Promise.race([loop.drained, delay(drainMs)]);
+  loop.emit({ kind: 'stop' });
+  await parts.link.flush(FLUSH_MS);
+  parts.runner.killAll();
+  parts.pool.close();
+}
+
+export interface ProviderParts {
+  /** For tests: another storage. */
+  readonly blobs?: BlobStore;
+  readonly times?: AgentTimes;
+}
+
+/** Starts a provider. @throws whatever its parts throw: SANDBOX_, STORE_, KEYSTORE_, PLATFORM_ */
+export async function startProvider(
+  settings: ProviderSettings,
+  logger: Logger,
+  parts: ProviderParts = {},
+): Promise<RunningService & { readonly loop: AgentLoop; readonly pool: SlotPool }> {
+  const folder = settings.providerHome ?? join(settings.home, 'providers', settings.name);
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const signer = await signerOf(settings);
+  const journal = openLeaseJournal(folder, logger);
+  const slots = settings.slots ?? (await probeMachine(folder)).cores;
+  const pool = await createSlotPool({ slots, spares: settings.spares });
+  if (settings.networkRequired && !pool.isolation.networkClosed) {
+    pool.close();
+    throw providerError('PROVIDER_NETWORK_OPEN', 'slots cannot be cut off from the network here');
+  }
+  const offer = await makeOffer(settings, folder, signer, pool);
+  logger.info({ isolation: pool.isolation, benchmark: offer.benchmarkScore }, 'sandbox probed');
+  const { storageToken, storageUrl } = settings;
+  const token = storageToken === undefined ? {} : { token: storageToken };
+  const blobs = parts.blobs ?? createKuboBlobStore({ url: storageUrl, ...token });
+  const loop: AgentLoop = createAgentLoop({
+    config: {
+      ...{ signer, offer, attempts: ATTEMPTS, times: parts.times ?? DEFAULT_AGENT_TIMES },
+      ...(settings.chain === undefined ? {} : { chain: settings.chain }),
+    },
+    clock: createSystemClock(),
+    randomness: createSystemRandomness(),
+    ...{ journal, logger, link: () => link, runner: () => runner },
+    onFatal: (error) => endProcess(logger, error, 'the lease journal failed'),
+  });
+  const link = createMarketLink({
+    ...{ url: settings.marketUrl, logger },
+    onConnected: () => loop.emit({ kind: 'connected' }),
+    onMessage: (message) => loop.emit({ kind: 'message', message }),
+    onDisconnected: () => loop.emit({ kind: 'disconnected' }),
+  });
+  const runner = createJobRunner({
+    ...{ pool, blobs, logger, emit: loop.emit },
+    cache: createContentCache(settings.cacheBytes),
+    ...{ maxCodeBytes: settings.maxCodeBytes, maxOutputBytes: settings.maxOutputBytes },
+  });
+  const health = createHealth();
+  health.add('market', () => {
+    if (loop.agent.link !== 'up') throw new Error('not connected to the market');
+  });
+  const metrics = createMetrics('provider');
+  metrics.gauge('seele_provider_leases', 'Leases held', () => loop.agent.leases.size);
+  metrics.gauge('seele_provider_free_slots', 'Free slots', () => agentFreeSlots(loop.agent));
+  const server = await startStatusServer({
+    ...{ port: settings.port, health, metrics },
+    status: () => ({
+      ...{ name: settings.name, account: formatAccount(signer.account), slots },
+      ...{ freeSlots: agentFreeSlots(loop.agent), market: loop.agent.link },
+      leases: [...loop.agent.leases].map(([lease, { stage }]) => ({ lease, stage })),
+      isolation: pool.isolation,
+    }),
+  });
+  loop.emit({ kind: 'restored', leases: journal.restored });
+  return {
+    ...{ url: server.url, loop, pool },
+    facts: { account: formatAccount(signer.account), isolation: pool.isolation.level },
+    async stop() {
+      health.stopping();
+      await stop(loop, { link, runner, pool }, settings.drainMs);
+      await server.close();
+      await journal.close();
+      await blobs.close();
+    },
+  };
+}
