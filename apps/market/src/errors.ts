@@ -22,16 +22,6 @@ export const marketAppError = defineErrors({
     title: 'Database belongs to another chain',
     fix: 'Use the home directory of that chain, or give this market a database of its own.',
   },
-  MARKET_ORDER_UNKNOWN: {
-    status: 404,
-    title: 'No such order',
-    fix: 'List your orders at /v1/orders; an id has 64 hex digits.',
-  },
-  MARKET_ORDER_MISMATCH: {
-    status: 400,
-    title: 'Order does not fit its manifest',
-    fix: 'Sign an order that names the CID of exactly the manifest you send.',
-  },
   MARKET_NOT_READY: {
     status: 409,
     title: 'Not there yet',

@@ -6,8 +6,7 @@
  * A commit that fails has an unknown outcome: the process ends, and restarting from the rows decides.
  */
 import type { MarketEffect, MarketEvent, Reply } from '#libs/market';
-import { type Metrics, declareFailpoints, failpoint } from '#libs/platform';
-import { platformError } from '#libs/platform';
+import { type Metrics, declareFailpoints, failpoint, platformError } from '#libs/platform';
 import type { RowChanges, RowStore } from './store/row-store.ts';
 
 declareFailpoints(
@@ -189,6 +188,7 @@ export class MarketLoop {
     if (this.#stopped) return;
     this.#stopped = true;
     clearTimeout(this.#timer);
+    for (const resolve of this.#idle.splice(0)) resolve();
     this.#options.onFatal(error, why);
   }
 

@@ -7,6 +7,7 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
+import type { SignatureVerifier } from '#libs/crypto';
 import type { Randomness } from '#libs/kernel';
 import {
   AGENT_FRAME_MAX_BYTES,
@@ -14,6 +15,7 @@ import {
   type MarketEvent,
   type MarketMessage,
   encodeMarketMessage,
+  helloProblem,
 } from '#libs/market';
 import type { Logger, Metrics } from '#libs/platform';
 import { createRateLimiter } from '#libs/platform';
@@ -29,8 +31,7 @@ export interface AgentGatewayOptions {
   readonly chain: string;
   /** The market's account. */
   readonly market: string;
-  /** True when the hello answers this challenge with the key it names. */
-  verifyHello(hello: Extract<AgentMessage, { kind: 'hello' }>, nonce: string): boolean;
+  readonly verify: SignatureVerifier;
   dispatch(event: MarketEvent): void;
   readonly randomness: Randomness;
   readonly logger: Logger;
@@ -126,10 +127,11 @@ export class AgentGateway {
     hello: Extract<AgentMessage, { kind: 'hello' }>,
     nonce: string,
   ): void {
-    if (hello.nonce !== nonce || !this.#options.verifyHello(hello, nonce)) {
-      this.#options.logger.info({ session: connection.session }, 'agent refused: wrong signature');
-      const reason = 'the hello is not signed by the key of the offered provider';
-      connection.refuse('MARKET_AGENT_REFUSED', reason);
+    const { market, verify, logger } = this.#options;
+    const problem = helloProblem(hello, { nonce, market }, verify);
+    if (problem !== undefined) {
+      logger.info({ session: connection.session, problem }, 'agent refused');
+      connection.refuse('MARKET_AGENT_REFUSED', problem);
       return;
     }
     connection.proven = true;

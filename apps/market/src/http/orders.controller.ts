@@ -25,7 +25,7 @@ import {
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
 import type { AccountId } from '#libs/kernel';
-import type { OrderView } from '#libs/market';
+import { type OrderView, marketError } from '#libs/market';
 import { platformError } from '#libs/platform';
 import { marketAppError } from '../errors.ts';
 import {
@@ -81,7 +81,7 @@ export class OrdersController {
 
   async #view(id: string): Promise<OrderView> {
     const view = await this.#market.order(id);
-    if (view === undefined) throw marketAppError('MARKET_ORDER_UNKNOWN', `there is no order ${id}`);
+    if (view === undefined) throw marketError('MARKET_ORDER_UNKNOWN', `there is no order ${id}`);
     return view;
   }
 

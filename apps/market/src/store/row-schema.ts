@@ -20,7 +20,7 @@ const STEPS: readonly string[] = [
    create index orders_by_time on market.orders (accepted_at_us desc, id desc);
    create index orders_by_consumer on market.orders (consumer, accepted_at_us desc, id desc);
    create index orders_open on market.orders (accepted_at_us) where not ended;
-   alter table market.rows set (toast_tuple_target = 8160);`,
+   create table market.identity (is_one boolean primary key check (is_one), whose text not null);`,
 ];
 
 /** @throws MARKET_DATABASE_NEWER when a later version of Seele wrote this database */
@@ -43,4 +43,17 @@ export async function migrateRows(client: pg.Client): Promise<void> {
     await client.query('insert into market.schema_version values ($1)', [step + 1]);
     await client.query('commit');
   }
+}
+
+/** Rows of one market on one chain mean nothing to another. @throws MARKET_CHAIN_MISMATCH */
+export async function claimIdentity(client: pg.Client, identity: string): Promise<void> {
+  await client.query('insert into market.identity values (true, $1) on conflict do nothing', [
+    identity,
+  ]);
+  const { rows } = await client.query<{ whose: string }>('select whose from market.identity');
+  if (rows[0]?.whose !== identity)
+    throw marketAppError(
+      'MARKET_CHAIN_MISMATCH',
+      `the database is of ${rows[0]?.whose}, this market is ${identity}`,
+    );
 }

@@ -5,10 +5,10 @@
  */
 import pg from 'pg';
 import type { Bytes } from '#libs/kernel';
-import type { OrderIndex, StoredRow, Table } from '#libs/market';
+import { type OrderIndex, type StoredRow, type Table, batchId } from '#libs/market';
 import { type Logger, failpoint } from '#libs/platform';
 import { marketAppError } from '../errors.ts';
-import { migrateRows } from './row-schema.ts';
+import { claimIdentity, migrateRows } from './row-schema.ts';
 
 /** What one group commit writes; a later change of the same row has replaced the earlier. */
 export interface RowChanges {
@@ -36,6 +36,8 @@ export interface OrderFilter {
 export interface RowStore {
   /** Atomic and durable when it resolves. When it rejects the outcome is unknown. */
   commit(changes: RowChanges): Promise<void>;
+  /** Log batches of a job from the one that holds entry `fromSeq` on, a page at a time. */
+  readLog(job: string, fromSeq: number): Promise<readonly StoredRow[]>;
   /** Rows of a table in id order. */
   read(table: Table, options?: { readonly prefix?: string }): Promise<readonly StoredRow[]>;
   readOne(table: Table, id: string): Promise<Bytes | undefined>;
@@ -51,6 +53,7 @@ const OWNER_LOCK = 7_318_349_394;
 const OWNER_WAIT_MS = 10_000;
 const OWNER_POLL_MS = 50;
 const READ_POOL_MAX = 3;
+const LOG_PAGE_BATCHES = 32;
 
 const COMMIT = {
   name: 'seele-commit',
@@ -163,6 +166,18 @@ class PostgresRowStore implements RowStore {
     return rows[0] === undefined ? undefined : new Uint8Array(rows[0].bytes);
   }
 
+  async readLog(job: string, fromSeq: number): Promise<readonly StoredRow[]> {
+    const { rows } = await this.#readers.query<Found>(
+      `select kind, id, bytes from market.rows
+       where kind = 'batch' and id < $3 and id >= coalesce(
+         (select max(id) from market.rows where kind = 'batch' and id > $1 and id <= $2), $1)
+       order by id limit ${LOG_PAGE_BATCHES}`,
+      // '0' is the character after '/', so the ids of this job end before it.
+      [`${job}/`, batchId(job, fromSeq), `${job}0`],
+    );
+    return rows.map(toRow);
+  }
+
   async readOpenOrders(endedAfterUs: number): Promise<readonly StoredRow[]> {
     const { rows } = await this.#readers.query<Found>(
       `${ORDER_ROWS} where not o.ended or o.accepted_at_us > $1 order by o.accepted_at_us, o.id`,
@@ -203,6 +218,8 @@ class PostgresRowStore implements RowStore {
 export interface OpenRowStoreOptions {
   readonly url: string;
   readonly logger: Logger;
+  /** Whose rows these are (chain and market account); a database keeps one. */
+  readonly identity: string;
   /** Told once when the writing connection is lost: no commit can succeed any more. */
   onLost(error: Error): void;
 }
@@ -239,6 +256,7 @@ export async function openRowStore(options: OpenRowStoreOptions): Promise<RowSto
   await writer.query('set synchronous_commit = on');
   await takeOwnership(writer);
   await migrateRows(writer);
+  await claimIdentity(writer, options.identity);
   const readers = new pg.Pool({
     connectionString: url,
     max: READ_POOL_MAX,
@@ -251,6 +269,7 @@ export async function openRowStore(options: OpenRowStoreOptions): Promise<RowSto
     commit: (changes) => store.commit(changes),
     read: (table, query) => store.read(table, query),
     readOne: (table, id) => store.readOne(table, id),
+    readLog: (job, fromSeq) => store.readLog(job, fromSeq),
     readOpenOrders: (after) => store.readOpenOrders(after),
     readOrders: (filter) => store.readOrders(filter),
     ping: () => store.ping(),

@@ -1,0 +1,134 @@
+/**
+ * The market's line to the chain: sends its transactions, follows final blocks, reads its nonce.
+ * Silence needs no event: the reducer asks again, and bodies that are posted twice count once.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Signer } from '#libs/crypto';
+import { isSeeleError } from '#libs/kernel';
+import { type TransactionBody, signTransaction } from '#libs/ledger';
+import { type MarketEvent, blockToEvent } from '#libs/market';
+import { type Logger, declareFailpoints, failpoint } from '#libs/platform';
+import type { ChainNode } from './chain-node.ts';
+
+declareFailpoints(
+  'market.submit.before',
+  'market.submit.after',
+  'market.block.before',
+  'market.block.after',
+);
+
+const RECONNECT_FIRST_MS = 50;
+const RECONNECT_MAX_MS = 2_000;
+/** Transactions posted at once. */
+const POST_MAX = 64;
+/** Waiting transactions; the reducer keeps fewer under way, so this is never reached. */
+const OUTBOX_MAX = 1_000;
+
+export interface ChainLinkOptions {
+  readonly node: ChainNode;
+  readonly signer: Signer;
+  dispatch(event: MarketEvent): void;
+  readonly logger: Logger;
+}
+
+interface Outgoing {
+  readonly key: string;
+  readonly id: string;
+  readonly body: TransactionBody;
+}
+
+export class ChainLink {
+  readonly #options: ChainLinkOptions;
+  readonly #stopped = new AbortController();
+  #outbox: Outgoing[] = [];
+  #posting = false;
+  #following: AbortController | undefined;
+  /** Whether the block stream is up, for readiness. */
+  isFollowing = false;
+
+  constructor(options: ChainLinkOptions) {
+    this.#options = options;
+  }
+
+  submit(outgoing: Outgoing): void {
+    if (this.#outbox.length >= OUTBOX_MAX) this.#outbox.shift();
+    this.#outbox.push(outgoing);
+    if (this.#posting) return;
+    this.#posting = true;
+    // Everything that one commit lets out goes in one request, in the order of its nonces.
+    queueMicrotask(() => void this.#post());
+  }
+
+  async #post(): Promise<void> {
+    const { node, signer, dispatch, logger } = this.#options;
+    while (this.#outbox.length > 0 && !this.#stopped.signal.aborted) {
+      const batch = this.#outbox.slice(0, POST_MAX);
+      this.#outbox = this.#outbox.slice(POST_MAX);
+      try {
+        failpoint('market.submit.before');
+        const signed = batch.map(({ body }) => signTransaction(signer, body).bytes);
+        const outcomes = await node.submit(signed);
+        failpoint('market.submit.after');
+        for (const [i, outcome] of outcomes.entries()) {
+          const sent = batch[i];
+          if (sent === undefined || outcome.accepted) continue;
+          const { key, id } = sent;
+          logger.info({ key, transaction: id, code: outcome.code }, 'transaction refused');
+          dispatch({ kind: 'transactionRefused', key, id, code: outcome.code });
+        }
+      } catch (error) {
+        logger.warn({ err: error, count: batch.length }, 'transactions not sent');
+      }
+    }
+    this.#posting = false;
+  }
+
+  async readNonce(): Promise<void> {
+    const { node, signer, dispatch, logger } = this.#options;
+    try {
+      dispatch({ kind: 'nonceRead', ...(await node.nonce(signer.account)) });
+    } catch (error) {
+      logger.warn({ err: error }, 'nonce not read');
+    }
+  }
+
+  /** Starts (over) at a height. */
+  follow(fromHeight: number): void {
+    this.#following?.abort();
+    const following = new AbortController();
+    this.#following = following;
+    void this.#follow(fromHeight, AbortSignal.any([following.signal, this.#stopped.signal]));
+  }
+
+  async #follow(fromHeight: number, signal: AbortSignal): Promise<void> {
+    const { node, signer, dispatch, logger } = this.#options;
+    let next = fromHeight;
+    for (
+      let waitMs = RECONNECT_FIRST_MS;
+      !signal.aborted;
+      waitMs = Math.min(waitMs * 2, RECONNECT_MAX_MS)
+    ) {
+      try {
+        for await (const { block, receipts } of node.blocks(next, signal)) {
+          if (signal.aborted) return;
+          this.isFollowing = true;
+          waitMs = RECONNECT_FIRST_MS;
+          failpoint('market.block.before');
+          dispatch(blockToEvent(block, receipts, signer));
+          failpoint('market.block.after');
+          next = block.header.height + 1;
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        const code = isSeeleError(error) ? error.code : undefined;
+        logger.warn({ err: error, code, next }, 'block stream ended');
+      }
+      this.isFollowing = false;
+      await sleep(waitMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  stop(): void {
+    this.#stopped.abort();
+  }
+}

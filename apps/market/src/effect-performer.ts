@@ -1,0 +1,91 @@
+/** Sends each effect where it is done. Nothing here waits: outcomes come back as events. */
+import type { MarketEffect, Reply } from '#libs/market';
+import { type Logger, declareFailpoints, failpoint } from '#libs/platform';
+import type { AgentGateway } from './agents/agent-gateway.ts';
+import type { ChainLink } from './chain/chain-link.ts';
+import type { JobEventHub } from './jobs/job-event-hub.ts';
+import type { ResultChecker } from './jobs/result-checker.ts';
+import type { QueuePort } from './queue/queue-port.ts';
+
+declareFailpoints(
+  'market.enqueue.before',
+  'market.enqueue.after',
+  'market.bind.before',
+  'market.bind.after',
+);
+
+export interface EffectPorts {
+  readonly queue: QueuePort;
+  readonly gateway: Pick<AgentGateway, 'send' | 'close'>;
+  readonly chain: Pick<ChainLink, 'submit' | 'readNonce' | 'follow'>;
+  readonly results: ResultChecker;
+  readonly hub: Pick<JobEventHub, 'publish'>;
+  /** Hands a due binding to the reducer; resolves when that is durable. */
+  bindingDue(order: string, binding: number): Promise<Reply>;
+  readonly logger: Logger;
+}
+
+type Enqueue = Extract<MarketEffect, { kind: 'enqueueBinding' }>;
+
+export interface EffectPerformer {
+  perform(effect: MarketEffect): void;
+  /** Starts consuming a cell's queue, so that its first order does not wait for that. */
+  openCell(queue: string): void;
+}
+
+export function createEffectPerformer(ports: EffectPorts): EffectPerformer {
+  const { queue, gateway, chain, results, hub, logger } = ports;
+  const consumed = new Set<string>();
+
+  const openCell = (name: string): void => {
+    if (consumed.has(name)) return;
+    consumed.add(name);
+    const consuming = queue.consume(name, async ({ payload }) => {
+      failpoint('market.bind.before');
+      await ports.bindingDue(String(payload['order']), Number(payload['binding']));
+      failpoint('market.bind.after');
+    });
+    consuming.catch((error: unknown) => {
+      consumed.delete(name);
+      logger.error({ err: error, queue: name }, 'queue cannot be consumed');
+    });
+  };
+
+  const enqueue = async ({ queue: name, key, order, binding, delayMs }: Enqueue): Promise<void> => {
+    openCell(name);
+    failpoint('market.enqueue.before');
+    await queue.add(name, { key, payload: { order, binding } }, { delayMs });
+    failpoint('market.enqueue.after');
+  };
+
+  const perform = (effect: MarketEffect): void => {
+    switch (effect.kind) {
+      case 'enqueueBinding':
+        // Lost messages are sent again by the reducer after its own time-out.
+        enqueue(effect).catch((error: unknown) =>
+          logger.warn({ err: error, order: effect.order }, 'binding not queued'),
+        );
+        return;
+      case 'sendAgent':
+        return gateway.send(effect.session, effect.message);
+      case 'closeAgent':
+        return gateway.close(effect.session, effect.code, effect.reason);
+      case 'submitTransaction':
+        return chain.submit(effect);
+      case 'readNonce':
+        return void chain.readNonce();
+      case 'followChain':
+        return chain.follow(effect.fromHeight);
+      case 'checkResult':
+        return results.check(effect.order, effect.fence, effect.cid, effect.maxBytes);
+      case 'jobEvent':
+        return hub.publish(effect.event);
+      case 'save':
+      case 'remove':
+      case 'reply':
+        return;
+    }
+  };
+  return { perform, openCell };
+}
+

@@ -1,0 +1,98 @@
+/** The market process. */
+import { join } from 'node:path';
+import { createSigner } from '#libs/crypto';
+import {
+  createHealth,
+  createLogger,
+  createMetrics,
+  createSystemClock,
+  createSystemRandomness,
+  endProcess,
+  ensureHomeKey,
+  errorLine,
+  homePassphrase,
+  loadSettings,
+  runProcess,
+  startEmbeddedPostgres,
+} from '#libs/platform';
+import { createKuboBlobStore } from '#libs/storage';
+import { createHttpChainNode } from './chain/http-chain-node.ts';
+import { createPostgresQueue, createRedisQueue } from './queue/bullmq-queue.ts';
+import { type MarketSettings, marketSettings } from './settings.ts';
+import { startMarket } from './start-market.ts';
+
+function settingsOrExit(): MarketSettings {
+  try {
+    return loadSettings(marketSettings);
+  } catch (error) {
+    process.stderr.write(`market: ${errorLine(error)}\n`);
+    process.exit(1);
+  }
+}
+
+const settings = settingsOrExit();
+const logger = createLogger({ name: 'market', level: settings.logLevel });
+
+/** The given database, or one of our own that ends with us. */
+async function openDatabase() {
+  if (settings.databaseUrl !== undefined)
+    return { url: settings.databaseUrl, stop: () => Promise.resolve() };
+  const postgres = await startEmbeddedPostgres({ directory: join(settings.home, 'postgres') });
+  let stopping = false;
+  void postgres.ended.then(() => {
+    if (!stopping) endProcess(logger, undefined, 'the built-in PostgreSQL ended');
+  });
+  return {
+    url: postgres.url,
+    stop: () => {
+      stopping = true;
+      return postgres.stop();
+    },
+  };
+}
+
+await runProcess({
+  name: 'market',
+  home: settings.home,
+  logger,
+  start: async () => {
+    const { home, redisUrl, storageToken } = settings;
+    const passphrase = await homePassphrase(home, settings.passphrase);
+    const keys = await ensureHomeKey(home, settings.key, passphrase);
+    const node = createHttpChainNode(settings.nodeUrl);
+    const { chain } = await node.status();
+    const database = await openDatabase();
+    const queue =
+      redisUrl === undefined
+        ? await createPostgresQueue({ url: database.url, logger })
+        : await createRedisQueue({ url: redisUrl, logger });
+    const service = await startMarket({
+      ...settings,
+      name: settings.marketName,
+      chain,
+      signer: createSigner(keys.seed),
+      node,
+      blobs: createKuboBlobStore({
+        url: settings.storageUrl,
+        ...(storageToken !== undefined && { token: storageToken }),
+      }),
+      queue,
+      databaseUrl: database.url,
+      clock: createSystemClock(),
+      randomness: createSystemRandomness(),
+      logger,
+      health: createHealth(),
+      metrics: createMetrics('market'),
+      times: { heartbeatMs: settings.heartbeatMs, leaseMs: settings.leaseMs },
+      fuelPrice: BigInt(settings.fuelPrice),
+      onFatal: (error, why) => endProcess(logger, error, why),
+    });
+    return {
+      ...service,
+      stop: async () => {
+        await service.stop();
+        await database.stop();
+      },
+    };
+  },
+});

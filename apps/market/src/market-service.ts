@@ -1,0 +1,154 @@
+/** The market behind its HTTP edge: reads from memory, falls back to the rows, writes by the loop. */
+import { LOG_START } from '#libs/audit';
+import {
+  ORDERS_CONTRACT,
+  ORDER_DOMAIN,
+  type SignedOrder,
+  orderBytes,
+  ordersKeys,
+  prepaid,
+} from '#contracts';
+import { type AccountId, type Bytes, SeeleError, decodeWith, errorEntry } from '#libs/kernel';
+import {
+  type BalanceRead,
+  type Manifest,
+  type Market,
+  type OrderView,
+  type Reply,
+  decodeRow,
+  encodeManifest,
+  manifestCid,
+  marketError,
+  marketStatus,
+  needsOf,
+  orderView,
+  providerViews,
+  quoteJob,
+  viewOf,
+} from '#libs/market';
+import { platformError } from '#libs/platform';
+import type { BlobStore } from '#libs/storage';
+import type { ChainNode } from './chain/chain-node.ts';
+import { marketAppError } from './errors.ts';
+import type { LogEvent, MarketApi, MarketStatusFacts } from './http/market-api.ts';
+import type { Follower, JobEventHub } from './jobs/job-event-hub.ts';
+import type { MarketLoop } from './market-loop.ts';
+import type { OrderFilter, RowStore } from './store/row-store.ts';
+
+export interface MarketServiceParts {
+  readonly name: string;
+  readonly market: Market;
+  readonly loop: MarketLoop;
+  readonly rows: RowStore;
+  readonly node: ChainNode;
+  readonly blobs: BlobStore;
+  readonly hub: JobEventHub;
+  receiptOf(order: OrderView): Promise<Bytes>;
+}
+
+function unwrap(reply: Reply): { readonly view: OrderView; readonly repeated: boolean } {
+  if (reply.is === 'order') return reply;
+  if (reply.is === 'bindingSeen')
+    throw platformError('HTTP_INTERNAL', 'the reply is of another kind');
+  const { code, message, reasons = [] } = reply;
+  const entry = errorEntry(code) ?? { status: 409, title: 'Refused', fix: 'Read the detail.' };
+  const why = reasons.map(({ text }) => text);
+  throw new SeeleError(code, entry, [message, ...why].join('; '));
+}
+
+export class MarketService implements MarketApi {
+  readonly #parts: MarketServiceParts;
+
+  constructor(parts: MarketServiceParts) {
+    this.#parts = parts;
+  }
+
+  get isCrowded(): boolean {
+    return this.#parts.loop.isCrowded;
+  }
+
+  status(): MarketStatusFacts {
+    const { name, market } = this.#parts;
+    const { height, openOrders, sessions } = marketStatus(market);
+    const { chain, signer } = market.config;
+    return { name, market: signer.account, chain, height, openOrders, providersOnline: sessions };
+  }
+
+  quote(manifest: Manifest, priceCap?: bigint) {
+    return quoteJob(this.#parts.market, needsOf(manifest), priceCap);
+  }
+
+  async #balance(account: AccountId): Promise<BalanceRead> {
+    try {
+      const key = ordersKeys.prepaid(account);
+      const { value, height } = await this.#parts.node.state(ORDERS_CONTRACT, key);
+      return { amount: value === undefined ? 0n : decodeWith(prepaid, value).balance, height };
+    } catch (error) {
+      throw marketAppError('MARKET_CHAIN_UNAVAILABLE', 'the prepaid balance cannot be read', {
+        cause: error,
+        detail: { retryAfterSeconds: 1 },
+      });
+    }
+  }
+
+  /** Stores the manifest for agents, but only for an order that could be accepted at all. */
+  async #storeManifest(signed: SignedOrder, manifest: Manifest, balance: BalanceRead) {
+    const { order, publicKey, signature } = signed;
+    const { verify } = this.#parts.market.config;
+    if (balance.amount < order.priceCap || manifestCid(manifest) !== order.manifest) return;
+    if (!verify(publicKey, ORDER_DOMAIN, orderBytes(order), signature)) return;
+    await this.#parts.blobs.putBlock(encodeManifest(manifest), { codec: 'dag-cbor' });
+  }
+
+  async submit(signed: SignedOrder, manifest: Manifest) {
+    const balance = await this.#balance(signed.order.consumer);
+    await this.#storeManifest(signed, manifest, balance);
+    return unwrap(
+      await this.#parts.loop.request({ kind: 'submitOrder', order: signed, manifest, balance }),
+    );
+  }
+
+  async cancel(order: string, by: AccountId): Promise<OrderView> {
+    return unwrap(await this.#parts.loop.request({ kind: 'cancelOrder', order, by })).view;
+  }
+
+  async order(id: string): Promise<OrderView | undefined> {
+    const { market, rows } = this.#parts;
+    const inMemory = orderView(market, id);
+    if (inMemory !== undefined) return inMemory;
+    const stored = await rows.readOne('order', id);
+    return stored && viewOf(decodeRow('order', stored));
+  }
+
+  async orders(filter: OrderFilter): Promise<readonly OrderView[]> {
+    const found = await this.#parts.rows.readOrders(filter);
+    return found.map(({ bytes }) => viewOf(decodeRow('order', bytes)));
+  }
+
+  providers() {
+    return providerViews(this.#parts.market);
+  }
+
+  async logAfter(order: string, seq: number): Promise<readonly LogEvent[]> {
+    const batches = await this.#parts.rows.readLog(order, seq + 1);
+    return batches
+      .flatMap(({ bytes }) => decodeRow('batch', bytes).entries)
+      .filter((entry) => entry.seq > seq);
+  }
+
+  follow(order: string): Follower | undefined {
+    return this.#parts.hub.follow(order);
+  }
+
+  result(cid: string): AsyncIterable<Bytes> {
+    return this.#parts.blobs.get(cid);
+  }
+
+  async receipt(id: string): Promise<Bytes> {
+    const view = await this.order(id);
+    if (view === undefined) throw marketError('MARKET_ORDER_UNKNOWN', `there is no order ${id}`);
+    if (view.endedAtUs === undefined || view.log.head === LOG_START)
+      throw marketAppError('MARKET_NOT_READY', `order ${id} is ${view.status}: it has not ended`);
+    return this.#parts.receiptOf(view);
+  }
+}

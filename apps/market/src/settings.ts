@@ -1,0 +1,130 @@
+import { z } from 'zod';
+import {
+  type SettingsOf,
+  defineSettings,
+  durationMs,
+  flag,
+  httpUrl,
+  plainText,
+  portNumber,
+  wholeNumber,
+} from '#libs/platform';
+
+const KIB = 1024;
+
+const databaseUrl = z.url({
+  protocol: /^postgres(ql)?$/,
+  error: 'expected a postgresql:// URL',
+});
+const redisUrl = z.url({ protocol: /^rediss?$/, error: 'expected a redis:// or rediss:// URL' });
+
+export const marketSettings = defineSettings('market', {
+  host: {
+    env: 'SEELE_MARKET_HOST',
+    schema: plainText,
+    default: '127.0.0.1',
+    help: 'Address to listen on. Off loopback, put a proxy with TLS before it and set SEELE_MARKET_PUBLIC_URL.',
+  },
+  port: {
+    env: 'SEELE_MARKET_PORT',
+    schema: portNumber,
+    default: 7400,
+    help: 'HTTP port; 0 takes a free one.',
+  },
+  publicUrl: {
+    env: 'SEELE_MARKET_PUBLIC_URL',
+    schema: httpUrl,
+    optional: true,
+    help: 'Address that clients use when a proxy stands before the market; requests are signed for it.',
+  },
+  trustProxy: {
+    env: 'SEELE_MARKET_TRUST_PROXY',
+    schema: flag,
+    default: false,
+    help: 'Take client addresses from X-Forwarded-For: only behind a proxy that sets it.',
+  },
+  marketName: {
+    env: 'SEELE_MARKET_NAME',
+    schema: plainText,
+    default: 'seele',
+    help: 'Name shown in /v1/status.',
+  },
+  key: {
+    env: 'SEELE_MARKET_KEY',
+    schema: plainText,
+    default: 'market',
+    help: 'Name of the market’s key in `$SEELE_HOME/keys`; made when missing.',
+  },
+  passphrase: {
+    env: 'SEELE_PASSPHRASE',
+    schema: plainText,
+    optional: true,
+    secret: true,
+    help: 'Passphrase of the key files; without one, a random one is kept in `$SEELE_HOME/keys/passphrase`.',
+  },
+  nodeUrl: {
+    env: 'SEELE_NODE_URL',
+    schema: httpUrl,
+    default: 'http://127.0.0.1:7401',
+    help: 'Chain node.',
+  },
+  storageUrl: {
+    env: 'STORAGE_RPC_URL',
+    schema: httpUrl,
+    default: 'http://127.0.0.1:7402',
+    help: 'Storage: the storage process or any Kubo RPC.',
+  },
+  storageToken: {
+    env: 'STORAGE_RPC_TOKEN',
+    schema: plainText,
+    optional: true,
+    secret: true,
+    help: 'Bearer token of the storage RPC.',
+  },
+  databaseUrl: {
+    env: 'DATABASE_URL',
+    schema: databaseUrl,
+    optional: true,
+    secret: true,
+    help: 'PostgreSQL 13 or later for rows and queue; without one, the built-in PostgreSQL runs in `$SEELE_HOME/postgres`.',
+  },
+  redisUrl: {
+    env: 'REDIS_URL',
+    schema: redisUrl,
+    optional: true,
+    secret: true,
+    help: 'Moves the queue to Redis 6.2 or later; rows and money stay in PostgreSQL.',
+  },
+  requestsPerSecond: {
+    env: 'SEELE_MARKET_REQUESTS_PER_SECOND',
+    schema: wholeNumber.pipe(z.number().min(1)),
+    default: 500,
+    help: 'Requests per second and client address, on average; bursts of four times that.',
+  },
+  bodyLimitBytes: {
+    env: 'SEELE_MARKET_BODY_LIMIT_BYTES',
+    schema: wholeNumber.pipe(z.number().min(KIB)),
+    default: 512 * KIB,
+    help: 'Largest request body.',
+  },
+  heartbeatMs: {
+    env: 'SEELE_MARKET_HEARTBEAT_MS',
+    schema: durationMs.pipe(z.number().min(100)),
+    default: 5_000,
+    help: 'How often agents speak.',
+  },
+  leaseMs: {
+    env: 'SEELE_MARKET_LEASE_MS',
+    schema: durationMs.pipe(z.number().min(300)),
+    default: 15_000,
+    help: 'A lease not extended for so long is given to another provider.',
+  },
+  fuelPrice: {
+    env: 'SEELE_MARKET_FUEL_PRICE',
+    schema: wholeNumber,
+    default: 1,
+    help: 'What the market pays per unit of fuel for its transactions, smallest units.',
+  },
+});
+
+export type MarketSettings = SettingsOf<typeof marketSettings>;

@@ -1,0 +1,213 @@
+/** Puts a market together from its parts and starts it; main.ts chooses the parts. */
+import { type Signer, verifySignature } from '#libs/crypto';
+import type { Clock, Randomness } from '#libs/kernel';
+import {
+  DEFAULT_MARKET_CAPS,
+  DEFAULT_MARKET_TIMES,
+  type MarketCaps,
+  type MarketEvent,
+  type MarketTimes,
+  type StoredRow,
+  applyEvent,
+  cellOf,
+  marketStatus,
+  nextTickMs,
+  restoreMarket,
+} from '#libs/market';
+import {
+  type Health,
+  type Logger,
+  type Metrics,
+  type RunningService,
+  createHttpApp,
+  createRequestVerifier,
+  listenHttp,
+} from '#libs/platform';
+import type { BlobStore } from '#libs/storage';
+import { AgentGateway, type GatewayLimits } from './agents/agent-gateway.ts';
+import { ChainLink } from './chain/chain-link.ts';
+import type { ChainNode } from './chain/chain-node.ts';
+import { createEffectPerformer } from './effect-performer.ts';
+import { MarketModule } from './http/market-module.ts';
+import { serveOpenApi } from './http/openapi.ts';
+import { createJobEventHub } from './jobs/job-event-hub.ts';
+import { createResultChecker } from './jobs/result-checker.ts';
+import { MarketLoop } from './market-loop.ts';
+import { MarketService } from './market-service.ts';
+import type { QueuePort } from './queue/queue-port.ts';
+import { createReceiptMaker } from './receipts/receipt-maker.ts';
+import { type RowStore, openRowStore } from './store/row-store.ts';
+
+export interface MarketParts {
+  readonly name: string;
+  readonly chain: string;
+  readonly signer: Signer;
+  readonly node: ChainNode;
+  readonly blobs: BlobStore;
+  readonly queue: QueuePort;
+  readonly databaseUrl: string;
+  readonly clock: Clock;
+  readonly randomness: Randomness;
+  readonly logger: Logger;
+  readonly health: Health;
+  readonly metrics: Metrics;
+  readonly host: string;
+  readonly port: number;
+  readonly publicUrl?: string | undefined;
+  readonly trustProxy?: boolean;
+  readonly requestsPerSecond: number;
+  readonly bodyLimitBytes: number;
+  readonly times?: Partial<MarketTimes>;
+  readonly caps?: Partial<MarketCaps>;
+  readonly agentLimits?: Partial<GatewayLimits>;
+  readonly fuelPrice: bigint;
+  /** The process must end: memory is ahead of the disk, or the disk cannot be reached. */
+  onFatal(error: unknown, why: string): void;
+}
+
+/** Enough for any single call of the market; what is not used is not paid. */
+const FUEL_LIMIT = 20_000_000n;
+const US_PER_MS = 1000;
+const BURST_FACTOR = 4;
+
+async function restoredRows(
+  rows: RowStore,
+  clock: Clock,
+  times: MarketTimes,
+): Promise<readonly StoredRow[]> {
+  const recentUs = clock.nowUs() - (times.placeByMaxMs + times.keepEndedMs) * US_PER_MS;
+  const [orders, meta, providers, transactions] = await Promise.all([
+    rows.readOpenOrders(recentUs),
+    rows.read('meta'),
+    rows.read('provider'),
+    rows.read('transaction'),
+  ]);
+  return [...meta, ...providers, ...orders, ...transactions];
+}
+
+async function openMarket(parts: MarketParts) {
+  const { chain, signer, clock, onFatal } = parts;
+  const times = { ...DEFAULT_MARKET_TIMES, ...parts.times };
+  const rows = await openRowStore({
+    url: parts.databaseUrl,
+    logger: parts.logger,
+    identity: `market ${signer.account} on chain ${chain}`,
+    onLost: (error) => onFatal(error, 'the database connection is lost'),
+  });
+  const market = restoreMarket(
+    {
+      chain,
+      signer,
+      verify: verifySignature,
+      times,
+      caps: { ...DEFAULT_MARKET_CAPS, ...parts.caps },
+      fuelLimit: FUEL_LIMIT,
+      fuelPrice: parts.fuelPrice,
+    },
+    await restoredRows(rows, clock, times),
+  );
+  return { rows, market };
+}
+
+function observeMarket(metrics: Metrics, market: Parameters<typeof marketStatus>[0]): void {
+  const counts = ['openOrders', 'waiting', 'sessions', 'leases', 'transactions', 'height'] as const;
+  const names = {
+    openOrders: ['seele_market_orders_open', 'Orders that have not ended'],
+    waiting: ['seele_market_orders_waiting', 'Orders waiting for a free slot'],
+    sessions: ['seele_market_sessions', 'Agents that proved their key'],
+    leases: ['seele_market_leases', 'Live leases'],
+    transactions: ['seele_market_transactions', 'Own transactions under way'],
+    height: ['seele_market_chain_height', 'Last block taken in'],
+  } as const;
+  for (const key of counts) metrics.gauge(...names[key], () => marketStatus(market)[key]);
+}
+
+function createLoop(parts: MarketParts, opened: Awaited<ReturnType<typeof openMarket>>) {
+  const { clock, randomness, logger, metrics } = parts;
+  const { market, rows } = opened;
+  const hub = createJobEventHub();
+  const now = () => ({ timeUs: clock.nowUs(), monotonicMs: clock.monotonicMs() });
+  const loop: MarketLoop = new MarketLoop({
+    rows,
+    metrics,
+    machine: {
+      apply: (event) => applyEvent(market, event, now(), randomness),
+      nextTickMs: () => nextTickMs(market),
+    },
+    monotonicMs: () => clock.monotonicMs(),
+    perform: (effect) => performer.perform(effect),
+    onFatal: (error, why) => parts.onFatal(error, why),
+  });
+  const dispatch = (event: MarketEvent): void => {
+    if (event.kind === 'agentHello') performer.openCell(cellOf(event.offer));
+    loop.dispatch(event);
+  };
+  const link = new ChainLink({ node: parts.node, signer: parts.signer, dispatch, logger });
+  const gateway = new AgentGateway({
+    chain: parts.chain,
+    market: parts.signer.account,
+    verify: verifySignature,
+    dispatch,
+    randomness,
+    logger,
+    metrics,
+    ...(parts.agentLimits && { limits: parts.agentLimits }),
+  });
+  const performer = createEffectPerformer({
+    queue: parts.queue,
+    gateway,
+    chain: link,
+    results: createResultChecker({ blobs: parts.blobs, logger, dispatch }),
+    hub,
+    bindingDue: (order, binding) => loop.request({ kind: 'bindingDue', order, binding }),
+    logger,
+  });
+  return { hub, loop, link, gateway };
+}
+
+/** Restores the market from its rows, sets everything unfinished going and serves. */
+export async function startMarket(parts: MarketParts): Promise<RunningService> {
+  const { logger, health, metrics, clock } = parts;
+  const opened = await openMarket(parts);
+  const { market, rows } = opened;
+  const { hub, loop, link, gateway } = createLoop(parts, opened);
+  observeMarket(metrics, market);
+  health.add('database', () => rows.ping());
+  health.add('queue', () => parts.queue.ping());
+  health.add('chain', () => parts.node.status().then(() => undefined));
+  const { name, node, blobs } = parts;
+  const receiptOf = createReceiptMaker({ market, rows, node });
+  const service = new MarketService({ name, market, loop, rows, node, blobs, hub, receiptOf });
+  const verify = createRequestVerifier({ clock, publicUrl: parts.publicUrl });
+  const app = await createHttpApp({
+    module: MarketModule.over(service, verify),
+    logger,
+    health,
+    metrics,
+    bodyLimitBytes: parts.bodyLimitBytes,
+    rateLimit: {
+      perSecond: parts.requestsPerSecond,
+      burst: parts.requestsPerSecond * BURST_FACTOR,
+    },
+    trustProxy: parts.trustProxy ?? false,
+  });
+  serveOpenApi(app);
+  gateway.attach(app.getHttpServer());
+  loop.dispatch({ kind: 'resume' });
+  const url = await listenHttp(app, parts);
+  logger.info({ url, orders: marketStatus(market).openOrders }, 'market serves');
+  return {
+    url,
+    stop: async () => {
+      health.stopping();
+      hub.close();
+      gateway.stop();
+      link.stop();
+      await app.close();
+      await parts.queue.close();
+      await loop.stop();
+      await rows.close();
+      await blobs.close();
+    },
+  };
+}
