@@ -51,10 +51,10 @@ export function createEffectPerformer(ports: EffectPorts): EffectPerformer {
     });
   };
 
-  const enqueue = async ({ queue: name, key, order, binding, delayMs }: Enqueue): Promise<void> => {
+  const enqueue = async ({ queue: name, key, order, binding }: Enqueue): Promise<void> => {
     openCell(name);
     failpoint('market.enqueue.before');
-    await queue.add(name, { key, payload: { order, binding } }, { delayMs });
+    await queue.add(name, { key, payload: { order, binding } });
     failpoint('market.enqueue.after');
   };
 
@@ -88,4 +88,3 @@ export function createEffectPerformer(ports: EffectPorts): EffectPerformer {
   };
   return { perform, openCell };
 }
-

@@ -110,16 +110,14 @@ async function openMarket(parts: MarketParts) {
 }
 
 function observeMarket(metrics: Metrics, market: Parameters<typeof marketStatus>[0]): void {
-  const counts = ['openOrders', 'waiting', 'sessions', 'leases', 'transactions', 'height'] as const;
-  const names = {
-    openOrders: ['seele_market_orders_open', 'Orders that have not ended'],
-    waiting: ['seele_market_orders_waiting', 'Orders waiting for a free slot'],
-    sessions: ['seele_market_sessions', 'Agents that proved their key'],
-    leases: ['seele_market_leases', 'Live leases'],
-    transactions: ['seele_market_transactions', 'Own transactions under way'],
-    height: ['seele_market_chain_height', 'Last block taken in'],
-  } as const;
-  for (const key of counts) metrics.gauge(...names[key], () => marketStatus(market)[key]);
+  const gauge = (key: keyof ReturnType<typeof marketStatus>, name: string, help: string): void => {
+    metrics.gauge(name, help, () => Number(marketStatus(market)[key]));
+  };
+  gauge('openOrders', 'seele_market_orders_open', 'Orders that have not ended');
+  gauge('waiting', 'seele_market_orders_waiting', 'Orders waiting for a free slot');
+  gauge('leases', 'seele_market_leases', 'Live leases');
+  gauge('transactions', 'seele_market_transactions', 'Own transactions under way');
+  gauge('height', 'seele_market_chain_height', 'Last block taken in');
 }
 
 function createLoop(parts: MarketParts, opened: Awaited<ReturnType<typeof openMarket>>) {
@@ -176,7 +174,7 @@ export async function startMarket(parts: MarketParts): Promise<RunningService> {
   health.add('queue', () => parts.queue.ping());
   health.add('chain', () => parts.node.status().then(() => undefined));
   const { name, node, blobs } = parts;
-  const receiptOf = createReceiptMaker({ market, rows, node });
+  const receiptOf = createReceiptMaker({ market, rows, node, blobs });
   const service = new MarketService({ name, market, loop, rows, node, blobs, hub, receiptOf });
   const verify = createRequestVerifier({ clock, publicUrl: parts.publicUrl });
   const app = await createHttpApp({

@@ -66,7 +66,7 @@ export class ChainLink {
       this.#outbox = this.#outbox.slice(POST_MAX);
       try {
         failpoint('market.submit.before');
-        const signed = batch.map(({ body }) => signTransaction(signer, body).bytes);
+        const signed = batch.map(({ body }) => signTransaction(signer, body));
         const outcomes = await node.submit(signed);
         failpoint('market.submit.after');
         for (const [i, outcome] of outcomes.entries()) {

@@ -1,6 +1,6 @@
 /** What the market asks of a chain node. */
 import type { AccountId, Bytes } from '#libs/kernel';
-import type { Block, Receipt, StateProof } from '#libs/ledger';
+import type { Block, Genesis, Receipt, StateProof, TransactionEnvelope } from '#libs/ledger';
 
 export interface FinalBlock {
   readonly block: Block;
@@ -16,20 +16,17 @@ export type SubmitOutcome =
 export interface ChainNode {
   /** Genesis id, hex, and the height of the last final block. */
   status(): Promise<{ readonly chain: string; readonly height: number }>;
-  /** Canonical bytes of the genesis. */
-  genesis(): Promise<Bytes>;
-  /** Next nonce of an account, and the height it was read at or an earlier one. */
+  genesis(): Promise<Genesis>;
+  /** Next nonce of an account by final blocks, and a height it was true at or before. */
   nonce(account: AccountId): Promise<{ readonly nonce: number; readonly height: number }>;
-  /** A final value, and the height it was read at. */
+  /** A final value, and the very height it was read at. */
   state(
     contract: string,
     key: Bytes,
   ): Promise<{ readonly value: Bytes | undefined; readonly height: number }>;
   prove(contract: string, key: Bytes): Promise<StateProof>;
-  /** Final block of a height. */
-  block(height: number): Promise<FinalBlock | undefined>;
   /** Posts transactions in order; one outcome each. */
-  submit(transactions: readonly Bytes[]): Promise<readonly SubmitOutcome[]>;
+  submit(transactions: readonly TransactionEnvelope[]): Promise<readonly SubmitOutcome[]>;
   /** Final blocks from a height on, in order, without end; ends or throws when the node goes. */
   blocks(fromHeight: number, signal: AbortSignal): AsyncIterable<FinalBlock>;
 }

@@ -5,7 +5,7 @@
  */
 import pg from 'pg';
 import type { Bytes } from '#libs/kernel';
-import { type OrderIndex, type StoredRow, type Table, batchId } from '#libs/market';
+import { type OrderIndex, type StoredRow, type Table, batchId, numberId } from '#libs/market';
 import { type Logger, failpoint } from '#libs/platform';
 import { marketAppError } from '../errors.ts';
 import { claimIdentity, migrateRows } from './row-schema.ts';
@@ -40,6 +40,8 @@ export interface RowStore {
   readLog(job: string, fromSeq: number): Promise<readonly StoredRow[]>;
   /** Rows of a table in id order. */
   read(table: Table, options?: { readonly prefix?: string }): Promise<readonly StoredRow[]>;
+  /** Rows whose id is a number (`numberId`), from that number on, a page at a time. */
+  readNumbered(table: Table, from: number): Promise<readonly StoredRow[]>;
   readOne(table: Table, id: string): Promise<Bytes | undefined>;
   /** Rows of orders that did not end, and of those that ended after `endedAfterUs`. */
   readOrders(filter: OrderFilter): Promise<readonly StoredRow[]>;
@@ -54,6 +56,7 @@ const OWNER_WAIT_MS = 10_000;
 const OWNER_POLL_MS = 50;
 const READ_POOL_MAX = 3;
 const LOG_PAGE_BATCHES = 32;
+const NUMBERED_PAGE = 5_000;
 
 const COMMIT = {
   name: 'seele-commit',
@@ -154,6 +157,15 @@ class PostgresRowStore implements RowStore {
       `select kind, id, bytes from market.rows
        where kind = $1 and id >= $2 and id < $2 || chr(1114109) order by id`,
       [table, options?.prefix ?? ''],
+    );
+    return rows.map(toRow);
+  }
+
+  async readNumbered(table: Table, from: number): Promise<readonly StoredRow[]> {
+    const { rows } = await this.#readers.query<Found>(
+      `select kind, id, bytes from market.rows where kind = $1 and id >= $2
+       order by id limit ${NUMBERED_PAGE}`,
+      [table, numberId(from)],
     );
     return rows.map(toRow);
   }
@@ -269,6 +281,7 @@ export async function openRowStore(options: OpenRowStoreOptions): Promise<RowSto
     commit: (changes) => store.commit(changes),
     read: (table, query) => store.read(table, query),
     readOne: (table, id) => store.readOne(table, id),
+    readNumbered: (table, from) => store.readNumbered(table, from),
     readLog: (job, fromSeq) => store.readLog(job, fromSeq),
     readOpenOrders: (after) => store.readOpenOrders(after),
     readOrders: (filter) => store.readOrders(filter),

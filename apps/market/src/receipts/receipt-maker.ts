@@ -1,0 +1,112 @@
+/**
+ * Receipts: what the market stored of a job and what the chain proves of it, in one file. The
+ * operator's log is rebuilt from its leaves when a receipt is first asked for, then kept up.
+ */
+import { AUDIT_CONTRACT, ORDERS_CONTRACT, auditKeys, ordersKeys } from '#contracts';
+import { buildReceipt, leafEntryHash, proveCheckpoints } from '#libs/audit';
+import type { Bytes } from '#libs/kernel';
+import { type LeafRow, type Market, type OrderView, decodeRow } from '#libs/market';
+import { createLogTree } from '#libs/merkle';
+import type { BlobStore } from '#libs/storage';
+import type { ChainNode } from '../chain/chain-node.ts';
+import { marketAppError } from '../errors.ts';
+import type { RowStore } from '../store/row-store.ts';
+
+export interface ReceiptMakerParts {
+  readonly market: Market;
+  readonly rows: RowStore;
+  readonly node: ChainNode;
+  readonly blobs: BlobStore;
+}
+
+interface OperatorLog {
+  readonly tree: ReturnType<typeof createLogTree>;
+  readonly leavesOf: ReadonlyMap<string, readonly LeafRow[]>;
+}
+
+/** Follows the stored leaves, so that a second receipt reads only what is new. */
+function createOperatorLogReader(rows: RowStore): () => Promise<OperatorLog> {
+  const tree = createLogTree();
+  const leavesOf = new Map<string, LeafRow[]>();
+  let reading: Promise<void> = Promise.resolve();
+  const readOn = async (): Promise<void> => {
+    for (;;) {
+      const page = await rows.readNumbered('leaf', tree.size);
+      if (page.length === 0) return;
+      for (const { bytes } of page) {
+        const leaf = decodeRow('leaf', bytes);
+        if (leaf.index !== tree.size) return;
+        tree.append(leafEntryHash({ job: leaf.job, log: leaf.log }));
+        const known = leavesOf.get(leaf.job);
+        if (known === undefined) leavesOf.set(leaf.job, [leaf]);
+        else known.push(leaf);
+      }
+    }
+  };
+  return async () => {
+    reading = reading.catch(() => undefined).then(readOn);
+    await reading;
+    return { tree, leavesOf };
+  };
+}
+
+/** Anchored sizes of the operator's log, ascending. */
+async function anchoredSizes(rows: RowStore): Promise<readonly number[]> {
+  const stored = await rows.read('checkpoint');
+  return stored.map(({ bytes }) => decodeRow('checkpoint', bytes).size);
+}
+
+async function allBatches(rows: RowStore, job: string) {
+  const batches = [];
+  for (let next = 0; ;) {
+    const page = await rows.readLog(job, next);
+    const fresh = page
+      .map(({ bytes }) => decodeRow('batch', bytes))
+      .filter(({ entries }) => (entries[0]?.seq ?? 0) >= next);
+    if (fresh.length === 0) return batches;
+    batches.push(...fresh);
+    next = (fresh.at(-1)?.entries.at(-1)?.seq ?? 0) + 1;
+  }
+}
+
+/** The function that makes the receipt of an order that ended. */
+export function createReceiptMaker(parts: ReceiptMakerParts): (order: OrderView) => Promise<Bytes> {
+  const { market, rows, node, blobs } = parts;
+  const operatorLog = createOperatorLogReader(rows);
+  const operator = market.config.signer.account;
+  return async ({ id, delivery, log }) => {
+    const stored = await rows.readOne('order', id);
+    if (stored === undefined)
+      throw marketAppError('MARKET_NOT_READY', `order ${id} is not stored yet`);
+    const { signed } = decodeRow('order', stored);
+    const [{ tree, leavesOf }, sizes, batches, manifest] = await Promise.all([
+      operatorLog(),
+      anchoredSizes(rows),
+      allBatches(rows, id),
+      blobs.getBlock(signed.order.manifest),
+    ]);
+    const leaves = leavesOf.get(id) ?? [];
+    const proofs = proveCheckpoints(
+      tree,
+      leaves,
+      sizes.filter((size) => size <= tree.size),
+    );
+    const covered = proofs.checkpoints.at(-1)?.log.length ?? 0;
+    if (covered < log.length)
+      throw marketAppError('MARKET_NOT_READY', `the log of order ${id} is not anchored to its end`);
+    const anchors = [];
+    for (const size of proofs.sizes)
+      anchors.push(await node.prove(AUDIT_CONTRACT, auditKeys.anchor(operator, size)));
+    return buildReceipt({
+      genesis: await node.genesis(),
+      order: signed,
+      manifest,
+      batches,
+      checkpoints: proofs.checkpoints,
+      anchors,
+      consistency: proofs.consistency,
+      orderProof: await node.prove(ORDERS_CONTRACT, ordersKeys.order(id)),
+      ...(delivery && { delivery }),
+    });
+  };
+}
