@@ -1,5 +1,6 @@
 /** `ChainNode` over the HTTP API of the node process. */
 import { hasCode } from '#libs/kernel';
+import { decodeReceipt } from '#libs/ledger';
 import { createNodeClient } from '#libs/platform';
 import type { ChainNode } from './chain-node.ts';
 
@@ -34,6 +35,9 @@ export function createHttpChainNode(url: string): ChainNode {
         result.accepted ? { accepted: true } : { accepted: false, code: result.error.code },
       );
     },
-    blocks: (fromHeight, signal) => client.blocks(fromHeight, signal),
+    async *blocks(fromHeight, signal) {
+      for await (const { block, receipts } of client.blocks(fromHeight, signal))
+        yield { block, receipts: receipts.map(decodeReceipt) };
+    },
   };
 }

@@ -36,7 +36,7 @@ function createOperatorLogReader(rows: RowStore): () => Promise<OperatorLog> {
       for (const { bytes } of page) {
         const leaf = decodeRow('leaf', bytes);
         if (leaf.index !== tree.size) return;
-        tree.append(leafEntryHash({ job: leaf.job, log: leaf.log }));
+        tree.appendLeafHash(leafEntryHash({ job: leaf.job, log: leaf.log }));
         const known = leavesOf.get(leaf.job);
         if (known === undefined) leavesOf.set(leaf.job, [leaf]);
         else known.push(leaf);
