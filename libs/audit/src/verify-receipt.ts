@@ -1,5 +1,21 @@
 /** Offline verification of a receipt: what was checked, in words. */
-import type { SignatureVerifier } from '#libs/crypto';
+import { type OrderRecord, orderId } from '#contracts';
+import { type SignatureVerifier, verifySignature } from '#libs/crypto';
+import type { Bytes } from '#libs/kernel';
+import { genesisId } from '#libs/ledger';
+import {
+  checkCertificates,
+  checkCheckpoints,
+  checkConsistency,
+  readAnchors,
+  readRecord,
+  sizesOf,
+} from './check-chain.ts';
+import { checkDelivery, checkManifest, checkOrder } from './check-documents.ts';
+import { checkComplete, checkMoney } from './check-money.ts';
+import { type Finding, attempt, failed, held, plural } from './finding.ts';
+import { type LogReading, followLog, readLog } from './read-log.ts';
+import { type ReceiptFile, readReceipt } from './receipt-file.ts';
 
 export interface VerifyReceiptOptions {
   /** Genesis id the receipt must refer to, hex. */
@@ -46,4 +62,178 @@ export interface ReceiptVerdict {
   readonly checks: readonly ReceiptCheck[];
   /** Absent when the file cannot be read. */
   readonly summary?: ReceiptSummary;
+}
+
+const CHECKS = [
+  ...['file', 'chain', 'certificates', 'order', 'manifest', 'entries', 'signatures', 'anchors'],
+  ...['checkpoints', 'record', 'delivery', 'money', 'complete'],
+] as const;
+type CheckName = (typeof CHECKS)[number];
+
+/** Runs the checks in order; one that needs what an earlier one could not find says so. */
+class Report {
+  readonly #checks: ReceiptCheck[] = [];
+
+  get checks(): readonly ReceiptCheck[] {
+    return this.#checks;
+  }
+
+  get ok(): boolean {
+    return this.#checks.every(({ ok }) => ok);
+  }
+
+  add(name: CheckName, check: () => Finding): boolean {
+    const finding = attempt(check);
+    this.#checks.push({ name, ...finding });
+    return finding.ok;
+  }
+
+  /** Runs a check that yields a value for later ones. */
+  find<T>(name: CheckName, read: () => readonly [Finding, T | undefined]): T | undefined {
+    let value: T | undefined;
+    const ok = this.add(name, () => {
+      const [finding, found] = read();
+      value = found;
+      return finding;
+    });
+    return ok ? value : undefined;
+  }
+
+  skip(...names: readonly CheckName[]): void {
+    for (const name of names)
+      this.#checks.push({ name, ok: false, words: 'not checked: an earlier check failed' });
+  }
+}
+
+function checkPinned(id: string, name: string, options: VerifyReceiptOptions): Finding {
+  const { trust, knownChains = {} } = options;
+  if (trust !== undefined)
+    return trust === id
+      ? held(`chain ${name}, ${id}, is the one you trust`)
+      : failed(`the receipt is of chain ${id}, not of the trusted ${trust}`);
+  if (Object.hasOwn(knownChains, id)) return held(`chain ${knownChains[id]}, ${id}, is known`);
+  return failed(
+    `chain not pinned: the file itself names chain ${id} (${name}); trust it only if you know that id from elsewhere, with --trust ${id}`,
+  );
+}
+
+/** Log: entries follow each other, and whoever signed them was entitled to. */
+function checkLog(
+  report: Report,
+  { batches, order }: ReceiptFile,
+  job: string,
+  verify: SignatureVerifier,
+): LogReading | undefined {
+  const heads = report.find('entries', () => {
+    const found = followLog(batches, job);
+    const entries = plural(found.length - 1, 'entry', 'entries');
+    return [held(`${entries} of job ${job}, each naming the hash of the one before`), found];
+  });
+  if (!heads) {
+    report.skip('signatures');
+    return undefined;
+  }
+  return report.find('signatures', () => {
+    const log = readLog(batches, order.order.market, heads, verify);
+    const leases = plural(log.leases.length, 'lease');
+    const words = `${plural(batches.length, 'batch', 'batches')} signed by the market and by the provider of ${leases}, each while it held the log`;
+    return [held(words), log];
+  });
+}
+
+function checkAnchors(
+  report: Report,
+  file: ReceiptFile,
+  job: string,
+  log: LogReading,
+  verify: SignatureVerifier,
+): void {
+  const { genesis, anchors: proofs, checkpoints, consistency, order } = file;
+  const anchors = report.find('anchors', () => {
+    const sizes = sizesOf(checkpoints);
+    const found = readAnchors(genesis, proofs, sizes, order.order.market, verify);
+    if (!found) return [failed('the chain does not hold the anchors that the file names'), found];
+    return [checkConsistency(found, consistency), found];
+  });
+  if (!anchors) return report.skip('checkpoints');
+  report.add('checkpoints', () => checkCheckpoints(checkpoints, anchors, job, log));
+}
+
+function summaryOf(
+  file: ReceiptFile,
+  id: string,
+  job: string,
+  record: OrderRecord,
+): ReceiptSummary {
+  const { order } = file.order;
+  const { header } = file.orderProof;
+  const delivery = record.delivery;
+  return {
+    chain: id,
+    chainName: file.genesis.chainName,
+    order: job,
+    consumer: order.consumer,
+    market: order.market,
+    ...(record.provider !== undefined && { provider: record.provider }),
+    state: record.state,
+    ...(delivery && { exit: delivery.exit }),
+    ...(delivery?.result !== undefined && { result: delivery.result }),
+    priceCap: order.priceCap,
+    paid: record.paid,
+    refunded: record.refunded,
+    events: file.batches.reduce((sum, { entries }) => sum + entries.length, 0),
+    anchors: file.anchors.length,
+    height: header.height,
+    timeUs: header.timeUs,
+  };
+}
+
+/**
+ * Checks a receipt with nothing but the file: entries, signatures, proofs, anchors, certificates,
+ * money and completeness. `ok` needs a pinned chain, because keys inside a file prove nothing by
+ * themselves. Never throws on any bytes.
+ */
+export function verifyReceipt(bytes: Bytes, options: VerifyReceiptOptions = {}): ReceiptVerdict {
+  const verify = options.verify ?? verifySignature;
+  const report = new Report();
+  const file = report.find('file', () => {
+    const read = readReceipt(bytes);
+    return [held(`a receipt of ${bytes.length} bytes, complete and canonical`), read];
+  });
+  if (!file) {
+    report.skip(...CHECKS.slice(1));
+    return { ok: false, pinned: false, checks: report.checks };
+  }
+  const { genesis, order: signed, orderProof } = file;
+  const id = genesisId(genesis);
+  const job = orderId(signed.order);
+  const pinned = report.add('chain', () => checkPinned(id, genesis.chainName, options));
+  report.add('certificates', () =>
+    checkCertificates(genesis, [orderProof, ...file.anchors], verify),
+  );
+  report.add('order', () => checkOrder(signed, id, verify));
+  report.add('manifest', () => checkManifest(file.manifest, signed.order.manifest));
+  const log = checkLog(report, file, job, verify);
+  if (log) checkAnchors(report, file, job, log, verify);
+  else report.skip('anchors', 'checkpoints');
+  const record = report.find('record', () => {
+    const found = readRecord(genesis, orderProof, signed.order, job, verify);
+    const { height } = orderProof.header;
+    return found
+      ? [held(`block ${height} holds the order’s record: ${found.state}`), found]
+      : [failed(`block ${height} does not hold this order’s record`), found];
+  });
+  if (record) report.add('money', () => checkMoney(record));
+  else report.skip('money');
+  if (record && log) {
+    report.add('delivery', () => checkDelivery(file.delivery, record, log, verify));
+    const { height } = orderProof.header;
+    report.add('complete', () => checkComplete(record, log, file.checkpoints, height));
+  } else report.skip('delivery', 'complete');
+  return {
+    ok: report.ok,
+    pinned,
+    checks: report.checks,
+    ...(record && { summary: summaryOf(file, id, job, record) }),
+  };
 }
