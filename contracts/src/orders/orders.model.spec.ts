@@ -1,9 +1,57 @@
 import fc from 'fast-check';
+import { hasCode } from '#libs/kernel';
 import { ordersMutants } from '../testing/orders-mutants.ts';
-import { type Tally, history, play } from '../testing/orders-run.ts';
-import { ordersRules } from './rules.ts';
+import {
+  type History,
+  type Kind,
+  NAMES,
+  type Tally,
+  Violation,
+  play,
+} from '../testing/orders-run.ts';
+import { type OrdersRules, ordersRules } from './rules.ts';
+
+const rethrow = (error: unknown): never => {
+  throw error;
+};
 
 const SEED = 20_261_122;
+
+const template = fc.record({
+  consumer: fc.constantFrom('consumer-1', 'consumer-2'),
+  market: fc.constantFrom('market-1', 'market-2', 'market-1', 'consumer-1'),
+  cap: fc.bigInt({ min: 0n, max: 400n }),
+  placeInUs: fc.integer({ min: 50, max: 600 }),
+  completeInUs: fc.integer({ min: 100, max: 1_300 }),
+  flaw: fc.constantFrom('none', 'none', 'none', 'none', 'none', 'none', 'chain', 'signer'),
+});
+
+const KINDS = (
+  'next next next next next next next advance advance advance deposit place bind bind deliver ' +
+  'deliver settle reject cancel refund refund request request unrequest withdraw withdraw transfer'
+).split(' ') as Kind[];
+
+const choice = fc.record({
+  kind: fc.constantFrom(...KINDS),
+  /** What is wrong with the step; mostly nothing, else one thing at a time. */
+  flaw: fc.constantFrom(
+    ...(['none', 'none', 'none', 'none', 'none', 'none', 'none', 'none'] as const),
+    ...(['by', 'fence', 'amount', 'provider', 'signer', 'chain'] as const),
+  ),
+  who: fc.nat(NAMES.length - 1),
+  other: fc.nat(NAMES.length - 1),
+  order: fc.nat(2),
+  amount: fc.bigInt({ min: 0n, max: 600n }),
+  fence: fc.nat(4),
+  us: fc.integer({ min: 0, max: 160 }),
+});
+
+/** A whole history: some orders, the steps, and who ends what is left. */
+const history: fc.Arbitrary<History> = fc.record({
+  templates: fc.tuple(template, template, template),
+  choices: fc.array(choice, { minLength: 30, maxLength: 60 }),
+  endedBy: fc.constantFrom('entitled', 'anyone'),
+});
 
 describe('orders and token against their model', () => {
   const tally: Tally = new Map();
@@ -30,10 +78,22 @@ describe('orders and token against their model', () => {
   });
 });
 
-const histories = fc.sample(history, { numRuns: 150, seed: SEED });
+describe('a broken contract', () => {
+  const histories = fc.sample(history, { numRuns: 150, seed: SEED });
+  const firstNoticed = (rules: OrdersRules): number =>
+    histories.findIndex((given) => {
+      try {
+        play(given, rules);
+        return false;
+      } catch (error) {
+        // The model disagrees, or a check that is on in production stops the contract.
+        return (
+          error instanceof Violation || hasCode(error, 'LEDGER_CONTRACT_FAULT') || rethrow(error)
+        );
+      }
+    });
 
-describe('the model notices a broken contract that', () => {
-  it.each(Object.entries(ordersMutants))('%s', (_name, rules) => {
-    expect(() => histories.forEach((given) => play(given, rules))).toThrow();
+  it.each(Object.entries(ordersMutants))('is noticed that %s', (_name, rules) => {
+    expect(firstNoticed(rules)).toBeGreaterThanOrEqual(0);
   });
 });

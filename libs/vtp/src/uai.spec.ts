@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { hasCode } from '#libs/kernel';
 import { isAccountName } from './account-name.ts';
@@ -145,5 +146,21 @@ describe('one thing has one spelling', () => {
       { ...base, query: [['', 'x'] as const] },
     ])
       expect(() => formatUai(wrong)).toThrow();
+  });
+});
+
+describe('docs/uai.md', () => {
+  const page = readFileSync(new URL('../../../docs/uai.md', import.meta.url), 'utf8');
+  const blockAfter = (heading: string): string[] =>
+    (new RegExp(`${heading}:\\n\\n\`\`\`\\n([^\`]+)\`\`\``).exec(page)?.[1] ?? '')
+      .trim()
+      .split('\n');
+
+  it('shows what is accepted and what is refused', () => {
+    const accepted = blockAfter('Accepted');
+    const refused = blockAfter('Refused');
+    expect([accepted.length, refused.length]).toEqual([4, 6]);
+    expect(accepted.filter((text) => !isUai(text))).toEqual([]);
+    expect(refused.filter((text) => isUai(text))).toEqual([]);
   });
 });
