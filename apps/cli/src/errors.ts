@@ -1,0 +1,70 @@
+/** What the command line refuses or fails at by itself; failures of other parts keep their codes. */
+import { defineErrors } from '#libs/kernel';
+
+export const cliError = defineErrors({
+  CLI_USAGE: {
+    status: 400,
+    title: 'Wrong usage',
+    fix: 'Add --help to the command to see what it takes.',
+  },
+  CLI_HOME: {
+    status: 500,
+    title: 'Home folder unusable',
+    fix: 'Give a folder that you may write to: --home DIR or SEELE_HOME.',
+  },
+  CLI_NOT_UP: {
+    status: 503,
+    title: 'Nothing is running',
+    fix: 'Start it with `seele up`, or name a running one with --market URL and --node URL.',
+  },
+  CLI_PORT_IN_USE: {
+    status: 409,
+    title: 'Port occupied',
+    fix: 'Stop what listens there, or let free ports be chosen: seele up --ports auto.',
+  },
+  CLI_START_FAILED: {
+    status: 500,
+    title: 'A process did not start',
+    fix: 'Read the log that the message names; `seele doctor` checks what it needs.',
+  },
+  CLI_ACCOUNT_UNKNOWN: {
+    status: 404,
+    title: 'No such account',
+    fix: 'List the accounts with `seele account show`, make one with `seele account new NAME`.',
+  },
+  CLI_ACCOUNT_EXISTS: {
+    status: 409,
+    title: 'The account exists',
+    fix: 'Choose another name; a keystore is never overwritten.',
+  },
+  CLI_PASSPHRASE: {
+    status: 401,
+    title: 'No passphrase for the keystore',
+    fix: 'Set SEELE_PASSPHRASE to the passphrase the keystore was made with.',
+  },
+  CLI_FILE: {
+    status: 400,
+    title: 'File not readable or writable',
+    fix: 'Check the path and its permissions.',
+  },
+  CLI_TIMEOUT: {
+    status: 504,
+    title: 'Not done in time',
+    fix: 'It may still finish: look again, or give more time with --timeout SECONDS.',
+  },
+  CLI_JOB_FAILED: {
+    status: 422,
+    title: 'The job did not end well',
+    fix: 'Read why with `seele job show JOB`; what was not spent has been given back.',
+  },
+  CLI_CHECK_FAILED: {
+    status: 422,
+    title: 'A check failed',
+    fix: 'Read the failed lines above.',
+  },
+  CLI_INCOMPLETE: {
+    status: 500,
+    title: 'A part of the program is not there',
+    fix: 'Build it: node tools/ready.mjs',
+  },
+});
