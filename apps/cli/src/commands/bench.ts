@@ -1,0 +1,83 @@
+/** `seele bench <area>`: runs one bench in a process of its own and shows its figures. */
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { cliError } from '../errors.ts';
+import { type CommandContext, wholeNumber } from '../frame/command.ts';
+import type { Json } from '../frame/output.ts';
+import { tableLines } from '../frame/table.ts';
+
+const dist = join(import.meta.dirname, '../../../..');
+
+interface ChildOutcome {
+  readonly code: number;
+  readonly stdout: string;
+}
+
+/** Runs a program of this build; stderr is ours, stdout comes back. */
+export function runBuilt(
+  context: CommandContext,
+  path: string,
+  args: readonly string[],
+): Promise<ChildOutcome> {
+  const program = join(dist, path);
+  if (!existsSync(program)) throw cliError('CLI_INCOMPLETE', `${program} is not there`);
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [program, ...args], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let stdout = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+    const stop = () => child.kill('SIGTERM');
+    context.signal.addEventListener('abort', stop);
+    child.once('error', reject);
+    child.once('close', (code) => {
+      context.signal.removeEventListener('abort', stop);
+      resolve({ code: code ?? 1, stdout });
+    });
+  });
+}
+
+function flatten(value: Json, path: string): [string, string][] {
+  if (typeof value !== 'object' || value === null) return [[path, String(value)]];
+  return Object.entries(value).flatMap(([key, inner]) =>
+    flatten(inner as Json, path === '' ? key : `${path}.${key}`),
+  );
+}
+
+export async function bench(
+  context: CommandContext,
+  options: { readonly full?: boolean; readonly seed: string },
+  area: string,
+): Promise<void> {
+  const seed = wholeNumber('--seed', options.seed);
+  const args = [area, '--seed', String(seed), ...(options.full ? ['--full'] : [])];
+  context.output.status(`measuring ${area} …`);
+  const { code, stdout } = await runBuilt(context, 'test/bench/harness.js', args);
+  if (code !== 0 || stdout === '')
+    throw cliError('CLI_CHECK_FAILED', `the bench "${area}" ended with exit code ${code}`);
+  const document = JSON.parse(stdout) as { figures: Json; skipped?: Record<string, string> };
+  context.output.answer(document as unknown as Json, () => {
+    const rows = flatten(document.figures, '');
+    for (const line of tableLines([], rows, ['left', 'right'])) context.output.line(line);
+    for (const [figure, reason] of Object.entries(document.skipped ?? {}))
+      context.output.line(`  ${figure} not taken: ${reason}`);
+  });
+}
+
+export async function simMarket(
+  context: CommandContext,
+  options: { readonly seeds: string; readonly mutants?: boolean },
+): Promise<void> {
+  if (!/^\d+(-\d+)?$/.test(options.seeds))
+    throw cliError('CLI_USAGE', `--seeds takes A-B, not "${options.seeds}"`);
+  const args = ['--seeds', options.seeds, ...(options.mutants ? ['--mutants'] : [])];
+  context.output.status('simulating …');
+  const { code, stdout } = await runBuilt(context, 'test/simulation/market/main.js', args);
+  const lines = stdout.trim().split('\n');
+  const document = JSON.parse(lines.at(-1) ?? 'null') as Json;
+  context.output.answer(document, () => {
+    for (const line of tableLines([], flatten(document, ''))) context.output.line(line);
+  });
+  if (code !== 0) throw cliError('CLI_CHECK_FAILED', `the simulation ended with exit code ${code}`);
+}

@@ -1,0 +1,114 @@
+/**
+ * Prepares a home for a development machine: keys, a genesis that funds them, the storage token, the
+ * list of providers. Everything is made once and kept.
+ */
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { TOKEN } from '#libs/kernel';
+import { type Genesis, decodeGenesis, encodeGenesis, genesisId } from '#libs/ledger';
+import { readJsonFile, replaceFile } from '../frame/files.ts';
+import { type Home, prepareHome } from '../frame/home.ts';
+import { ensureAccount, readPassphrase } from '../frame/keys.ts';
+import type { Ports } from './ports.ts';
+import {
+  DEFAULT_ACCOUNT,
+  DEVELOPMENT_PROVIDERS,
+  type Deployment,
+  MARKET_KEY,
+  type ProviderProfile,
+  SEQUENCER_KEY,
+  providerProcess,
+} from './processes.ts';
+
+const CONSUMER_FUNDS = 10_000n * TOKEN;
+const SERVICE_FUNDS = 1_000n * TOKEN;
+
+function ensureGenesis(home: Home): Genesis {
+  if (existsSync(home.genesis)) return decodeGenesis(readFileSync(home.genesis));
+  const keys = new Map(
+    [
+      DEFAULT_ACCOUNT,
+      MARKET_KEY,
+      SEQUENCER_KEY,
+      ...DEVELOPMENT_PROVIDERS.map(({ name }) => providerProcess(name)),
+    ].map((name) => [name, ensureAccount(home, name)]),
+  );
+  const sequencer = keys.get(SEQUENCER_KEY)?.publicKey ?? '';
+  const genesis: Genesis = {
+    chainName: 'seele-development',
+    timeUs: Date.now() * 1000,
+    ordering: { kind: 'solo', sequencer },
+    parameters: {
+      allocations: [...keys]
+        .filter(([name]) => name !== SEQUENCER_KEY)
+        .map(([name, { account }]) => ({
+          account,
+          amount: name === DEFAULT_ACCOUNT ? CONSUMER_FUNDS : SERVICE_FUNDS,
+        })),
+      settings: [],
+    },
+  };
+  writeFileSync(home.genesis, encodeGenesis(genesis), { mode: 0o644 });
+  return genesis;
+}
+
+export function storageTokenFile(home: Home): string {
+  return join(home.path, 'storage-token');
+}
+
+function ensureStorageToken(home: Home): string {
+  const path = storageTokenFile(home);
+  if (!existsSync(path))
+    writeFileSync(path, randomBytes(32).toString('base64url'), { mode: 0o600, flag: 'wx' });
+  return readFileSync(path, 'utf8').trim();
+}
+
+type StoredProfile = Omit<ProviderProfile, 'pricePerCoreSecond' | 'pricePerGibSecond'> & {
+  readonly pricePerCoreSecond: string;
+  readonly pricePerGibSecond: string;
+};
+
+const profilesFile = (home: Home) => join(home.path, 'providers.json');
+
+/** The providers that this home runs. */
+export function readProfiles(home: Home): readonly ProviderProfile[] {
+  const stored = readJsonFile<StoredProfile[]>(profilesFile(home));
+  if (!stored) return DEVELOPMENT_PROVIDERS;
+  return stored.map((profile) => ({
+    ...profile,
+    pricePerCoreSecond: BigInt(profile.pricePerCoreSecond),
+    pricePerGibSecond: BigInt(profile.pricePerGibSecond),
+  }));
+}
+
+export function writeProfiles(home: Home, profiles: readonly ProviderProfile[]): void {
+  const stored: StoredProfile[] = profiles.map((profile) => ({
+    ...profile,
+    pricePerCoreSecond: profile.pricePerCoreSecond.toString(),
+    pricePerGibSecond: profile.pricePerGibSecond.toString(),
+  }));
+  replaceFile(profilesFile(home), `${JSON.stringify(stored, null, 2)}\n`);
+}
+
+export interface PreparedDeployment extends Deployment {
+  readonly chain: string;
+  /** True when this call created the chain. */
+  readonly fresh: boolean;
+}
+
+/** @throws CLI_HOME, CLI_PASSPHRASE, KEYSTORE_… */
+export function prepareDeployment(home: Home, ports: Ports): PreparedDeployment {
+  prepareHome(home);
+  const fresh = !existsSync(home.genesis);
+  const genesis = ensureGenesis(home);
+  return {
+    home,
+    ports,
+    passphrase: readPassphrase(home),
+    storageToken: ensureStorageToken(home),
+    providers: readProfiles(home),
+    chain: genesisId(genesis),
+    fresh,
+  };
+}

@@ -1,0 +1,74 @@
+/**
+ * The supervisor as a process: starts everything, stays, follows `providers.json` on SIGHUP, stops
+ * everything on SIGTERM.
+ */
+import type { CommandContext } from '../frame/command.ts';
+import { prepareHome } from '../frame/home.ts';
+import { prepareDeployment, readProfiles } from './deployment.ts';
+import { choosePorts } from './ports.ts';
+import { planOf, providerProcess, providerSpec, urlsOf } from './processes.ts';
+import type { RunState } from './run-state.ts';
+import { type Supervisor, createSupervisor, endOrphans } from './supervisor.ts';
+
+/** Prints every change of a process on stderr, for the log or the person in front of it. */
+function teller(context: CommandContext): (state: RunState) => void {
+  const told = new Map<string, string>();
+  return ({ processes }) => {
+    for (const { name, state, url, reason, restarts } of processes) {
+      const words = [state, state === 'ready' ? url : reason, restarts > 0 ? `restarts ${restarts}` : '']
+        .filter(Boolean)
+        .join(' ');
+      if (told.get(name) === words) continue;
+      told.set(name, words);
+      context.output.note(`${new Date().toISOString()} ${name} ${words}`);
+    }
+  };
+}
+
+export async function runSupervisor(
+  context: CommandContext,
+  portChoice: 'default' | 'auto',
+): Promise<void> {
+  const { home, output, signal } = context;
+  prepareHome(home);
+  await endOrphans(home);
+  const ports = await choosePorts(portChoice);
+  const deployment = prepareDeployment(home, ports);
+  const plan = {
+    home,
+    groups: planOf(deployment),
+    facts: { ports, urls: urlsOf(ports), chain: deployment.chain },
+  };
+  const supervisor = createSupervisor(plan, teller(context));
+  const reconcile = () => void reconcileProviders(context, supervisor, deployment);
+  process.on('SIGHUP', reconcile);
+  const stopped = new Promise<void>((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve());
+  });
+  const starting = supervisor.start();
+  starting.catch(() => {});
+  await Promise.race([starting, stopped]);
+  if (!signal.aborted) {
+    output.line(`ready ${plan.facts.urls.market}`);
+    await stopped;
+  }
+  await supervisor.stop();
+  process.exitCode = 0;
+}
+
+async function reconcileProviders(
+  context: CommandContext,
+  supervisor: Supervisor,
+  deployment: ReturnType<typeof prepareDeployment>,
+): Promise<void> {
+  const wanted = readProfiles(deployment.home);
+  const names = new Set(wanted.map(({ name }) => providerProcess(name)));
+  try {
+    for (const { name } of supervisor.processes)
+      if (name.startsWith('provider-') && !names.has(name)) await supervisor.remove(name);
+    for (const profile of wanted) await supervisor.add(providerSpec(deployment, profile));
+  } catch (error) {
+    context.output.note(String(error));
+  }
+}

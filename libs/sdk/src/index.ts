@@ -1,0 +1,11 @@
+/**
+ * SDK: what programs use to buy computing: describing and signing jobs, talking to a market, a node
+ * and storage, following what happens.
+ *
+ * Owns: request signing and retries on the caller's side, the market client. Does not own: keys on
+ * disk (the caller's), any rule of orders (`#libs/market`, `#contracts`).
+ */
+export * from './errors.ts';
+export * from './event-stream.ts';
+export * from './jobs.ts';
+export * from './transport.ts';

@@ -1,0 +1,90 @@
+/**
+ * From "run this on that" to the documents that are signed: the manifest of a job and the order that
+ * pays for it.
+ */
+import { randomBytes } from 'node:crypto';
+import { type Order, type SignedOrder, ORDER_DOMAIN, orderBytes, orderId } from '#contracts';
+import type { Signer } from '#libs/crypto';
+import type { AccountId } from '#libs/kernel';
+import {
+  DEFAULT_JOB_LIMITS,
+  type IsolationLevel,
+  type JobLimits,
+  MANIFEST_INPUTS_MAX,
+  type Manifest,
+  type Tier,
+} from '#libs/market';
+import type { BlobRef } from '#libs/storage';
+import { sdkError } from './errors.ts';
+
+/** What a person says about a job; everything but the code has a preset. */
+export interface JobDescription {
+  readonly name?: string;
+  /** The ES module to run: `export default async ({ inputs, params, output, log, progress }) => …`. */
+  readonly code: string;
+  readonly inputs?: readonly (BlobRef & { readonly name: string })[];
+  /** Any JSON value; the guest sees it as `params`. */
+  readonly params?: unknown;
+  /** `A` cheap, `B` fast, `C` safe. Preset `A`. */
+  readonly tier?: Tier;
+  readonly limits?: Partial<JobLimits>;
+  readonly minIsolation?: IsolationLevel;
+  readonly cores?: number;
+}
+
+/** @throws SDK_INPUT_INVALID */
+export function describeJob(job: JobDescription): Manifest {
+  const { inputs = [] } = job;
+  if (inputs.length > MANIFEST_INPUTS_MAX)
+    throw sdkError('SDK_INPUT_INVALID', `${inputs.length} inputs, at most ${MANIFEST_INPUTS_MAX}`);
+  const names = inputs.map(({ name }) => name);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) throw sdkError('SDK_INPUT_INVALID', `two inputs are named "${twice}"`);
+  const limits = { ...DEFAULT_JOB_LIMITS, ...job.limits };
+  return {
+    version: 1,
+    name: job.name ?? 'job',
+    kind: 'js',
+    code: job.code,
+    inputs: inputs.map(({ name, cid, sizeBytes }) => ({ name, cid, sizeBytes })),
+    params: JSON.stringify(job.params ?? {}),
+    limits,
+    minIsolation: job.minIsolation ?? 'S0',
+    tier: job.tier ?? 'A',
+    resources: { cores: job.cores ?? 1, memoryBytes: limits.memoryBytes },
+  };
+}
+
+export interface OrderTerms {
+  /** Genesis id of the chain that pays. */
+  readonly chain: string;
+  /** Account of the market that may bind and settle. */
+  readonly market: AccountId;
+  /** CID of the stored manifest. */
+  readonly manifest: string;
+  /** Most that may be charged, in smallest units. */
+  readonly priceCap: bigint;
+  readonly nowUs: number;
+  /** How long the order may wait to be placed. Preset 5 minutes. */
+  readonly placeWithinMs?: number;
+  /** Undelivered by then, it is refunded. Preset 1 hour. */
+  readonly completeWithinMs?: number;
+  /** 16 bytes in hex; the same salt makes the same order, so that a retry is no second order. */
+  readonly salt?: string;
+}
+
+/** Builds and signs an order; `id` names it everywhere from now on. */
+export function signOrder(signer: Signer, terms: OrderTerms): { id: string; signed: SignedOrder } {
+  const order: Order = {
+    chain: terms.chain,
+    consumer: signer.account,
+    market: terms.market,
+    salt: terms.salt ?? randomBytes(16).toString('hex'),
+    manifest: terms.manifest,
+    priceCap: terms.priceCap,
+    placeByUs: terms.nowUs + (terms.placeWithinMs ?? 300_000) * 1000,
+    completeByUs: terms.nowUs + (terms.completeWithinMs ?? 3_600_000) * 1000,
+  };
+  const signature = signer.sign(ORDER_DOMAIN, orderBytes(order));
+  return { id: orderId(order), signed: { order, publicKey: signer.publicKey, signature } };
+}
