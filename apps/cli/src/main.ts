@@ -1,0 +1,292 @@
+/** `seele`: the command line. The code of a command is loaded when it is called. */
+import { Command } from 'commander';
+import { group, leaf, runProgram, runs } from './frame/command.ts';
+
+const program = new Command('seele')
+  .description('Buy and sell computing and storage; every step is paid, checked and provable.')
+  .addHelpText(
+    'after',
+    '\nExample:\n  $ seele quickstart\n\nExit codes: 0 done, 1 refused or failed, 2 wrong usage.',
+  );
+
+function collect(value: string, all: readonly string[]): string[] {
+  return [...all, value];
+}
+
+function lifecycle(): void {
+  runs(
+    leaf(program, 'quickstart', {
+      summary: 'See a real job bought, run, paid and proved, in one go',
+      examples: ['seele quickstart', 'seele quickstart --keep'],
+    })
+      .option('--keep', 'leave everything running afterwards')
+      .option('--timeout <seconds>', 'give up after so long', '120'),
+    async () => (await import('./quickstart/quickstart.ts')).quickstart,
+  );
+  runs(
+    leaf(program, 'up', {
+      summary: 'Start a development machine: chain, storage, market, three providers',
+      examples: ['seele up', 'seele up --ports auto --home /tmp/seele'],
+    })
+      .option('--ports <choice>', 'default or auto (free ones)', 'default')
+      .option('--foreground', 'stay in the foreground; Ctrl-C stops everything')
+      .option('--supervise', 'be the supervisor (used by up itself)')
+      .option('--timeout <seconds>', 'give up waiting after so long', '90'),
+    async () => (await import('./commands/up.ts')).up,
+  );
+  runs(
+    leaf(program, 'down', {
+      summary: 'Stop what `seele up` started',
+      examples: ['seele down'],
+    }).option('--timeout <seconds>', 'kill what has not stopped by then', '20'),
+    async () => (await import('./commands/down.ts')).down,
+  );
+  runs(
+    leaf(program, 'doctor', {
+      summary: 'Check what Seele needs on this machine, with a fix for whatever is missing',
+      examples: ['seele doctor', 'seele doctor --json'],
+    }),
+    async () => (await import('./commands/doctor.ts')).doctor,
+  );
+}
+
+function accounts(): void {
+  const account = group(program, 'account', 'Keys and money');
+  runs(
+    leaf(account, 'new <name>', {
+      summary: 'Make an account: an encrypted key file in the home',
+      examples: ['seele account new alice'],
+    }),
+    async () => (await import('./commands/account.ts')).accountNew,
+  );
+  runs(
+    leaf(account, 'show [name]', {
+      summary: 'Show accounts, what they hold and what is prepaid for orders',
+      examples: ['seele account show', 'seele account show alice --json'],
+    }).option('--node <url>', 'node to ask'),
+    async () => (await import('./commands/account.ts')).accountShow,
+  );
+  runs(
+    leaf(account, 'send <to> <amount>', {
+      summary: 'Send money to an account (seele1… or a name of this home)',
+      examples: ['seele account send seele1… 12.5 --from default'],
+    })
+      .option('--from <name>', 'account that pays', 'default')
+      .option('--memo <text>', 'up to 100 characters that everybody can read')
+      .option('--node <url>', 'node to send to'),
+    async () => (await import('./commands/account.ts')).accountSend,
+  );
+  runs(
+    leaf(account, 'deposit <amount>', {
+      summary: 'Pay in advance for orders to come; the rest can be withdrawn',
+      examples: ['seele account deposit 25'],
+    })
+      .option('--from <name>', 'account that pays', 'default')
+      .option('--node <url>', 'node to send to'),
+    async () => (await import('./commands/account.ts')).accountDeposit,
+  );
+}
+
+function providers(): void {
+  const provider = group(program, 'provider', 'Offer this machine, look at who offers');
+  runs(
+    leaf(provider, 'list', {
+      summary: 'Providers that the market knows',
+      examples: ['seele provider list'],
+    }).option('--market <url>', 'market to ask'),
+    async () => (await import('./commands/provider.ts')).providerList,
+  );
+  runs(
+    leaf(provider, 'show <provider>', {
+      summary: 'One provider, by account or name',
+      examples: ['seele provider show eco'],
+    }).option('--market <url>', 'market to ask'),
+    async () => (await import('./commands/provider.ts')).providerShow,
+  );
+  runs(
+    leaf(provider, 'add [name]', {
+      summary: 'Probe this machine, register its offer and start taking work',
+      examples: ['seele provider add garage --domain public --level standard --price 0.002'],
+    })
+      .option('--domain <domain>', 'public, vetted, confidential or private', 'public')
+      .option('--level <level>', 'eco, standard, fast or assured', 'standard')
+      .option('--slots <n>', 'jobs at a time', '2')
+      .option('--price <amount>', 'per core and second', '0.002')
+      .option('--memory-price <amount>', 'per GiB and second', '0.0002'),
+    async () => (await import('./commands/provider.ts')).providerAdd,
+  );
+  runs(
+    leaf(provider, 'drain <name>', {
+      summary: 'Stop a provider of this home once its jobs are done',
+      examples: ['seele provider drain garage'],
+    }).option('--timeout <seconds>', 'wait so long for running jobs', '300'),
+    async () => (await import('./commands/provider.ts')).providerDrain,
+  );
+  runs(
+    leaf(provider, 'remove <name>', {
+      summary: 'Stop a provider of this home and forget it (its key stays)',
+      examples: ['seele provider remove garage'],
+    }),
+    async () => (await import('./commands/provider.ts')).providerRemove,
+  );
+}
+
+function storage(): void {
+  const store = group(program, 'storage', 'Put data into storage and take it out');
+  const urls = (command: Command) =>
+    command
+      .option('--storage <url>', 'storage RPC to use')
+      .option('--token <text>', 'its bearer token (default: STORAGE_TOKEN or this home’s)');
+  runs(
+    urls(
+      leaf(store, 'put <file>', {
+        summary: 'Store a file; prints its content id',
+        examples: ['seele storage put data.csv'],
+      }),
+    ),
+    async () => (await import('./commands/storage.ts')).storagePut,
+  );
+  runs(
+    urls(
+      leaf(store, 'get <cid>', {
+        summary: 'Read content back, every block checked',
+        examples: ['seele storage get bafkrei… --out data.csv'],
+      }),
+    )
+      .option('--out <file>', 'write there instead of stdout')
+      .option('--max <bytes>', 'refuse longer content', String(2 ** 30)),
+    async () => (await import('./commands/storage.ts')).storageGet,
+  );
+}
+
+function jobOptions(command: Command): Command {
+  return command
+    .option('--in <name=file|cid>', 'an input; repeat for more', collect, [])
+    .option('--param <key=value>', 'a parameter (JSON or text); repeat for more', collect, [])
+    .option('--tier <tier>', 'A cheap, B fast, C safe', 'A')
+    .option('--name <text>', 'what the job is called')
+    .option('--wall <seconds>', 'longest run', '60')
+    .option('--memory <MiB>', 'most memory', '256')
+    .option('--min-isolation <level>', 'S0 to S4', 'S0')
+    .option('--from <name>', 'account that pays', 'default')
+    .option('--market <url>', 'market to use');
+}
+
+function jobs(): void {
+  runs(
+    jobOptions(
+      leaf(program, 'quote <code>', {
+        summary: 'What a job would cost and when it would be done, without buying it',
+        examples: ['seele quote sum.js --in data=data.csv --tier B'],
+      }),
+    ),
+    async () => (await import('./commands/run.ts')).quote,
+  );
+  runs(
+    jobOptions(
+      leaf(program, 'run <code>', {
+        summary: 'Order a job',
+        examples: ['seele run sum.js --in data=data.csv --tier A --follow'],
+      }),
+    )
+      .option('--cap <amount>', 'most to pay (default: the quote’s)')
+      .option('--follow', 'watch it until it ends and print the result')
+      .option('--out <file>', 'with --follow, write the result there')
+      .option('--timeout <seconds>', 'with --follow, stop watching after so long', '600'),
+    async () => (await import('./commands/run.ts')).run,
+  );
+  const job = group(program, 'job', 'Orders and their results');
+  const market = (command: Command) =>
+    command
+      .option('--from <name>', 'account that ordered', 'default')
+      .option('--market <url>', 'market to ask');
+  runs(
+    market(leaf(job, 'list', { summary: 'Your orders, newest first', examples: ['seele job list'] })).option(
+      '--limit <n>',
+      'how many',
+      '20',
+    ),
+    async () => (await import('./commands/job.ts')).jobList,
+  );
+  runs(
+    market(
+      leaf(job, 'show <job>', { summary: 'Where an order stands', examples: ['seele job show 3f…'] }),
+    ),
+    async () => (await import('./commands/job.ts')).jobShow,
+  );
+  runs(
+    market(
+      leaf(job, 'follow <job>', {
+        summary: 'Watch an order until it ends',
+        examples: ['seele job follow 3f…'],
+      }),
+    ).option('--timeout <seconds>', 'stop watching after so long', '600'),
+    async () => (await import('./commands/job.ts')).jobFollow,
+  );
+  runs(
+    market(
+      leaf(job, 'cancel <job>', {
+        summary: 'Give an order up; what was not spent comes back',
+        examples: ['seele job cancel 3f…'],
+      }),
+    ),
+    async () => (await import('./commands/job.ts')).jobCancel,
+  );
+  runs(
+    market(
+      leaf(job, 'result <job>', {
+        summary: 'The result of a finished order',
+        examples: ['seele job result 3f… --out result.json'],
+      }),
+    ).option('--out <file>', 'write there instead of stdout'),
+    async () => (await import('./commands/job.ts')).jobResult,
+  );
+}
+
+function proofs(): void {
+  runs(
+    leaf(program, 'receipt <job>', {
+      summary: 'One file that proves what ran, on what, and who was paid',
+      examples: ['seele receipt 3f… > job.seele', 'seele receipt 3f… --out job.seele'],
+    })
+      .option('--from <name>', 'account that ordered', 'default')
+      .option('--market <url>', 'market to ask')
+      .option('--out <file>', 'write there instead of stdout'),
+    async () => (await import('./commands/receipt.ts')).receipt,
+  );
+  const audit = group(program, 'audit', 'Check what others claim');
+  runs(
+    leaf(audit, 'verify <file>', {
+      summary: 'Check a receipt, with no network',
+      examples: ['seele audit verify job.seele --offline --trust 5d1f…'],
+    })
+      .option('--offline', 'use nothing but the file (it never uses more)')
+      .option('--trust <genesis-id>', 'the chain you trust (default: the one of this home)'),
+    async () => (await import('./commands/receipt.ts')).auditVerify,
+  );
+}
+
+function measurements(): void {
+  runs(
+    leaf(program, 'bench <area>', {
+      summary: 'Measure one area',
+      examples: ['seele bench merkle', 'seele bench e2e --json'],
+    })
+      .option('--full', 'also the long part')
+      .option('--seed <n>', 'start of every random choice', '1'),
+    async () => (await import('./commands/bench.ts')).bench,
+  );
+  const sim = group(program, 'sim', 'Simulations that replay by their seed');
+  runs(
+    leaf(sim, 'market', {
+      summary: 'Ledger, contracts and market under faults on a virtual clock',
+      examples: ['seele sim market --seeds 1-50', 'seele sim market --mutants'],
+    })
+      .option('--seeds <A-B>', 'seeds to run', '1-50')
+      .option('--mutants', 'also check that planted defects are caught'),
+    async () => (await import('./commands/bench.ts')).simMarket,
+  );
+}
+
+for (const add of [lifecycle, accounts, providers, storage, jobs, proofs, measurements]) add();
+await runProgram(program, process.argv.slice(2));
