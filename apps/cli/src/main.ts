@@ -201,16 +201,17 @@ function jobs(): void {
       .option('--from <name>', 'account that ordered', 'default')
       .option('--market <url>', 'market to ask');
   runs(
-    market(leaf(job, 'list', { summary: 'Your orders, newest first', examples: ['seele job list'] })).option(
-      '--limit <n>',
-      'how many',
-      '20',
-    ),
+    market(
+      leaf(job, 'list', { summary: 'Your orders, newest first', examples: ['seele job list'] }),
+    ).option('--limit <n>', 'how many', '20'),
     async () => (await import('./commands/job.ts')).jobList,
   );
   runs(
     market(
-      leaf(job, 'show <job>', { summary: 'Where an order stands', examples: ['seele job show 3f…'] }),
+      leaf(job, 'show <job>', {
+        summary: 'Where an order stands',
+        examples: ['seele job show 3f…'],
+      }),
     ),
     async () => (await import('./commands/job.ts')).jobShow,
   );

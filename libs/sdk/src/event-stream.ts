@@ -17,7 +17,9 @@ const RECONNECT_FIRST_MS = 200;
 const RECONNECT_MAX_MS = 5_000;
 
 /** Splits a byte stream into events; comments and unknown fields are skipped. */
-export async function* parseEventStream(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<StreamEvent> {
+export async function* parseEventStream(
+  chunks: AsyncIterable<Uint8Array>,
+): AsyncGenerator<StreamEvent> {
   const decoder = new TextDecoder();
   let rest = '';
   let id = '';

@@ -89,7 +89,9 @@ export function createTransport(options: TransportOptions = {}): Transport {
       if (send.signal?.aborted) throw error;
       const { origin } = new URL(request.url);
       if (limit.signal.aborted)
-        throw sdkError('SDK_TIMEOUT', `${origin} did not answer in ${timeoutMs} ms`, { cause: error });
+        throw sdkError('SDK_TIMEOUT', `${origin} did not answer in ${timeoutMs} ms`, {
+          cause: error,
+        });
       throw sdkError('SDK_UNREACHABLE', `${origin} cannot be reached`, { cause: error });
     } finally {
       clearTimeout(timer);

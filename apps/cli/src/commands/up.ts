@@ -61,7 +61,11 @@ function detach(home: Home, ports: string): number {
   const log = openSync(join(home.logs, 'supervisor.log'), 'a', 0o600);
   const main = process.argv[1] as string;
   const args = [main, 'up', '--supervise', '--ports', ports, '--home', home.path];
-  const child = spawn(process.execPath, args, { detached: true, stdio: ['ignore', log, log], cwd: '/' });
+  const child = spawn(process.execPath, args, {
+    detached: true,
+    stdio: ['ignore', log, log],
+    cwd: '/',
+  });
   closeSync(log);
   child.unref();
   if (child.pid === undefined) throw cliError('CLI_START_FAILED', 'the supervisor did not start');
@@ -99,7 +103,10 @@ export async function startDetached(
     if (current?.phase === 'failed' && !isAlive(current))
       throw cliError('CLI_START_FAILED', current.error?.message ?? 'a process did not start');
     if (!current && !isPid(pid) && lastRunState(home)?.startedAt === before)
-      throw cliError('CLI_START_FAILED', `supervisor: ${lastLine(join(home.logs, 'supervisor.log'))}`);
+      throw cliError(
+        'CLI_START_FAILED',
+        `supervisor: ${lastLine(join(home.logs, 'supervisor.log'))}`,
+      );
     output.status(progress(current));
   }
   throw cliError('CLI_TIMEOUT', `not everything was ready within ${timeoutMs / 1000} s`);

@@ -55,7 +55,9 @@ export function runs<O extends Options>(command: Command, load: () => Promise<Ru
       signal: interruption(),
     };
     try {
-      await (await load())(context, options, ...args);
+      await (
+        await load()
+      )(context, options, ...args);
     } catch (error) {
       report(output, error);
     }
@@ -64,7 +66,10 @@ export function runs<O extends Options>(command: Command, load: () => Promise<Ru
 
 function interruption(): AbortSignal {
   const controller = new AbortController();
-  for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143]] as const)
+  for (const [signal, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)
     process.once(signal, () => {
       process.exitCode = code;
       controller.abort();

@@ -5,7 +5,13 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type KeyPair, keyPairFromSeed, keystoreOwner, openKeystore, sealKeystore } from '#libs/crypto';
+import {
+  type KeyPair,
+  keyPairFromSeed,
+  keystoreOwner,
+  openKeystore,
+  sealKeystore,
+} from '#libs/crypto';
 import { cliError } from '../errors.ts';
 import type { Home } from './home.ts';
 
@@ -53,7 +59,6 @@ function ensurePassphrase(home: Home): { readonly passphrase: string; readonly r
     });
   return { passphrase: readPassphrase(home), random: true };
 }
-
 
 /** Makes a keystore. @throws CLI_ACCOUNT_EXISTS, CLI_USAGE */
 export function createAccount(home: Home, name: string): KeyPair {

@@ -6,7 +6,13 @@ import { styleText } from 'node:util';
 import { type SeeleError, isSeeleError } from '#libs/kernel';
 
 /** What `JSON.stringify` writes; amounts are decimal strings of the smallest unit. */
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [k: string]: Json | undefined };
+export type Json =
+  | null
+  | boolean
+  | number
+  | string
+  | readonly Json[]
+  | { readonly [k: string]: Json | undefined };
 
 type Style = 'bold' | 'dim' | 'green' | 'red' | 'yellow' | 'cyan';
 

@@ -80,7 +80,9 @@ export function superviseChild(
         update({ state: 'ready', ...(ready.url === undefined ? {} : { url: ready.url }) });
       });
     child.once('error', (error) => died(`could not be started: ${error.message}`));
-    child.once('exit', (code, signal) => died(signal ? `killed by ${signal}` : `exit code ${code}`));
+    child.once('exit', (code, signal) =>
+      died(signal ? `killed by ${signal}` : `exit code ${code}`),
+    );
   };
 
   const died = (reason: string) => {

@@ -34,13 +34,19 @@ async function freePorts(count: number): Promise<number[]> {
 }
 
 /** @throws CLI_PORT_IN_USE naming the port and who wanted it */
-export async function choosePorts(choice: 'default' | 'auto', wished = DEFAULT_PORTS): Promise<Ports> {
+export async function choosePorts(
+  choice: 'default' | 'auto',
+  wished = DEFAULT_PORTS,
+): Promise<Ports> {
   if (choice === 'auto') {
     const [market = 0, node = 0, storage = 0, postgres = 0] = await freePorts(4);
     return { market, node, storage, postgres };
   }
   for (const [name, port] of Object.entries(wished))
     if ((await probePort(port as number)) === undefined)
-      throw cliError('CLI_PORT_IN_USE', `port ${port} of ${HOST}, which ${name} needs, is occupied`);
+      throw cliError(
+        'CLI_PORT_IN_USE',
+        `port ${port} of ${HOST}, which ${name} needs, is occupied`,
+      );
   return wished;
 }

@@ -107,3 +107,53 @@ function spec(
     logFile: join(home.logs, `${name}.log`),
   };
 }
+
+export function providerSpec(deployment: Deployment, profile: ProviderProfile): ProcessSpec {
+  const { ports, passphrase, storageToken } = deployment;
+  const urls = urlsOf(ports);
+  const name = providerProcess(profile.name);
+  return spec(deployment, name, 'provider', {
+    SEELE_PASSPHRASE: passphrase,
+    SEELE_PROVIDER_NAME: profile.name,
+    SEELE_PROVIDER_KEY: name,
+    SEELE_PROVIDER_DOMAIN: profile.domain,
+    SEELE_PROVIDER_LEVEL: profile.level,
+    SEELE_PROVIDER_SLOTS: String(profile.slots),
+    SEELE_PROVIDER_PRICE_PER_CORE_SECOND: String(profile.pricePerCoreSecond),
+    SEELE_PROVIDER_PRICE_PER_GIB_SECOND: String(profile.pricePerGibSecond),
+    SEELE_MARKET_URL: urls.market,
+    SEELE_NODE_URL: urls.node,
+    STORAGE_RPC_URL: urls.storage,
+    STORAGE_RPC_TOKEN: storageToken,
+  });
+}
+
+/** Everything, in the order it starts: what serves others first. */
+export function planOf(deployment: Deployment): readonly (readonly ProcessSpec[])[] {
+  const { home, ports, passphrase, storageToken } = deployment;
+  const urls = urlsOf(ports);
+  const node = spec(deployment, 'node', 'node', {
+    SEELE_PASSPHRASE: passphrase,
+    SEELE_NODE_PORT: String(ports.node),
+    SEELE_NODE_KEY: SEQUENCER_KEY,
+    SEELE_GENESIS: home.genesis,
+  });
+  const storage = spec(deployment, 'storage', 'storage', {
+    SEELE_STORAGE_PORT: String(ports.storage),
+    SEELE_STORAGE_TOKEN: storageToken,
+  });
+  const postgres = spec(deployment, 'postgres', 'postgres', {
+    SEELE_POSTGRES_PORT: String(ports.postgres),
+  });
+  const market = spec(deployment, 'market', 'market', {
+    SEELE_PASSPHRASE: passphrase,
+    SEELE_MARKET_PORT: String(ports.market),
+    SEELE_MARKET_KEY: MARKET_KEY,
+    SEELE_NODE_URL: urls.node,
+    STORAGE_RPC_URL: urls.storage,
+    STORAGE_RPC_TOKEN: storageToken,
+    DATABASE_URL_FILE: join(home.run, 'postgres.url'),
+  });
+  const providers = deployment.providers.map((profile) => providerSpec(deployment, profile));
+  return [[node, storage, postgres], [market], providers];
+}

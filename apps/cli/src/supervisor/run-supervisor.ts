@@ -15,7 +15,11 @@ function teller(context: CommandContext): (state: RunState) => void {
   const told = new Map<string, string>();
   return ({ processes }) => {
     for (const { name, state, url, reason, restarts } of processes) {
-      const words = [state, state === 'ready' ? url : reason, restarts > 0 ? `restarts ${restarts}` : '']
+      const words = [
+        state,
+        state === 'ready' ? url : reason,
+        restarts > 0 ? `restarts ${restarts}` : '',
+      ]
         .filter(Boolean)
         .join(' ');
       if (told.get(name) === words) continue;

@@ -5,8 +5,20 @@
 import { pause } from '#libs/sdk';
 import { cliError } from '../errors.ts';
 import type { Home } from '../frame/home.ts';
-import { type ChildStatus, type ProcessSpec, type SupervisedChild, superviseChild } from './child.ts';
-import { type Identity, type RunState, orphans, processStartTicks, removeRunState, writeRunState } from './run-state.ts';
+import {
+  type ChildStatus,
+  type ProcessSpec,
+  type SupervisedChild,
+  superviseChild,
+} from './child.ts';
+import {
+  type Identity,
+  type RunState,
+  orphans,
+  processStartTicks,
+  removeRunState,
+  writeRunState,
+} from './run-state.ts';
 
 const STOP_GRACE_MS = 6_000;
 const START_LIMIT_MS = 90_000;
@@ -49,7 +61,10 @@ export async function endOrphans(home: Home): Promise<string[]> {
   return left.map(({ name }) => name);
 }
 
-export function createSupervisor(plan: Plan, changed: (state: RunState) => void = () => {}): Supervisor {
+export function createSupervisor(
+  plan: Plan,
+  changed: (state: RunState) => void = () => {},
+): Supervisor {
   const { home } = plan;
   const children = new Map<string, { child: SupervisedChild; spec: ProcessSpec }>();
   const startedAt = new Date().toISOString();
