@@ -31,6 +31,7 @@ function lifecycle(): void {
       .option('--ports <choice>', 'default or auto (free ones)', 'default')
       .option('--foreground', 'stay in the foreground; Ctrl-C stops everything')
       .option('--supervise', 'be the supervisor (used by up itself)')
+      .option('--owner <pid>', 'stop when that process is gone (used by quickstart)')
       .option('--timeout <seconds>', 'give up waiting after so long', '90'),
     async () => (await import('./commands/up.ts')).up,
   );

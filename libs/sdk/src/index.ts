@@ -9,3 +9,5 @@ export * from './errors.ts';
 export * from './event-stream.ts';
 export * from './jobs.ts';
 export * from './transport.ts';
+export * from './market-client.ts';
+export type * from './market-types.ts';

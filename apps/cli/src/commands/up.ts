@@ -18,6 +18,7 @@ export interface UpOptions {
   readonly foreground?: boolean;
   readonly supervise?: boolean;
   readonly timeout: string;
+  readonly owner?: string;
   readonly [name: string]: unknown;
 }
 
@@ -57,10 +58,11 @@ function progress(state: RunState | undefined): string {
 }
 
 /** Starts the supervisor as a process that outlives us. */
-function detach(home: Home, ports: string): number {
+function detach(home: Home, ports: string, owner: number | undefined): number {
   const log = openSync(join(home.logs, 'supervisor.log'), 'a', 0o600);
   const main = process.argv[1] as string;
   const args = [main, 'up', '--supervise', '--ports', ports, '--home', home.path];
+  if (owner !== undefined) args.push('--owner', String(owner));
   const child = spawn(process.execPath, args, {
     detached: true,
     stdio: ['ignore', log, log],
@@ -80,11 +82,15 @@ function lastLine(path: string): string {
   }
 }
 
-/** Starts everything and waits until it serves. @throws CLI_START_FAILED, CLI_TIMEOUT, CLI_HOME */
+/**
+ * Starts everything and waits until it serves. With `owner` it stops when that process is gone.
+ * @throws CLI_START_FAILED, CLI_TIMEOUT, CLI_HOME
+ */
 export async function startDetached(
   context: CommandContext,
   ports: 'default' | 'auto',
   timeoutMs: number,
+  owner?: number,
 ): Promise<RunState> {
   const { home, output, signal } = context;
   prepareHome(home);
@@ -93,7 +99,7 @@ export async function startDetached(
   // Found here, an occupied port is one clear line instead of a log entry.
   if (ports === 'default') await choosePorts('default');
   const before = lastRunState(home)?.startedAt;
-  const pid = detach(home, ports);
+  const pid = detach(home, ports, owner);
   const deadline = performance.now() + timeoutMs;
   while (performance.now() < deadline && !signal.aborted) {
     await pause(60);
@@ -130,7 +136,7 @@ export async function up(context: CommandContext, options: UpOptions): Promise<v
   if (options.supervise || options.foreground) {
     if (running && running.phase === 'ready')
       throw cliError('CLI_START_FAILED', `it is already up (supervisor ${running.pid})`);
-    return runSupervisor(context, options.ports);
+    return runSupervisor(context, options.ports, options.owner);
   }
   const state = running?.phase === 'ready' ? running : undefined;
   const started = state ?? (await startDetached(context, options.ports, timeoutMs));

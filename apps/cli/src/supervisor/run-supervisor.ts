@@ -7,8 +7,10 @@ import { prepareHome } from '../frame/home.ts';
 import { prepareDeployment, readProfiles } from './deployment.ts';
 import { choosePorts } from './ports.ts';
 import { planOf, providerProcess, providerSpec, urlsOf } from './processes.ts';
-import type { RunState } from './run-state.ts';
+import { type RunState, processStartTicks } from './run-state.ts';
 import { type Supervisor, createSupervisor, endOrphans } from './supervisor.ts';
+
+const OWNER_CHECK_MS = 1_000;
 
 /** Prints every change of a process on stderr, for the log or the person in front of it. */
 function teller(context: CommandContext): (state: RunState) => void {
@@ -32,8 +34,10 @@ function teller(context: CommandContext): (state: RunState) => void {
 export async function runSupervisor(
   context: CommandContext,
   portChoice: 'default' | 'auto',
+  owner?: string,
 ): Promise<void> {
-  const { home, output, signal } = context;
+  const { home, output } = context;
+  const signal = owner === undefined ? context.signal : untilGone(Number(owner), context.signal);
   prepareHome(home);
   await endOrphans(home);
   const ports = await choosePorts(portChoice);
@@ -59,6 +63,17 @@ export async function runSupervisor(
   }
   await supervisor.stop();
   process.exitCode = 0;
+}
+
+/** Also ends when the process that started us is gone, however it went. */
+function untilGone(owner: number, signal: AbortSignal): AbortSignal {
+  const controller = new AbortController();
+  const ticks = processStartTicks(owner);
+  const timer = setInterval(() => {
+    if (ticks === '' || processStartTicks(owner) !== ticks) controller.abort();
+  }, OWNER_CHECK_MS);
+  timer.unref();
+  return AbortSignal.any([signal, controller.signal]);
 }
 
 async function reconcileProviders(

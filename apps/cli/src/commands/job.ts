@@ -1,0 +1,91 @@
+/** `seele job …`: what became of orders. */
+import { cliError } from '../errors.ts';
+import { type CommandContext, wholeNumber } from '../frame/command.ts';
+import { accountNames } from '../frame/connect.ts';
+import { writeUserFile } from '../frame/files.ts';
+import { followOrder } from '../frame/follow.ts';
+import { money, orderLines } from '../frame/job-view.ts';
+import { type MarketOptions, connectMarket, orderIdOf } from '../frame/market.ts';
+import type { Json } from '../frame/output.ts';
+import { formatBytes, tableLines } from '../frame/table.ts';
+
+export async function jobList(
+  context: CommandContext,
+  options: MarketOptions & { readonly limit: string },
+): Promise<void> {
+  const limit = wholeNumber('--limit', options.limit, 1);
+  const orders = await connectMarket(context, options).orders({ limit });
+  context.output.answer({ orders } as unknown as Json, () => {
+    if (orders.length === 0) return context.output.line('No orders yet.');
+    const rows = orders.map((order) => [
+      order.id.slice(0, 12),
+      order.name,
+      order.tier,
+      order.status,
+      order.exit ?? '',
+      money(order.chain.paid),
+      order.acceptedAt.slice(0, 19).replace('T', ' '),
+    ]);
+    const head = ['job', 'name', 'tier', 'status', 'exit', 'paid', 'ordered (UTC)'];
+    for (const line of tableLines(head, rows)) context.output.line(line);
+  });
+}
+
+export async function jobShow(
+  context: CommandContext,
+  options: MarketOptions,
+  given: string,
+): Promise<void> {
+  const market = connectMarket(context, options);
+  const order = await market.order(await orderIdOf(market, given));
+  context.output.answer({ order } as unknown as Json, () => {
+    for (const line of orderLines(order, accountNames(context.home))) context.output.line(line);
+  });
+}
+
+export async function jobFollow(
+  context: CommandContext,
+  options: MarketOptions & { readonly timeout: string },
+  given: string,
+): Promise<void> {
+  const market = connectMarket(context, options);
+  const id = await orderIdOf(market, given);
+  const timeoutMs = wholeNumber('--timeout', options.timeout, 1) * 1000;
+  const { order, events } = await followOrder(context, market, id, timeoutMs);
+  context.output.answer({ order, events } as unknown as Json, () => {
+    for (const line of orderLines(order, accountNames(context.home))) context.output.line(line);
+  });
+  if (order.status !== 'settled' || order.exit !== 'ok')
+    throw cliError('CLI_JOB_FAILED', `${id} is ${order.status}, exit ${order.exit ?? 'none'}`);
+}
+
+export async function jobCancel(
+  context: CommandContext,
+  options: MarketOptions,
+  given: string,
+): Promise<void> {
+  const market = connectMarket(context, options);
+  const order = await market.cancel(await orderIdOf(market, given));
+  context.output.answer({ order } as unknown as Json, () =>
+    context.output.line(`${order.id} is ${order.status}`),
+  );
+}
+
+export async function jobResult(
+  context: CommandContext,
+  options: MarketOptions & { readonly out?: string },
+  given: string,
+): Promise<void> {
+  const { output } = context;
+  const market = connectMarket(context, options);
+  const id = await orderIdOf(market, given);
+  const result = await market.result(id);
+  if (options.out !== undefined) writeUserFile(options.out, result);
+  const { out } = options;
+  const facts = { order: id, sizeBytes: result.length };
+  const where = out === undefined ? { result: Buffer.from(result).toString('utf8') } : { file: out };
+  output.answer({ ...facts, ...where }, () => {
+    if (out === undefined) process.stdout.write(result);
+    else output.line(`${out} (${formatBytes(result.length)})`);
+  });
+}

@@ -1,0 +1,54 @@
+/** Watching an order until it ends: events as they come, then how it ended. */
+import {
+  ENDED,
+  type JobEventDocument,
+  type MarketClient,
+  type OrderDocument,
+} from '#libs/sdk';
+import { cliError } from '../errors.ts';
+import type { CommandContext } from './command.ts';
+import { showEvent } from './job-view.ts';
+
+export interface Followed {
+  readonly order: OrderDocument;
+  readonly events: readonly JobEventDocument[];
+}
+
+/** Events kept for the JSON document; a noisy job's oldest ones are dropped. */
+const EVENTS_MAX = 10_000;
+
+/** @throws CLI_TIMEOUT when it has not ended by then */
+export async function followOrder(
+  { output, signal }: CommandContext,
+  market: MarketClient,
+  id: string,
+  timeoutMs: number,
+): Promise<Followed> {
+  const limit = AbortSignal.timeout(timeoutMs);
+  const done = new AbortController();
+  const events: JobEventDocument[] = [];
+  const stop = AbortSignal.any([signal, limit, done.signal]);
+  const first = await market.order(id);
+  const startMs = Date.parse(first.acceptedAt);
+  const watching = (async () => {
+    for await (const event of market.events(id, { signal: stop })) {
+      if (event.kind !== 'progress' && events.push(event) > EVENTS_MAX) events.shift();
+      showEvent(output, event, startMs);
+    }
+  })().catch((error: unknown) => {
+    if (!stop.aborted) output.note(`events stopped: ${String(error)}`);
+  });
+  try {
+    const remaining = AbortSignal.any([signal, limit]);
+    const order = await market.waitForEnd(id, { timeoutMs, signal: remaining });
+    if (!ENDED.has(order.status))
+      throw cliError('CLI_TIMEOUT', `stopped watching ${id}; it is ${order.status} and goes on`);
+    // The last events are on their way when the order has ended.
+    await Promise.race([watching, new Promise((resolve) => setTimeout(resolve, 500))]);
+    return { order, events };
+  } finally {
+    done.abort();
+    output.status('');
+    await watching;
+  }
+}

@@ -1,0 +1,87 @@
+/** From command line options to a job: files go into storage, content ids are looked at. */
+import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
+import { ISOLATION_LEVELS, type IsolationLevel, type Manifest, TIERS, type Tier, encodeManifest } from '#libs/market';
+import { describeJob } from '#libs/sdk';
+import type { BlobRef, BlobStore } from '#libs/storage';
+import { cliError } from '../errors.ts';
+import { pairs, wholeNumber } from './command.ts';
+import { readUserFile } from './files.ts';
+
+export interface JobOptions {
+  readonly in: readonly string[];
+  readonly param: readonly string[];
+  readonly tier: string;
+  readonly name?: string;
+  readonly wall: string;
+  readonly memory: string;
+  readonly minIsolation: string;
+  readonly from: string;
+  readonly market?: string;
+  readonly [name: string]: unknown;
+}
+
+const CID = /^(baf[a-z2-7]{20,}|Qm[1-9A-HJ-NP-Za-km-z]{44})$/;
+/** Larger content is refused as an input by its id; files are streamed whatever their size. */
+const INPUT_MAX_BYTES = 2 ** 40;
+
+async function stored(store: BlobStore, what: string): Promise<BlobRef> {
+  if (existsSync(what)) return store.put(readUserFile(what));
+  if (!CID.test(what)) throw cliError('CLI_FILE', `cannot read ${what} (no such file, and not a content id)`);
+  let sizeBytes = 0;
+  for await (const chunk of store.get(what, { maxBytes: INPUT_MAX_BYTES })) sizeBytes += chunk.length;
+  return { cid: what, sizeBytes };
+}
+
+function parameters(given: readonly string[]): Record<string, unknown> {
+  const entries = pairs('--param', given).map(([key, text]) => {
+    try {
+      return [key, JSON.parse(text) as unknown];
+    } catch {
+      return [key, text];
+    }
+  });
+  return Object.fromEntries(entries) as Record<string, unknown>;
+}
+
+function oneOf<T extends string>(name: string, words: readonly T[], given: string): T {
+  const found = words.find((word) => word === given.toUpperCase());
+  if (found === undefined)
+    throw cliError('CLI_USAGE', `${name} is one of ${words.join(', ')}, not "${given}"`);
+  return found;
+}
+
+export interface PreparedJob {
+  readonly manifest: Manifest;
+  /** CID of the stored manifest. */
+  readonly manifestCid: string;
+}
+
+/** Stores code, inputs and manifest. @throws CLI_FILE, CLI_USAGE, SDK_INPUT_INVALID, STORAGE_… */
+export async function prepareJob(
+  store: BlobStore,
+  codePath: string,
+  options: JobOptions,
+): Promise<PreparedJob> {
+  const tier: Tier = oneOf('--tier', TIERS, options.tier);
+  const minIsolation: IsolationLevel = oneOf('--min-isolation', ISOLATION_LEVELS, options.minIsolation);
+  const wallMs = wholeNumber('--wall', options.wall, 1) * 1000;
+  const memoryBytes = wholeNumber('--memory', options.memory, 8) * 2 ** 20;
+  const named = pairs('--in', options.in);
+  const params = parameters(options.param);
+  const code = await store.put(readUserFile(codePath));
+  const inputs = await Promise.all(
+    named.map(async ([name, what]) => ({ name, ...(await stored(store, what)) })),
+  );
+  const manifest = describeJob({
+    name: options.name ?? basename(codePath),
+    code: code.cid,
+    inputs,
+    params,
+    tier,
+    minIsolation,
+    limits: { wallMs, cpuMs: wallMs, memoryBytes },
+  });
+  const { cid } = await store.putBlock(encodeManifest(manifest), { codec: 'dag-cbor' });
+  return { manifest, manifestCid: cid };
+}

@@ -1,0 +1,36 @@
+/** The proving half of the quickstart: the receipt, and its check with nothing but the file. */
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { CommandContext } from '../frame/command.ts';
+import { formatBytes } from '../frame/table.ts';
+import { homeGenesisId, verifyReceiptBytes } from '../commands/receipt.ts';
+import type { Bought } from './buy-and-run.ts';
+import type { Steps } from './steps.ts';
+
+export interface Proved {
+  readonly file: string;
+  readonly document: object;
+}
+
+export async function prove(
+  context: CommandContext,
+  steps: Steps,
+  { market, order }: Bought,
+): Promise<Proved> {
+  const { home, output } = context;
+  const file = join(mkdtempSync(join(home.path, 'receipts-')), `${order.id.slice(0, 12)}.seele`);
+  const bytes = await steps.run('Write the receipt', async (say) => {
+    const receipt = await market.receipt(order.id);
+    writeFileSync(file, receipt);
+    say(formatBytes(receipt.length));
+    return receipt;
+  });
+  const verdict = await steps.run('Verify it offline against this chain', async (say) => {
+    const outcome = await verifyReceiptBytes(bytes, homeGenesisId(home));
+    say(`${outcome.checks.length} checks`);
+    return outcome;
+  });
+  for (const { name, passed, words } of verdict.checks)
+    steps.detail(`${passed ? output.style('green', '✓') : output.style('red', '✗')} ${name}: ${words}`);
+  return { file, document: { receipt: { file, sizeBytes: bytes.length }, verified: verdict } };
+}
