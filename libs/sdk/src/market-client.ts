@@ -98,7 +98,12 @@ export function createMarketClient(options: MarketClientOptions): MarketClient {
     submit: (signed, manifest) =>
       json('POST', '/v1/orders', { order: signedOrderToJson(signed), manifest }, own),
     async orders({ limit = 20 } = {}) {
-      const page = await json<{ items: OrderDocument[] }>('GET', `/v1/orders?limit=${limit}`, undefined, own);
+      const page = await json<{ items: OrderDocument[] }>(
+        'GET',
+        `/v1/orders?limit=${limit}`,
+        undefined,
+        own,
+      );
       return page.items;
     },
     order: (id) => json('GET', orderPath(id), undefined, own),

@@ -28,7 +28,11 @@ export interface QuoteDocument {
   /** Best first. */
   readonly options: readonly QuoteOptionDocument[];
   readonly considered: number;
-  readonly reasons: readonly { readonly code: string; readonly providers: number; readonly text: string }[];
+  readonly reasons: readonly {
+    readonly code: string;
+    readonly providers: number;
+    readonly text: string;
+  }[];
 }
 
 export interface OrderDocument {

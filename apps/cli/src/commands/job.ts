@@ -83,7 +83,8 @@ export async function jobResult(
   if (options.out !== undefined) writeUserFile(options.out, result);
   const { out } = options;
   const facts = { order: id, sizeBytes: result.length };
-  const where = out === undefined ? { result: Buffer.from(result).toString('utf8') } : { file: out };
+  const where =
+    out === undefined ? { result: Buffer.from(result).toString('utf8') } : { file: out };
   output.answer({ ...facts, ...where }, () => {
     if (out === undefined) process.stdout.write(result);
     else output.line(`${out} (${formatBytes(result.length)})`);

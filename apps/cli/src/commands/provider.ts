@@ -36,7 +36,9 @@ export async function providerList(context: CommandContext, options: MarketOptio
 
 function flat(value: unknown, path: string): [string, string][] {
   if (typeof value !== 'object' || value === null) return [[path, String(value)]];
-  return Object.entries(value).flatMap(([key, inner]) => flat(inner, path ? `${path}.${key}` : key));
+  return Object.entries(value).flatMap(([key, inner]) =>
+    flat(inner, path ? `${path}.${key}` : key),
+  );
 }
 
 async function providerNamed(
@@ -46,7 +48,8 @@ async function providerNamed(
 ): Promise<ProviderDocument> {
   const all = await connectMarket(context, options).providers();
   const found = all.find(
-    ({ provider, name }) => name === given || provider === given || shownAccount(provider) === given,
+    ({ provider, name }) =>
+      name === given || provider === given || shownAccount(provider) === given,
   );
   if (!found) throw cliError('CLI_CHECK_FAILED', `the market knows no provider "${given}"`);
   return found;
@@ -127,7 +130,9 @@ export async function providerAdd(
   const provider = shownAccount(key.account);
   output.answer({ name, provider, cell: `${profile.domain}.${profile.level}` }, () => {
     output.line(`${name} takes work as ${provider}`);
-    output.line(`  ${profile.domain}.${profile.level}, ${profile.slots} jobs at a time, ${money(profile.pricePerCoreSecond)} per core and second`);
+    output.line(
+      `  ${profile.domain}.${profile.level}, ${profile.slots} jobs at a time, ${money(profile.pricePerCoreSecond)} per core and second`,
+    );
   });
 }
 
@@ -136,7 +141,10 @@ async function stopProvider(context: CommandContext, name: string): Promise<void
   const profiles = readProfiles(home);
   if (!profiles.some((one) => one.name === name))
     throw cliError('CLI_CHECK_FAILED', `this home runs no provider "${name}"`);
-  writeProfiles(home, profiles.filter((one) => one.name !== name));
+  writeProfiles(
+    home,
+    profiles.filter((one) => one.name !== name),
+  );
   reload(context);
   await waitFor(context, `${name} still runs`, () =>
     (liveRunState(home)?.processes ?? []).every(

@@ -79,11 +79,14 @@ async function finish(
   const result = good ? await market.result(order.id) : undefined;
   if (result && options.out !== undefined) writeUserFile(options.out, result);
   const text = result && options.out === undefined ? new TextDecoder().decode(result) : undefined;
-  output.answer({ order, events, ...(text === undefined ? {} : { result: text }) } as unknown as Json, () => {
-    for (const line of orderLines(order, new Map())) output.line(line);
-    if (options.out !== undefined && result) output.line(`result written to ${options.out}`);
-    else if (text !== undefined) output.line(`\n${text}`);
-  });
+  output.answer(
+    { order, events, ...(text === undefined ? {} : { result: text }) } as unknown as Json,
+    () => {
+      for (const line of orderLines(order, new Map())) output.line(line);
+      if (options.out !== undefined && result) output.line(`result written to ${options.out}`);
+      else if (text !== undefined) output.line(`\n${text}`);
+    },
+  );
   if (!good)
     throw cliError(
       'CLI_JOB_FAILED',

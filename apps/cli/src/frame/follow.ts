@@ -1,10 +1,5 @@
 /** Watching an order until it ends: events as they come, then how it ended. */
-import {
-  ENDED,
-  type JobEventDocument,
-  type MarketClient,
-  type OrderDocument,
-} from '#libs/sdk';
+import { ENDED, type JobEventDocument, type MarketClient, type OrderDocument } from '#libs/sdk';
 import { cliError } from '../errors.ts';
 import type { CommandContext } from './command.ts';
 import { showEvent } from './job-view.ts';

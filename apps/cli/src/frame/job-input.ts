@@ -1,7 +1,14 @@
 /** From command line options to a job: files go into storage, content ids are looked at. */
 import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
-import { ISOLATION_LEVELS, type IsolationLevel, type Manifest, TIERS, type Tier, encodeManifest } from '#libs/market';
+import {
+  ISOLATION_LEVELS,
+  type IsolationLevel,
+  type Manifest,
+  TIERS,
+  type Tier,
+  encodeManifest,
+} from '#libs/market';
 import { describeJob } from '#libs/sdk';
 import type { BlobRef, BlobStore } from '#libs/storage';
 import { cliError } from '../errors.ts';
@@ -27,9 +34,11 @@ const INPUT_MAX_BYTES = 2 ** 40;
 
 async function stored(store: BlobStore, what: string): Promise<BlobRef> {
   if (existsSync(what)) return store.put(readUserFile(what));
-  if (!CID.test(what)) throw cliError('CLI_FILE', `cannot read ${what} (no such file, and not a content id)`);
+  if (!CID.test(what))
+    throw cliError('CLI_FILE', `cannot read ${what} (no such file, and not a content id)`);
   let sizeBytes = 0;
-  for await (const chunk of store.get(what, { maxBytes: INPUT_MAX_BYTES })) sizeBytes += chunk.length;
+  for await (const chunk of store.get(what, { maxBytes: INPUT_MAX_BYTES }))
+    sizeBytes += chunk.length;
   return { cid: what, sizeBytes };
 }
 
@@ -64,7 +73,11 @@ export async function prepareJob(
   options: JobOptions,
 ): Promise<PreparedJob> {
   const tier: Tier = oneOf('--tier', TIERS, options.tier);
-  const minIsolation: IsolationLevel = oneOf('--min-isolation', ISOLATION_LEVELS, options.minIsolation);
+  const minIsolation: IsolationLevel = oneOf(
+    '--min-isolation',
+    ISOLATION_LEVELS,
+    options.minIsolation,
+  );
   const wallMs = wholeNumber('--wall', options.wall, 1) * 1000;
   const memoryBytes = wholeNumber('--memory', options.memory, 8) * 2 ** 20;
   const named = pairs('--in', options.in);

@@ -19,7 +19,10 @@ export function quoteLines(quote: QuoteDocument): string[] {
     `${formatDuration(option.finishMs.likely)} – ${formatDuration(option.finishMs.latest)}`,
   ]);
   const head = ['provider', 'cell', 'isolation', 'expected', 'at most', 'start', 'done after'];
-  const lines = rows.length > 0 ? tableLines(head, rows, ['left', 'left', 'left', 'right', 'right', 'right', 'left']) : [];
+  const lines =
+    rows.length > 0
+      ? tableLines(head, rows, ['left', 'left', 'left', 'right', 'right', 'right', 'left'])
+      : [];
   const why = quote.reasons.map(({ providers, text }) => `  ${providers} not: ${text}`);
   return [...lines, ...why];
 }
@@ -38,7 +41,8 @@ function words(event: JobEventDocument): string {
 export function showEvent(output: Output, event: JobEventDocument, startMs: number): void {
   if (event.kind === 'progress') {
     const share = Number(event.data['share'] ?? 0);
-    output.status(`${bar(share)} ${Math.round(share * 100)} % ${String(event.data['note'] ?? '')}`);
+    const note = typeof event.data['note'] === 'string' ? event.data['note'] : '';
+    output.status(`${bar(share)} ${Math.round(share * 100)} % ${note}`);
     return;
   }
   const at = `${((Date.parse(event.time) - startMs) / 1000).toFixed(2)} s`.padStart(9);
@@ -46,7 +50,8 @@ export function showEvent(output: Output, event: JobEventDocument, startMs: numb
 }
 
 export function orderLines(order: OrderDocument, names: ReadonlyMap<string, string>): string[] {
-  const provider = order.provider === undefined ? '–' : (names.get(order.provider) ?? order.provider);
+  const provider =
+    order.provider === undefined ? '–' : (names.get(order.provider) ?? order.provider);
   const rows = [
     ['order', order.id],
     ['name', order.name],

@@ -2,7 +2,13 @@
 import { join } from 'node:path';
 import { TOKEN, formatAmount, parseAccount } from '#libs/kernel';
 import { TIERS, type Tier } from '#libs/market';
-import { type MarketClient, type OrderDocument, type QuoteDocument, createMarketClient, signOrder } from '#libs/sdk';
+import {
+  type MarketClient,
+  type OrderDocument,
+  type QuoteDocument,
+  createMarketClient,
+  signOrder,
+} from '#libs/sdk';
 import { cliError } from '../errors.ts';
 import type { CommandContext } from '../frame/command.ts';
 import { accountNames, connectStorage, serviceUrl, signerOf } from '../frame/connect.ts';
@@ -69,7 +75,13 @@ function showQuotes(steps: Steps, quotes: ReadonlyMap<Tier, QuoteDocument>): voi
     const [best] = options;
     if (!best) return [`${tier} ${tierWords[tier]}`, reasons[0]?.text ?? 'nobody'];
     const price = `${money(best.expectedPrice)} (at most ${money(best.priceCap)})`;
-    return [`${tier} ${tierWords[tier]}`, best.name, best.cell, price, `~${formatDuration(best.finishMs.likely)}`];
+    return [
+      `${tier} ${tierWords[tier]}`,
+      best.name,
+      best.cell,
+      price,
+      `~${formatDuration(best.finishMs.likely)}`,
+    ];
   });
   for (const line of tableLines([], rows)) steps.detail(line);
 }

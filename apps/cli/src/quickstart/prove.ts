@@ -31,6 +31,8 @@ export async function prove(
     return outcome;
   });
   for (const { name, passed, words } of verdict.checks)
-    steps.detail(`${passed ? output.style('green', '✓') : output.style('red', '✗')} ${name}: ${words}`);
+    steps.detail(
+      `${passed ? output.style('green', '✓') : output.style('red', '✗')} ${name}: ${words}`,
+    );
   return { file, document: { receipt: { file, sizeBytes: bytes.length }, verified: verdict } };
 }

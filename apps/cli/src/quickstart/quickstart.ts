@@ -33,7 +33,11 @@ interface Place {
 
 function placeOf(context: CommandContext, options: QuickstartOptions): Place {
   const named = options.home !== undefined || process.env['SEELE_HOME'] !== undefined;
-  if (named) return { context: { ...context, home: homeAt(options.home ?? defaultHome()) }, temporary: false };
+  if (named)
+    return {
+      context: { ...context, home: homeAt(options.home ?? defaultHome()) },
+      temporary: false,
+    };
   const path = mkdtempSync(join(tmpdir(), 'seele-'));
   chmodSync(path, 0o711);
   return { context: { ...context, home: homeAt(path) }, temporary: true };
@@ -52,10 +56,7 @@ async function start(
   return { state: await startDetached(context, ports, timeoutMs, owner), ours: true };
 }
 
-export async function quickstart(
-  given: CommandContext,
-  options: QuickstartOptions,
-): Promise<void> {
+export async function quickstart(given: CommandContext, options: QuickstartOptions): Promise<void> {
   const timeoutMs = wholeNumber('--timeout', options.timeout, 5) * 1000;
   const startedMs = performance.now();
   const place = placeOf(given, options);
@@ -66,13 +67,16 @@ export async function quickstart(
   let done = false;
   try {
     output.line(output.style('bold', 'Seele quickstart'));
-    const started = await steps.run('Start chain, storage, market and three providers', async (say) => {
-      // Whatever happens from here on, what runs in this home is ours to stop.
-      ours = liveRunState(home) === undefined;
-      const { state } = await start(place, options, timeoutMs);
-      say(`${state.processes.length} processes on 127.0.0.1`);
-      return state;
-    });
+    const started = await steps.run(
+      'Start chain, storage, market and three providers',
+      async (say) => {
+        // Whatever happens from here on, what runs in this home is ours to stop.
+        ours = liveRunState(home) === undefined;
+        const { state } = await start(place, options, timeoutMs);
+        say(`${state.processes.length} processes on 127.0.0.1`);
+        return state;
+      },
+    );
     const bought = await buyAndRun(context, steps, timeoutMs);
     const proof = await prove(context, steps, bought);
     done = true;
@@ -85,7 +89,7 @@ export async function quickstart(
       steps: steps.timings(),
       ...(keep ? { api: `${started.urls.market}/docs`, home: home.path } : {}),
     };
-    output.answer(document as unknown as Json, () =>
+    output.answer(document as Json, () =>
       sayNext(context, steps, { seconds, keep, state: started, receipt: proof.file, temporary }),
     );
   } finally {
@@ -116,7 +120,9 @@ function sayNext(
   if (facts.keep) {
     output.line(`  API       ${facts.state.urls.market}/docs`);
     output.line(`  orders    ./seele job list${at}`);
-    output.line(`  run yours ./seele run examples/weather/monthly.js --in weather=FILE --tier B --follow${at}`);
+    output.line(
+      `  run yours ./seele run examples/weather/monthly.js --in weather=FILE --tier B --follow${at}`,
+    );
     output.line(`  stop      ./seele down${at}`);
     return;
   }

@@ -131,7 +131,9 @@ export function createSupervisor(
     const specs = plan.groups.flat().map(({ name }) => name);
     const late = [...children.keys()].filter((name) => !specs.includes(name));
     for (const group of [late, ...plan.groups.map((g) => g.map(({ name }) => name)).toReversed()])
-      await Promise.all(group.map((name) => children.get(name)?.child.stop(STOP_GRACE_MS)));
+      await Promise.all(
+        group.flatMap((name) => children.get(name)?.child.stop(STOP_GRACE_MS) ?? []),
+      );
     if (phase !== 'failed') removeRunState(home);
   };
 

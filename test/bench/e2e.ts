@@ -1,0 +1,90 @@
+/**
+ * From an order to the first statement of its guest, and how many separate orders a second, over
+ * HTTP, with everything that production does: signatures, durable rows, queue, leases, slots.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { OrderDocument } from '#libs/sdk';
+import { type LocalMachine, startLocalMachine } from '../support/local-machine.ts';
+import { type Bench, percentile, significant } from './harness.ts';
+
+const NOOP = 'export default async ({ params }) => ({ n: params.n ?? 0 });';
+const PRICE_CAP = 200_000_000n;
+const WORKED: ReadonlySet<OrderDocument['status']> = new Set(['delivered', 'closing', 'settled']);
+const LOST: ReadonlySet<OrderDocument['status']> = new Set(['refunded', 'cancelled', 'rejected']);
+const STALL_MS = 30_000;
+
+async function startedMs(machine: LocalMachine, id: string): Promise<number> {
+  for await (const event of machine.market.events(id, { patienceMs: 10_000 }))
+    if (event.kind === 'started') return Date.parse(event.time);
+  throw new Error(`order ${id} never started`);
+}
+
+/** Milliseconds from sending the order to its first guest statement, one order at a time. */
+async function latencies(machine: LocalMachine, orders: number): Promise<number[]> {
+  const order = await machine.orderer({ code: NOOP, tier: 'B', priceCap: PRICE_CAP });
+  const samples: number[] = [];
+  for (let i = 0; i < orders + 3; i++) {
+    const sentMs = Date.now();
+    const id = await order();
+    const tookMs = (await startedMs(machine, id)) - sentMs;
+    await machine.market.waitForEnd(id, { timeoutMs: STALL_MS });
+    // The first ones warm connections and slots.
+    if (i >= 3) samples.push(Math.max(0, tookMs));
+  }
+  return samples;
+}
+
+/** Orders done per second when many are under way, spread over the three providers by tier. */
+async function throughput(machine: LocalMachine, orders: number): Promise<number> {
+  const orderers = await Promise.all(
+    (['A', 'B', 'C'] as const).map((tier) =>
+      machine.orderer({ code: NOOP, tier, priceCap: PRICE_CAP, params: { tier } }),
+    ),
+  );
+  const fromMs = performance.now();
+  const ids = new Set<string>();
+  let next = 0;
+  const submit = async () => {
+    for (let i = next++; i < orders; i = next++) {
+      const order = orderers[i % orderers.length];
+      if (order) ids.add(await order());
+    }
+  };
+  await Promise.all(Array.from({ length: 8 }, submit));
+  const open = new Set(ids);
+  let lastMs = performance.now();
+  while (open.size > 0) {
+    if (performance.now() - lastMs > STALL_MS) throw new Error(`${open.size} orders do not end`);
+    for (const { id, status } of await machine.market.orders({ limit: 200 })) {
+      if (LOST.has(status)) throw new Error(`order ${id} is ${status}`);
+      if (WORKED.has(status) && open.delete(id)) lastMs = performance.now();
+    }
+    await sleep(50);
+  }
+  return ids.size / ((lastMs - fromMs) / 1000);
+}
+
+export const bench: Bench = async ({ full, note }) => {
+  note('starting a local machine');
+  const machine = await startLocalMachine();
+  try {
+    const single = full ? 200 : 40;
+    note(`${single} single orders`);
+    const samples = await latencies(machine, single);
+    const many = full ? 200 : 120;
+    note(`${many} orders at once`);
+    const perSecond = await throughput(machine, many);
+    return {
+      figures: {
+        submitToStartMsP50: significant(percentile(samples, 0.5)),
+        submitToStartMsP95: significant(percentile(samples, 0.95)),
+        singleOrders: samples.length,
+        jobsPerSecond: significant(perSecond),
+        jobs: many,
+        providers: 3,
+      },
+    };
+  } finally {
+    await machine.stop();
+  }
+};

@@ -1,0 +1,107 @@
+/** The command line as programs and people see it, without anything running behind it. */
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { seele } from '../support/local-machine.ts';
+
+const LEAVES = [
+  ['quickstart'],
+  ['up'],
+  ['down'],
+  ['doctor'],
+  ...['new', 'show', 'send', 'deposit'].map((verb) => ['account', verb]),
+  ...['list', 'show', 'add', 'drain', 'remove'].map((verb) => ['provider', verb]),
+  ...['put', 'get'].map((verb) => ['storage', verb]),
+  ['quote'],
+  ['run'],
+  ...['list', 'show', 'follow', 'cancel', 'result'].map((verb) => ['job', verb]),
+  ['receipt'],
+  ['audit', 'verify'],
+  ['bench'],
+  ['sim', 'market'],
+];
+
+describe('seele', () => {
+  let home: string;
+  beforeEach(() => {
+    home = mkdtempSync(join(tmpdir(), 'seele-cli-'));
+  });
+  afterEach(() => rmSync(home, { recursive: true, force: true }));
+
+  it('explains every command with an example, and every one has --json', async () => {
+    const helps = await Promise.all(LEAVES.map((leaf) => seele([...leaf, '--help'])));
+    helps.forEach(({ code, stdout }, i) => {
+      const name = LEAVES[i]?.join(' ') ?? '';
+      expect([name, code]).toEqual([name, 0]);
+      expect(stdout).toContain(`Example:\n  $ seele ${name}`);
+      expect(stdout).toContain('--json');
+    });
+  });
+
+  it.each([
+    [['nonsense']],
+    [['account', 'send', 'onlyone']],
+    [['run']],
+    [['up', '--ports', 'some']],
+    [['bench', 'merkle', '--seed', 'x']],
+    [['job', 'show', 'not-hex']],
+  ])('exits 2 on wrong usage: %j', async (args) => {
+    const { code, stdout, stderr } = await seele([...args, '--home', home]);
+    expect(stdout).toBe('');
+    expect(stderr).toMatch(/^seele: .+\[CLI_(USAGE|NOT_UP|ACCOUNT_UNKNOWN)\]\n$/);
+    if (stderr.includes('CLI_USAGE')) expect(code).toBe(2);
+  });
+
+  it('says one thing on one line, and one JSON document with --json', async () => {
+    const { code, stdout, stderr } = await seele(['job', 'list', '--home', home, '--json']);
+    expect(code).toBe(1);
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+    const document = JSON.parse(stdout) as { error: Record<string, unknown> };
+    expect(Object.keys(document.error).toSorted()).toEqual(
+      ['code', 'fix', 'message', 'status', 'title'].toSorted(),
+    );
+  });
+
+  it('makes an account once, encrypted, readable by its owner only', async () => {
+    const made = await seele(['account', 'new', 'alice', '--home', home, '--json']);
+    expect(made.code).toBe(0);
+    const { address } = JSON.parse(made.stdout) as { address: string };
+    expect(address).toMatch(/^seele1/);
+    const file = join(home, 'keys/alice.json');
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({ account: address });
+    const again = await seele(['account', 'new', 'alice', '--home', home]);
+    expect([again.code, again.stderr]).toEqual([1, expect.stringContaining('CLI_ACCOUNT_EXISTS')]);
+    const bad = await seele(['account', 'new', '../alice', '--home', home]);
+    expect(bad.code).toBe(2);
+  });
+
+  it('says so when the home cannot be used', async () => {
+    const file = join(home, 'a-file');
+    writeFileSync(file, '');
+    const { code, stderr } = await seele(['up', '--ports', 'auto', '--home', join(file, 'x')]);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/CLI_HOME/)]);
+  });
+
+  it('names the occupied port and who wanted it', async () => {
+    const server = createServer().listen(7402, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve).once('error', resolve));
+    try {
+      const { code, stderr } = await seele(['up', '--home', home]);
+      expect([code, stderr]).toEqual([1, expect.stringMatching(/port 740\d .*--ports auto/)]);
+    } finally {
+      server.close();
+    }
+  });
+
+  it('has nothing to stop when nothing runs, and ignores what a dead supervisor left', async () => {
+    const none = await seele(['down', '--home', home, '--json']);
+    expect([none.code, none.stdout]).toEqual([0, '{"stopped":0}\n']);
+    await seele(['account', 'new', 'x', '--home', home]);
+    const stale = { pid: process.pid, startTicks: '1', processes: [], phase: 'ready' };
+    writeFileSync(join(home, 'run/supervisor.json'), JSON.stringify(stale));
+    const down = await seele(['down', '--home', home]);
+    expect([down.code, down.stdout]).toEqual([0, 'Nothing was running.\n']);
+  });
+});

@@ -1,0 +1,144 @@
+/**
+ * A development machine for tests and benches: `seele up` in a temporary home on free ports, with
+ * clients for it. `stop` leaves no process and no file behind.
+ */
+import { execFile } from 'node:child_process';
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Signer, createSigner } from '#libs/crypto';
+import { parseAccount, utf8 } from '#libs/kernel';
+import { encodeManifest } from '#libs/market';
+import { homePassphrase, keystorePath, readKeystoreFile } from '#libs/platform';
+import {
+  type JobDescription,
+  type MarketClient,
+  createMarketClient,
+  describeJob,
+  signOrder,
+} from '#libs/sdk';
+import { type BlobStore, createKuboBlobStore } from '#libs/storage';
+
+const root = process.cwd();
+const CLI = join(root, 'dist/apps/cli/src/main.js');
+const UP_LIMIT_MS = 120_000;
+
+export interface CliOutcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs `seele …` of this build to its end. */
+export function seele(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<CliOutcome> {
+  const merged = { ...process.env, ...env };
+  delete merged['SEELE_HOME'];
+  delete merged['NODE_OPTIONS'];
+  return new Promise((resolve) => {
+    const options = { env: { ...merged, ...env }, timeout: UP_LIMIT_MS, maxBuffer: 2 ** 26 };
+    execFile(process.execPath, [CLI, ...args], options, (error, stdout, stderr) => {
+      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 1;
+      resolve({ code, stdout, stderr });
+    });
+  });
+}
+
+export interface ProcessState {
+  readonly name: string;
+  readonly state: string;
+  readonly pid?: number;
+  readonly restarts: number;
+}
+
+export interface LocalMachine {
+  readonly home: string;
+  readonly chain: string;
+  readonly urls: { readonly market: string; readonly node: string; readonly storage: string };
+  readonly signer: Signer;
+  readonly market: MarketClient;
+  readonly store: BlobStore;
+  /** Runs `seele …` in this home. */
+  seele(...args: readonly string[]): Promise<CliOutcome>;
+  /** What the supervisor knows now. */
+  processes(): readonly ProcessState[];
+  /** A function that orders this job, each call a new order; stores what it needs once. */
+  orderer(
+    job: Omit<JobDescription, 'code'> & { readonly code: string; readonly priceCap: bigint },
+  ): Promise<() => Promise<string>>;
+  stop(): Promise<void>;
+}
+
+interface UpDocument {
+  readonly chain: string;
+  readonly urls: LocalMachine['urls'];
+}
+
+export async function startLocalMachine(
+  env: Readonly<Record<string, string>> = {},
+  depositTokens = 100,
+): Promise<LocalMachine> {
+  const home = mkdtempSync(join(tmpdir(), 'seele-test-'));
+  chmodSync(home, 0o711);
+  const inHome = (...args: readonly string[]) => seele([...args, '--home', home], env);
+  const stop = async () => {
+    await inHome('down');
+    rmSync(home, { recursive: true, force: true });
+  };
+  const up = await inHome('up', '--ports', 'auto', '--json');
+  if (up.code !== 0) {
+    await stop();
+    throw new Error(`seele up failed: ${up.stderr}`);
+  }
+  try {
+    const { chain, urls } = JSON.parse(up.stdout) as UpDocument;
+    const passphrase = await homePassphrase(home, env['SEELE_PASSPHRASE']);
+    const key = await readKeystoreFile(keystorePath(home, 'default'), passphrase);
+    const signer = createSigner(key.seed);
+    const market = createMarketClient({ url: urls.market, signer });
+    const token = readFileSync(join(home, 'storage-token'), 'utf8').trim();
+    const store = createKuboBlobStore({ url: urls.storage, token });
+    if (depositTokens > 0) {
+      const deposited = await inHome('account', 'deposit', String(depositTokens));
+      if (deposited.code !== 0) throw new Error(`deposit failed: ${deposited.stderr}`);
+    }
+    const { market: marketAccount } = await market.status();
+    return {
+      home,
+      chain,
+      urls,
+      signer,
+      market,
+      store,
+      seele: inHome,
+      processes: () =>
+        (
+          JSON.parse(readFileSync(join(home, 'run/supervisor.json'), 'utf8')) as {
+            processes: ProcessState[];
+          }
+        ).processes,
+      async orderer({ code, priceCap, ...job }) {
+        const stored = await store.put(utf8(code));
+        const manifest = describeJob({ ...job, code: stored.cid });
+        const { cid } = await store.putBlock(encodeManifest(manifest), { codec: 'dag-cbor' });
+        return async () => {
+          const { id, signed } = signOrder(signer, {
+            chain,
+            market: parseAccount(marketAccount),
+            manifest: cid,
+            priceCap,
+            nowUs: Date.now() * 1000,
+          });
+          await market.submit(signed, manifest);
+          return id;
+        };
+      },
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
