@@ -22,6 +22,11 @@ export const sdkError = defineErrors({
     title: 'No account to sign with',
     fix: 'Create the client with a signer.',
   },
+  SDK_REVERTED: {
+    status: 422,
+    title: 'The chain refused the transaction',
+    fix: 'Read the reason; only the fee was paid.',
+  },
   SDK_INPUT_INVALID: {
     status: 400,
     title: 'Job description not usable',

@@ -5,9 +5,11 @@
  * Owns: request signing and retries on the caller's side, the market client. Does not own: keys on
  * disk (the caller's), any rule of orders (`#libs/market`, `#contracts`).
  */
+export * from './chain.ts';
 export * from './errors.ts';
 export * from './event-stream.ts';
 export * from './jobs.ts';
 export * from './transport.ts';
+export { type NodeClient, createNodeClient } from '#libs/platform';
 export * from './market-client.ts';
 export type * from './market-types.ts';

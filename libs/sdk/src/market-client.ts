@@ -111,8 +111,11 @@ export function createMarketClient(options: MarketClientOptions): MarketClient {
     async *events(id, follow = {}) {
       const from = `${url}${orderPath(id)}/events`;
       const signed = own.sign === undefined ? {} : { sign: own.sign };
-      for await (const { data } of followEvents(transport, from, { ...signed, ...follow }))
+      for await (const { event, data } of followEvents(transport, from, { ...signed, ...follow })) {
+        // A snapshot stands for entries that were skipped; the log itself has them.
+        if (event === 'snapshot') continue;
         yield JSON.parse(data) as JobEventDocument;
+      }
     },
     result: (id) => bytes(`${orderPath(id)}/result`),
     receipt: (id) => bytes(`${orderPath(id)}/receipt`),

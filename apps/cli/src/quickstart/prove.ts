@@ -1,9 +1,11 @@
 /** The proving half of the quickstart: the receipt, and its check with nothing but the file. */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { verifyReceipt } from '#libs/audit';
 import type { CommandContext } from '../frame/command.ts';
 import { formatBytes } from '../frame/table.ts';
-import { homeGenesisId, verifyReceiptBytes } from '../commands/receipt.ts';
+import { homeGenesisId, verdictDocument } from '../commands/receipt.ts';
+import { cliError } from '../errors.ts';
 import type { Bought } from './buy-and-run.ts';
 import type { Steps } from './steps.ts';
 
@@ -26,13 +28,15 @@ export async function prove(
     return receipt;
   });
   const verdict = await steps.run('Verify it offline against this chain', async (say) => {
-    const outcome = await verifyReceiptBytes(bytes, homeGenesisId(home));
-    say(`${outcome.checks.length} checks`);
+    const outcome = verifyReceipt(bytes, { trust: homeGenesisId(home) });
+    say(`${outcome.checks.filter(({ ok }) => ok).length} of ${outcome.checks.length} checks hold`);
     return outcome;
   });
-  for (const { name, passed, words } of verdict.checks)
-    steps.detail(
-      `${passed ? output.style('green', '✓') : output.style('red', '✗')} ${name}: ${words}`,
-    );
-  return { file, document: { receipt: { file, sizeBytes: bytes.length }, verified: verdict } };
+  for (const { ok, words } of verdict.checks)
+    steps.detail(`${ok ? output.style('green', '✓') : output.style('red', '✗')} ${words}`);
+  if (!verdict.ok) throw cliError('CLI_CHECK_FAILED', `the receipt ${file} does not hold`);
+  return {
+    file,
+    document: { receipt: { file, sizeBytes: bytes.length }, verified: verdictDocument(verdict) },
+  };
 }

@@ -136,7 +136,6 @@ export function planOf(deployment: Deployment): readonly (readonly ProcessSpec[]
     SEELE_PASSPHRASE: passphrase,
     SEELE_NODE_PORT: String(ports.node),
     SEELE_NODE_KEY: SEQUENCER_KEY,
-    SEELE_GENESIS: home.genesis,
   });
   const storage = spec(deployment, 'storage', 'storage', {
     SEELE_STORAGE_PORT: String(ports.storage),
