@@ -5,7 +5,9 @@ import { seele } from '../support/local-machine.ts';
 
 interface QuickstartDocument {
   readonly order: { readonly status: string; readonly exit: string };
-  readonly result: { readonly months: readonly { readonly month: string; readonly meanHigh: number }[] };
+  readonly result: {
+    readonly months: readonly { readonly month: string; readonly meanHigh: number }[];
+  };
   readonly verified: { readonly ok: boolean; readonly checks: readonly { readonly ok: boolean }[] };
 }
 

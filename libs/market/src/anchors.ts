@@ -5,12 +5,7 @@
 import { leafEntryHash } from '#libs/audit';
 import { appendToFrontier, frontierRoot } from '#libs/merkle';
 import type { OwnTransactionFact } from './model/events.ts';
-import {
-  type LeafRow,
-  ROW_VERSION,
-  type TransactionRow,
-  numberId,
-} from './model/rows.ts';
+import { type LeafRow, ROW_VERSION, type TransactionRow, numberId } from './model/rows.ts';
 import { type Step, orderOf, saveMeta, saveRow, updateOrder } from './state.ts';
 import { startTransaction } from './transactions.ts';
 

@@ -130,7 +130,11 @@ export async function accountSend(
   const receiver = accountNamed(home, to);
   const node = connectNode(context, options.node);
   const { memo } = options;
-  const call = tokenCalls.transfer({ to: receiver, amount, ...(memo === undefined ? {} : { memo }) });
+  const call = tokenCalls.transfer({
+    to: receiver,
+    amount,
+    ...(memo === undefined ? {} : { memo }),
+  });
   const final = await sendCalls(node, signerOf(home, options.from ?? 'default'), [call]);
   const document = { ...facts(final), to: formatAccount(receiver), amount: amount.toString() };
   output.answer(document, () => {
@@ -164,8 +168,12 @@ export async function accountDeposit(
   context.output.answer(
     { ...facts(final), amount: amount.toString(), prepaid: balance.toString() },
     () => {
-      context.output.line(`Deposited ${formatAmount(amount)}; prepaid now ${formatAmount(balance)}`);
-      context.output.line(`  final in block ${final.height}, fee ${formatAmount(final.receipt.fee)}`);
+      context.output.line(
+        `Deposited ${formatAmount(amount)}; prepaid now ${formatAmount(balance)}`,
+      );
+      context.output.line(
+        `  final in block ${final.height}, fee ${formatAmount(final.receipt.fee)}`,
+      );
     },
   );
 }

@@ -87,11 +87,16 @@ export async function auditVerify(
         `  ${summary.state}: paid ${money(summary.paid)}, given back ${money(summary.refunded)}, ` +
           `proved at block ${summary.height} of ${summary.chainName}`,
       );
-    output.line(ok ? output.style('green', 'The receipt holds.') : output.style('red', 'Not proved.'));
+    output.line(
+      ok ? output.style('green', 'The receipt holds.') : output.style('red', 'Not proved.'),
+    );
   });
   if (ok) return;
   const failed = checks.filter((check) => !check.ok).map(({ name }) => name);
   if (!pinned && failed.every((name) => name === 'chain'))
-    throw cliError('CLI_CHECK_FAILED', 'chain not pinned: name the chain you trust with --trust GENESIS_ID');
+    throw cliError(
+      'CLI_CHECK_FAILED',
+      'chain not pinned: name the chain you trust with --trust GENESIS_ID',
+    );
   throw cliError('CLI_CHECK_FAILED', `${file} does not hold: ${failed.join(', ')}`);
 }
