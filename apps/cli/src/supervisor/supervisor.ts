@@ -2,6 +2,7 @@
  * Starts the processes of a deployment in order, keeps them running, stops them in reverse order.
  * Everything it knows is in the run state, so that any other command can read it.
  */
+import { readFileSync } from 'node:fs';
 import { pause } from '#libs/sdk';
 import { cliError } from '../errors.ts';
 import type { Home } from '../frame/home.ts';
@@ -37,6 +38,17 @@ export interface Supervisor {
   add(spec: ProcessSpec): Promise<void>;
   remove(name: string): Promise<void>;
   readonly processes: readonly ChildStatus[];
+}
+
+/** The last line that a process wrote for people: its reason for not starting. */
+function lastWords(logFile: string): string {
+  try {
+    const lines = readFileSync(logFile, 'utf8').trim().split('\n');
+    const last = lines.at(-1) ?? '';
+    return last.startsWith('{') ? '' : last.slice(0, 500);
+  } catch {
+    return '';
+  }
 }
 
 async function endOrphan(identity: Identity, graceMs: number): Promise<void> {
@@ -113,7 +125,8 @@ export function createSupervisor(
         const { name, reason } = (failed ?? slow).status;
         const log = children.get(name)?.spec.logFile ?? '';
         const why = failed ? (reason ?? 'it ended') : `not ready after ${START_LIMIT_MS / 1000} s`;
-        throw cliError('CLI_START_FAILED', `${name}: ${why}; its log is ${log}`);
+        const said = lastWords(log);
+        throw cliError('CLI_START_FAILED', `${said || `${name}: ${why}`} (log: ${log})`);
       }
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, 500);
