@@ -1,6 +1,11 @@
 import { defineErrors } from '#libs/kernel';
 
 export const providerError = defineErrors({
+  PROVIDER_OFFER_REFUSED: {
+    status: 409,
+    title: 'The chain refused the offer',
+    fix: 'Read the code in the message; most often the account needs money for deposit and fees.',
+  },
   PROVIDER_NETWORK_OPEN: {
     status: 501,
     title: 'Slots would have a network',

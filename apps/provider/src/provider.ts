@@ -15,6 +15,7 @@ import {
   type RunningService,
   createHealth,
   createMetrics,
+  createNodeClient,
   createSystemClock,
   createSystemRandomness,
   endProcess,
@@ -30,6 +31,7 @@ import { type JobRunner, createJobRunner } from './job-runner.ts';
 import { openLeaseJournal } from './journal.ts';
 import { type MarketLink, createMarketLink } from './market-link.ts';
 import { probeMachine } from './probe-machine.ts';
+import { keepOfferRegistered } from './register-offer.ts';
 import type { ProviderSettings } from './settings.ts';
 import { startStatusServer } from './status-server.ts';
 
@@ -138,12 +140,17 @@ export async function startProvider(
       isolation: pool.isolation,
     }),
   });
+  const ending = new AbortController();
+  const node = createNodeClient(settings.nodeUrl);
+  const clock = createSystemClock();
+  void keepOfferRegistered({ node, signer, offer, clock, logger }, ending.signal);
   loop.emit({ kind: 'restored', leases: journal.restored });
   return {
     ...{ url: server.url, loop, pool },
     facts: { account: formatAccount(signer.account), isolation: pool.isolation.level },
     async stop() {
       health.stopping();
+      ending.abort();
       await stop(loop, { link, runner, pool }, settings.drainMs);
       await server.close();
       await journal.close();
