@@ -57,7 +57,7 @@ export async function bench(
   if (code !== 0 || stdout === '')
     throw cliError('CLI_CHECK_FAILED', `the bench "${area}" ended with exit code ${code}`);
   const document = JSON.parse(stdout) as { figures: Json; skipped?: Record<string, string> };
-  context.output.answer(document as Json, () => {
+  context.output.answer(document, () => {
     const rows = flatten(document.figures, '');
     for (const line of tableLines([], rows, ['left', 'right'])) context.output.line(line);
     for (const [figure, reason] of Object.entries(document.skipped ?? {}))

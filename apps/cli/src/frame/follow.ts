@@ -2,6 +2,7 @@
 import { ENDED, type JobEventDocument, type MarketClient, type OrderDocument } from '#libs/sdk';
 import { cliError } from '../errors.ts';
 import type { CommandContext } from './command.ts';
+import { accountNames } from './connect.ts';
 import { showEvent } from './job-view.ts';
 
 export interface Followed {
@@ -12,12 +13,13 @@ export interface Followed {
 /** Events kept for the JSON document; a noisy job's oldest ones are dropped. */
 const EVENTS_MAX = 10_000;
 
-/** @throws CLI_TIMEOUT when it has not ended by then */
+/** Shows every event but the `hidden` kinds. @throws CLI_TIMEOUT when it has not ended by then */
 export async function followOrder(
-  { output, signal }: CommandContext,
+  { output, signal, home }: CommandContext,
   market: MarketClient,
   id: string,
   timeoutMs: number,
+  hidden: ReadonlySet<string> = new Set(),
 ): Promise<Followed> {
   const limit = AbortSignal.timeout(timeoutMs);
   const done = new AbortController();
@@ -25,10 +27,11 @@ export async function followOrder(
   const stop = AbortSignal.any([signal, limit, done.signal]);
   const first = await market.order(id);
   const startMs = Date.parse(first.acceptedAt);
+  const names = accountNames(home);
   const watching = (async () => {
     for await (const event of market.events(id, { signal: stop })) {
       if (event.kind !== 'progress' && events.push(event) > EVENTS_MAX) events.shift();
-      showEvent(output, event, startMs);
+      if (!hidden.has(event.kind)) showEvent(output, event, startMs, names);
     }
   })().catch((error: unknown) => {
     if (!stop.aborted) output.note(`events stopped: ${String(error)}`);

@@ -5,7 +5,7 @@ import type { Output } from './output.ts';
 import { bar, formatDuration, shorten, tableLines } from './table.ts';
 
 export function money(units: string | bigint | undefined): string {
-  return units === undefined ? '–' : formatAmount(BigInt(units));
+  return units === undefined || units === '' ? '–' : formatAmount(BigInt(units));
 }
 
 export function quoteLines(quote: QuoteDocument): string[] {
@@ -27,37 +27,102 @@ export function quoteLines(quote: QuoteDocument): string[] {
   return [...lines, ...why];
 }
 
-function words(event: JobEventDocument): string {
-  const { data } = event;
-  const text = data['text'] ?? data['line'] ?? data['note'] ?? data['reason'];
-  if (typeof text === 'string') return text;
-  return Object.entries(data)
+export type AccountNames = ReadonlyMap<string, string>;
+
+const field = (event: JobEventDocument, name: string): string => {
+  const value = event.data[name];
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
+};
+
+const percent = (event: JobEventDocument): number =>
+  Math.round(Number(field(event, 'share')) * 100);
+
+/** One or more lines for a step; kinds that this build does not know show their plain fields. */
+function eventWords(event: JobEventDocument, names: AccountNames): string[] {
+  const get = (name: string) => field(event, name);
+  const provider = () => accountName(get('provider'), names);
+  switch (event.kind) {
+    case 'accepted':
+      return [`the market will see it through, for at most ${money(get('priceCap'))}`];
+    case 'placed':
+      return [`on the chain, block ${get('height')}: the money is held`];
+    case 'leased':
+      return [`to ${provider()} for at most ${money(get('price'))}, fence ${get('fence')}`];
+    case 'bound':
+      return [`to ${provider()} on the chain, block ${get('height')}`];
+    case 'started':
+      return [`first statement of your code, isolation ${get('isolation')}, Node ${get('node')}`];
+    case 'log':
+      return logLines(event);
+    case 'progress':
+      return [`${bar(percent(event) / 100, 16)} ${percent(event)} % ${get('note')}`];
+    case 'finished':
+      return [`${get('exit')} ${get('error') || `result ${shorten(get('result'), 12, 4)}`}`];
+    case 'delivered':
+      return [`checked and accepted: ${get('exit')}, charge ${money(get('charge'))}`];
+    case 'settled':
+      return [
+        `block ${get('height')}: ${money(get('paid'))} to ${provider()}, ${money(get('refunded'))} back to you`,
+      ];
+    case 'refunded':
+      return [`block ${get('height')}: ${money(get('refunded'))} back to you (${get('how')})`];
+    case 'lost':
+      return [`${provider()} gave no result: ${get('reason')}`];
+    case 'failed':
+    case 'cancelled':
+    case 'rejected':
+    case 'retried':
+      return [get('reason')];
+    default:
+      return [plainFields(event)];
+  }
+}
+
+function logLines(event: JobEventDocument): string[] {
+  const { lines } = event.data;
+  if (!Array.isArray(lines)) return [''];
+  return lines.map((line: { level?: string; text?: string }) =>
+    line.level === undefined || line.level === 'info'
+      ? String(line.text)
+      : `${line.level}: ${line.text}`,
+  );
+}
+
+function plainFields(event: JobEventDocument): string {
+  return Object.entries(event.data)
     .filter(([, value]) => ['string', 'number', 'boolean'].includes(typeof value))
     .map(([key, value]) => `${key} ${shorten(String(value))}`)
     .join(', ');
 }
 
-/** Shows one step; progress redraws the status line. */
-export function showEvent(output: Output, event: JobEventDocument, startMs: number): void {
-  if (event.kind === 'progress') {
-    const share = Number(event.data['share'] ?? 0);
-    const note = typeof event.data['note'] === 'string' ? event.data['note'] : '';
-    output.status(`${bar(share)} ${Math.round(share * 100)} % ${note}`);
-    return;
-  }
-  const at = `${((Date.parse(event.time) - startMs) / 1000).toFixed(2)} s`.padStart(9);
-  output.line(`${output.style('dim', at)}  ${event.kind.padEnd(10)} ${words(event)}`.trimEnd());
+/** Shows one step; in a terminal progress redraws the status line. */
+export function showEvent(
+  output: Output,
+  event: JobEventDocument,
+  startMs: number,
+  names: AccountNames = new Map(),
+): void {
+  const lines = eventWords(event, names);
+  if (event.kind === 'progress' && event.seq === undefined) return output.status(lines[0] ?? '');
+  const seconds = Math.max(0, Date.parse(event.time) - startMs) / 1000;
+  const at = output.style('dim', `${seconds.toFixed(2)} s`.padStart(8));
+  for (const line of lines) output.line(`${at}  ${event.kind.padEnd(9)} ${line}`.trimEnd());
 }
 
-export function orderLines(order: OrderDocument, names: ReadonlyMap<string, string>): string[] {
-  const provider =
-    order.provider === undefined ? '–' : (names.get(order.provider) ?? order.provider);
+/** The name this home has for an account, else its beginning. */
+export function accountName(account: string, names: AccountNames): string {
+  if (account === '') return '–';
+  const address = shownAccount(account);
+  return names.get(address)?.replace(/^provider-/, '') ?? shorten(address, 12, 4);
+}
+
+export function orderLines(order: OrderDocument, names: AccountNames): string[] {
   const rows = [
     ['order', order.id],
     ['name', order.name],
     ['status', order.status + (order.reason ? `: ${order.reason.text}` : '')],
     ['tier', order.tier],
-    ['provider', provider],
+    ['provider', accountName(order.provider ?? '', names)],
     ['exit', order.exit ?? '–'],
     ['result', order.result ?? '–'],
     ['price', `${money(order.charge)} of at most ${money(order.priceCap)}`],

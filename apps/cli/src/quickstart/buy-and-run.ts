@@ -15,7 +15,7 @@ import { accountNames, connectStorage, serviceUrl, signerOf } from '../frame/con
 import { readUserFile } from '../frame/files.ts';
 import { followOrder } from '../frame/follow.ts';
 import { prepareJob } from '../frame/job-input.ts';
-import { money, shownAccount } from '../frame/job-view.ts';
+import { accountName, money } from '../frame/job-view.ts';
 import { bar, formatBytes, formatDuration, shorten, tableLines } from '../frame/table.ts';
 import { deposit } from '../commands/account.ts';
 import { DEFAULT_ACCOUNT } from '../supervisor/processes.ts';
@@ -26,6 +26,8 @@ const CODE = join(root, 'examples/weather/monthly.js');
 const DATA = join(root, 'node_modules/vega-datasets/data/seattle-weather.csv');
 const DEPOSIT = 5n * TOKEN;
 const TIER: Tier = 'A';
+/** Steps that a newcomer need not see; `seele job follow` shows them. */
+const CHAIN_STEPS: ReadonlySet<string> = new Set(['placed', 'bound', 'delivered']);
 
 interface MonthRow {
   readonly month: string;
@@ -147,7 +149,7 @@ export async function buyAndRun(
     });
     await market.submit(signed, manifest);
     say(`job ${id.slice(0, 12)}`);
-    return followOrder(context, market, id, timeoutMs);
+    return followOrder(context, market, id, timeoutMs, CHAIN_STEPS);
   });
   demandSettled(order);
   const result = JSON.parse(new TextDecoder().decode(await market.result(order.id))) as {
@@ -155,13 +157,10 @@ export async function buyAndRun(
   };
   showResult(steps, result.months);
 
-  const names = accountNames(home);
-  const provider = shownAccount(order.provider ?? '');
-  const paidTo = names.get(provider)?.replace('provider-', '') ?? shorten(provider);
-  steps.detail('');
+  const paidTo = accountName(order.provider ?? '', accountNames(home));
   steps.detail(
-    `Cost ${money(order.chain.paid)} of at most ${formatAmount(BigInt(order.priceCap))}: ` +
-      `${money(order.chain.paid)} to provider "${paidTo}", ${money(order.chain.refunded)} given back`,
+    `Paid ${money(order.chain.paid)} to provider "${paidTo}"; ${money(order.chain.refunded)} of the ` +
+      `${formatAmount(BigInt(order.priceCap))} held came back`,
   );
   return {
     market,

@@ -3,11 +3,17 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { verifyReceipt } from '#libs/audit';
 import type { CommandContext } from '../frame/command.ts';
-import { formatBytes } from '../frame/table.ts';
+import { formatBytes, shorten } from '../frame/table.ts';
 import { homeGenesisId, verdictDocument } from '../commands/receipt.ts';
 import { cliError } from '../errors.ts';
 import type { Bought } from './buy-and-run.ts';
 import type { Steps } from './steps.ts';
+
+/** Ids shortened in the middle: here they only have to be recognised. */
+const brief = (words: string): string =>
+  words.replaceAll(/\b(?:seele1[a-z0-9]{58}|[0-9a-f]{64}|baf[a-z2-7]{40,})\b/g, (id) =>
+    shorten(id, 10, 4),
+  );
 
 export interface Proved {
   readonly file: string;
@@ -33,7 +39,7 @@ export async function prove(
     return outcome;
   });
   for (const { ok, words } of verdict.checks)
-    steps.detail(`${ok ? output.style('green', '✓') : output.style('red', '✗')} ${words}`);
+    steps.detail(`${ok ? output.style('green', '✓') : output.style('red', '✗')} ${brief(words)}`);
   if (!verdict.ok) throw cliError('CLI_CHECK_FAILED', `the receipt ${file} does not hold`);
   return {
     file,

@@ -7,7 +7,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type CommandContext, wholeNumber } from '../frame/command.ts';
 import { defaultHome, homeAt } from '../frame/home.ts';
-import type { Json } from '../frame/output.ts';
 import { formatDuration } from '../frame/table.ts';
 import { stopAll } from '../commands/down.ts';
 import { startDetached } from '../commands/up.ts';
@@ -89,7 +88,7 @@ export async function quickstart(given: CommandContext, options: QuickstartOptio
       steps: steps.timings(),
       ...(keep ? { api: `${started.urls.market}/docs`, home: home.path } : {}),
     };
-    output.answer(document as Json, () =>
+    output.answer(document, () =>
       sayNext(context, steps, { seconds, keep, state: started, receipt: proof.file, temporary }),
     );
   } finally {
