@@ -13,3 +13,7 @@ export * from './contract/host.ts';
 export * from './contract/js-contract.ts';
 export * from './contract/outcome.ts';
 export * from './contract/wasm-contract.ts';
+export * from './job/checkpoints.ts';
+export * from './job/dispute.ts';
+export * from './job/recorder.ts';
+export * from './job/verifiable-job.ts';

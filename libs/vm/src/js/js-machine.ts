@@ -75,10 +75,14 @@ const PROMISE_PENDING = 0;
 const PROMISE_FULFILLED = 1;
 const JOBS_MAX = 1_000_000;
 
-interface Image {
+/** Everything a guest is while it does not run: enough to go on from, on any machine. */
+export interface JsImage {
   readonly memory: Bytes;
   readonly stackPointer: number;
 }
+
+/** Called between two promise jobs, when the guest does not run; may look, must not touch. */
+export type OnTurn = () => void;
 
 const NO_JOBS = 0;
 /** Configurable, writable, enumerable. */
@@ -94,7 +98,8 @@ export class JsMachine {
   readonly #engine: JsEngine;
   readonly #host: JsHost;
   #wasm: MeteredInstance;
-  #image: Image | undefined;
+  #image: JsImage | undefined;
+  #fuelHook: (() => void) | undefined;
   /** Pointer to the prelude's entry function; lies in the image. */
   #entry = 0;
   /** A few bytes of guest memory for out-parameters; lies in the image. */
@@ -130,12 +135,8 @@ export class JsMachine {
     machine.#wasm.fuel = fuel;
     machine.#boot(prelude);
     machine.#loadModule(source);
-    machine.#image = machine.#takeImage();
+    machine.#image = machine.image();
     return machine;
-  }
-
-  get fuel(): bigint {
-    return this.#wasm.fuel;
   }
 
   /** Charges for host work on behalf of the running guest. @throws GuestAbort when out of fuel */
@@ -148,29 +149,63 @@ export class JsMachine {
     return this.#wasm.memory.buffer.byteLength;
   }
 
-  /** The whole guest memory as it is now: what checkpoints hash and store. */
-  memory(): Bytes {
-    return new Uint8Array(this.#wasm.memory.buffer).slice();
+  /** The guest as it is now. Complete only while it does not run. */
+  image(): JsImage {
+    const memory = new Uint8Array(this.#wasm.memory.buffer).slice();
+    return { memory, stackPointer: this.#stackPointer.value };
+  }
+
+  /** The guest's memory itself, to hash it in place; not valid after the guest ran again. */
+  get memory(): Bytes {
+    return new Uint8Array(this.#wasm.memory.buffer);
+  }
+
+  get stackPointer(): number {
+    return this.#stackPointer.value;
+  }
+
+  get fuel(): bigint {
+    return this.#wasm.fuel;
+  }
+
+  set fuel(value: bigint) {
+    this.#wasm.fuel = value;
+  }
+
+  /** See `MeteredInstance.fuelHook`. */
+  set fuelHook(hook: () => void) {
+    this.#fuelHook = hook;
+    this.#wasm.fuelHook = hook;
   }
 
   /** Runs the program's entry once, from its image, with `fuel`. */
-  call(fuel: bigint): JsOutcome {
-    this.#reset();
+  call(fuel: bigint, onTurn?: OnTurn): JsOutcome {
+    if (!this.#image) throw vmError('VM_PROGRAM_INVALID', 'no program is loaded');
+    this.#become(this.#image);
     this.#wasm.fuel = fuel;
     this.#thrown = undefined;
     const outcome = this.#step('qjs_call', this.#entry, this.#undefined(), 0, 0);
-    const drained = outcome.kind === 'returned' ? this.#drainJobs() : outcome;
-    if (drained.kind === 'aborted' && drained.reason instanceof GuestThrew)
-      return { kind: 'threw', message: drained.reason.message };
-    if (drained.kind !== 'returned') return drained;
+    return this.#finish(outcome.kind === 'returned' ? this.#drainJobs(onTurn) : outcome);
+  }
+
+  /** Goes on from an image that was taken between two promise jobs. */
+  resume(image: JsImage, fuel: bigint, onTurn?: OnTurn): JsOutcome {
+    this.#become(image);
+    this.#wasm.fuel = fuel;
+    this.#thrown = undefined;
+    return this.#finish(this.#drainJobs(onTurn));
+  }
+
+  #finish(outcome: CallOutcome): JsOutcome {
+    if (outcome.kind === 'aborted' && outcome.reason instanceof GuestThrew)
+      return { kind: 'threw', message: outcome.reason.message };
+    if (outcome.kind !== 'returned') return outcome;
     return this.#thrown === undefined
       ? { kind: 'returned' }
       : { kind: 'threw', message: this.#thrown };
   }
 
-  #reset(): void {
-    const image = this.#image;
-    if (!image) throw vmError('VM_PROGRAM_INVALID', 'no program is loaded');
+  #become(image: JsImage): void {
     // Memory cannot shrink: a guest that grew past its image gets a fresh instance next time.
     if (this.#wasm.memory.buffer.byteLength !== image.memory.length) {
       this.#wasm = this.#instantiate();
@@ -179,10 +214,6 @@ export class JsMachine {
     }
     new Uint8Array(this.#wasm.memory.buffer).set(image.memory);
     this.#stackPointer.value = image.stackPointer;
-  }
-
-  #takeImage(): Image {
-    return { memory: this.memory(), stackPointer: this.#stackPointer.value };
   }
 
   get #stackPointer(): WebAssembly.Global<number> {
@@ -219,6 +250,7 @@ export class JsMachine {
         fd_seek: () => 8,
       },
     });
+    if (this.#fuelHook) metered.fuelHook = this.#fuelHook;
     return metered;
   }
 
@@ -290,8 +322,9 @@ export class JsMachine {
     return this.#must('qjs_get_undefined');
   }
 
-  #drainJobs(): CallOutcome {
+  #drainJobs(onTurn?: OnTurn): CallOutcome {
     for (let i = 0; i < JOBS_MAX; i++) {
+      onTurn?.(); // before anything is charged, so that a resumed guest pays the same
       const pending = this.#wasm.call('qjs_is_job_pending', []);
       if (pending.kind !== 'returned') return pending;
       if (pending.value === NO_JOBS) return pending;

@@ -34,6 +34,7 @@ export const STACK_EXPORT = 'seele:stack';
 export const HOOK_EXPORT = 'seele:hook';
 /** The module's start function, to be called once fuel is set; absent when there is none. */
 export const START_EXPORT = 'seele:start';
+export const GLOBAL_EXPORT_PREFIX = 'seele:global:';
 const RESERVED_PREFIX = 'seele:';
 
 export interface InjectOptions {
@@ -43,6 +44,8 @@ export interface InjectOptions {
   readonly tableElementsMax?: number;
   readonly limits?: ModuleLimits;
   readonly schedule?: FuelSchedule;
+  /** Also export the module's own mutable globals, as `seele:global:<index>`, for checkpoints. */
+  readonly exportGlobals?: boolean;
 }
 
 export interface InjectedModule {
@@ -183,6 +186,9 @@ class Injector {
       global(STACK_EXPORT, this.#instruments.stackGlobal),
       concatBytes(nameBytes(HOOK_EXPORT), Uint8Array.of(0x01), u32Leb(this.#instruments.hookTable)),
     ];
+    if (this.#options.exportGlobals)
+      for (const index of this.#module.mutableGlobals)
+        exports.push(global(`${GLOBAL_EXPORT_PREFIX}${index}`, index));
     if (this.#module.start !== undefined)
       exports.push(
         concatBytes(nameBytes(START_EXPORT), Uint8Array.of(0x00), u32Leb(this.#module.start)),

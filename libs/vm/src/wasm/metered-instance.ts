@@ -4,7 +4,13 @@
  * caller can discard and run again.
  */
 import { vmError } from '../errors.ts';
-import { FUEL_EXPORT, HOOK_EXPORT, STACK_EXPORT, START_EXPORT } from './inject.ts';
+import {
+  FUEL_EXPORT,
+  GLOBAL_EXPORT_PREFIX,
+  HOOK_EXPORT,
+  STACK_EXPORT,
+  START_EXPORT,
+} from './inject.ts';
 
 /** Why a call was cut short. */
 export type TrapCause = 'out-of-fuel' | 'stack-overflow' | 'guest-trap';
@@ -69,6 +75,15 @@ export class MeteredInstance {
     const { memory } = this.exports;
     if (memory instanceof WebAssembly.Memory) return memory;
     throw vmError('VM_MODULE_UNSUPPORTED', 'the module exports no memory named "memory"');
+  }
+
+  /** Values of the exported mutable globals in module order, floats as their bits. */
+  globals(): bigint[] {
+    const values: bigint[] = [];
+    for (const [name, global] of Object.entries(this.exports))
+      if (name.startsWith(GLOBAL_EXPORT_PREFIX))
+        values.push(globalBits((global as WebAssembly.Global).value));
+    return values;
   }
 
   /** Fuel left; negative after an out-of-fuel trap. */
@@ -151,6 +166,12 @@ export class MeteredInstance {
       return { kind: 'trapped', cause: 'stack-overflow', detail: 'calls nested too deep' };
     return { kind: 'trapped', cause: 'guest-trap', detail: cause.message };
   }
+}
+
+function globalBits(value: number | bigint): bigint {
+  if (typeof value === 'bigint') return value;
+  if (Number.isInteger(value)) return BigInt(value);
+  return new BigInt64Array(new Float64Array([value]).buffer)[0] as bigint;
 }
 
 function isFunction(

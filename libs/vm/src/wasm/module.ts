@@ -68,6 +68,8 @@ export interface ParsedModule {
   readonly importedFunctions: readonly ImportedFunction[];
   /** Imported and own globals together. */
   readonly globals: number;
+  /** Indices of the module's own mutable globals of number types. */
+  readonly mutableGlobals: readonly number[];
   readonly memories: readonly Limits[];
   readonly tables: readonly { readonly type: number; readonly limits: Limits }[];
   readonly importedTables: number;
@@ -78,6 +80,8 @@ export interface ParsedModule {
 
 const MAGIC = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
 const VALUE_TYPES = new Set([0x7f, 0x7e, 0x7d, 0x7c, 0x70, 0x6f]);
+/** add, sub, mul of i32 and i64, allowed in initial values. */
+const EXTENDED_CONSTANT = new Set([0x6a, 0x6b, 0x6c, 0x7c, 0x7d, 0x7e]);
 const REFERENCE_TYPES = new Set([0x70, 0x6f]);
 
 function unsupported(what: string): Error {
@@ -157,6 +161,24 @@ export interface ImportedFunction {
 }
 
 const decoder = new TextDecoder('utf-8');
+
+/** Whether a global is mutable and a number; its initial value is skipped. */
+function globalType(reader: BinaryReader): boolean {
+  const type = valueType(reader);
+  const mutable = reader.byte() === 1;
+  for (;;) {
+    const op = reader.byte();
+    if (op === 0x0b) return mutable && !REFERENCE_TYPES.has(type);
+    if (op === 0x41) reader.skipSigned(32);
+    else if (op === 0x42) reader.skipSigned(64);
+    else if (op === 0x43) reader.skip(4);
+    else if (op === 0x44) reader.skip(8);
+    else if (op === 0x23 || op === 0xd2) reader.u32();
+    else if (op === 0xd0) valueType(reader);
+    else if (!EXTENDED_CONSTANT.has(op))
+      throw unsupported(`initial values by 0x${op.toString(16)}`);
+  }
+}
 
 interface Imports {
   readonly functions: number[];
@@ -240,8 +262,7 @@ export function parseModule(bytes: Bytes, limits: ModuleLimits): ParsedModule {
   const own = readVector(section(SECTION.function), (reader) => reader.u32());
   if (own.length > limits.functionsMax)
     throw vmError('VM_MODULE_LIMIT', `over ${limits.functionsMax} functions`);
-  const globalSection = section(SECTION.global);
-  const ownGlobals = globalSection ? new BinaryReader(globalSection).u32() : 0;
+  const globals = readVector(section(SECTION.global), globalType);
   const startSection = section(SECTION.start);
   const types = readVector(section(SECTION.type), functionType);
   return {
@@ -252,7 +273,8 @@ export function parseModule(bytes: Bytes, limits: ModuleLimits): ParsedModule {
       importedFunction(types, imports, index, i),
     ),
     importedTables: imports.tables,
-    globals: imports.globals + ownGlobals,
+    globals: imports.globals + globals.length,
+    mutableGlobals: globals.flatMap((mutable, i) => (mutable ? [imports.globals + i] : [])),
     memories: readVector(section(SECTION.memory), readLimits),
     tables: readVector(section(SECTION.table), tableType),
     exportNames: readVector(section(SECTION.export), (reader) => {
