@@ -176,7 +176,7 @@ function* forgeProofs(
   };
   yield {
     name: 'value changed under its proof',
-    parts: { ...parts, orderProof: { ...orderProof, value: first.value } as StateProof },
+    parts: { ...parts, orderProof: { ...orderProof, ...(first.value && { value: first.value }) } },
   };
   yield {
     name: 'checkpoints missing',

@@ -1,7 +1,7 @@
 /** Offline verification of a receipt: what was checked, in words. */
 import { type OrderRecord, orderId } from '#contracts';
 import { type SignatureVerifier, verifySignature } from '#libs/crypto';
-import type { Bytes } from '#libs/kernel';
+import { type Bytes, bytesToHex } from '#libs/kernel';
 import { genesisId } from '#libs/ledger';
 import {
   checkCertificates,
@@ -105,6 +105,20 @@ class Report {
   }
 }
 
+/** Asks about the same signature once: several proofs of a receipt share a block. */
+function remembering(verify: SignatureVerifier): SignatureVerifier {
+  const known = new Map<string, boolean>();
+  return (publicKey, domain, message, signature) => {
+    const key = `${publicKey} ${domain} ${bytesToHex(message)} ${bytesToHex(signature)}`;
+    let answer = known.get(key);
+    if (answer === undefined) {
+      answer = verify(publicKey, domain, message, signature);
+      known.set(key, answer);
+    }
+    return answer;
+  };
+}
+
 function checkPinned(id: string, name: string, options: VerifyReceiptOptions): Finding {
   const { trust, knownChains = {} } = options;
   if (trust !== undefined)
@@ -194,7 +208,7 @@ function summaryOf(
  * themselves. Never throws on any bytes.
  */
 export function verifyReceipt(bytes: Bytes, options: VerifyReceiptOptions = {}): ReceiptVerdict {
-  const verify = options.verify ?? verifySignature;
+  const verify = remembering(options.verify ?? verifySignature);
   const report = new Report();
   const file = report.find('file', () => {
     const read = readReceipt(bytes);
