@@ -77,6 +77,17 @@ function createSource(stream: AsyncIterable<Buffer>): Source {
   };
 }
 
+/** How many of the last bytes may be the beginning of a delimiter. */
+function delimiterStart(held: Buffer, delimiter: Buffer): number {
+  let at = held.indexOf(13, Math.max(0, held.length - delimiter.length + 1)); // it begins with CR
+  while (at >= 0) {
+    const length = held.length - at;
+    if (held.compare(delimiter, 0, length, at) === 0) return length;
+    at = held.indexOf(13, at + 1);
+  }
+  return 0;
+}
+
 /** Yields everything up to the delimiter, which it consumes. */
 async function* upTo(source: Source, delimiter: Buffer): AsyncGenerator<Buffer> {
   for (;;) {
@@ -87,9 +98,7 @@ async function* upTo(source: Source, delimiter: Buffer): AsyncGenerator<Buffer> 
       if (at > 0) yield held.subarray(0, at);
       return;
     }
-    // Keep what may be the beginning of a delimiter; it begins with CR.
-    const tail = held.indexOf(13, Math.max(0, held.length - delimiter.length + 1));
-    const safe = tail < 0 ? held.length : tail;
+    const safe = held.length - delimiterStart(held, delimiter);
     source.held = held.subarray(safe);
     if (safe > 0) yield held.subarray(0, safe);
     if (!(await source.more())) throw malformed('it ends inside a part');

@@ -1,7 +1,6 @@
 /** `add`: files and directories from a multipart stream, cut, stored, pinned. */
 import { storageError } from '#libs/storage';
 import { importer, type ImportCandidate } from 'ipfs-unixfs-importer';
-import { fixedSize } from 'ipfs-unixfs-importer/chunker';
 import { balanced } from 'ipfs-unixfs-importer/layout';
 import type { CID } from 'multiformats/cid';
 
@@ -11,6 +10,7 @@ import type { Session } from '../../node.ts';
 import type { Call } from '../call.ts';
 import type { Part } from '../multipart.ts';
 import type { Parameters } from '../parameters.ts';
+import { cutInto } from './chunks.ts';
 
 interface AddOptions {
   readonly pin: boolean;
@@ -150,7 +150,7 @@ export async function add(call: Call): Promise<void> {
         cidVersion: options.cidVersion,
         rawLeaves: options.rawLeaves,
         wrapWithDirectory: options.wrapWithDirectory,
-        chunker: fixedSize({ chunkSize: options.chunkBytes }),
+        chunker: cutInto(options.chunkBytes),
         layout: balanced({ maxChildrenPerNode: options.maxFileLinks }),
         fileImportConcurrency: 1, // the parts of one stream come one after another
       },
