@@ -153,6 +153,7 @@ export class Slot {
   #before<T>(what: string, begin: (resolve: (value: T) => void) => void): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const fail = (why: string) => {
+        settle();
         const printed = this.#stderr.trim().slice(0, 500);
         const detail = printed === '' ? '' : `: ${printed}`;
         reject(sandboxError('SANDBOX_START', `the slot did not ${what}: ${why}${detail}`));
@@ -160,12 +161,15 @@ export class Slot {
       const timer = setTimeout(() => fail(`no answer in ${START_TIMEOUT_MS} ms`), START_TIMEOUT_MS);
       const onClose = () => fail('the process ended');
       const onError = (error: Error) => fail(error.message);
-      this.#child.once('close', onClose);
-      this.#child.once('error', onError);
-      begin((value) => {
+      const settle = () => {
         clearTimeout(timer);
         this.#child.off('close', onClose);
         this.#child.off('error', onError);
+      };
+      this.#child.once('close', onClose);
+      this.#child.once('error', onError);
+      begin((value) => {
+        settle();
         resolve(value);
       });
     });

@@ -38,8 +38,10 @@ export function corpusFolder(given?: string): {
   readonly folder?: string;
   readonly reason?: string;
 } {
+  // Beside the project's root, which is two levels up for sources and three for compiled files.
+  const beside = ['../../..', '../../../..'].map((up) => join(import.meta.dirname, up, 'shared'));
   const shared =
-    process.env['SEELE_SHARED'] ?? join(import.meta.dirname, '..', '..', '..', 'shared');
+    process.env['SEELE_SHARED'] ?? beside.find((path) => existsSync(path)) ?? '../shared';
   const folder = resolve(given ?? join(shared, 'attacks'));
   return existsSync(folder) ? { folder } : { reason: `no hostile programs in ${folder}` };
 }

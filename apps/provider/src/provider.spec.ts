@@ -1,0 +1,212 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { LOG_START } from '#libs/audit';
+import { DELIVERY_DOMAIN, deliveryBytes } from '#contracts';
+import { verifySignature } from '#libs/crypto';
+import { decodeWith, utf8, utf8Decode } from '#libs/kernel';
+import {
+  DEFAULT_JOB_LIMITS,
+  type JobLimits,
+  type Manifest,
+  PROVIDER_ENTRIES,
+  encodeManifest,
+} from '#libs/market';
+import { createLogger, loadSettings } from '#libs/platform';
+import { type BlobStore, createMemoryBlobStore, readBlob } from '#libs/storage';
+import { createContentCache } from './content-cache.ts';
+import { startProvider } from './provider.ts';
+import { providerSettings } from './settings.ts';
+import { type FakeMarket, startFakeMarket } from './testing/fake-market.ts';
+
+const id = (digit: string) => digit.repeat(64);
+
+let home: string;
+let market: FakeMarket;
+let blobs: BlobStore;
+let provider: Awaited<ReturnType<typeof startProvider>> | undefined;
+
+function start() {
+  const settings = loadSettings(providerSettings, {
+    env: {
+      ...{ SEELE_HOME: home, SEELE_PASSPHRASE: 'test', SEELE_MARKET_URL: market.url },
+      // Nobody listens there: the offer stays off the chain, the work goes on.
+      ...{ SEELE_NODE_URL: 'http://127.0.0.1:1', SEELE_PROVIDER_SLOTS: '2' },
+      SEELE_PROVIDER_DRAIN_MS: '100',
+    },
+  });
+  return startProvider(settings, createLogger({ name: 'test', level: 'silent' }), { blobs });
+}
+
+async function storeJob(
+  source: string,
+  change: Partial<Manifest> & { data?: string; limits?: JobLimits } = {},
+): Promise<string> {
+  const { data, ...rest } = change;
+  const { cid: code } = await blobs.put(utf8(source));
+  const inputs =
+    data === undefined
+      ? []
+      : [{ name: 'data', cid: (await blobs.put(utf8(data))).cid, sizeBytes: data.length }];
+  const manifest: Manifest = {
+    ...{ version: 1, name: 'test', kind: 'js', code, inputs, params: '{"by":2}' },
+    ...{ limits: DEFAULT_JOB_LIMITS, minIsolation: 'S0', tier: 'A' },
+    resources: { cores: 1, memoryBytes: 0 },
+    ...rest,
+  };
+  return (await blobs.putBlock(encodeManifest(manifest), { codec: 'dag-cbor' })).cid;
+}
+
+const entriesOf = (order: string) =>
+  market.heard
+    .flatMap((message) => (message.kind === 'events' ? message.batch.entries : []))
+    .filter(({ job }) => job === order);
+
+beforeEach(async () => {
+  home = await mkdtemp(join(tmpdir(), 'seele-provider-'));
+  market = await startFakeMarket();
+  blobs = createMemoryBlobStore();
+});
+afterEach(async () => {
+  await provider?.stop();
+  provider = undefined;
+  await market.close();
+  await rm(home, { recursive: true, force: true });
+});
+
+describe('a provider', () => {
+  it('runs a lease over stored data and delivers result, use and log, signed', async () => {
+    provider = await start();
+    const { offer } = await market.next('hello');
+    expect(offer).toMatchObject({ slots: 2, isolation: provider.pool.isolation.level });
+    expect(offer.benchmarkScore).toBeGreaterThan(0);
+    const manifest = await storeJob(
+      `export default async ({ inputs, params, log, progress }) => {
+         let sum = 0;
+         for await (const line of inputs.data.lines()) { sum += Number(line) * params.by; log('at', sum); }
+         progress(1, 'done');
+         return { sum };
+       }`,
+      { data: '1\n2\n3\n' },
+    );
+    const order = id('2');
+    market.lease({ lease: id('1'), order, manifest });
+    await market.next('accept');
+    const { delivery } = await market.next('deliver');
+    expect(delivery.delivery).toMatchObject({ order, fence: 1, exit: 'ok' });
+    const { result, logHead, logLength, charge } = delivery.delivery;
+    const output = await readBlob(blobs, result as string, { maxBytes: 100 });
+    expect(utf8Decode(output)).toBe('{"sum":12}');
+    expect(await blobs.isPinned(result as string)).toBe(true);
+    expect(charge).toBeGreaterThan(0n);
+    expect(market.logs.get(order)).toEqual({ length: logLength, head: logHead });
+    const entries = entriesOf(order);
+    expect(entries.map(({ kind }) => kind).filter((kind) => kind !== 'progress')).toEqual([
+      ...['started', 'log', 'finished'],
+    ]);
+    const log = entries.find(({ kind }) => kind === 'log');
+    const { lines } = decodeWith(PROVIDER_ENTRIES.log, log?.data as Uint8Array);
+    expect(lines.map(({ text }) => text)).toEqual(['at 2', 'at 6', 'at 12']);
+    const bytes = deliveryBytes(delivery.delivery);
+    expect(verifySignature(delivery.publicKey, DELIVERY_DOMAIN, bytes, delivery.signature)).toBe(
+      true,
+    );
+  });
+
+  it('delivers a failing job with its exit and without a result', async () => {
+    provider = await start();
+    await market.next('hello');
+    const loops = await storeJob('export default () => { for (;;); }', {
+      limits: { ...DEFAULT_JOB_LIMITS, cpuMs: 100 },
+    });
+    const missing = await storeJob('export default () => 1', { inputs: [] });
+    const wrongSize = await storeJob('export default ({ inputs }) => inputs.x.text()', {
+      inputs: [{ name: 'x', cid: (await blobs.put(utf8('abc'))).cid, sizeBytes: 5 }],
+    });
+    market.lease({ lease: id('1'), order: id('a'), manifest: loops });
+    expect((await market.next('deliver', id('1'))).delivery.delivery).toMatchObject({
+      exit: 'cpu-limit',
+    });
+    market.lease({ lease: id('2'), order: id('b'), manifest: wrongSize });
+    const refused = (await market.next('deliver', id('2'))).delivery.delivery;
+    expect(refused).toMatchObject({ exit: 'refused', charge: 0n });
+    expect(refused.result).toBeUndefined();
+    market.lease({ lease: id('3'), order: id('c'), manifest: missing });
+    expect((await market.next('deliver', id('3'))).delivery.delivery.exit).toBe('ok');
+  });
+
+  it('hands back what it cannot fetch or is too weak for', async () => {
+    provider = await start();
+    await market.next('hello');
+    const gone = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy';
+    market.lease({ lease: id('1'), order: id('a'), manifest: gone });
+    expect(await market.next('decline', id('1'))).toMatchObject({ code: 'PROVIDER_STORAGE' });
+    const strict = await storeJob('export default () => 1', { minIsolation: 'S4' });
+    market.lease({ lease: id('2'), order: id('b'), manifest: strict });
+    expect(await market.next('decline', id('2'))).toMatchObject({ code: 'PROVIDER_ISOLATION' });
+  });
+
+  it('loses nothing when the line is cut, and delivers after a restart what nobody acknowledged', async () => {
+    provider = await start();
+    await market.next('hello');
+    market.acknowledges = false;
+    const manifest = await storeJob(
+      'export default () => new Promise((done) => setTimeout(done, 300, "late"))',
+    );
+    market.lease({ lease: id('1'), order: id('a'), manifest });
+    await market.next('accept');
+    market.dropConnections();
+    const first = await market.next('deliver', id('1'));
+    await provider.stop();
+    (market.heard as unknown[]).length = 0;
+    market.acknowledges = true;
+    provider = await start();
+    expect((await market.next('deliver', id('1'))).delivery).toEqual(first.delivery);
+    const { loop } = provider;
+    while (loop.agent.leases.size > 0) await new Promise((done) => setTimeout(done, 5));
+  });
+
+  it('hands running work back when it is stopped', async () => {
+    provider = await start();
+    await market.next('hello');
+    const manifest = await storeJob('export default () => new Promise(() => {})');
+    market.lease({ lease: id('1'), order: id('a'), manifest });
+    await market.next('events');
+    await provider.stop();
+    provider = undefined;
+    expect(await market.next('decline', id('1'))).toMatchObject({ code: 'PROVIDER_STOPPING' });
+    expect(entriesOf(id('a'))[0]).toMatchObject({ kind: 'started', prev: LOG_START });
+  });
+
+  it('kills a cancelled job and is free again', async () => {
+    provider = await start();
+    await market.next('hello');
+    const manifest = await storeJob('export default () => { for (;;); }');
+    market.lease({ lease: id('1'), order: id('a'), manifest });
+    await market.next('events');
+    market.send({ kind: 'cancel', lease: id('1'), reason: 'test' });
+    while (provider.pool.freeSlots < 2) await new Promise((done) => setTimeout(done, 5));
+    expect(provider.loop.agent.leases.size).toBe(0);
+  });
+});
+
+describe('the content cache', () => {
+  it('fetches once, keeps the recently used and forgets the rest', async () => {
+    const cache = createContentCache(10);
+    let fetched = 0;
+    const get = (cid: string) =>
+      cache.get(cid, () => {
+        fetched++;
+        return Promise.resolve(new Uint8Array(4));
+      });
+    await Promise.all([get('a'), get('a')]);
+    expect(fetched).toBe(1);
+    await get('b');
+    await get('a');
+    await get('c');
+    await get('a');
+    expect(fetched).toBe(3);
+    await get('b');
+    expect(fetched).toBe(4);
+  });
+});
