@@ -3,14 +3,9 @@
  * and the decoded arguments. Every call starts from the image taken after loading.
  */
 import { type Bytes, utf8, decodeCbor, encodeCbor, utf8Decode, type CborValue } from '#libs/kernel';
+import type { JsReply } from '../js/guest-values.ts';
 import type { JsEngine } from '../js/js-engine.ts';
-import {
-  type JsHost,
-  JsMachine,
-  type JsOperation,
-  type JsOutcome,
-  type JsReply,
-} from '../js/js-machine.ts';
+import { type JsHost, JsMachine, type JsOperation, type JsOutcome } from '../js/js-machine.ts';
 import { GuestAbort } from '../wasm/metered-instance.ts';
 import { ContractRevert, FrameOperations } from './frame-operations.ts';
 import type { CallReply, CallRequest, ContractFrame } from './host.ts';
@@ -62,8 +57,8 @@ export class JsContract implements UserContract {
   #host(): JsHost {
     const OP = CONTRACT_OPERATION;
     const table = new Map<number, JsOperation>();
-    const on = (number: number, takes: string, run: (...args: never[]) => JsReply | void) =>
-      table.set(number, { takes, run: (args) => run(...(args as never[])) ?? undefined });
+    const on = (number: number, takes: string, run: (...args: never[]) => unknown) =>
+      table.set(number, { takes, run: (args) => run(...(args as never[])) as JsReply });
     on(OP.input, '', () => this.#input);
     on(OP.output, '*', (value: CborValue) => this.#running.finish(encodeCbor(value)));
     on(OP.frame, 's', (name: string) => this.#frameField(name));
