@@ -66,6 +66,8 @@ export interface JobOptions {
   readonly losesLease?: boolean;
   /** `cancelled`: the market gives the job up before anything is delivered. */
   readonly ending?: 'settled' | 'cancelled';
+  /** The market runs the job itself, with its own key. */
+  readonly marketWorks?: boolean;
   /** Anchors while the provider works. */
   readonly anchorsWhileRunning?: number;
 }
@@ -82,6 +84,7 @@ export class ReceiptWorld {
   readonly provider: Signer;
   readonly otherProvider: Signer;
   readonly stranger: Signer;
+  readonly #sequencer: Signer;
   readonly tree = new LogTree();
   readonly anchoredSizes: number[] = [];
   #chain: Chain | undefined;
@@ -110,8 +113,6 @@ export class ReceiptWorld {
     this.chainId = genesisId(this.genesis);
     this.#sequencer = sequencer;
   }
-
-  readonly #sequencer: Signer;
 
   get chain(): Chain {
     if (!this.#chain) throw new Error('the world is not open');
@@ -306,7 +307,8 @@ class Job {
   }
 
   async #finish(fence: number): Promise<ReceiptParts['delivery']> {
-    const { market, provider, chain } = this.#world;
+    const { market, chain } = this.#world;
+    const provider = this.#options.marketWorks ? market : this.#world.provider;
     if (this.#options.ending === 'cancelled') {
       this.#state('cancelled', { code: 'consumer', reason: 'not wanted any more' });
       await this.#world.submit(market, ordersCalls.cancel({ order: this.#id }));

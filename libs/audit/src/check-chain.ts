@@ -46,8 +46,10 @@ export function checkCertificates(
     if (!verifyCertifiedHeader(genesis, header, certificate, verify))
       return failed(`block ${header.height} is not certified by the chain’s ordering`);
   const heights = [...hashAt.keys()].toSorted((a, b) => a - b);
+  const { kind } = genesis.ordering;
+  const caution = kind === 'solo' ? ' (one sequencer, for development only)' : '';
   return held(
-    `${plural(heights.length, 'block')} certified by ${genesis.ordering.kind} ordering, heights ${heights.join(', ')}`,
+    `${plural(heights.length, 'block')} certified by ${kind} ordering${caution}, heights ${heights.join(', ')}`,
   );
 }
 

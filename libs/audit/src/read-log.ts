@@ -79,6 +79,11 @@ export function readLog(
   let open: LeaseSpan | undefined;
   let length = 0;
   const takeMarketEntry = (entry: EventEntry) => {
+    // A market may run work of its own: then one key writes both parts.
+    if (open?.provider === market && !isMarketKind(entry.kind)) {
+      open.to = entry.seq + 1;
+      return;
+    }
     open = undefined;
     const stated = readMarketEntry(entry);
     if (!stated) return;

@@ -39,6 +39,11 @@ describe('a receipt', () => {
     expect(verdict.summary).toMatchObject({ state: 'cancelled', paid: 0n });
   });
 
+  it('of a job that the market ran itself verifies too', async () => {
+    const own = await world.runJob({ events: 2, marketWorks: true });
+    expect(failures(judge(buildReceipt(own)))).toEqual([]);
+  });
+
   it('of a chain that is not pinned is not ok, whatever else holds', () => {
     const verdict = verifyReceipt(receipt);
     expect(verdict).toMatchObject({ ok: false, pinned: false });

@@ -20,6 +20,15 @@ function malformed(what: string, offset: number): Error {
   return kernelError('KERNEL_CBOR_INVALID', `${what} at byte ${offset}`, { detail: { offset } });
 }
 
+/** Whether the numbers in a CID that was read are in their shortest form. */
+function isShortestCid(cid: CID): boolean {
+  const { bytes, version, code, multihash } = cid;
+  const { size } = multihash;
+  const plain =
+    version === 1 && bytes.length === 4 + size && bytes[1] === code && bytes[2] === multihash.code;
+  return plain || equalBytes(CID.parse(cid.toString()).bytes, bytes);
+}
+
 class Reader {
   readonly #bytes: Bytes;
   readonly #view: DataView;
@@ -132,8 +141,7 @@ class Reader {
     let cid: CID;
     try {
       cid = CID.decode(bytes.slice(1));
-      // A CID read from its parts: numbers in a longer form than needed would not come back.
-      if (equalBytes(CID.parse(cid.toString()).bytes, bytes.subarray(1))) return cid;
+      if (isShortestCid(cid)) return cid;
     } catch {
       throw malformed('malformed CID', at);
     }

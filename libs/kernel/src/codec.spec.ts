@@ -89,6 +89,7 @@ describe('typed shapes', () => {
     ['count', -1],
     ['count', 1.5],
     ['share', Infinity],
+    ['share', 1e300],
     ['amount', 5],
     ['amount', 1n << 64n],
     ['amount', -1n],

@@ -54,7 +54,10 @@ export function uint(max: number = Number.MAX_SAFE_INTEGER): Codec<number> {
 /** Finite number; whole numbers must be safe integers. */
 export const float: Codec<number> = plain(
   'a finite number',
-  (v) => typeof v === 'number' && Number.isFinite(v),
+  (v) =>
+    typeof v === 'number' &&
+    Number.isFinite(v) &&
+    (!Number.isInteger(v) || Number.isSafeInteger(v)),
 );
 
 function integer64(min: bigint, max: bigint, expected: string): Codec<bigint> {

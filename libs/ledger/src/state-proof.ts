@@ -52,8 +52,16 @@ export function stateValueHashBytes(value: Bytes): Bytes {
   return sha256(separated(STATE_VALUE_DOMAIN, value));
 }
 
+/** A genesis may hold a million allocations, and every certificate asks for its id. */
+const knownIds = new WeakMap<Genesis, string>();
+
 export function genesisId(genesis: Genesis): string {
-  return hashOf(GENESIS_DOMAIN, encodeGenesis(genesis));
+  let id = knownIds.get(genesis);
+  if (id === undefined) {
+    id = hashOf(GENESIS_DOMAIN, encodeGenesis(genesis));
+    knownIds.set(genesis, id);
+  }
+  return id;
 }
 
 export function headerHash(value: Header): string {
