@@ -40,7 +40,7 @@ function packageFile(from: string): string | undefined {
 export function slotCommand(node: string, spareMemoryMb: number): SlotCommand {
   const addon = findAddon();
   // The same extension as this module: sources in tests, compiled files in production.
-  const main = join(import.meta.dirname, 'slot', `main${extname(import.meta.filename)}`);
+  const main = join(import.meta.dirname, 'slot', `slot-main${extname(import.meta.filename)}`);
   const manifest = packageFile(import.meta.dirname);
   return {
     prefix: [],

@@ -280,7 +280,7 @@ describe('a job that fails', () => {
           const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
           return (
             parent === process.pid &&
-            readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('slot/main')
+            readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('slot/slot-main')
           );
         } catch {
           return false;
