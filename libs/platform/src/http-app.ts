@@ -3,27 +3,9 @@
  * health and metrics. Nest itself is loaded when the first app is created, so that programs which
  * only need settings or files do not wait for it.
  */
-import type { Type } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { describeSystemError } from './errors.ts';
-import type { Health } from './health.ts';
-import type { Logger } from './logger.ts';
-import type { Metrics } from './metrics.ts';
-import type { RateLimitOptions } from './rate-limit.ts';
-
-export interface HttpAppOptions {
-  /** The app's Nest root module (a class or a dynamic module). */
-  readonly module: Type | object;
-  readonly logger: Logger;
-  readonly health: Health;
-  readonly metrics: Metrics;
-  /** Largest accepted request body; 1 MiB unless given. */
-  readonly bodyLimitBytes?: number;
-  /** Requests per client address; unlimited when left out. */
-  readonly rateLimit?: RateLimitOptions;
-  /** Believe X-Forwarded-For: only behind a proxy that sets it. */
-  readonly trustProxy?: boolean;
-}
+import type { HttpAppOptions } from './http-app-options.ts';
 
 /** Creates the app; routes answer after `listenHttp`. */
 export async function createHttpApp(options: HttpAppOptions): Promise<NestFastifyApplication> {

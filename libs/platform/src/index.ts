@@ -13,6 +13,7 @@
 export * from './errors.ts';
 export * from './failpoints.ts';
 export * from './health.ts';
+export * from './http-app-options.ts';
 export * from './http-app.ts';
 export * from './keystore-files.ts';
 export * from './logger.ts';

@@ -10,7 +10,7 @@ describe('the OpenAPI description', () => {
     text = await marketOpenApiText();
   });
 
-  it('docs/openapi.json is current (otherwise: node tools/ready.mjs && node dist/tools/openapi.js)', () => {
+  it('docs/openapi.json is current (otherwise: node dist/apps/market/src/write-openapi.js)', () => {
     const path = join(import.meta.dirname, '../../../../docs/openapi.json');
     expect(readFileSync(path, 'utf8')).toBe(text);
   });

@@ -9,23 +9,17 @@ type JsonSchema = Record<string, unknown>;
 /** Every schema with an id becomes a component and is referred to by name. */
 function convertSchema(schema: unknown, { schemaType }: { schemaType: 'input' | 'output' }) {
   if (!(schema instanceof z.ZodType)) return undefined;
-  const { $defs, $schema, ...converted } = z.toJSONSchema(schema, {
-    target: 'draft-2020-12',
-    io: schemaType,
-    reused: 'inline',
-  }) as JsonSchema & { $defs?: Record<string, JsonSchema> };
-  void $schema;
-  const { id } = converted as { id?: string };
-  const components = { ...$defs };
-  if (id === undefined) return { schema: converted, components };
-  return { schema: { $ref: `#/$defs/${id}` }, components: { ...components, [id]: converted } };
+  const converted = z.toJSONSchema(schema, { io: schemaType }) as JsonSchema;
+  const { $defs, $schema: _dialect, ...rest } = converted;
+  return { schema: rest, components: ($defs ?? {}) as Record<string, JsonSchema> };
 }
 
-/** `id` is a name to zod; in JSON Schema 2020-12 it is not a keyword. */
-function withoutIds(document: OpenAPIObject): OpenAPIObject {
-  for (const schema of Object.values(document.components?.schemas ?? {}))
-    delete (schema as { id?: string }).id;
-  return document;
+/** Schemas that no route's body or answer names, but its description does. */
+function furtherSchemas(): Record<string, JsonSchema> {
+  return Object.assign(
+    {},
+    ...[problemDocument, jobEventDocument].map((schema) => z.toJSONSchema(schema).$defs),
+  ) as Record<string, JsonSchema>;
 }
 
 export function createOpenApi(app: NestFastifyApplication): OpenAPIObject {
@@ -50,14 +44,12 @@ export function createOpenApi(app: NestFastifyApplication): OpenAPIObject {
   const document = SwaggerModule.createDocument(app, description, {
     standardSchemaConverter: convertSchema,
   });
-  const { $schema: _problem, ...problem } = z.toJSONSchema(problemDocument);
-  const { $schema: _event, ...event } = z.toJSONSchema(jobEventDocument);
-  const schemas = { ...document.components?.schemas, Problem: problem, JobEvent: event };
+  const schemas = { ...document.components?.schemas, ...furtherSchemas() };
   document.components = {
     ...document.components,
     schemas: schemas as NonNullable<NonNullable<OpenAPIObject['components']>['schemas']>,
   };
-  return withoutIds(document);
+  return document;
 }
 
 /** Serves the description as a page at `/docs` and as JSON at `/docs/openapi.json`. */

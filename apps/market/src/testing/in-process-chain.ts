@@ -4,6 +4,7 @@ import { type Signer, verifySignature } from '#libs/crypto';
 import type { Clock } from '#libs/kernel';
 import {
   type Call,
+  type Chain,
   type Genesis,
   type TransactionEnvelope,
   createChain,
@@ -14,7 +15,7 @@ import {
   signTransaction,
 } from '#libs/ledger';
 import { createMemoryStore } from '#libs/store';
-import type { ChainNode } from '../chain/chain-node.ts';
+import type { ChainNode, FinalBlock } from '../chain/chain-node.ts';
 
 const YEAR_US = 365 * 86_400 * 1_000_000;
 
@@ -25,6 +26,31 @@ export interface InProcessChain {
   execute(signer: Signer, calls: readonly Call[]): Promise<void>;
   /** While false, blocks wait: transactions are taken and nothing becomes final. */
   setProducing(producing: boolean): Promise<void>;
+}
+
+async function* followBlocks(
+  chain: Chain,
+  waiting: Set<() => void>,
+  fromHeight: number,
+  signal: AbortSignal,
+): AsyncGenerator<FinalBlock> {
+  // Block 0 is the genesis: it holds no transactions.
+  for (let height = Math.max(1, fromHeight); !signal.aborted;) {
+    const block = chain.block(height);
+    if (block !== undefined) {
+      yield { block, receipts: (chain.receipts(height) ?? []).map(decodeReceipt) };
+      height++;
+      continue;
+    }
+    await new Promise<void>((resolve) => {
+      const wake = (): void => {
+        waiting.delete(wake);
+        resolve();
+      };
+      waiting.add(wake);
+      signal.addEventListener('abort', wake, { once: true });
+    });
+  }
 }
 
 /** `rich` accounts start with 1,000 tokens each. */
@@ -53,11 +79,11 @@ export async function createInProcessChain(
   });
   const producer = createProducer({ chain, mempool, ordering: createSoloOrdering(sequencer) });
   const waiting = new Set<() => void>();
-  let producing = true;
+  const state = { producing: true };
   let turn: Promise<unknown> = Promise.resolve();
   const produce = (): Promise<unknown> => {
     turn = turn.then(async () => {
-      while (producing && (await producer.step(clock.nowUs())) !== undefined)
+      while (state.producing && (await producer.step(clock.nowUs())) !== undefined)
         for (const wake of [...waiting]) wake();
     });
     return turn;
@@ -85,28 +111,7 @@ export async function createInProcessChain(
     }),
     prove: async (contract, key) => chain.prove(contract, key),
     submit,
-    async *blocks(fromHeight, signal) {
-      for (let height = fromHeight; !signal.aborted;) {
-        const block = chain.block(height);
-        if (block !== undefined && height > 0) {
-          yield { block, receipts: (chain.receipts(height) ?? []).map(decodeReceipt) };
-          height++;
-          continue;
-        }
-        if (height === 0) {
-          height++;
-          continue;
-        }
-        await new Promise<void>((resolve) => {
-          const wake = (): void => {
-            waiting.delete(wake);
-            resolve();
-          };
-          waiting.add(wake);
-          signal.addEventListener('abort', wake, { once: true });
-        });
-      }
-    },
+    blocks: (fromHeight, signal) => followBlocks(chain, waiting, fromHeight, signal),
   };
   return {
     node,
@@ -130,7 +135,7 @@ export async function createInProcessChain(
         throw new Error(`not executed: ${final?.receipt.code} ${final?.receipt.message}`);
     },
     setProducing: async (value) => {
-      producing = value;
+      state.producing = value;
       if (value) await produce();
     },
   };

@@ -10,7 +10,7 @@ import { NestFactory, Reflector } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance as Fastify } from 'fastify';
 import { platformError } from '../errors.ts';
-import type { HttpAppOptions } from '../http-app.ts';
+import type { HttpAppOptions } from '../http-app-options.ts';
 import { operationsAnswer } from '../operations.ts';
 import { PROBLEM_MEDIA_TYPE, errorToProblem } from '../problem.ts';
 import { createRateLimiter, retryAfterSeconds } from '../rate-limit.ts';
