@@ -132,7 +132,7 @@ export class MarketLoop {
     const request = `r${(this.#lastRequest += 1)}`;
     return new Promise((resolve) => {
       this.#waiting.set(request, resolve);
-      this.dispatch({ ...event, request } as Request);
+      this.dispatch({ ...event, request });
     });
   }
 

@@ -62,7 +62,7 @@ export interface MarketParts {
   readonly agentLimits?: Partial<GatewayLimits>;
   readonly fuelPrice: bigint;
   /** The process must end: memory is ahead of the disk, or the disk cannot be reached. */
-  onFatal(error: unknown, why: string): void;
+  readonly onFatal: (error: unknown, why: string) => void;
 }
 
 /** Enough for any single call of the market; what is not used is not paid. */

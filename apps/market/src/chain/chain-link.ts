@@ -27,7 +27,7 @@ const OUTBOX_MAX = 1_000;
 export interface ChainLinkOptions {
   readonly node: ChainNode;
   readonly signer: Signer;
-  dispatch(event: MarketEvent): void;
+  readonly dispatch: (event: MarketEvent) => void;
   readonly logger: Logger;
 }
 

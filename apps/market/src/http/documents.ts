@@ -128,9 +128,7 @@ function cborToJson(value: CborValue): unknown {
   if (value instanceof CID) return value.toString();
   if (Array.isArray(value)) return value.map((item: CborValue) => cborToJson(item));
   if (typeof value === 'object' && value !== null)
-    return Object.fromEntries(
-      Object.entries(value).map(([k, v]) => [k, cborToJson(v as CborValue)]),
-    );
+    return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, cborToJson(v)]));
   return value;
 }
 

@@ -10,7 +10,7 @@ describe('the OpenAPI description', () => {
     text = await marketOpenApiText();
   });
 
-  it('docs/openapi.json is current (otherwise: node dist/apps/market/src/write-openapi.js)', () => {
+  it('docs/openapi.json is current (otherwise: node dist/apps/market/src/openapi.main.js)', () => {
     const path = join(import.meta.dirname, '../../../../docs/openapi.json');
     expect(readFileSync(path, 'utf8')).toBe(text);
   });
@@ -23,8 +23,8 @@ describe('the OpenAPI description', () => {
     };
     expect(document.openapi).toBe('3.1.0');
     const operations = Object.values(document.paths).flatMap((path) => Object.values(path));
-    const ids = operations.map(({ operationId }) => operationId);
-    expect(ids.toSorted()).toEqual([
+    const ids = operations.map(({ operationId }) => String(operationId));
+    expect(ids.toSorted((a, b) => a.localeCompare(b))).toEqual([
       'cancelOrder',
       'followOrder',
       'getOrder',

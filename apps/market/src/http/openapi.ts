@@ -47,7 +47,7 @@ export function createOpenApi(app: NestFastifyApplication): OpenAPIObject {
   const schemas = { ...document.components?.schemas, ...furtherSchemas() };
   document.components = {
     ...document.components,
-    schemas: schemas as NonNullable<NonNullable<OpenAPIObject['components']>['schemas']>,
+    schemas,
   };
   return document;
 }

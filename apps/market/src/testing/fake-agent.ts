@@ -19,7 +19,7 @@ export interface FakeAgentOptions {
   readonly signer: Signer;
   readonly offer?: Partial<ProviderOffer>;
   /** What to do with a lease; by default accept it and deliver `result`. */
-  onLease?(agent: FakeAgent, lease: LeaseMessage): void;
+  readonly onLease?: (agent: FakeAgent, lease: LeaseMessage) => void;
   readonly result?: string;
   /** Leases it says it still works on. */
   readonly leases?: readonly { readonly lease: string; readonly fence: number }[];

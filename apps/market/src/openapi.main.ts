@@ -1,4 +1,4 @@
-/** Writes docs/openapi.json; run from the root: `node dist/apps/market/src/write-openapi.js`. */
+/** Writes docs/openapi.json; run from the root: `node dist/apps/market/src/openapi.main.js`. */
 import { writeFileSync } from 'node:fs';
 import { marketOpenApiText } from './http/openapi-text.ts';
 
