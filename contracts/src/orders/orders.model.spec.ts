@@ -1,33 +1,27 @@
 import fc from 'fast-check';
 import { hasCode } from '#libs/kernel';
 import { ordersMutants } from '../testing/orders-mutants.ts';
-import {
-  type History,
-  type Kind,
-  NAMES,
-  type Tally,
-  Violation,
-  play,
-} from '../testing/orders-run.ts';
+import { play } from '../testing/orders-run.ts';
+import { type History, type Kind, NAMES, type Tally, Violation } from '../testing/orders-stage.ts';
 import { type OrdersRules, ordersRules } from './rules.ts';
 
 const rethrow = (error: unknown): never => {
   throw error;
 };
 
-const SEED = 20_261_122;
+const SEED = 7;
 
 const template = fc.record({
   consumer: fc.constantFrom('consumer-1', 'consumer-2'),
   market: fc.constantFrom('market-1', 'market-2', 'market-1', 'consumer-1'),
   cap: fc.bigInt({ min: 0n, max: 400n }),
-  placeInUs: fc.integer({ min: 50, max: 600 }),
-  completeInUs: fc.integer({ min: 100, max: 1_300 }),
+  placeInUs: fc.integer({ min: 50, max: 700 }),
+  completeInUs: fc.integer({ min: 200, max: 1_300 }),
   flaw: fc.constantFrom('none', 'none', 'none', 'none', 'none', 'none', 'chain', 'signer'),
 });
 
 const KINDS = (
-  'next next next next next next next advance advance advance deposit place bind bind deliver ' +
+  'next next next next next next next next next next next next next next advance advance advance deposit place bind bind deliver ' +
   'deliver settle reject cancel refund refund request request unrequest withdraw withdraw transfer'
 ).split(' ') as Kind[];
 
@@ -35,21 +29,21 @@ const choice = fc.record({
   kind: fc.constantFrom(...KINDS),
   /** What is wrong with the step; mostly nothing, else one thing at a time. */
   flaw: fc.constantFrom(
-    ...(['none', 'none', 'none', 'none', 'none', 'none', 'none', 'none'] as const),
-    ...(['by', 'fence', 'amount', 'provider', 'signer', 'chain'] as const),
+    ...(['none', 'none', 'none', 'none', 'none', 'none'] as const),
+    ...(['by', 'by', 'by', 'fence', 'fence', 'amount', 'provider', 'signer', 'chain'] as const),
   ),
   who: fc.nat(NAMES.length - 1),
   other: fc.nat(NAMES.length - 1),
   order: fc.nat(2),
   amount: fc.bigInt({ min: 0n, max: 600n }),
   fence: fc.nat(4),
-  us: fc.integer({ min: 0, max: 160 }),
+  us: fc.integer({ min: 0, max: 90 }),
 });
 
 /** A whole history: some orders, the steps, and who ends what is left. */
 const history: fc.Arbitrary<History> = fc.record({
   templates: fc.tuple(template, template, template),
-  choices: fc.array(choice, { minLength: 30, maxLength: 60 }),
+  choices: fc.array(choice, { minLength: 20, maxLength: 45 }),
   endedBy: fc.constantFrom('entitled', 'anyone'),
 });
 
@@ -59,7 +53,7 @@ describe('orders and token against their model', () => {
   it('conserve value, obey only the entitled, and end every order once', () => {
     fc.assert(
       fc.property(history, (given) => play(given, ordersRules, tally)),
-      { numRuns: 80, seed: SEED },
+      { numRuns: 60, seed: SEED },
     );
   });
 
@@ -79,7 +73,7 @@ describe('orders and token against their model', () => {
 });
 
 describe('a broken contract', () => {
-  const histories = fc.sample(history, { numRuns: 150, seed: SEED });
+  const histories = fc.sample(history, { numRuns: 120, seed: SEED });
   const firstNoticed = (rules: OrdersRules): number =>
     histories.findIndex((given) => {
       try {

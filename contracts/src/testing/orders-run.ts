@@ -2,136 +2,30 @@
  * Drives contract `orders` and its model side by side through one generated history and compares them
  * after every step. Anything that should not be is thrown as a `Violation`.
  */
-import type { Signer } from '#libs/crypto';
 import { type Bytes, type Codec, decodeWith, equalBytes } from '#libs/kernel';
-import type { HarnessOutcome } from '#libs/ledger';
 import { CONTRACT_ERRORS } from '../errors.ts';
-import { type Order, type OrderRecord, orderId, orderRecord } from '../orders/documents.ts';
-import { ordersMethods } from '../orders/orders.ts';
+import { type OrderRecord, orderRecord } from '../orders/documents.ts';
 import type { OrdersRules } from '../orders/rules.ts';
 import { ORDERS_CONTRACT, hasEnded, ordersKeys, prepaid } from '../orders/state.ts';
-import { TOKEN_CONTRACT, tokenAmount, tokenKeys, tokenMethods } from '../token/token.ts';
-import { type ModelOrder, OrdersModel, type Stage, type Step } from './orders-model.ts';
+import { TOKEN_CONTRACT, tokenAmount, tokenKeys } from '../token/token.ts';
+import type { ModelOrder, Stage, Step } from './orders-model.ts';
 import {
-  MANIFEST,
-  createWorld,
-  deliveryOf,
-  ordersAccount,
-  person,
-  type World,
-} from './orders-world.ts';
-
-export class Violation extends Error {
-  override readonly name = 'Violation';
-}
-
-export const NAMES = [
-  'consumer-1',
-  'consumer-2',
-  'market-1',
-  'market-2',
-  'provider-1',
-  'provider-2',
-  'x',
-];
-const EACH = 1_000n;
-const PREPAID = 500n;
-const TIMES = {
-  withdrawalDelayUs: 150,
-  settleWindowUs: 80,
-  deliveryGraceUs: 60,
-  maxDurationUs: 1_200,
-};
-const people: readonly Signer[] = NAMES.map(person);
-const signerOf = (name: string): Signer => people[NAMES.indexOf(name)] as Signer;
-const accountOfName = (name: string): string => signerOf(name).account;
-
-/** One order of a history; times count from the start. */
-export interface Template {
-  readonly consumer: string;
-  readonly market: string;
-  readonly cap: bigint;
-  readonly placeInUs: number;
-  readonly completeInUs: number;
-  readonly flaw: 'none' | 'chain' | 'signer';
-}
-
-export type Kind = Step['kind'] | 'next' | 'advance';
-
-export interface Choice {
-  readonly kind: Kind;
-  /** What is wrong with the step; mostly nothing, else one thing at a time. */
-  readonly flaw: 'none' | 'by' | 'fence' | 'amount' | 'provider' | 'signer' | 'chain';
-  readonly who: number;
-  readonly other: number;
-  readonly order: number;
-  readonly amount: bigint;
-  readonly fence: number;
-  readonly us: number;
-}
-
-/** A whole history: some orders, the steps, and who ends what is left. */
-export interface History {
-  readonly templates: readonly Template[];
-  readonly choices: readonly Choice[];
-  readonly endedBy: 'entitled' | 'anyone';
-}
-
-/** How often each kind of step was allowed and refused, to show that the histories reach all of them. */
-export type Tally = Map<string, number>;
-
-interface OrderKeys {
-  readonly orderKey: Bytes;
-  readonly openKey: Bytes;
-}
-
-interface Run {
-  readonly world: World;
-  readonly model: OrdersModel;
-  readonly orders: readonly ModelOrder[];
-  readonly documents: ReadonlyMap<string, Order>;
-  /** Records of ended orders as they stood when they ended. */
-  readonly ended: Map<string, Bytes>;
-  readonly keys: ReadonlyMap<string, OrderKeys>;
-  readonly tally: Tally;
-}
-
-function start(templates: History['templates'], rules: OrdersRules, tally: Tally): Run {
-  const world = createWorld({ people, amountEach: EACH, rules, orders: TIMES });
-  const documents = new Map<string, Order>();
-  const orders = templates.map((given, index) => {
-    const placeByUs = world.startUs + given.placeInUs;
-    const completeByUs = world.startUs + given.completeInUs;
-    const document: Order = {
-      chain: given.flaw === 'chain' ? 'cc'.repeat(32) : world.chain,
-      consumer: accountOfName(given.consumer),
-      market: accountOfName(given.market),
-      salt: index.toString(16).padStart(32, '0'),
-      manifest: MANIFEST,
-      priceCap: given.cap,
-      placeByUs,
-      completeByUs,
-    };
-    const id = orderId(document);
-    documents.set(id, document);
-    return {
-      ...given,
-      id,
-      placeByUs,
-      completeByUs,
-      ownChain: given.flaw !== 'chain',
-      signedBy: given.flaw === 'signer' ? 'x' : given.consumer,
-    };
-  });
-  const model = new OrdersModel(TIMES, NAMES, EACH);
-  const keys = new Map(
-    [...documents].map(([id, { market }]) => [
-      id,
-      { orderKey: ordersKeys.order(id), openKey: ordersKeys.open(market, id) },
-    ]),
-  );
-  return { world, model, orders, documents, ended: new Map(), keys, tally };
-}
+  type Choice,
+  EACH,
+  type History,
+  type Kind,
+  NAMES,
+  type OrderKeys,
+  PREPAID,
+  type Run,
+  TIMES,
+  type Tally,
+  Violation,
+  accountOfName,
+  call,
+  start,
+} from './orders-stage.ts';
+import { ordersAccount } from './orders-world.ts';
 
 /** Moves time on: to the very microsecond at which something of the order changes, or by some. */
 function advance({ world, model, orders }: Run, chosen: Choice): void {
@@ -143,7 +37,7 @@ function advance({ world, model, orders }: Run, chosen: Choice): void {
     delivered: [(live?.deliveredAtUs ?? 0) + TIMES.settleWindowUs],
   };
   const near = (live && moments[live.stage]) ?? [order.placeByUs, completeByUs];
-  const wait = (near[chosen.other] ?? 0) - world.timeUs;
+  const wait = (near[chosen.other % 4] ?? 0) - world.timeUs;
   // One before the moment, or at it.
   world.advance(wait > 0 && wait < 600 ? wait - (chosen.us % 2) : chosen.us);
 }
@@ -152,10 +46,10 @@ function advance({ world, model, orders }: Run, chosen: Choice): void {
 function nextKind(stage: Stage | undefined, taste: number): Kind {
   const menus: Readonly<Record<'none' | Stage, readonly Kind[]>> = {
     none: ['place'],
-    placed: ['bind', 'bind', 'bind', 'bind', 'advance', 'cancel', 'refund'],
-    bound: ['deliver', 'deliver', 'advance', 'bind', 'refund', 'cancel', 'settle'],
-    delivered: ['settle', 'reject', 'reject', 'advance', 'deliver', 'bind', 'cancel'],
-    settled: ['deposit', 'place', 'settle', 'refund', 'cancel', 'deliver', 'reject'],
+    placed: ['bind', 'bind', 'bind', 'bind', 'bind', 'deliver', 'refund'],
+    bound: ['deliver', 'deliver', 'deliver', 'deliver', 'bind', 'refund', 'settle'],
+    delivered: ['settle', 'settle', 'settle', 'reject', 'deliver', 'bind', 'cancel'],
+    settled: ['place', 'settle', 'settle', 'refund', 'cancel', 'deliver', 'reject'],
     refunded: ['deposit', 'place', 'refund', 'bind', 'deliver'],
     cancelled: ['deposit', 'place', 'refund', 'bind', 'cancel'],
   };
@@ -218,68 +112,6 @@ function stepOf({ model, orders }: Run, chosen: Choice): Step | undefined {
       return { kind, by: flaw !== 'by' && chosen.us % 2 === 0 ? consumer : market, order };
     case 'refund':
       return { kind, by: anyone, order };
-  }
-}
-
-function callOrder(run: Run, step: Extract<Step, { order: ModelOrder }>): HarnessOutcome<unknown> {
-  const { world } = run;
-  const by = accountOfName(step.by);
-  const order = step.order.id;
-  switch (step.kind) {
-    case 'place': {
-      const document = run.documents.get(order) as Order;
-      const signed = world.signOrder(document, signerOf(step.order.signedBy));
-      const publicKey = signerOf(step.order.consumer).publicKey;
-      return world.call(by, ORDERS_CONTRACT, ordersMethods.place, { ...signed, publicKey });
-    }
-    case 'bind': {
-      const { price, fence } = step;
-      const provider = accountOfName(step.provider);
-      return world.call(by, ORDERS_CONTRACT, ordersMethods.bind, { order, provider, price, fence });
-    }
-    case 'deliver': {
-      const chain = step.ownChain ? world.chain : 'cc'.repeat(32);
-      const { fence, charge } = step;
-      const provider = accountOfName(step.provider);
-      const document = deliveryOf({ chain, order, provider, fence, charge });
-      const signed = world.signDelivery(document, signerOf(step.signedBy));
-      return world.call(by, ORDERS_CONTRACT, ordersMethods.deliver, signed);
-    }
-    case 'settle':
-      return world.call(by, ORDERS_CONTRACT, ordersMethods.settle, { order, fence: step.fence });
-    case 'reject': {
-      const args = { order, fence: step.fence, reason: 'hash-mismatch' };
-      return world.call(by, ORDERS_CONTRACT, ordersMethods.reject, args);
-    }
-    case 'cancel':
-      return world.call(by, ORDERS_CONTRACT, ordersMethods.cancel, { order });
-    case 'refund':
-      return world.call(by, ORDERS_CONTRACT, ordersMethods.refund, { order });
-  }
-}
-
-function call(run: Run, step: Step): HarnessOutcome<unknown> {
-  const { world } = run;
-  const by = accountOfName(step.by);
-  switch (step.kind) {
-    case 'transfer': {
-      const args = { to: accountOfName(step.to), amount: step.amount };
-      return world.call(by, TOKEN_CONTRACT, tokenMethods.transfer, args);
-    }
-    case 'deposit': {
-      const args = { account: by, amount: step.amount };
-      return world.call(by, ORDERS_CONTRACT, ordersMethods.deposit, args);
-    }
-    case 'request': {
-      const { requestWithdrawal } = ordersMethods;
-      return world.call(by, ORDERS_CONTRACT, requestWithdrawal, { amount: step.amount });
-    }
-    case 'unrequest':
-      return world.call(by, ORDERS_CONTRACT, ordersMethods.cancelWithdrawal, {});
-    case 'withdraw':
-      return world.call(by, ORDERS_CONTRACT, ordersMethods.withdraw, {});
-    default:
-      return callOrder(run, step);
   }
 }
 
@@ -366,37 +198,71 @@ function mustTake(run: Run, step: Step): void {
   if (!take(run, step)) throw new Violation(`${step.kind} is stuck`);
 }
 
-/** From wherever the history got to, those who may end every order, and all money comes out. */
-function finish(run: Run, endedBy: History['endedBy']): void {
+/** Tries what is mostly not allowed, wherever the history got to; the model knows when it is. */
+function probe(run: Run, endedBy: History['endedBy']): void {
   const { world, model } = run;
-  const stageOf = (id: string) => model.live.get(id)?.stage;
-  if (endedBy === 'anyone') world.advance(3_000);
+  const live = run.orders.flatMap((order) => {
+    const found = model.live.get(order.id);
+    return found ? [{ order, found }] : [];
+  });
+  for (const { order, found } of live) {
+    const { fence } = found;
+    take(run, { kind: 'cancel', by: 'x', order });
+    take(run, { kind: 'settle', by: 'x', order, fence });
+    if (found.stage === 'bound') take(run, { kind: 'cancel', by: order.consumer, order });
+    take(run, { kind: 'refund', by: 'x', order });
+  }
+  if (endedBy !== 'anyone') return;
+  for (const { order } of live.toSorted((a, b) => a.order.completeByUs - b.order.completeByUs)) {
+    world.advance(Math.max(0, order.completeByUs - world.timeUs));
+    take(run, { kind: 'refund', by: 'x', order });
+  }
+  world.advance(3_000);
+  for (const { order, found } of live) {
+    const { fence, provider = 'provider-1' } = found;
+    take(run, { kind: 'reject', by: order.market, order, fence });
+    const late = { provider, signedBy: provider, fence, charge: 0n, ownChain: true };
+    take(run, { kind: 'deliver', by: 'x', order, ...late });
+  }
+}
+
+/** Ends every order by those who may, or by a stranger when all time is over. */
+function endAll(run: Run, endedBy: History['endedBy']): void {
+  const { model } = run;
+  const strangerOr = (name: string) => (endedBy === 'anyone' ? 'x' : name);
   for (const order of run.orders) {
     const live = model.live.get(order.id);
     if (!live) continue;
     const { fence, stage } = live;
     if (stage === 'delivered')
-      mustTake(run, {
-        kind: 'settle',
-        by: endedBy === 'anyone' ? 'x' : order.consumer,
-        order,
-        fence,
-      });
+      mustTake(run, { kind: 'settle', by: strangerOr(order.consumer), order, fence });
     else if (stage === 'placed' || stage === 'bound') {
       const by = stage === 'placed' ? order.consumer : order.market;
       if (endedBy === 'anyone') mustTake(run, { kind: 'refund', by: 'x', order });
       else mustTake(run, { kind: 'cancel', by, order });
     }
-    const ended = stageOf(order.id);
-    run.tally.set(`ended ${ended}`, (run.tally.get(`ended ${ended}`) ?? 0) + 1);
+    const ended = `ended ${model.live.get(order.id)?.stage}`;
+    run.tally.set(ended, (run.tally.get(ended) ?? 0) + 1);
   }
+}
+
+function withdrawAsked(run: Run): void {
+  run.world.advance(TIMES.withdrawalDelayUs);
+  for (const by of NAMES) if (run.model.asked.has(by)) mustTake(run, { kind: 'withdraw', by });
+}
+
+/** From wherever the history got to, those who may end every order, and all money comes out. */
+function finish(run: Run, endedBy: History['endedBy']): void {
+  probe(run, endedBy);
+  // What was asked for before is paid as far as orders left it.
+  withdrawAsked(run);
+  endAll(run, endedBy);
   for (const by of NAMES) {
-    const amount = model.prepaid.get(by) ?? 0n;
+    const amount = run.model.prepaid.get(by) ?? 0n;
     if (amount > 0n) mustTake(run, { kind: 'request', by, amount });
   }
-  world.advance(TIMES.withdrawalDelayUs);
-  for (const by of NAMES) if (model.asked.has(by)) mustTake(run, { kind: 'withdraw', by });
-  expectSame('balance of orders at the end', world.balanceOf(ordersAccount), 0n);
+  withdrawAsked(run);
+  expectSame('balance of orders at the end', run.world.balanceOf(ordersAccount), 0n);
 }
 
 /** Plays a history under the given rules. @throws Violation (or what a production check throws) */
@@ -408,6 +274,7 @@ export function play(
   const run = start(templates, rules, tally);
   for (const by of ['consumer-1', 'consumer-2'])
     mustTake(run, { kind: 'deposit', by, amount: PREPAID });
+  mustTake(run, { kind: 'request', by: 'consumer-1', amount: PREPAID });
   for (const chosen of choices) {
     const step = stepOf(run, chosen);
     if (step) take(run, step);
