@@ -3,6 +3,8 @@
 const encoder = new TextEncoder();
 const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
+const SHORT_TEXT_BYTES = 32;
+
 export type Bytes = Uint8Array<ArrayBufferLike>;
 
 export function utf8(text: string): Bytes {
@@ -11,7 +13,15 @@ export function utf8(text: string): Bytes {
 
 /** Decodes UTF-8; throws a `TypeError` on malformed sequences. */
 export function utf8Decode(bytes: Bytes): string {
-  return strictDecoder.decode(bytes);
+  // The decoder costs more than a few characters: short ASCII goes without it.
+  if (bytes.length > SHORT_TEXT_BYTES) return strictDecoder.decode(bytes);
+  let text = '';
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i] as number;
+    if (byte >= 0x80) return strictDecoder.decode(bytes);
+    text += String.fromCharCode(byte);
+  }
+  return text;
 }
 
 export function concatBytes(...parts: readonly Bytes[]): Bytes {
@@ -42,13 +52,23 @@ export function compareBytes(a: Bytes, b: Bytes): number {
   return a.length - b.length;
 }
 
-const hexOfByte: readonly string[] = Array.from({ length: 256 }, (_, i) =>
-  i.toString(16).padStart(2, '0'),
-);
+const HEX_DIGITS = utf8('0123456789abcdef');
+const HEX_CHUNK_BYTES = 4096;
 
 export function bytesToHex(bytes: Bytes): string {
+  // One flat string: joining 32 pairs leaves two kilobytes of garbage per hash.
+  const digits = new Uint8Array(2 * bytes.length);
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i] as number;
+    digits[2 * i] = HEX_DIGITS[byte >> 4] as number;
+    digits[2 * i + 1] = HEX_DIGITS[byte & 15] as number;
+  }
   let out = '';
-  for (let i = 0; i < bytes.length; i++) out += hexOfByte[bytes[i] as number];
+  for (let i = 0; i < digits.length; i += HEX_CHUNK_BYTES)
+    out += String.fromCharCode.apply(
+      null,
+      digits.subarray(i, i + HEX_CHUNK_BYTES) as unknown as number[],
+    );
   return out;
 }
 

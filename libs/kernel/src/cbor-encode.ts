@@ -95,6 +95,22 @@ class Writer {
     this.#length += bytes.length;
   }
 
+  /** Writes text of fewer than 24 ASCII characters; false, and nothing written, for any other. */
+  shortAscii(text: string): boolean {
+    const { length } = text;
+    if (length >= 24) return false;
+    this.#reserve(1 + length);
+    const start = this.#length + 1;
+    for (let i = 0; i < length; i++) {
+      const code = text.charCodeAt(i);
+      if (code >= 0x80) return false;
+      this.#buffer[start + i] = code;
+    }
+    this.#buffer[this.#length] = 0x60 | length;
+    this.#length = start + length;
+    return true;
+  }
+
   /** The bytes written since the last time; the writer starts anew. */
   finish(): Bytes {
     const bytes = this.#buffer.slice(0, this.#length);
@@ -133,25 +149,36 @@ interface PreparedKey {
   readonly bytes: Bytes;
 }
 
-const preparedKeys = new Map<string, Bytes>();
-const PREPARED_KEYS_MAX = 1024;
+function prepareKeys(keys: readonly string[]): readonly PreparedKey[] {
+  const prepared = keys.map((key) => {
+    if (!key.isWellFormed()) throw unsupported('text with a lone surrogate');
+    return { key, bytes: utf8(key) };
+  });
+  return prepared.sort((a, b) => a.bytes.length - b.bytes.length || compareBytes(a.bytes, b.bytes));
+}
 
-function keyBytes(key: string): Bytes {
-  const known = preparedKeys.get(key);
+/** Key orders of the shapes that are written over and over, by their names joined. */
+const knownShapes = new Map<string, readonly PreparedKey[]>();
+const KNOWN_SHAPES_MAX = 1024;
+const KNOWN_SHAPE_CHARACTERS_MAX = 512;
+
+function orderedKeys(value: CborMap): readonly PreparedKey[] {
+  const keys = Object.keys(value).filter((key) => value[key] !== undefined);
+  // Each name follows its length, so that no two lists of names join to one text.
+  let shape = '';
+  for (const key of keys) shape += `${key.length}:${key}`;
+  const known = knownShapes.get(shape);
   if (known) return known;
-  const bytes = utf8(key);
-  if (preparedKeys.size < PREPARED_KEYS_MAX && key.length <= 32) preparedKeys.set(key, bytes);
-  return bytes;
+  const ordered = prepareKeys(keys);
+  if (knownShapes.size < KNOWN_SHAPES_MAX && shape.length <= KNOWN_SHAPE_CHARACTERS_MAX)
+    knownShapes.set(shape, ordered);
+  return ordered;
 }
 
 function writeMap(writer: Writer, value: CborMap, depth: number): void {
-  const keys: PreparedKey[] = [];
-  for (const key of Object.keys(value))
-    if (value[key] !== undefined) keys.push({ key, bytes: keyBytes(key) });
-  keys.sort((a, b) => a.bytes.length - b.bytes.length || compareBytes(a.bytes, b.bytes));
+  const keys = orderedKeys(value);
   writer.head(5, keys.length);
   for (const { key, bytes } of keys) {
-    if (!key.isWellFormed()) throw unsupported('text with a lone surrogate');
     writer.head(3, bytes.length);
     writer.raw(bytes);
     writeValue(writer, value[key] as CborValue, depth + 1);
@@ -173,6 +200,7 @@ function writeValue(writer: Writer, value: CborValue, depth: number): void {
   else if (typeof value === 'number') writeNumber(writer, value);
   else if (typeof value === 'bigint') writeBigint(writer, value);
   else if (typeof value === 'string') {
+    if (writer.shortAscii(value)) return;
     if (!value.isWellFormed()) throw unsupported('text with a lone surrogate');
     const bytes = utf8(value);
     writer.head(3, bytes.length);
