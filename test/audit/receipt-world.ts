@@ -64,8 +64,11 @@ export interface JobOptions {
   readonly events: number;
   /** A first provider takes the job, writes, and loses its lease. */
   readonly losesLease?: boolean;
-  /** `cancelled`: the market gives the job up before anything is delivered. */
-  readonly ending?: 'settled' | 'cancelled';
+  /**
+   * `cancelled`: the market gives the job up before anything is delivered. `late`: it accepts a
+   * delivery that the chain no longer takes, and the consumer gets the money back.
+   */
+  readonly ending?: 'settled' | 'cancelled' | 'late';
   /** The market runs the job itself, with its own key. */
   readonly marketWorks?: boolean;
   /** Anchors while the provider works. */
@@ -161,6 +164,11 @@ export class ReceiptWorld {
   tick(): number {
     this.#timeUs += SECOND_US / 100;
     return this.#timeUs;
+  }
+
+  /** Lets time pass. */
+  skip(us: number): void {
+    this.#timeUs += us;
   }
 
   async submit(signer: Signer, call: Call): Promise<void> {
@@ -278,7 +286,8 @@ class Job {
     };
     const signature = provider.sign(DELIVERY_DOMAIN, deliveryBytes(delivery));
     const signed = { delivery, publicKey: provider.publicKey, signature };
-    await this.#world.submit(this.#world.market, ordersCalls.deliver(signed));
+    if (this.#options.ending !== 'late')
+      await this.#world.submit(this.#world.market, ordersCalls.deliver(signed));
     return signed;
   }
 
@@ -323,6 +332,13 @@ class Job {
     this.#state('bound', { height: chain.head.header.height, provider: account, fence });
     const accepted = { exit: 'ok', result: delivery?.delivery.result, charge: CHARGE };
     this.#state('delivered', { provider: account, fence, ...accepted });
+    if (this.#options.ending === 'late') {
+      this.#world.skip(2 * 3600 * SECOND_US);
+      await this.#world.submit(market, ordersCalls.refund({ order: this.#id }));
+      const { height } = chain.head.header;
+      this.#state('refunded', { height, refunded: PRICE_CAP, how: 'refunded' });
+      return delivery;
+    }
     await this.#world.submit(market, ordersCalls.settle({ order: this.#id, fence }));
     const sums = { paid: CHARGE, refunded: PRICE_CAP - CHARGE };
     this.#state('settled', { height: chain.head.header.height, provider: account, ...sums });

@@ -8,6 +8,7 @@ import {
   type SignedOrder,
   deliveryBytes,
   orderBytes,
+  orderId,
 } from '#contracts';
 import { type SignatureVerifier, accountOf, sha256 } from '#libs/crypto';
 import { type Bytes, equalBytes, formatAccount } from '#libs/kernel';
@@ -45,13 +46,17 @@ function checkSigned(
   verify: SignatureVerifier,
 ): Finding {
   const { delivery, publicKey, signature } = signed;
-  if (accountOf(publicKey) !== delivery.provider || delivery.provider !== record.provider)
-    return failed('the delivery is not signed by the provider that the chain bound');
+  if (delivery.order !== orderId(record.order) || delivery.chain !== record.order.chain)
+    return failed('the delivery is of another order');
+  if (accountOf(publicKey) !== delivery.provider)
+    return failed('the delivery is not signed by the provider it names');
   if (!verify(publicKey, DELIVERY_DOMAIN, deliveryBytes(delivery), signature))
     return failed('the provider’s signature does not fit the delivery');
-  if (!record.delivery || !sameDelivery(record.delivery, delivery))
-    return failed('the chain recorded another delivery');
-  return held('');
+  if (!record.delivery)
+    return record.state === 'settled' ? failed('the chain recorded no delivery') : held('');
+  return record.provider === delivery.provider && sameDelivery(record.delivery, delivery)
+    ? held('')
+    : failed('the chain recorded another delivery');
 }
 
 /** That the delivery fits the lease in the log: provider, fence, price and where the log stood. */
@@ -61,13 +66,16 @@ function checkAgainstLog(
   log: LogReading,
 ): Finding {
   const lease = log.leases.find(({ fence }) => fence === delivery.fence);
-  if (!lease || lease.provider !== delivery.provider || record.fence !== delivery.fence)
+  if (lease?.provider !== delivery.provider)
     return failed(`no lease in the log has the delivery’s fence ${delivery.fence}`);
-  if (lease.price !== record.price)
-    return failed(`the log says price ${lease.price}, the chain ${record.price}`);
   if (lease.to !== delivery.logLength || log.heads[lease.to] !== delivery.logHead)
     return failed('the delivery does not end the provider’s part of the log');
-  return held('');
+  if (!record.delivery) return held('');
+  if (record.fence !== delivery.fence)
+    return failed(`the chain bound fence ${record.fence}, the delivery has ${delivery.fence}`);
+  return lease.price === record.price
+    ? held('')
+    : failed(`the log says price ${lease.price}, the chain ${record.price}`);
 }
 
 /** That the market accepted this very delivery, once, after the provider's last entry. */
@@ -107,7 +115,10 @@ export function checkDelivery(
   }
   const { exit, result, provider, fence } = signed.delivery;
   const what = result === undefined ? `exit ${exit}, no result` : `exit ${exit}, result ${result}`;
+  const outcome = record.delivery
+    ? 'market and chain accepted the same'
+    : `the market accepted it, but it came too late for the chain: the order was ${record.state}`;
   return held(
-    `provider ${formatAccount(provider)} signed the delivery under fence ${fence} (${what}); market and chain accepted the same`,
+    `provider ${formatAccount(provider)} signed the delivery under fence ${fence} (${what}); ${outcome}`,
   );
 }

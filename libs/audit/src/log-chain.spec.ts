@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { isMarketKind } from './entry-kinds.ts';
 import { BATCH_ENTRIES_MAX, type EventBatch } from './event.ts';
 import { LOG_BEGIN, createLogWriter, entryHash, signBatch, verifyBatch } from './log-chain.ts';
-import { leafEntryHash, proveCheckpoints } from './operator-log.ts';
+import { RECEIPT_CHECKPOINTS, leafEntryHash, proveCheckpoints } from './operator-log.ts';
 
 const job = 'ab'.repeat(32);
 const market = createSigner(new Uint8Array(32).fill(1));
@@ -97,6 +97,20 @@ describe('a job log', () => {
 });
 
 describe('the operator’s log', () => {
+  it('gives a long job no more checkpoints than a receipt takes, the last one among them', () => {
+    const tree = new LogTree();
+    const leaves = Array.from({ length: 500 }, (_, index) => {
+      const log = { length: index + 1, head: 'ef'.repeat(32) };
+      tree.appendLeafHash(leafEntryHash({ job, log }));
+      return { index, log };
+    });
+    const sizes = leaves.map(({ index }) => index + 1);
+    const { checkpoints } = proveCheckpoints(tree, leaves, sizes);
+    expect(checkpoints).toHaveLength(RECEIPT_CHECKPOINTS);
+    expect(checkpoints.at(-1)?.index).toBe(499);
+    expect(new Set(checkpoints.map(({ index }) => index)).size).toBe(RECEIPT_CHECKPOINTS);
+  });
+
   it('proves each position of a job at the first anchor after it, and that anchors extend each other', () => {
     fc.assert(
       fc.property(fc.integer({ min: 2, max: 60 }), fc.nat(), (size, seed) => {
@@ -112,6 +126,7 @@ describe('the operator’s log', () => {
           if (randomness.chance(0.2)) anchored.push(index + 1);
         }
         const { checkpoints, sizes, consistency } = proveCheckpoints(tree, leaves, anchored);
+        expect(checkpoints.length).toBeLessThanOrEqual(RECEIPT_CHECKPOINTS);
         const covered = leaves.filter(({ index }) => anchored.some((s) => s > index));
         expect(checkpoints.map(({ index }) => index)).toEqual(covered.map(({ index }) => index));
         for (const { log, index, size: at, proof } of checkpoints) {

@@ -25,7 +25,7 @@ export const checkpoint = record({
 export type Checkpoint = CodecValue<typeof checkpoint>;
 
 export interface CheckpointProofs {
-  /** One per leaf of the job that an anchored size covers, in log order. */
+  /** Leaves of the job that an anchored size covers, in log order, the last one always. */
   readonly checkpoints: readonly Checkpoint[];
   /** The anchored sizes the checkpoints refer to, ascending: prove `audit` anchors of these. */
   readonly sizes: readonly number[];
@@ -33,8 +33,20 @@ export interface CheckpointProofs {
   readonly consistency: readonly LogProof[];
 }
 
+/** Most checkpoints put into one receipt: entries are chained, so the last covers all before it. */
+export const RECEIPT_CHECKPOINTS = 64;
+
+/** At most `count` items, evenly spread, always with the last. */
+function thinned<T>(items: readonly T[], count: number): readonly T[] {
+  if (items.length <= count) return items;
+  return Array.from(
+    { length: count },
+    (_, i) => items[Math.ceil(((i + 1) * items.length) / count) - 1] as T,
+  );
+}
+
 /**
- * Proves a job's leaves at the first anchored size after each.
+ * Proves a job's leaves at the first anchored size after each, at most `RECEIPT_CHECKPOINTS` of them.
  *
  * @throws MERKLE_RANGE when an anchored size is beyond the tree
  */
@@ -44,12 +56,17 @@ export function proveCheckpoints(
   anchoredSizes: readonly number[],
 ): CheckpointProofs {
   const anchored = anchoredSizes.toSorted((a, b) => a - b);
-  const checkpoints: Checkpoint[] = [];
+  const covered: Omit<Checkpoint, 'proof'>[] = [];
+  let next = 0;
   for (const { index, log } of leaves.toSorted((a, b) => a.index - b.index)) {
-    const size = anchored.find((candidate) => candidate > index);
-    if (size !== undefined)
-      checkpoints.push({ log, index, size, proof: tree.inclusionProof(index, size) });
+    while (next < anchored.length && (anchored[next] as number) <= index) next++;
+    const size = anchored[next];
+    if (size !== undefined) covered.push({ log, index, size });
   }
+  const checkpoints = thinned(covered, RECEIPT_CHECKPOINTS).map((leaf) => ({
+    ...leaf,
+    proof: tree.inclusionProof(leaf.index, leaf.size),
+  }));
   const sizes = [...new Set(checkpoints.map(({ size }) => size))];
   const consistency = sizes
     .slice(1)

@@ -39,6 +39,14 @@ describe('a receipt', () => {
     expect(verdict.summary).toMatchObject({ state: 'cancelled', paid: 0n });
   });
 
+  it('of a delivery that came too late for the chain says so: all money went back', async () => {
+    const late = await world.runJob({ events: 1, ending: 'late' });
+    const verdict = judge(buildReceipt(late));
+    expect(failures(verdict)).toEqual([]);
+    expect(verdict.summary).toMatchObject({ state: 'refunded', paid: 0n });
+    expect(verdict.checks.find(({ name }) => name === 'delivery')?.words).toContain('too late');
+  });
+
   it('of a job that the market ran itself verifies too', async () => {
     const own = await world.runJob({ events: 2, marketWorks: true });
     expect(failures(judge(buildReceipt(own)))).toEqual([]);
