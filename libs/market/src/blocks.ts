@@ -53,34 +53,31 @@ function takeFact(step: Step, fact: OrderFact, height: number): void {
   };
   updateOrder(step, row.id, { chain });
   resetChainTries(step, row.id);
-  logFact(step, row.id, fact, height);
   if (chain.state === 'settled' || chain.state === 'refunded' || chain.state === 'cancelled')
-    endByChain(step, row.id, fact.event);
+    endByChain(step, row.id, fact);
+  else logFact(step, row.id, fact, height);
 }
 
 function logFact(step: Step, id: string, fact: OrderFact, height: number): void {
-  const { fence, provider = '', paid, refunded } = fact;
+  const { fence, provider = '' } = fact;
   if (fact.event === 'placed') logStep(step, id, 'placed', MARKET_ENTRIES.placed, { height });
   if (fact.event === 'bound')
     logStep(step, id, 'bound', MARKET_ENTRIES.bound, { height, provider, fence });
-  if (fact.event === 'settled') {
-    const data = { height, provider, paid, refunded };
-    logStep(step, id, 'settled', MARKET_ENTRIES.settled, data);
-  }
 }
 
 /** The money is where it belongs. Work still going on is stopped: nobody would pay for it. */
-function endByChain(step: Step, id: string, how: string): void {
-  const row = orderOf(step.market, id);
-  if (row.work === 'queued' || row.work === 'leased' || row.work === 'checking') {
-    const work = how === 'cancelled' ? 'cancelled' : 'failed';
-    failWork(step, id, work, { code: 'MARKET_ENDED_ON_CHAIN', text: `the order was ${how}` });
+function endByChain(step: Step, id: string, fact: OrderFact): void {
+  const { work, chain } = orderOf(step.market, id);
+  const { event: how, provider = '', paid, refunded } = fact;
+  if (work === 'queued' || work === 'leased' || work === 'checking') {
+    const given = how === 'cancelled' ? 'cancelled' : 'failed';
+    failWork(step, id, given, { code: 'MARKET_ENDED_ON_CHAIN', text: `the order was ${how}` });
   }
   payOwedEntries(step, id);
-  if (how !== 'settled') {
-    const { height, refunded } = row.chain;
-    logStep(step, id, 'refunded', MARKET_ENTRIES.refunded, { height, refunded, how });
-  }
+  const { height } = chain;
+  if (how === 'settled')
+    logStep(step, id, 'settled', MARKET_ENTRIES.settled, { height, provider, paid, refunded });
+  else logStep(step, id, 'refunded', MARKET_ENTRIES.refunded, { height, refunded, how });
   endOrder(step, id);
 }
 

@@ -1,0 +1,294 @@
+/**
+ * A provider: the real agent reducer, a journal on a disk, a connection to the market, and slots whose
+ * guests do what their order's script says. Some providers cheat.
+ */
+import { DELIVERY_DOMAIN, type Delivery, type ExitClass, type SignedDelivery, deliveryBytes } from '#contracts';
+import type { Signer } from '#libs/crypto';
+import type { SeededRandomness } from '#libs/kernel';
+import {
+  type Agent,
+  type AgentEffect,
+  type AgentEvent,
+  type AgentMessage,
+  type MarketMessage,
+  type ProviderOffer,
+  type StoredLease,
+  applyAgentEvent,
+  createAgent,
+  decodeAgentMessage,
+  decodeMarketMessage,
+  encodeAgentMessage,
+  encodeMarketMessage,
+  nextAgentTickMs,
+} from '#libs/market';
+import type { MarketProcess } from './market-process.ts';
+import { type ResultStore, cidOf } from './result-store.ts';
+import type { JobScript } from './scripts.ts';
+import { Channel, Life, type World } from './world.ts';
+
+export const AGENT_TIMES = {
+  reconnectMs: 50,
+  reconnectMaxMs: 1000,
+  flushMs: 20,
+  progressMs: 50,
+  resendMs: 1000,
+} as const;
+
+export interface AgentOptions {
+  readonly world: World;
+  readonly signer: Signer;
+  readonly offer: ProviderOffer;
+  readonly market: MarketProcess;
+  readonly results: ResultStore;
+  /** A cheat spoils some of what it delivers. */
+  readonly isCheat: boolean;
+  /** What the job under this manifest does. */
+  readonly scriptOf: (manifest: string) => JobScript | undefined;
+  /** Hands a signed delivery to the chain, past the market. */
+  readonly relay: (delivery: SignedDelivery) => void;
+  /** Messages cross the line as bytes. */
+  readonly usesWire: boolean;
+}
+
+interface Link {
+  readonly session: string;
+  readonly up: Channel;
+  readonly down: Channel;
+  isOpen: boolean;
+}
+
+export class AgentProcess {
+  readonly life = new Life();
+  readonly #options: AgentOptions;
+  readonly #random: SeededRandomness;
+  readonly #journal = new Map<string, StoredLease>();
+  readonly #running = new Map<string, number>();
+  #agent: Agent | undefined;
+  #link: Link | undefined;
+  #sessions = 0;
+  #runs = 0;
+  #tickAtMs = Number.POSITIVE_INFINITY;
+  #startedUs = 0;
+  #pausedUntilUs = 0;
+
+  constructor(options: AgentOptions) {
+    this.#options = options;
+    this.#random = options.world.random.fork(`agent ${options.offer.name}`);
+  }
+
+  start(): void {
+    const { signer, offer, world } = this.#options;
+    this.#startedUs = world.nowUs;
+    this.#agent = createAgent({ signer, offer, times: AGENT_TIMES, attempts: 2 });
+    this.#tickAtMs = Number.POSITIVE_INFINITY;
+    this.#running.clear();
+    this.life.begin();
+    this.#apply({ kind: 'restored', leases: [...this.#journal.values()] });
+  }
+
+  crash(): void {
+    if (!this.life.isUp) return;
+    const { world } = this.#options;
+    world.count('fault agent crash');
+    this.life.end();
+    this.#cut();
+    world.after(world.between(50, 5000), 'agent starts', () => this.start());
+  }
+
+  /** SIGSTOP: nothing is done for a while, then everything at once. */
+  pause(): void {
+    const { world } = this.#options;
+    world.count('fault agent paused');
+    this.#pausedUntilUs = world.nowUs + world.between(1000, 8000) * 1000;
+  }
+
+  cut(): void {
+    this.#options.world.count('fault line cut');
+    this.#cut();
+  }
+
+  #cut(): void {
+    const link = this.#link;
+    if (!link?.isOpen) return;
+    link.isOpen = false;
+    this.#options.market.disconnect(link.session);
+    if (this.life.isUp) this.#apply({ kind: 'disconnected' });
+  }
+
+  #apply(event: AgentEvent): void {
+    const { world } = this.#options;
+    const agent = this.#agent;
+    if (!agent || !this.life.isUp) return;
+    if (world.nowUs < this.#pausedUntilUs) {
+      const waitMs = (this.#pausedUntilUs - world.nowUs) / 1000;
+      world.after(waitMs, 'resumed', () => this.#apply(event), this.life.guard());
+      return;
+    }
+    const monotonicMs = (world.nowUs - this.#startedUs) / 1000;
+    const now = { timeUs: world.nowUs, monotonicMs };
+    for (const effect of applyAgentEvent(agent, event, now, this.#random)) this.#perform(effect);
+    this.#armTick(agent);
+  }
+
+  #armTick(agent: Agent): void {
+    const { world } = this.#options;
+    const due = nextAgentTickMs(agent);
+    if (due === undefined || due >= this.#tickAtMs) return;
+    this.#tickAtMs = due;
+    const delayMs = due - (world.nowUs - this.#startedUs) / 1000;
+    const tick = (): void => {
+      if (this.#tickAtMs !== due) return;
+      this.#tickAtMs = Number.POSITIVE_INFINITY;
+      this.#apply({ kind: 'tick' });
+    };
+    world.after(delayMs + 0.01, 'agent tick', tick, this.life.guard());
+  }
+
+  #perform(effect: AgentEffect): void {
+    const { world } = this.#options;
+    const isAlive = this.life.guard();
+    switch (effect.kind) {
+      case 'connect':
+        return this.#connect();
+      case 'close':
+        return this.#cut();
+      case 'send':
+        return this.#send(effect.message);
+      case 'save': {
+        const { lease, what } = effect;
+        const save = (): void => {
+          this.#journal.set(lease.lease, lease);
+          this.#apply({ kind: 'saved', lease: lease.lease, what });
+        };
+        return world.after(world.between(0.5, 5), 'journal', save, isAlive);
+      }
+      case 'forget':
+        return void this.#journal.delete(effect.lease);
+      case 'run':
+        return this.#runJob(effect.lease);
+      case 'kill':
+        return void this.#running.delete(effect.lease);
+      default:
+        return;
+    }
+  }
+
+  // ---- connection -----------------------------------------------------------------------------
+
+  #connect(): void {
+    const { world, offer, market, usesWire } = this.#options;
+    const session = `${offer.name}/${(this.#sessions += 1)}`;
+    const up = new Channel(world, 'to market');
+    const down = new Channel(world, 'to agent');
+    const link: Link = { session, up, down, isOpen: true };
+    this.#link = link;
+    const isOpen = (): boolean => link.isOpen && this.life.isUp;
+    const receive = (message: MarketMessage): void => {
+      const arrived = usesWire ? decodeMarketMessage(encodeMarketMessage(message)) : message;
+      this.#apply({ kind: 'message', message: arrived });
+    };
+    const socket = {
+      session,
+      deliver: (message: MarketMessage) =>
+        down.send(() => receive(message), isOpen, isGreeting(message)),
+      close: () => {
+        if (!link.isOpen) return;
+        link.isOpen = false;
+        world.after(1, 'closed', () => this.#apply({ kind: 'disconnected' }), this.life.guard());
+      },
+    };
+    world.after(world.between(1, 5), 'connect', () => {
+      if (!link.isOpen || !this.life.isUp) return;
+      if (market.life.isUp) {
+        this.#apply({ kind: 'connected' });
+        market.connect(socket);
+        return;
+      }
+      link.isOpen = false;
+      this.#apply({ kind: 'disconnected' });
+    });
+  }
+
+  #send(original: AgentMessage): void {
+    const { market, usesWire } = this.#options;
+    const link = this.#link;
+    if (!link?.isOpen) return;
+    const message = original.kind === 'deliver' ? this.#spoiled(original) : original;
+    if (message.kind === 'deliver') this.#maybeRelay(message.delivery);
+    const arrived = usesWire ? decodeAgentMessage(encodeAgentMessage(message)) : message;
+    link.up.send(
+      () => market.receive(link.session, arrived),
+      () => link.isOpen,
+      message.kind === 'hello',
+    );
+  }
+
+  /** A provider that is not answered turns to the chain itself. */
+  #maybeRelay(delivery: SignedDelivery): void {
+    const { world, relay } = this.#options;
+    if (!world.fault('delivery relayed to the chain', 0.15)) return;
+    world.after(world.between(1, 4000), 'relay', () => relay(delivery));
+  }
+
+  #spoiled(message: Extract<AgentMessage, { kind: 'deliver' }>): typeof message {
+    const { world, isCheat, signer } = this.#options;
+    if (!isCheat || !world.fault('cheat', 0.5)) return message;
+    const { delivery } = message.delivery;
+    const changed = this.#random.pick<Partial<Delivery>>([
+      { charge: delivery.charge * 2n + 1n },
+      { fence: delivery.fence + 1 },
+      { order: 'ab'.repeat(32) },
+      { logHead: 'cd'.repeat(32) },
+      ...(delivery.result === undefined ? [] : [{ result: cidOf('nothing there') }]),
+    ]);
+    const spoiled = { ...delivery, ...changed };
+    const signature = signer.sign(DELIVERY_DOMAIN, deliveryBytes(spoiled));
+    return { ...message, delivery: { ...message.delivery, delivery: spoiled, signature } };
+  }
+
+  // ---- slots ----------------------------------------------------------------------------------
+
+  #runJob(stored: StoredLease): void {
+    const { world, offer, scriptOf } = this.#options;
+    const script = scriptOf(stored.manifest);
+    const { lease } = stored;
+    if (!script || world.fault('input not to be had', 0.02)) {
+      this.#apply({ kind: 'failed', lease, code: 'PROVIDER_INPUT', reason: 'no manifest' });
+      return;
+    }
+    const run = (this.#runs += 1);
+    this.#running.set(lease, run);
+    const isAlive = this.life.guard();
+    const isRunning = (): boolean => isAlive() && this.#running.get(lease) === run;
+    const started = { kind: 'started', lease, code: script.code, inputs: [] } as const;
+    const begin = (): void => this.#apply({ ...started, isolation: offer.isolation });
+    world.after(world.between(1, 30), 'guest starts', begin, isRunning);
+    const line = { kind: 'line', lease, level: 'info', text: 'at work' } as const;
+    world.after(40, 'guest speaks', () => this.#apply(line), isRunning);
+    if (script.ending === 'hangs' || world.fault('slot hangs', 0.01)) return;
+    const late = world.fault('result late', 0.03) ? world.between(1000, 20_000) : 0;
+    const wallMs = Math.round(script.runMs + late);
+    const end = (): void => this.#finish(stored, script, wallMs);
+    world.after(50 + wallMs, 'guest ends', end, isRunning);
+  }
+
+  #finish({ lease, order, fence }: StoredLease, script: JobScript, wallMs: number): void {
+    const { world, results } = this.#options;
+    this.#running.delete(lease);
+    let exit: ExitClass = script.ending === 'hangs' ? 'wall-limit' : script.ending;
+    if (world.fault('slot crashes', 0.03)) exit = 'crash';
+    const outputBytes = exit === 'ok' ? 100 : 0;
+    const usage = { cpuMs: wallMs, wallMs, peakMemoryBytes: 1, inputBytes: 0, outputBytes };
+    const result = cidOf(`${order}/${fence}/${this.#random.below(1000)}`);
+    const sizeBytes = world.fault('result too large', 0.01) ? 10 ** 9 : outputBytes;
+    if (exit === 'ok') results.put(result, sizeBytes);
+    this.#apply({
+      kind: 'finished',
+      lease,
+      outcome: { exit, usage, limits: script.limits, ...(exit === 'ok' && { result }) },
+    });
+  }
+}
+
+/** The first words of a connection: a line that loses them is cut, which is another fault. */
+const isGreeting = ({ kind }: MarketMessage): boolean => kind === 'challenge' || kind === 'welcome';

@@ -1,0 +1,285 @@
+/**
+ * What must always hold (docs/market.md, docs/reliability): checked after every durable block and
+ * after every event of the market. This is a second opinion: it reads the chain's events and records
+ * by itself and shares no code with the reducer but codecs.
+ */
+import {
+  ORDERS_CONTRACT,
+  type OrderRecord,
+  type SignedOrder,
+  TOKEN_CONTRACT,
+  orderRecord,
+  ordersEvents,
+  ordersKeys,
+  prepaid,
+  readEvent,
+  tokenAmount,
+  tokenKeys,
+} from '#contracts';
+import { type SignatureVerifier, accountOf, contractAccount } from '#libs/crypto';
+import { type SeededRandomness, bytesToHex, decodeWith } from '#libs/kernel';
+import { type Block, type Chain, type Genesis, type Receipt, verifyCertifiedHeader } from '#libs/ledger';
+import { type Market, type StoredRow, decodeRow } from '#libs/market';
+import { checkLogs } from './log-checks.ts';
+import type { World } from './world.ts';
+
+/** What the durable chain did with one order, as its events tell. */
+interface History {
+  placed: number;
+  fence: number;
+  delivered: number | undefined;
+  deliveredHeight: number;
+  ends: number;
+  settled: boolean;
+}
+
+interface KnownOrder {
+  readonly id: string;
+  readonly signed: SignedOrder;
+}
+
+export interface InvariantsOptions {
+  readonly world: World;
+  readonly genesis: Genesis;
+  readonly supply: bigint;
+  readonly verify: SignatureVerifier;
+  readonly market: { readonly account: string; readonly publicKey: string };
+  readonly chain: () => Chain | undefined;
+}
+
+const SCAN = 10_000;
+
+export class Invariants {
+  readonly #options: InvariantsOptions;
+  readonly #histories = new Map<string, History>();
+  readonly #known: KnownOrder[] = [];
+  readonly #knownIds = new Set<string>();
+  readonly #acknowledged = new Set<string>();
+  /** Order → fence of the delivery whose acceptance a provider was told. */
+  readonly #accepted = new Map<string, number>();
+  /** Height and time of the newest durable block. */
+  #height = 0;
+
+  constructor(options: InvariantsOptions) {
+    this.#options = options;
+  }
+
+  get acknowledgedOrders(): ReadonlySet<string> {
+    return this.#acknowledged;
+  }
+
+  knownOrder(id: string, signed: SignedOrder): void {
+    if (this.#knownIds.has(id)) return;
+    this.#knownIds.add(id);
+    this.#known.push({ id, signed });
+  }
+
+  randomOrder(random: SeededRandomness): KnownOrder | undefined {
+    return this.#known.length === 0 ? undefined : random.pick(this.#known);
+  }
+
+  #check(holds: boolean, name: string, text: () => string): void {
+    this.#options.world.check(holds, name, text);
+  }
+
+  // ---- the chain ------------------------------------------------------------------------------
+
+  durableBlock(block: Block, receipts: readonly Receipt[]): void {
+    const { genesis, verify, world } = this.#options;
+    const { header, certificate } = block;
+    this.#check(header.height === this.#height + 1, 'I5', () => `block ${header.height} follows ${this.#height}`);
+    this.#height = header.height;
+    this.#check(
+      verifyCertifiedHeader(genesis, header, certificate, verify),
+      'I4',
+      () => `block ${header.height} has no certificate`,
+    );
+    for (const receipt of receipts) {
+      world.count(`receipt ${receipt.code ?? receipt.status}`);
+      if (receipt.status === 'ok') for (const event of receipt.events) this.#chainEvent(event, header);
+    }
+    this.#checkMoney();
+  }
+
+  #history(order: string): History {
+    const known = this.#histories.get(order);
+    if (known) return known;
+    const fresh = {
+      placed: 0,
+      fence: 0,
+      delivered: undefined,
+      deliveredHeight: 0,
+      ends: 0,
+      settled: false,
+    };
+    this.#histories.set(order, fresh);
+    return fresh;
+  }
+
+  #chainEvent(event: Receipt['events'][number], { height, timeUs }: Block['header']): void {
+    if (event.contract !== ORDERS_CONTRACT) return;
+    this.#options.world.count(`chain ${event.topic}`);
+    const placed = readEvent(ordersEvents.placed, event);
+    if (placed) {
+      const history = this.#history(placed.order);
+      history.placed += 1;
+      this.#check(history.placed === 1, 'I2', () => `order ${placed.order} placed twice`);
+    }
+    const bound = readEvent(ordersEvents.bound, event);
+    if (bound) {
+      const history = this.#history(bound.order);
+      this.#check(bound.fence > history.fence, 'I3', () => `fence ${bound.fence} does not rise`);
+      this.#check(history.ends === 0, 'I2', () => `order ${bound.order} bound after its end`);
+      history.fence = bound.fence;
+    }
+    const delivered = readEvent(ordersEvents.delivered, event);
+    if (delivered) {
+      const history = this.#history(delivered.order);
+      this.#check(delivered.fence === history.fence, 'I3', () => `delivery under dead fence ${delivered.fence}`);
+      this.#check(history.delivered === undefined, 'I3', () => `order ${delivered.order} delivered twice`);
+      history.delivered = delivered.fence;
+      history.deliveredHeight = height;
+    }
+    const rejected = readEvent(ordersEvents.rejected, event);
+    if (rejected) {
+      const told = this.#accepted.get(rejected.order);
+      this.#check(told !== rejected.fence, 'I3', () => `accepted delivery of ${rejected.order} rejected`);
+      this.#history(rejected.order).delivered = undefined;
+    }
+    this.#chainEnd(event, timeUs);
+  }
+
+  #chainEnd(event: Receipt['events'][number], timeUs: number): void {
+    const settled = readEvent(ordersEvents.settled, event);
+    const back = readEvent(ordersEvents.refunded, event) ?? readEvent(ordersEvents.cancelled, event);
+    const order = settled?.order ?? back?.order;
+    if (order === undefined) return;
+    const history = this.#history(order);
+    history.ends += 1;
+    this.#check(history.ends === 1, 'I2', () => `order ${order} ended ${history.ends} times`);
+    if (settled) {
+      history.settled = true;
+      this.#check(history.delivered === settled.fence, 'I4', () => `order ${order} paid without a delivery`);
+    }
+    if (back)
+      this.#check(history.delivered === undefined, 'I2', () => `order ${order} delivered, then refunded`);
+    const refunded = readEvent(ordersEvents.refunded, event);
+    const record = this.#record(order);
+    if (refunded && record)
+      this.#check(timeUs >= record.order.completeByUs, 'I2', () => `order ${order} refunded before its time`);
+  }
+
+  #record(order: string): OrderRecord | undefined {
+    const bytes = this.#options.chain()?.get(ORDERS_CONTRACT, ordersKeys.order(order));
+    return bytes && decodeWith(orderRecord, bytes);
+  }
+
+  /** I1 and I2: money is where somebody owns it, and nowhere twice. */
+  #checkMoney(): void {
+    const chain = this.#options.chain();
+    if (!chain) return;
+    let supply = 0n;
+    for (const [, bytes] of chain.scan(TOKEN_CONTRACT, tokenKeys.balances, { limit: SCAN }))
+      supply += decodeWith(tokenAmount, bytes);
+    this.#check(supply === this.#options.supply, 'I1', () => `${supply} tokens of ${this.#options.supply}`);
+    let held = 0n;
+    for (const [, bytes] of chain.scan(ORDERS_CONTRACT, ordersKeys.allPrepaid, { limit: SCAN }))
+      held += decodeWith(prepaid, bytes).balance;
+    for (const [key, bytes] of chain.scan(ORDERS_CONTRACT, ordersKeys.orders, { limit: SCAN })) {
+      const { escrow, paid, refunded, order, state } = decodeWith(orderRecord, bytes);
+      held += escrow;
+      const id = (): string => bytesToHex(key.subarray(ordersKeys.orders.length));
+      this.#check(escrow + paid + refunded === order.priceCap, 'I2', () => `sums of order ${id()}`);
+      this.#check(state === 'settled' || paid === 0n, 'I4', () => `order ${id()} paid and ${state}`);
+    }
+    const { balance } = chain.account(contractAccount(ORDERS_CONTRACT));
+    this.#check(balance === held, 'I1', () => `orders holds ${balance}, owes ${held}`);
+  }
+
+  // ---- the market -----------------------------------------------------------------------------
+
+  /** I4 and I10, after every event. */
+  afterEvent(market: Market): void {
+    const { caps } = market.config;
+    this.#check(market.meta.height <= this.#height, 'I4', () => `the market believes in block ${market.meta.height}, ${this.#height} is final`);
+    const sizes: readonly [string, number, number][] = [
+      ['orders', market.orders.size, caps.orders],
+      ['open orders', market.openOrders, caps.openOrders],
+      ['waiting', market.waiting.size, caps.waiting],
+      ['providers', market.providers.size, caps.providers],
+      ['sessions', market.sessions.size, caps.sessions],
+      ['transactions', market.transactions.size, caps.transactions],
+      ['leases', market.leases.size, caps.orders],
+    ];
+    for (const [what, size, cap] of sizes)
+      this.#check(size <= cap, 'I10', () => `${size} ${what} above ${cap}`);
+  }
+
+  /** A reply left the market that says it has this order. */
+  acknowledged(order: string): void {
+    this.#acknowledged.add(order);
+  }
+
+  /** A provider was told that its delivery counts. */
+  deliveryAccepted(lease: string, market: Market | undefined): void {
+    const id = market?.leases.get(lease);
+    const row = id === undefined ? undefined : market?.orders.get(id);
+    if (!row?.delivery) return;
+    const { fence } = row.delivery.delivery;
+    const told = this.#accepted.get(row.id) ?? fence;
+    this.#check(told === fence, 'I3', () => `deliveries ${told} and ${fence} of ${row.id} accepted`);
+    this.#accepted.set(row.id, fence);
+  }
+
+  /** I4: a pay-out is asked for only when a final block holds the delivery. */
+  submitted(key: string, market: Market | undefined): void {
+    const [kind, order = '', fence] = key.split('/');
+    if (kind !== 'settle' || !market) return;
+    const history = this.#histories.get(order);
+    this.#check(
+      history !== undefined && (history.settled || history.delivered === Number(fence)),
+      'I4',
+      () => `pay-out of ${order} asked for before its delivery was final`,
+    );
+  }
+
+  /** What was promised is there after every restart. */
+  marketStarted(rows: ReadonlyMap<string, StoredRow>): void {
+    for (const id of this.#acknowledged)
+      this.#check(rows.has(`order/${id}`), 'durability', () => `acknowledged order ${id} is gone`);
+    for (const [id, fence] of this.#accepted) {
+      const stored = rows.get(`order/${id}`);
+      const row = stored && decodeRow('order', stored.bytes);
+      this.#check(row?.delivery?.delivery.fence === fence, 'durability', () => `accepted delivery of ${id} is gone`);
+    }
+  }
+
+  // ---- the end --------------------------------------------------------------------------------
+
+  /** True when every order that somebody relies on has ended everywhere. */
+  allEnded(rows: ReadonlyMap<string, StoredRow>): boolean {
+    for (const history of this.#histories.values())
+      if (history.placed > 0 && history.ends === 0) return false;
+    for (const id of this.#acknowledged) {
+      const stored = rows.get(`order/${id}`);
+      if (!stored || decodeRow('order', stored.bytes).endedAtUs === undefined) return false;
+    }
+    return true;
+  }
+
+  /** Everything is quiet: the chain's records, the market's rows and the logs must agree. */
+  final(rows: ReadonlyMap<string, StoredRow>): void {
+    this.marketStarted(rows);
+    for (const [key, stored] of rows) {
+      if (!key.startsWith('order/')) continue;
+      const row = decodeRow('order', stored.bytes);
+      const record = this.#record(row.id);
+      this.#check((record?.state ?? 'none') === row.chain.state, 'I2', () => `order ${row.id}: market ${row.chain.state}, chain ${record?.state}`);
+      this.#check((record?.paid ?? 0n) === row.chain.paid, 'I2', () => `order ${row.id}: sums differ`);
+      this.#options.world.count(`ended ${row.work}/${row.chain.state}`);
+      this.#options.world.count(`reason ${row.reason?.code ?? 'none'}`);
+    }
+    const { market, verify, world, chain } = this.#options;
+    checkLogs({ world, rows, verify, market, anchors: chain(), accountOf });
+  }
+}

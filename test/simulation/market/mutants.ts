@@ -1,0 +1,81 @@
+/**
+ * Broken systems that the simulation must notice. Each replaces one piece, by injection, of a world
+ * that is otherwise the real one.
+ */
+import { type OrdersRules, createOrdersContract, ordersRules, systemContracts } from '#contracts';
+import type { SystemContract } from '#libs/ledger';
+import type { MarketEffect, MarketTimes } from '#libs/market';
+import type { MarketHooks } from './market-process.ts';
+import type { NodeHooks } from './node-process.ts';
+
+export interface Mutant {
+  readonly name: string;
+  readonly contracts?: readonly SystemContract[];
+  readonly market?: MarketHooks;
+  readonly node?: NodeHooks;
+  readonly times?: Partial<MarketTimes>;
+}
+
+function contractsWith(change: Partial<OrdersRules>): readonly SystemContract[] {
+  const broken = createOrdersContract({ ...ordersRules, ...change });
+  return systemContracts.map((contract) => (contract.name === broken.name ? broken : contract));
+}
+
+const without =
+  (isDropped: (effect: MarketEffect) => boolean) =>
+  (effects: readonly MarketEffect[]): readonly MarketEffect[] =>
+    effects.filter((effect) => !isDropped(effect));
+
+const yes = (): boolean => true;
+
+export const MUTANTS: readonly Mutant[] = [
+  { name: 'no fencing', contracts: contractsWith({ isFenceCurrent: yes, isFenceRising: yes }) },
+  { name: 'refund twice', contracts: contractsWith({ isRefundable: yes }) },
+  {
+    name: 'no idempotency key',
+    contracts: contractsWith({ isNew: yes }),
+    market: { postsAnew: true },
+  },
+  { name: 'settle before finality', node: { publishesEarly: true } },
+  { name: 'settle twice', contracts: contractsWith({ isSettleable: yes }) },
+  { name: 'refund before its time', contracts: contractsWith({ isRefundDue: yes }) },
+  { name: 'anyone may cancel', contracts: contractsWith({ mayCancel: yes, isCancellable: yes }) },
+  { name: 'escrow without cover', contracts: contractsWith({ isCovered: yes }) },
+  {
+    name: 'pays and refunds the whole escrow',
+    contracts: contractsWith({
+      splitSettled: ({ escrow, delivery }) => ({
+        toProvider: delivery?.charge ?? 0n,
+        toConsumer: escrow,
+      }),
+    }),
+  },
+  { name: 'acknowledges before the commit', market: { releasesEarly: true } },
+  { name: 'forgets what was unfinished', market: { forgetsToResume: true } },
+  {
+    name: 'never asks the queue again',
+    times: { bindingRetryMs: 10 ** 9 },
+    market: { changesEffects: without(({ kind }) => kind === 'enqueueBinding') },
+  },
+  {
+    name: 'drops log batches of its own',
+    market: {
+      changesEffects: (effects) => {
+        const ends = effects.some((e) => e.kind === 'jobEvent' && e.event.kind === 'lost');
+        return ends ? without((e) => e.kind === 'save' && e.table === 'batch')(effects) : effects;
+      },
+    },
+  },
+  {
+    name: 'does not store what it sent to the chain',
+    market: {
+      changesEffects: without((e) => e.kind === 'save' && e.table === 'meta'),
+    },
+  },
+  {
+    name: 'takes any delivery for a result',
+    market: {
+      changesEffects: without((e) => e.kind === 'submitTransaction' && e.key.startsWith('settle/')),
+    },
+  },
+];

@@ -1,0 +1,307 @@
+/** One seed: a world with a chain, a market, providers and consumers, faults, and then peace. */
+import { systemContracts, genesisSettings } from '#contracts';
+import {
+  type SignatureVerifier,
+  type Signer,
+  createSigner,
+  keyedHashSigner,
+  keyedHashVerifier,
+  sha256,
+  verifySignature,
+} from '#libs/crypto';
+import { utf8 } from '#libs/kernel';
+import { type Genesis, genesisId } from '#libs/ledger';
+import {
+  DEFAULT_MARKET_CAPS,
+  DEFAULT_MARKET_TIMES,
+  type MarketConfig,
+  type MarketTimes,
+  type ProviderOffer,
+} from '#libs/market';
+import { AgentProcess } from './agent-process.ts';
+import { BindingQueue } from './binding-queue.ts';
+import { ChainUsers } from './chain-users.ts';
+import { Consumers } from './consumers.ts';
+import { Invariants } from './invariants.ts';
+import { MarketProcess } from './market-process.ts';
+import type { Mutant } from './mutants.ts';
+import { NodeProcess } from './node-process.ts';
+import { ResultStore } from './result-store.ts';
+import type { JobScript } from './scripts.ts';
+import { type Violation, World } from './world.ts';
+
+export interface SeedOptions {
+  readonly seed: number;
+  /** Orders per seed. */
+  readonly orders?: number;
+  readonly mutant?: Mutant;
+}
+
+export interface SeedResult {
+  readonly seed: number;
+  readonly violations: readonly Violation[];
+  readonly traceHash: string;
+  readonly events: number;
+  readonly virtualMs: number;
+  readonly counters: ReadonlyMap<string, number>;
+}
+
+const TIMES: MarketTimes = {
+  ...DEFAULT_MARKET_TIMES,
+  heartbeatMs: 500,
+  leaseMs: 2000,
+  acceptMs: 1000,
+  backoffMs: 100,
+  backoffMaxMs: 2000,
+  bindingRetryMs: 1000,
+  checkRetryMs: 500,
+  resultGraceMs: 3000,
+  chainRetryMs: 500,
+  transactionValidMs: 8000,
+  anchorMs: 250,
+  placeByMaxMs: 60_000,
+  completeByMaxMs: 600_000,
+  keepEndedMs: 5000,
+};
+
+const GIB = 2 ** 30;
+const ORDERS = 16;
+const SPREAD_MS = 12_000;
+const FAULTS_MS = 20_000;
+/** I9: so long after the faults everything has ended. */
+const PEACE_MS = 120_000;
+const FUNDS = 10n ** 12n;
+const DEPOSIT = 400_000n;
+const SECOND = 1_000_000n;
+
+export async function runSeed({ seed, orders = ORDERS, mutant }: SeedOptions): Promise<SeedResult> {
+  const simulation = new Simulation(seed, orders, mutant);
+  return simulation.run();
+}
+
+class Simulation {
+  readonly #world: World;
+  readonly #node: NodeProcess;
+  readonly #market: MarketProcess;
+  readonly #agents: AgentProcess[] = [];
+  readonly #consumers: Consumers;
+  readonly #invariants: Invariants;
+
+  constructor(seed: number, orders: number, mutant: Mutant | undefined) {
+    const world = new World(seed);
+    this.#world = world;
+    const { signerOf, verify } = signatures(seed);
+    const market = signerOf('market');
+    const sequencer = signerOf('sequencer');
+    const stranger = signerOf('stranger');
+    const consumers = ['ann', 'bob', 'cyd', 'eve'].map(signerOf);
+    const providers = ['north', 'south', 'west'].map(signerOf);
+    const funded = [market, stranger, ...consumers, ...providers];
+    const genesis = genesisOf(world, sequencer, funded);
+    const chain = genesisId(genesis);
+    this.#invariants = new Invariants({
+      world,
+      genesis,
+      supply: FUNDS * BigInt(funded.length),
+      verify,
+      market,
+      chain: () => this.#node.chain,
+    });
+    const invariants = this.#invariants;
+    this.#node = new NodeProcess({
+      world,
+      genesis,
+      contracts: mutant?.contracts ?? systemContracts,
+      sequencer,
+      verify,
+      hooks: mutant?.node ?? {},
+      onDurable: (block, receipts) => invariants.durableBlock(block, receipts),
+      onBlock: () => this.#market.pumpBlocks(),
+      onStart: () => this.#market.nodeStarted(),
+    });
+    const node = this.#node;
+    const queue = new BindingQueue(world);
+    const results = new ResultStore(world);
+    const config: MarketConfig = {
+      chain,
+      signer: market,
+      verify,
+      times: { ...TIMES, ...mutant?.times },
+      caps: { ...DEFAULT_MARKET_CAPS, orders: 64, openOrders: 12, transactions: 8, faults: 3 },
+      fuelLimit: 5_000_000n,
+      fuelPrice: 1n,
+    };
+    this.#market = new MarketProcess({
+      world,
+      config,
+      signer: market,
+      verify,
+      node,
+      queue,
+      results,
+      invariants,
+      hooks: mutant?.market ?? {},
+    });
+    const hostile = 1;
+    const users = new ChainUsers({
+      world,
+      chain,
+      node,
+      invariants,
+      consumers,
+      hostile,
+      deposit: DEPOSIT,
+      stranger,
+      attackEveryMs: 400,
+    });
+    const scripts = new Map<string, JobScript>();
+    const cheats = world.random.chance(0.4) ? world.random.below(3) : -1;
+    for (const [i, signer] of providers.entries())
+      this.#agents.push(
+        new AgentProcess({
+          world,
+          signer,
+          offer: offerOf(signer, i),
+          market: this.#market,
+          results,
+          isCheat: i === cheats,
+          scriptOf: (manifest) => scripts.get(manifest),
+          relay: (delivery) => users.relay(signer, delivery),
+          usesWire: seed % 4 === 0,
+        }),
+      );
+    this.#consumers = new Consumers({
+      world,
+      chain,
+      marketAccount: market.account,
+      market: this.#market,
+      invariants,
+      consumers,
+      hostile,
+      orders,
+      spreadMs: SPREAD_MS,
+      remember: (manifest, script) => scripts.set(manifest, script),
+    });
+  }
+
+  async run(): Promise<SeedResult> {
+    const world = this.#world;
+    try {
+      await this.#node.start();
+      this.#market.start();
+      for (const agent of this.#agents) agent.start();
+      this.#planFaults();
+      await world.run(() => this.#isOver());
+      this.#judge();
+    } catch (error) {
+      // The assertions of contracts, ledger and reducer are invariants too.
+      world.violate('assertion', error instanceof Error ? String(error.stack) : String(error));
+    }
+    const { seed, violations, traceHash, events, elapsedMs, counters } = world;
+    return { seed, violations, traceHash, events, virtualMs: elapsedMs, counters };
+  }
+
+  #planFaults(): void {
+    const world = this.#world;
+    const some = (most: number, run: () => void): void => {
+      for (let i = world.random.below(most + 1); i > 0; i--)
+        world.after(world.between(500, FAULTS_MS), 'fault', run);
+    };
+    some(2, () => this.#node.crash());
+    some(3, () => this.#market.crash());
+    for (const agent of this.#agents) {
+      some(2, () => agent.crash());
+      some(1, () => agent.pause());
+      some(2, () => agent.cut());
+    }
+    world.after(FAULTS_MS, 'peace', () => {
+      world.faulty = false;
+    });
+  }
+
+  /** Looked at now and then: reading all rows after each event would take most of the time. */
+  #isOver(): boolean {
+    const world = this.#world;
+    if (world.faulty) return false;
+    if (world.elapsedMs > FAULTS_MS + PEACE_MS) return true;
+    const isQuiet = this.#market.life.isUp && this.#node.life.isUp && this.#consumers.areDone;
+    if (!isQuiet || world.events % 64 !== 0) return false;
+    const { market } = this.#market;
+    if (!market || market.openOrders > 0 || market.transactions.size > 0) return false;
+    const { meta, unanchored } = market;
+    const isAnchored = unanchored.size === 0 && meta.anchoredLeaves === meta.operatorLog.size;
+    return isAnchored && this.#market.isIdle && this.#invariants.allEnded(this.#market.rows);
+  }
+
+  #judge(): void {
+    const world = this.#world;
+    if (world.violations.length > 0) return;
+    if (world.elapsedMs > FAULTS_MS + PEACE_MS) {
+      world.violate('I9', `not everything has ended: ${this.#market.describe()}`);
+      return;
+    }
+    this.#invariants.final(this.#market.rows);
+  }
+}
+
+/** One seed in a hundred signs for real; the others use a keyed hash, which is much cheaper. */
+function signatures(seed: number): {
+  signerOf: (name: string) => Signer;
+  verify: SignatureVerifier;
+} {
+  const seedOf = (name: string) => sha256(utf8(`${seed} ${name}`));
+  if (seed % 100 === 1)
+    return { signerOf: (name) => createSigner(seedOf(name)), verify: verifySignature };
+  const secret = seedOf('keyed hash');
+  return {
+    signerOf: (name) => keyedHashSigner(secret, seedOf(name)),
+    verify: keyedHashVerifier(secret),
+  };
+}
+
+function genesisOf(world: World, sequencer: Signer, funded: readonly Signer[]): Genesis {
+  const changed = new Map([
+    ['orders.withdrawalDelayUs', 5n * SECOND],
+    ['orders.deliveryGraceUs', 5n * SECOND],
+    ['orders.settleWindowUs', 30n * SECOND],
+  ]);
+  return {
+    chainName: `simulated ${world.seed}`,
+    timeUs: world.nowUs,
+    ordering: { kind: 'solo', sequencer: sequencer.publicKey },
+    parameters: {
+      allocations: funded.map(({ account }) => ({ account, amount: FUNDS })),
+      settings: genesisSettings.map(({ name, value }) => ({
+        name,
+        value: changed.get(name) ?? value,
+      })),
+    },
+  };
+}
+
+const CELLS = [
+  { name: 'north', domain: 'public', level: 'eco', isolation: 'S1', price: 1000n, score: 1000 },
+  { name: 'south', domain: 'vetted', level: 'fast', isolation: 'S2', price: 3000n, score: 3000 },
+  { name: 'west', domain: 'confidential', level: 'assured', isolation: 'S3', price: 5000n, score: 2000 },
+] as const;
+
+function offerOf(signer: Signer, index: number): ProviderOffer {
+  const { name, domain, level, isolation, price, score } = CELLS[index] as (typeof CELLS)[number];
+  return {
+    provider: signer.account,
+    name,
+    domain,
+    level,
+    slots: 1 + index,
+    cores: 4,
+    memoryBytes: 4 * GIB,
+    diskBytes: 100 * GIB,
+    architecture: 'x64',
+    kernel: 'simulated',
+    node: 'v24',
+    benchmarkScore: score,
+    isolation,
+    pricePerCoreSecond: price,
+    pricePerGibSecond: price,
+  };
+}
