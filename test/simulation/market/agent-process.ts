@@ -2,7 +2,13 @@
  * A provider: the real agent reducer, a journal on a disk, a connection to the market, and slots whose
  * guests do what their order's script says. Some providers cheat.
  */
-import { DELIVERY_DOMAIN, type Delivery, type ExitClass, type SignedDelivery, deliveryBytes } from '#contracts';
+import {
+  DELIVERY_DOMAIN,
+  type Delivery,
+  type ExitClass,
+  type SignedDelivery,
+  deliveryBytes,
+} from '#contracts';
 import type { Signer } from '#libs/crypto';
 import type { SeededRandomness } from '#libs/kernel';
 import {
@@ -99,7 +105,7 @@ export class AgentProcess {
   pause(): void {
     const { world } = this.#options;
     world.count('fault agent paused');
-    this.#pausedUntilUs = world.nowUs + world.between(1000, 8000) * 1000;
+    this.#pausedUntilUs = world.nowUs + Math.ceil(world.between(1000, 8000) * 1000);
   }
 
   cut(): void {

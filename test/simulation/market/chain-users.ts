@@ -23,6 +23,7 @@ export interface ChainUsersOptions {
   readonly deposit: bigint;
   readonly stranger: Signer;
   readonly attackEveryMs: number;
+  readonly patient: Signer;
 }
 
 export class ChainUsers {
@@ -33,12 +34,12 @@ export class ChainUsers {
   constructor(options: ChainUsersOptions) {
     this.#options = options;
     this.#random = options.world.random.fork('chain users');
-    const { world, consumers, hostile, deposit, node } = options;
-    for (const [i, consumer] of consumers.entries()) {
+    const { world, patient, consumers, hostile, deposit, node } = options;
+    for (const [i, consumer] of [patient, ...consumers].entries()) {
       const { account } = consumer;
       const call = ordersCalls.deposit({ account, amount: deposit });
       this.#insist(consumer, call, () => (node.readBalance(account, 0)?.amount ?? 0n) > 0n);
-      if (i >= consumers.length - hostile)
+      if (i > consumers.length - hostile)
         world.after(world.between(2000, 8000), 'withdraw', () => this.#withdraw(consumer));
     }
     world.after(options.attackEveryMs, 'attack', () => this.#attack());
@@ -84,7 +85,6 @@ export class ChainUsers {
   /** A passer-by: refunds too early, settles what is not delivered, ends what has ended. */
   #attack(): void {
     const { world, invariants, stranger, attackEveryMs } = this.#options;
-    if (!world.faulty) return;
     world.after(attackEveryMs, 'attack', () => this.#attack());
     const order = invariants.randomOrder(this.#random);
     if (order === undefined) return;

@@ -23,6 +23,9 @@ export interface ConsumerOptions {
   readonly orders: number;
   /** Virtual time in which orders come. */
   readonly spreadMs: number;
+  /** Orders in peace, which nothing may keep from being done and paid. */
+  readonly patient: Signer;
+  readonly peaceAtMs: number;
   readonly remember: (manifest: string, script: JobScript) => void;
 }
 
@@ -30,11 +33,14 @@ interface Intent {
   readonly signed: SignedOrder;
   readonly manifest: Manifest;
   tries: number;
+  /** Never cancelled. */
+  readonly isSteady?: boolean;
 }
 
 const SECOND_US = 1_000_000;
 const ANSWER_MS = 3000;
 const TRIES_MAX = 12;
+const PEACEFUL = 3;
 
 /** Refusals that are the load's or the moment's doing: the same order may be taken later. */
 const PASSING: ReadonlySet<string> = new Set(['MARKET_OVERLOADED', 'MARKET_NOTHING_FITS']);
@@ -49,7 +55,11 @@ export class Consumers {
   constructor(options: ConsumerOptions) {
     this.#options = options;
     this.#random = options.world.random.fork('consumers');
-    const { world, orders, spreadMs } = options;
+    const { world, orders, spreadMs, peaceAtMs } = options;
+    for (let i = 0; i < PEACEFUL; i++) {
+      this.#open += 1;
+      world.after(peaceAtMs + 500 * i, 'order in peace', () => this.#orderInPeace());
+    }
     for (let i = 0; i < orders; i++) {
       this.#open += 1;
       world.after(200 + this.#random.float() * spreadMs, 'order', () => this.#order());
@@ -74,6 +84,25 @@ export class Consumers {
     this.#submit({ signed: sign(consumer, order), manifest, tries: 0 });
   }
 
+  #orderInPeace(): void {
+    const { world, patient, remember, invariants } = this.#options;
+    const script = { ...randomScript(this.#random), ending: 'ok', runMs: 100 } as const;
+    const manifest: Manifest = {
+      ...manifestOf(script, this.#random),
+      minIsolation: 'S0',
+      tier: this.#random.pick(['A', 'B']),
+    };
+    remember(manifestCid(manifest), script);
+    const order: Order = {
+      ...this.#newOrder(patient, manifest),
+      priceCap: 100_000n,
+      placeByUs: world.nowUs + 30 * SECOND_US,
+      completeByUs: world.nowUs + 60 * SECOND_US,
+    };
+    invariants.mustBePaid(orderId(order));
+    this.#submit({ signed: sign(patient, order), manifest, tries: 0, isSteady: true });
+  }
+
   #newOrder(consumer: Signer, manifest: Manifest): Order {
     const { world, chain, marketAccount } = this.#options;
     const random = this.#random;
@@ -84,8 +113,8 @@ export class Consumers {
       salt: Buffer.from(random.bytes(16)).toString('hex'),
       manifest: manifestCid(manifest),
       priceCap: BigInt(40_000 + random.below(100_000)),
-      placeByUs: world.nowUs + (5 + random.below(10)) * SECOND_US,
-      completeByUs: world.nowUs + (20 + random.below(30)) * SECOND_US,
+      placeByUs: world.nowUs + (2 + random.below(5)) * SECOND_US,
+      completeByUs: world.nowUs + (7 + random.below(24)) * SECOND_US,
     };
   }
 
@@ -100,7 +129,10 @@ export class Consumers {
       this.#answered(intent, reply);
     };
     const send = (): void =>
-      market.submit({ kind: 'submitOrder', order: intent.signed, manifest: intent.manifest }, answer);
+      market.submit(
+        { kind: 'submitOrder', order: intent.signed, manifest: intent.manifest },
+        answer,
+      );
     if (!world.fault('request lost', 0.02)) world.after(world.between(1, 10), 'submit', send);
     if (world.fault('request sent twice', 0.05)) world.after(world.between(1, 50), 'submit', send);
     invariants.knownOrder(id, intent.signed);
@@ -128,7 +160,8 @@ export class Consumers {
     const { consumer } = intent.signed.order;
     const cancel = (): void =>
       market.cancel(reply.view.id, consumer, ({ is }) => world.count(`cancel ${is}`));
-    if (this.#random.chance(0.08)) world.after(this.#random.below(2000), 'cancel', cancel);
+    if (!intent.isSteady && this.#random.chance(0.08))
+      world.after(this.#random.below(2000), 'cancel', cancel);
   }
 
   /** Each must be refused, or answered with what stands already. */

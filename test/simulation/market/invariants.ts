@@ -18,7 +18,13 @@ import {
 } from '#contracts';
 import { type SignatureVerifier, accountOf, contractAccount } from '#libs/crypto';
 import { type SeededRandomness, bytesToHex, decodeWith } from '#libs/kernel';
-import { type Block, type Chain, type Genesis, type Receipt, verifyCertifiedHeader } from '#libs/ledger';
+import {
+  type Block,
+  type Chain,
+  type Genesis,
+  type Receipt,
+  verifyCertifiedHeader,
+} from '#libs/ledger';
 import { type Market, type StoredRow, decodeRow } from '#libs/market';
 import { checkLogs } from './log-checks.ts';
 import type { World } from './world.ts';
@@ -45,9 +51,12 @@ export interface InvariantsOptions {
   readonly verify: SignatureVerifier;
   readonly market: { readonly account: string; readonly publicKey: string };
   readonly chain: () => Chain | undefined;
+  /** Whether the storage has such a result within the limit. */
+  readonly hasResult: (cid: string, maxBytes: number) => boolean;
 }
 
 const SCAN = 10_000;
+const MONEY_EVERY = 8;
 
 export class Invariants {
   readonly #options: InvariantsOptions;
@@ -57,7 +66,9 @@ export class Invariants {
   readonly #acknowledged = new Set<string>();
   /** Order → fence of the delivery whose acceptance a provider was told. */
   readonly #accepted = new Map<string, number>();
-  /** Height and time of the newest durable block. */
+  /** Orders that nothing may keep from being done. */
+  readonly #mustBePaid: string[] = [];
+  /** Height of the newest durable block. */
   #height = 0;
 
   constructor(options: InvariantsOptions) {
@@ -74,6 +85,10 @@ export class Invariants {
     this.#known.push({ id, signed });
   }
 
+  mustBePaid(id: string): void {
+    this.#mustBePaid.push(id);
+  }
+
   randomOrder(random: SeededRandomness): KnownOrder | undefined {
     return this.#known.length === 0 ? undefined : random.pick(this.#known);
   }
@@ -87,7 +102,11 @@ export class Invariants {
   durableBlock(block: Block, receipts: readonly Receipt[]): void {
     const { genesis, verify, world } = this.#options;
     const { header, certificate } = block;
-    this.#check(header.height === this.#height + 1, 'I5', () => `block ${header.height} follows ${this.#height}`);
+    this.#check(
+      header.height === this.#height + 1,
+      'I5',
+      () => `block ${header.height} follows ${this.#height}`,
+    );
     this.#height = header.height;
     this.#check(
       verifyCertifiedHeader(genesis, header, certificate, verify),
@@ -96,9 +115,11 @@ export class Invariants {
     );
     for (const receipt of receipts) {
       world.count(`receipt ${receipt.code ?? receipt.status}`);
-      if (receipt.status === 'ok') for (const event of receipt.events) this.#chainEvent(event, header);
+      if (receipt.status === 'ok')
+        for (const event of receipt.events) this.#chainEvent(event, header);
     }
-    this.#checkMoney();
+    // Money that is lost or made once stays so: looking at every few blocks misses nothing.
+    if (header.height % MONEY_EVERY === 0) this.#checkMoney();
   }
 
   #history(order: string): History {
@@ -135,15 +156,27 @@ export class Invariants {
     const delivered = readEvent(ordersEvents.delivered, event);
     if (delivered) {
       const history = this.#history(delivered.order);
-      this.#check(delivered.fence === history.fence, 'I3', () => `delivery under dead fence ${delivered.fence}`);
-      this.#check(history.delivered === undefined, 'I3', () => `order ${delivered.order} delivered twice`);
+      this.#check(
+        delivered.fence === history.fence,
+        'I3',
+        () => `delivery under dead fence ${delivered.fence}`,
+      );
+      this.#check(
+        history.delivered === undefined,
+        'I3',
+        () => `order ${delivered.order} delivered twice`,
+      );
       history.delivered = delivered.fence;
       history.deliveredHeight = height;
     }
     const rejected = readEvent(ordersEvents.rejected, event);
     if (rejected) {
       const told = this.#accepted.get(rejected.order);
-      this.#check(told !== rejected.fence, 'I3', () => `accepted delivery of ${rejected.order} rejected`);
+      this.#check(
+        told !== rejected.fence,
+        'I3',
+        () => `accepted delivery of ${rejected.order} rejected`,
+      );
       this.#history(rejected.order).delivered = undefined;
     }
     this.#chainEnd(event, timeUs);
@@ -151,7 +184,8 @@ export class Invariants {
 
   #chainEnd(event: Receipt['events'][number], timeUs: number): void {
     const settled = readEvent(ordersEvents.settled, event);
-    const back = readEvent(ordersEvents.refunded, event) ?? readEvent(ordersEvents.cancelled, event);
+    const back =
+      readEvent(ordersEvents.refunded, event) ?? readEvent(ordersEvents.cancelled, event);
     const order = settled?.order ?? back?.order;
     if (order === undefined) return;
     const history = this.#history(order);
@@ -159,14 +193,32 @@ export class Invariants {
     this.#check(history.ends === 1, 'I2', () => `order ${order} ended ${history.ends} times`);
     if (settled) {
       history.settled = true;
-      this.#check(history.delivered === settled.fence, 'I4', () => `order ${order} paid without a delivery`);
+      this.#check(
+        history.delivered === settled.fence,
+        'I4',
+        () => `order ${order} paid without a delivery`,
+      );
     }
     if (back)
-      this.#check(history.delivered === undefined, 'I2', () => `order ${order} delivered, then refunded`);
-    const refunded = readEvent(ordersEvents.refunded, event);
+      this.#check(
+        history.delivered === undefined,
+        'I2',
+        () => `order ${order} delivered, then refunded`,
+      );
     const record = this.#record(order);
+    if (record)
+      this.#check(
+        record.escrow === 0n && record.paid + record.refunded === record.order.priceCap,
+        'I2',
+        () => `order ${order} ended with ${record.escrow} held`,
+      );
+    const refunded = readEvent(ordersEvents.refunded, event);
     if (refunded && record)
-      this.#check(timeUs >= record.order.completeByUs, 'I2', () => `order ${order} refunded before its time`);
+      this.#check(
+        timeUs >= record.order.completeByUs,
+        'I2',
+        () => `order ${order} refunded before its time`,
+      );
   }
 
   #record(order: string): OrderRecord | undefined {
@@ -181,7 +233,11 @@ export class Invariants {
     let supply = 0n;
     for (const [, bytes] of chain.scan(TOKEN_CONTRACT, tokenKeys.balances, { limit: SCAN }))
       supply += decodeWith(tokenAmount, bytes);
-    this.#check(supply === this.#options.supply, 'I1', () => `${supply} tokens of ${this.#options.supply}`);
+    this.#check(
+      supply === this.#options.supply,
+      'I1',
+      () => `${supply} tokens of ${this.#options.supply}`,
+    );
     let held = 0n;
     for (const [, bytes] of chain.scan(ORDERS_CONTRACT, ordersKeys.allPrepaid, { limit: SCAN }))
       held += decodeWith(prepaid, bytes).balance;
@@ -190,7 +246,11 @@ export class Invariants {
       held += escrow;
       const id = (): string => bytesToHex(key.subarray(ordersKeys.orders.length));
       this.#check(escrow + paid + refunded === order.priceCap, 'I2', () => `sums of order ${id()}`);
-      this.#check(state === 'settled' || paid === 0n, 'I4', () => `order ${id()} paid and ${state}`);
+      this.#check(
+        state === 'settled' || paid === 0n,
+        'I4',
+        () => `order ${id()} paid and ${state}`,
+      );
     }
     const { balance } = chain.account(contractAccount(ORDERS_CONTRACT));
     this.#check(balance === held, 'I1', () => `orders holds ${balance}, owes ${held}`);
@@ -201,7 +261,11 @@ export class Invariants {
   /** I4 and I10, after every event. */
   afterEvent(market: Market): void {
     const { caps } = market.config;
-    this.#check(market.meta.height <= this.#height, 'I4', () => `the market believes in block ${market.meta.height}, ${this.#height} is final`);
+    this.#check(
+      market.meta.height <= this.#height,
+      'I4',
+      () => `the market believes in block ${market.meta.height}, ${this.#height} is final`,
+    );
     const sizes: readonly [string, number, number][] = [
       ['orders', market.orders.size, caps.orders],
       ['open orders', market.openOrders, caps.openOrders],
@@ -227,7 +291,11 @@ export class Invariants {
     if (!row?.delivery) return;
     const { fence } = row.delivery.delivery;
     const told = this.#accepted.get(row.id) ?? fence;
-    this.#check(told === fence, 'I3', () => `deliveries ${told} and ${fence} of ${row.id} accepted`);
+    this.#check(
+      told === fence,
+      'I3',
+      () => `deliveries ${told} and ${fence} of ${row.id} accepted`,
+    );
     this.#accepted.set(row.id, fence);
   }
 
@@ -250,7 +318,11 @@ export class Invariants {
     for (const [id, fence] of this.#accepted) {
       const stored = rows.get(`order/${id}`);
       const row = stored && decodeRow('order', stored.bytes);
-      this.#check(row?.delivery?.delivery.fence === fence, 'durability', () => `accepted delivery of ${id} is gone`);
+      this.#check(
+        row?.delivery?.delivery.fence === fence,
+        'durability',
+        () => `accepted delivery of ${id} is gone`,
+      );
     }
   }
 
@@ -270,15 +342,37 @@ export class Invariants {
   /** Everything is quiet: the chain's records, the market's rows and the logs must agree. */
   final(rows: ReadonlyMap<string, StoredRow>): void {
     this.marketStarted(rows);
+    this.#checkMoney();
     for (const [key, stored] of rows) {
       if (!key.startsWith('order/')) continue;
       const row = decodeRow('order', stored.bytes);
       const record = this.#record(row.id);
-      this.#check((record?.state ?? 'none') === row.chain.state, 'I2', () => `order ${row.id}: market ${row.chain.state}, chain ${record?.state}`);
-      this.#check((record?.paid ?? 0n) === row.chain.paid, 'I2', () => `order ${row.id}: sums differ`);
+      this.#check(
+        (record?.state ?? 'none') === row.chain.state,
+        'I2',
+        () => `order ${row.id}: market ${row.chain.state}, chain ${record?.state}`,
+      );
+      this.#check(
+        (record?.paid ?? 0n) === row.chain.paid,
+        'I2',
+        () => `order ${row.id}: sums differ`,
+      );
+      const result = row.delivery?.delivery.result;
+      if (row.chain.state === 'settled' && row.work === 'done' && result !== undefined)
+        this.#check(
+          this.#options.hasResult(result, row.needs.limits.outputBytes),
+          'results',
+          () => `order ${row.id} was paid without a result`,
+        );
       this.#options.world.count(`ended ${row.work}/${row.chain.state}`);
       this.#options.world.count(`reason ${row.reason?.code ?? 'none'}`);
     }
+    for (const id of this.#mustBePaid)
+      this.#check(
+        this.#record(id)?.state === 'settled',
+        'I9',
+        () => `order ${id}, made in peace, is ${this.#record(id)?.state}`,
+      );
     const { market, verify, world, chain } = this.#options;
     checkLogs({ world, rows, verify, market, anchors: chain(), accountOf });
   }

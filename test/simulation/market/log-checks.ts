@@ -35,9 +35,19 @@ export function checkLogs(checks: LogChecks): void {
   checkAnchors(checks, keys);
 }
 
-const ENDINGS: ReadonlySet<string> = new Set(['settled', 'refunded', 'failed', 'cancelled', 'rejected']);
+const ENDINGS: ReadonlySet<string> = new Set([
+  'settled',
+  'refunded',
+  'failed',
+  'cancelled',
+  'rejected',
+]);
 
-function checkLog({ world, rows, verify, market, accountOf }: LogChecks, keys: readonly string[], row: OrderRow): void {
+function checkLog(
+  { world, rows, verify, market, accountOf }: LogChecks,
+  keys: readonly string[],
+  row: OrderRow,
+): void {
   const wrong = (text: string): void => world.violate('I11', `log of ${row.id}: ${text}`);
   let seq = 0;
   let head = LOG_START;
@@ -53,8 +63,7 @@ function checkLog({ world, rows, verify, market, accountOf }: LogChecks, keys: r
       seq += 1;
       head = entryHash(entry);
       last = entry.kind;
-      if (entry.kind === 'leased')
-        holder = decodeWith(MARKET_ENTRIES.leased, entry.data).provider;
+      if (entry.kind === 'leased') holder = decodeWith(MARKET_ENTRIES.leased, entry.data).provider;
       const isMarkets = isMarketKind(entry.kind);
       const writer = accountOf(batch.publicKey);
       if (writer !== (isMarkets ? market.account : holder))
@@ -75,7 +84,8 @@ function checkAnchors({ world, rows, market, anchors }: LogChecks, keys: readonl
   for (const key of keys) {
     if (!key.startsWith('leaf/')) continue;
     const leaf = decodeRow('leaf', rows.get(key)?.bytes ?? new Uint8Array());
-    if (leaf.index !== tree.size) world.violate('I11', `leaf ${leaf.index} where ${tree.size} is next`);
+    if (leaf.index !== tree.size)
+      world.violate('I11', `leaf ${leaf.index} where ${tree.size} is next`);
     tree.appendLeafHash(leafEntryHash({ job: leaf.job, log: leaf.log }));
     covered.set(leaf.job, leaf.log.length);
   }
@@ -92,6 +102,9 @@ function checkAnchors({ world, rows, market, anchors }: LogChecks, keys: readonl
     if (!key.startsWith('order/')) continue;
     const row = decodeRow('order', rows.get(key)?.bytes ?? new Uint8Array());
     if (covered.get(row.id) !== row.log.length)
-      world.violate('I11', `log of ${row.id} is ${row.log.length} long, ${covered.get(row.id)} anchored`);
+      world.violate(
+        'I11',
+        `log of ${row.id} is ${row.log.length} long, ${covered.get(row.id)} anchored`,
+      );
   }
 }

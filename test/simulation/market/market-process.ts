@@ -207,10 +207,7 @@ export class MarketProcess {
   // ---- requests of people and workers ---------------------------------------------------------
 
   /** Applies an event that asks for a reply; the reply comes after its commit, or never. */
-  #request(
-    event: RequestWithout<MarketEvent>,
-    answer: (reply: Reply) => void,
-  ): void {
+  #request(event: RequestWithout<MarketEvent>, answer: (reply: Reply) => void): void {
     const request = `r${(this.#requests += 1)}`;
     this.#waiting.set(request, answer);
     this.dispatch({ ...event, request } as MarketEvent);

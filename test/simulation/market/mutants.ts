@@ -14,6 +14,8 @@ export interface Mutant {
   readonly market?: MarketHooks;
   readonly node?: NodeHooks;
   readonly times?: Partial<MarketTimes>;
+  /** The market's reducer takes every signature for good. */
+  readonly believesAll?: boolean;
 }
 
 function contractsWith(change: Partial<OrdersRules>): readonly SystemContract[] {
@@ -40,7 +42,6 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'settle twice', contracts: contractsWith({ isSettleable: yes }) },
   { name: 'refund before its time', contracts: contractsWith({ isRefundDue: yes }) },
   { name: 'anyone may cancel', contracts: contractsWith({ mayCancel: yes, isCancellable: yes }) },
-  { name: 'escrow without cover', contracts: contractsWith({ isCovered: yes }) },
   {
     name: 'pays and refunds the whole escrow',
     contracts: contractsWith({
@@ -53,8 +54,7 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'acknowledges before the commit', market: { releasesEarly: true } },
   { name: 'forgets what was unfinished', market: { forgetsToResume: true } },
   {
-    name: 'never asks the queue again',
-    times: { bindingRetryMs: 10 ** 9 },
+    name: 'never asks the queue',
     market: { changesEffects: without(({ kind }) => kind === 'enqueueBinding') },
   },
   {
@@ -67,15 +67,38 @@ export const MUTANTS: readonly Mutant[] = [
     },
   },
   {
-    name: 'does not store what it sent to the chain',
+    name: 'loses its place on the chain',
     market: {
       changesEffects: without((e) => e.kind === 'save' && e.table === 'meta'),
     },
   },
   {
-    name: 'takes any delivery for a result',
+    name: 'never pays',
     market: {
       changesEffects: without((e) => e.kind === 'submitTransaction' && e.key.startsWith('settle/')),
     },
+  },
+  { name: 'believes every signature', believesAll: true },
+  {
+    name: 'lends to everybody',
+    market: {
+      changesEvent: (event) =>
+        event.kind === 'submitOrder'
+          ? { ...event, balance: { ...event.balance, amount: 10n ** 18n } }
+          : event,
+    },
+  },
+  {
+    name: 'looks at no result',
+    market: {
+      changesEvent: (event) =>
+        event.kind === 'resultChecked'
+          ? { ...event, outcome: { is: 'good', sizeBytes: 1 } }
+          : event,
+    },
+  },
+  {
+    name: 'sends each transaction once',
+    times: { chainRetryMs: 10 ** 9 },
   },
 ];

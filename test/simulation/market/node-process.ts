@@ -1,6 +1,22 @@
 /** The chain's node: the real ledger over a disk that can lose power, ordered by one sequencer. */
 import type { SignatureVerifier, Signer } from '#libs/crypto';
-import { decodeReceipt, type Block, type Chain, type CommittedBlock, type Genesis, type Mempool, type Producer, type Receipt, type SystemContract, type TransactionEnvelope, createChain, createMempool, createProducer, createSoloOrdering, hasValidSignature } from '#libs/ledger';
+import {
+  decodeReceipt,
+  type Block,
+  type Chain,
+  type CommittedBlock,
+  type Genesis,
+  type Mempool,
+  type Producer,
+  type Receipt,
+  type SystemContract,
+  type TransactionEnvelope,
+  createChain,
+  createMempool,
+  createProducer,
+  createSoloOrdering,
+  hasValidSignature,
+} from '#libs/ledger';
 import { ORDERS_CONTRACT, ordersKeys, prepaid, prepaidCover, tokenFees } from '#contracts';
 import { decodeWith } from '#libs/kernel';
 import type { BalanceRead } from '#libs/market';
@@ -92,7 +108,9 @@ export class NodeProcess {
   }
 
   /** What the node answers to a posted transaction; undefined when nobody answers. */
-  submit(envelope: TransactionEnvelope): { readonly ok: true } | { readonly code: string } | undefined {
+  submit(
+    envelope: TransactionEnvelope,
+  ): { readonly ok: true } | { readonly code: string } | undefined {
     const { world, verify } = this.#options;
     if (!this.life.isUp || !this.#mempool) return undefined;
     if (!hasValidSignature(envelope, verify)) return { code: 'LEDGER_SIGNATURE' };

@@ -32,6 +32,11 @@ export class ResultStore {
     this.#sizes.set(cid, sizeBytes);
   }
 
+  has(cid: string, maxBytes: number): boolean {
+    const sizeBytes = this.#sizes.get(cid);
+    return sizeBytes !== undefined && sizeBytes <= maxBytes;
+  }
+
   check(cid: string, maxBytes: number, answer: (outcome: Outcome) => void): void {
     const world = this.#world;
     if (world.fault('storage does not answer', 0.03)) return;

@@ -95,10 +95,12 @@ class Simulation {
     const sequencer = signerOf('sequencer');
     const stranger = signerOf('stranger');
     const consumers = ['ann', 'bob', 'cyd', 'eve'].map(signerOf);
+    const patient = signerOf('dan');
     const providers = ['north', 'south', 'west'].map(signerOf);
-    const funded = [market, stranger, ...consumers, ...providers];
+    const funded = [market, stranger, patient, ...consumers, ...providers];
     const genesis = genesisOf(world, sequencer, funded);
     const chain = genesisId(genesis);
+    const results = new ResultStore(world);
     this.#invariants = new Invariants({
       world,
       genesis,
@@ -106,6 +108,7 @@ class Simulation {
       verify,
       market,
       chain: () => this.#node.chain,
+      hasResult: (cid, maxBytes) => results.has(cid, maxBytes),
     });
     const invariants = this.#invariants;
     this.#node = new NodeProcess({
@@ -121,11 +124,10 @@ class Simulation {
     });
     const node = this.#node;
     const queue = new BindingQueue(world);
-    const results = new ResultStore(world);
     const config: MarketConfig = {
       chain,
       signer: market,
-      verify,
+      verify: mutant?.believesAll ? () => true : verify,
       times: { ...TIMES, ...mutant?.times },
       caps: { ...DEFAULT_MARKET_CAPS, orders: 64, openOrders: 12, transactions: 8, faults: 3 },
       fuelLimit: 5_000_000n,
@@ -153,6 +155,7 @@ class Simulation {
       deposit: DEPOSIT,
       stranger,
       attackEveryMs: 400,
+      patient,
     });
     const scripts = new Map<string, JobScript>();
     const cheats = world.random.chance(0.4) ? world.random.below(3) : -1;
@@ -180,6 +183,8 @@ class Simulation {
       hostile,
       orders,
       spreadMs: SPREAD_MS,
+      patient,
+      peaceAtMs: FAULTS_MS + 5000,
       remember: (manifest, script) => scripts.set(manifest, script),
     });
   }
@@ -282,7 +287,14 @@ function genesisOf(world: World, sequencer: Signer, funded: readonly Signer[]): 
 const CELLS = [
   { name: 'north', domain: 'public', level: 'eco', isolation: 'S1', price: 1000n, score: 1000 },
   { name: 'south', domain: 'vetted', level: 'fast', isolation: 'S2', price: 3000n, score: 3000 },
-  { name: 'west', domain: 'confidential', level: 'assured', isolation: 'S3', price: 5000n, score: 2000 },
+  {
+    name: 'west',
+    domain: 'confidential',
+    level: 'assured',
+    isolation: 'S3',
+    price: 5000n,
+    score: 2000,
+  },
 ] as const;
 
 function offerOf(signer: Signer, index: number): ProviderOffer {

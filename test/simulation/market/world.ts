@@ -22,6 +22,8 @@ export interface Violation {
 const START_US = 1_800_000_000_000_000;
 const TRACE_CHUNK = 8192;
 const VIOLATIONS_MAX = 20;
+/** A world that needs more goes round in circles. */
+const EVENTS_MAX = 100_000;
 
 const always = (): boolean => true;
 
@@ -104,6 +106,8 @@ export class World {
       this.trace(next.name);
       const result = next.run();
       if (result instanceof Promise) await result;
+      if (this.events > EVENTS_MAX)
+        this.violate('I9', `${EVENTS_MAX} events and no end, now ${next?.name}`);
       if (this.violations.length > 0 || isOver()) return;
     }
   }
@@ -115,7 +119,8 @@ export class World {
     while (at > 0) {
       const parent = (at - 1) >> 1;
       const above = heap[parent] as Planned;
-      if (above.atUs < entry.atUs || (above.atUs === entry.atUs && above.order < entry.order)) break;
+      if (above.atUs < entry.atUs || (above.atUs === entry.atUs && above.order < entry.order))
+        break;
       heap[at] = above;
       at = parent;
     }
