@@ -1,5 +1,5 @@
 import { MUTANTS } from './market/mutants.ts';
-import { SOMETIMES, catchMutant, simulateMarket } from './market/main.ts';
+import { SOMETIMES, catchMutant, simulateMarket } from './market/simulate.ts';
 import { runSeed } from './market/run-seed.ts';
 
 const SEEDS = 50;
@@ -33,9 +33,13 @@ describe('simulation of the market: real ledger, contracts, market and agents un
     'no idempotency key',
     'drops log batches of its own',
     'looks at no result',
-  ])('the invariants notice a system that is broken: %s', async (name) => {
-    const mutant = MUTANTS.find((one) => one.name === name);
-    const caught = mutant && (await catchMutant(mutant, 1, undefined, 10));
-    expect(caught?.caughtBySeed).toBeGreaterThan(0);
-  }, 30_000);
+  ])(
+    'the invariants notice a system that is broken: %s',
+    async (name) => {
+      const mutant = MUTANTS.find((one) => one.name === name);
+      const caught = mutant && (await catchMutant(mutant, 1, undefined, 10));
+      expect(caught?.caughtBySeed).toBeGreaterThan(0);
+    },
+    30_000,
+  );
 });

@@ -210,7 +210,7 @@ export class MarketProcess {
   #request(event: RequestWithout<MarketEvent>, answer: (reply: Reply) => void): void {
     const request = `r${(this.#requests += 1)}`;
     this.#waiting.set(request, answer);
-    this.dispatch({ ...event, request } as MarketEvent);
+    this.dispatch({ ...event, request });
   }
 
   submit(
