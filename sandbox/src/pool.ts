@@ -198,6 +198,7 @@ class Pool implements SlotPool {
   #session(slot: Slot): SlotSession {
     this.#used.add(slot);
     let open = true;
+    let tasks = 0;
     const close = () => {
       if (!open) return;
       open = false;
@@ -212,16 +213,17 @@ class Pool implements SlotPool {
         checkTask(task);
         if (!open || !slot.isAlive)
           throw sandboxError('SANDBOX_CLOSED', 'the slot of this session has ended');
-        return await this.#runIn(slot, task, host);
+        await this.#beforeTask(slot, task, tasks++ === 0);
+        return await new SlotTask(slot, task, host).run();
       },
       close,
     };
   }
 
-  #runIn(slot: Slot, task: SandboxTask, host: TaskHost): Promise<SlotOutcome> {
-    // Beside the task, not before it: the watchdog already watches.
-    for (const layer of this.#layers) void layer.beforeTask?.(slot.pid, task.limits);
-    return new SlotTask(slot, task, host).run();
+  async #beforeTask(slot: Slot, { limits }: SandboxTask, isFirst: boolean): Promise<void> {
+    const all = this.#layers.map((layer) => layer.beforeTask?.(slot.pid, limits, isFirst));
+    // Beside the first task, not before it: the watchdog already watches.
+    if (!isFirst) await Promise.all(all);
   }
 
   /** Starts spares after the work that needs the processor now. */

@@ -4,7 +4,7 @@
  */
 import { utf8, utf8Decode } from '#libs/kernel';
 import { DEFAULT_JOB_LIMITS } from '#libs/market';
-import { type SlotPool, createSlotPool } from '#sandbox';
+import { type SandboxTask, type SlotOutcome, type SlotPool, createSlotPool } from '#sandbox';
 import { corpusFolder, corpusPrograms, isHostAlive, runProgram } from '../security/corpus.ts';
 import { type Bench, percentile, significant } from './harness.ts';
 
@@ -66,13 +66,18 @@ async function jobsPerSecond(durationMs: number): Promise<number> {
 
 async function insideOneSlot(pool: SlotPool) {
   const session = await pool.open();
+  const run = async (what: SandboxTask): Promise<SlotOutcome> => {
+    const outcome = await session.run(what);
+    if (outcome.exit !== 'ok') throw new Error(`ended as ${outcome.exit}: ${outcome.error}`);
+    return outcome;
+  };
   const tasks = 50;
   let began = performance.now();
-  for (let i = 0; i < tasks; i++) await session.run(task(NOOP));
+  for (let i = 0; i < tasks; i++) await run(task(NOOP));
   const isolatesPerSecond = significant((tasks * 1000) / (performance.now() - began), 3);
   const calls = `export default ({ progress }) => { for (let i = 0; i < ${CALLS}; i++) progress(0.5); return 1 }`;
   began = performance.now();
-  await session.run(task(calls));
+  await run(task(calls));
   const hostCallUs = significant(((performance.now() - began) * 1000) / CALLS, 3);
   const chunk = new Uint8Array(2 ** 20).fill(97);
   const data = {
@@ -84,7 +89,7 @@ async function insideOneSlot(pool: SlotPool) {
   const count =
     'export default async ({ inputs }) => { let n = 0; for await (const c of inputs.data.chunks()) n += c.length; return n }';
   began = performance.now();
-  const { output } = await session.run({ ...task(count), inputs: { data } });
+  const { output } = await run({ ...task(count), inputs: { data } });
   if (utf8Decode(output as Uint8Array) !== String(INPUT_BYTES)) throw new Error('input was lost');
   const inputMbPerSecond = significant(INPUT_BYTES / 1000 / (performance.now() - began), 3);
   session.close();

@@ -37,8 +37,11 @@ export interface SlotLayer {
   wrap?(command: SlotCommand): SlotCommand;
   /** The slot is ready and has seen no guest; takes rights away from outside. */
   afterReady?(pid: number): Promise<void>;
-  /** A task with these limits begins; runs beside it, so it must be quick and never throw. */
-  beforeTask?(pid: number, limits: JobLimits): Promise<void>;
+  /**
+   * A task with these limits begins. Beside the first task of a slot, so that it costs no time; before
+   * any later one. Must not throw.
+   */
+  beforeTask?(pid: number, limits: JobLimits, isFirst: boolean): Promise<void>;
   /** Looks, from outside and through the slot's own probe, whether the layer holds. */
   verify(pid: number, probe: SlotProbe): Promise<Omit<LayerReport, 'name'>>;
 }

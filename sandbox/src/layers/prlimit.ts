@@ -9,7 +9,9 @@ import { statusBytes } from '../process-facts.ts';
 import type { SlotLayer } from './layer.ts';
 import { runTool } from './run-tool.ts';
 
-const SLACK_BYTES = 96 * 2 ** 20;
+/** V8 reserves the code range of an isolate (128 MiB) as writable; the one before is freed late. */
+const CODE_RANGE_BYTES = 160 * 2 ** 20;
+const SLACK_BYTES = 96 * 2 ** 20 + CODE_RANGE_BYTES;
 
 /** `defaultMemoryBytes`: what most jobs ask for; set before any task, so those wait for nothing. */
 export function prlimitLayer(defaultMemoryBytes: number): SlotLayer {
@@ -25,8 +27,8 @@ export function prlimitLayer(defaultMemoryBytes: number): SlotLayer {
       await runTool('prlimit', [`--pid=${pid}`, '--core=0:0', '--fsize=0:0', '--nofile=64:64']);
       await limitData(pid, defaultMemoryBytes);
     },
-    beforeTask: async (pid, { memoryBytes }) => {
-      if (memoryBytes !== defaultMemoryBytes) await limitData(pid, memoryBytes);
+    beforeTask: async (pid, { memoryBytes }, isFirst) => {
+      if (!isFirst || memoryBytes !== defaultMemoryBytes) await limitData(pid, memoryBytes);
     },
     verify: (pid) => {
       const limits = readFileSync(`/proc/${pid}/limits`, 'latin1');
