@@ -198,6 +198,8 @@ async function killRounds(machine: LocalMachine, options: KillOptions) {
       }
       await sleep(300);
       await allReady(machine);
+      const orders = await machine.market.orders({ limit: 20 }).catch(() => []);
+      options.note(`  ready again; ${orders.map(({ status }) => status).join(' ')}`);
     }
   return killed;
 }
@@ -217,6 +219,11 @@ export async function runKills(options: KillOptions): Promise<KillReport> {
     options.note(`${ids.length} orders; waiting for their ends`);
     const ends = new Map<string, OrderDocument | undefined>();
     for (const id of ids) ends.set(id, await endOf(machine, id));
+    for (const order of ends.values())
+      if (order && order.status !== 'settled')
+        options.note(
+          `${order.id} ${order.status}: ${order.reason?.text ?? ''} [${order.reason?.code}]`,
+        );
     const ended = [...ends.values()].filter((order) => order !== undefined);
     const money = await checkMoney(machine, ids);
     const settled = ended.filter(({ status }) => status === 'settled').map(({ id }) => id);
@@ -248,7 +255,7 @@ if (process.argv[1] === import.meta.filename) {
   const report = await runKills({
     rounds: Number(values.rounds),
     seed: Number(values.seed),
-    note: (text) => process.stderr.write(`${text}\n`),
+    note: (text) => process.stderr.write(`${new Date().toISOString().slice(14, 23)} ${text}\n`),
   });
   process.stdout.write(`${JSON.stringify(report)}\n`);
   const bad = report.jobsLost + report.paidTwice + report.receiptsFailed + report.unbalanced;
