@@ -9,6 +9,7 @@ import { type Bench, percentile, significant } from './harness.ts';
 
 const NOOP = 'export default async ({ params }) => ({ n: params.n ?? 0 });';
 const PRICE_CAP = 200_000_000n;
+const LIMITS = { wallMs: 5_000, cpuMs: 5_000 };
 const WORKED: ReadonlySet<OrderDocument['status']> = new Set(['delivered', 'closing', 'settled']);
 const LOST: ReadonlySet<OrderDocument['status']> = new Set(['refunded', 'cancelled', 'rejected']);
 const STALL_MS = 30_000;
@@ -21,7 +22,12 @@ async function startedMs(machine: LocalMachine, id: string): Promise<number> {
 
 /** Milliseconds from sending the order to its first guest statement, one order at a time. */
 async function latencies(machine: LocalMachine, orders: number): Promise<number[]> {
-  const order = await machine.orderer({ code: NOOP, tier: 'B', priceCap: PRICE_CAP });
+  const order = await machine.orderer({
+    code: NOOP,
+    limits: LIMITS,
+    tier: 'B',
+    priceCap: PRICE_CAP,
+  });
   const samples: number[] = [];
   for (let i = 0; i < orders + 3; i++) {
     const sentMs = Date.now();
@@ -38,7 +44,7 @@ async function latencies(machine: LocalMachine, orders: number): Promise<number[
 async function throughput(machine: LocalMachine, orders: number): Promise<number> {
   const orderers = await Promise.all(
     (['A', 'B', 'C'] as const).map((tier) =>
-      machine.orderer({ code: NOOP, tier, priceCap: PRICE_CAP, params: { tier } }),
+      machine.orderer({ code: NOOP, limits: LIMITS, tier, priceCap: PRICE_CAP, params: { tier } }),
     ),
   );
   const fromMs = performance.now();

@@ -51,6 +51,7 @@ export interface KillOptions {
 }
 
 const PRICE_CAP = 500_000_000n;
+const LIMITS = { wallMs: 20_000, cpuMs: 20_000 };
 const IN_FLIGHT = 6;
 const READY_LIMIT_MS = 60_000;
 const END_LIMIT_MS = 120_000;
@@ -210,7 +211,13 @@ export async function runKills(options: KillOptions): Promise<KillReport> {
   try {
     const orderers = await Promise.all(
       (['A', 'B', 'C'] as const).map((tier) =>
-        machine.orderer({ code: CODE, tier, priceCap: PRICE_CAP, params: { tier } }),
+        machine.orderer({
+          code: CODE,
+          limits: LIMITS,
+          tier,
+          priceCap: PRICE_CAP,
+          params: { tier },
+        }),
       ),
     );
     const ordering = keepOrdering(machine, orderers);
