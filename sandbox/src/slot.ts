@@ -45,7 +45,7 @@ export class Slot {
     const slot = new Slot(command);
     try {
       await slot.#ready();
-      await Promise.all(layers.map((layer) => layer.afterReady?.(slot.pid)));
+      await Promise.all(layers.map(async (layer) => layer.afterReady?.(slot.pid)));
       slot.idleBytes = processFacts(slot.pid)?.residentBytes ?? 0;
       slot.idlePeakBytes = statusBytes(slot.pid, 'VmHWM') ?? slot.idleBytes;
       return slot;

@@ -190,7 +190,7 @@ describe('what the storage process refuses', () => {
     'a%2F%2Fb',
     'a%2F.',
     'a%00b',
-    `${'x'.repeat(256)}`,
+    'x'.repeat(256),
     Array.from({ length: 70 }, () => 'd').join('%2F'),
     'a%5C%2Fb',
   ])('add of a file named %s: 400', async (name) => {

@@ -52,7 +52,7 @@ export async function startStorage(options: StorageProcessOptions = {}): Promise
     once(createInterface(child.stdout), 'line').then(([line]) => JSON.parse(String(line))),
     exited.then(() => Promise.reject(new Error(stderr))),
   ]);
-  const url = String((ready as { url: string }).url);
+  const { url } = ready as { url: string };
   const token =
     options.env?.['SEELE_STORAGE_TOKEN'] ??
     (await readFile(join(home, 'storage', 'token'), 'utf8')).trim();

@@ -14,7 +14,7 @@ if (folder === undefined) {
 const pool = await createSlotPool({ slots: 2 });
 try {
   const verdicts = [];
-  for (const path of corpusPrograms(folder, [...letters])) {
+  for (const path of corpusPrograms(folder, letters.split(''))) {
     const verdict = await runProgram(pool, path);
     verdicts.push(verdict);
     const { program, contained, exit, peakMemoryBytes, wallMs, said } = verdict;

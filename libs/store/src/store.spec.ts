@@ -46,7 +46,7 @@ describe('the simulated disk', () => {
         disk.crash();
         const after = disk.open();
         const kept = ['a', 'b', 'c'].map((name) => after.get(utf8(name)) !== undefined);
-        expect([...kept].sort().reverse()).toEqual(kept);
+        expect(kept.toSorted((a, b) => Number(b) - Number(a))).toEqual(kept);
         expect(() => store.get(utf8('a'))).toThrow(
           expect.objectContaining({ code: 'STORE_CLOSED' }),
         );

@@ -30,7 +30,7 @@ export interface GuestConfiguration {
   readonly seed: readonly number[];
 }
 
-/* oxlint-disable max-lines-per-function -- one closure by design: it is shipped as text */
+// one closure by design: it is shipped as text
 export function guestBridge(send: GuestSend) {
   const LOG = 1;
   const PROGRESS = 2;
@@ -602,4 +602,3 @@ export function guestBridge(send: GuestSend) {
   bridge['poke'] = poke;
   return freeze(bridge);
 }
-/* oxlint-enable max-lines-per-function */

@@ -31,7 +31,7 @@ function refusal(attempt: () => void): string {
     attempt();
     return 'allowed';
   } catch (error) {
-    return String((error as NodeJS.ErrnoException).code ?? 'refused');
+    return (error as NodeJS.ErrnoException).code ?? 'refused';
   }
 }
 
