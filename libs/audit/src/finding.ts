@@ -19,11 +19,5 @@ export function attempt(check: () => Finding): Finding {
   }
 }
 
-/** The first failure among several findings, else what `summary` says of them all. */
-export function allOf(findings: Iterable<Finding>, summary: () => string): Finding {
-  for (const finding of findings) if (!finding.ok) return finding;
-  return held(summary());
-}
-
 export const plural = (count: number, one: string, many = `${one}s`): string =>
   `${count} ${count === 1 ? one : many}`;
