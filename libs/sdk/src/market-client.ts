@@ -2,16 +2,20 @@
  * A market's HTTP API for programs: quotes, orders, their events, results and receipts. What changes
  * something is signed with the account key (RFC 9421).
  */
+import createClient from 'openapi-fetch';
 import type { Signer } from '#libs/crypto';
 import { bytesToHex } from '#libs/kernel';
 import type { SignedOrder } from '#contracts';
 import type { Manifest } from '#libs/market';
 import { errorFromProblem, sdkError } from './errors.ts';
 import { type FollowOptions, followEvents } from './event-stream.ts';
+import type { paths } from './generated/market-api.ts';
 import type {
   JobEventDocument,
+  ManifestDocument,
   MarketStatus,
   OrderDocument,
+  OrderRequestDocument,
   ProviderDocument,
   QuoteDocument,
 } from './market-types.ts';
@@ -61,55 +65,40 @@ const POLL_MAX_MS = 1_000;
 export function createMarketClient(options: MarketClientOptions): MarketClient {
   const url = options.url.replace(/\/+$/, '');
   const transport = createTransport(options);
-
-  const send = async (
-    method: string,
-    path: string,
-    body?: unknown,
-    how: SendOptions = {},
-  ): Promise<Response> => {
-    const headers: Record<string, string> =
-      body === undefined ? {} : { 'content-type': 'application/json' };
-    const text = body === undefined ? {} : { body: JSON.stringify(body) };
-    const request = new Request(url + path, { method, headers, ...text });
-    const response = await transport.send(request, how);
-    if (response.ok) return response;
-    throw errorFromProblem(response.status, await response.json().catch(() => null), url + path);
-  };
-
-  const json = async <T>(method: string, path: string, body?: unknown, how?: SendOptions) => {
-    const response = await send(method, path, body, how);
-    try {
-      return (await response.json()) as T;
-    } catch (error) {
-      throw sdkError('SDK_ANSWER_INVALID', `${url}${path} did not answer JSON`, { cause: error });
-    }
-  };
-  const bytes = async (path: string) =>
-    new Uint8Array(await (await send('GET', path, undefined, own)).arrayBuffer());
   /** Things of one account are signed even when they are only read. */
   const own: SendOptions = options.signer ? { sign: true } : {};
-  const orderPath = (id: string) => `/v1/orders/${encodeURIComponent(id)}`;
+  const api = createClient<paths>({
+    baseUrl: url,
+    fetch: (request) => transport.send(request, isPublic(request) ? { sign: false } : own),
+  });
+
+  /** The answer of a call, or the error that it carries. */
+  const answer = async <T>(called: Promise<{ data?: T; error?: unknown; response: Response }>) => {
+    const { data, error, response } = await called;
+    if (data !== undefined && response.ok) return data;
+    throw errorFromProblem(response.status, error, response.url || url);
+  };
+  const bytes = async (
+    called: Promise<{ data?: ArrayBuffer; error?: unknown; response: Response }>,
+  ) => new Uint8Array(await answer(called));
 
   const client: MarketClient = {
     url,
-    status: () => json('GET', '/v1/status'),
-    quote: (manifest) => json('POST', '/v1/quotes', { manifest }, { sign: false }),
-    submit: (signed, manifest) =>
-      json('POST', '/v1/orders', { order: signedOrderToJson(signed), manifest }, own),
-    async orders({ limit = 20 } = {}) {
-      const page = await json<{ items: OrderDocument[] }>(
-        'GET',
-        `/v1/orders?limit=${limit}`,
-        undefined,
-        own,
-      );
-      return page.items;
+    status: () => answer(api.GET('/v1/status')),
+    quote: (manifest) =>
+      answer(api.POST('/v1/quotes', { body: { manifest: manifestToDocument(manifest) } })),
+    submit: (signed, manifest) => {
+      const body = { order: signedOrderToDocument(signed), manifest: manifestToDocument(manifest) };
+      return answer(api.POST('/v1/orders', { body }));
     },
-    order: (id) => json('GET', orderPath(id), undefined, own),
-    cancel: (id) => json('POST', `${orderPath(id)}/cancel`, {}, own),
+    async orders({ limit = 20 } = {}) {
+      const params = { query: { limit } };
+      return (await answer(api.GET('/v1/orders', { params }))).items;
+    },
+    order: (id) => answer(api.GET('/v1/orders/{id}', { params: { path: { id } } })),
+    cancel: (id) => answer(api.POST('/v1/orders/{id}/cancel', { params: { path: { id } } })),
     async *events(id, follow = {}) {
-      const from = `${url}${orderPath(id)}/events`;
+      const from = `${url}/v1/orders/${encodeURIComponent(id)}/events`;
       const signed = own.sign === undefined ? {} : { sign: own.sign };
       for await (const { event, data } of followEvents(transport, from, { ...signed, ...follow })) {
         // A snapshot stands for entries that were skipped; the log itself has them.
@@ -117,10 +106,16 @@ export function createMarketClient(options: MarketClientOptions): MarketClient {
         yield JSON.parse(data) as JobEventDocument;
       }
     },
-    result: (id) => bytes(`${orderPath(id)}/result`),
-    receipt: (id) => bytes(`${orderPath(id)}/receipt`),
+    result: (id) => {
+      const params = { path: { id } };
+      return bytes(api.GET('/v1/orders/{id}/result', { params, parseAs: 'arrayBuffer' }));
+    },
+    receipt: (id) => {
+      const params = { path: { id } };
+      return bytes(api.GET('/v1/orders/{id}/receipt', { params, parseAs: 'arrayBuffer' }));
+    },
     async providers() {
-      return (await json<{ items: ProviderDocument[] }>('GET', '/v1/providers')).items;
+      return (await answer(api.GET('/v1/providers'))).items;
     },
     async waitForEnd(id, { timeoutMs, signal }) {
       const deadline = performance.now() + timeoutMs;
@@ -136,8 +131,27 @@ export function createMarketClient(options: MarketClientOptions): MarketClient {
   return client;
 }
 
+/** What anyone may ask: signing it would only tell who asks. */
+function isPublic(request: Request): boolean {
+  return /^\/v1\/(quotes|status|providers)\b/.test(new URL(request.url).pathname);
+}
+
+function manifestToDocument({ resources, ...manifest }: Manifest): ManifestDocument {
+  const { diskBytes, ...needed } = resources;
+  return {
+    ...manifest,
+    version: 1,
+    inputs: [...manifest.inputs],
+    resources: { ...needed, ...(diskBytes === undefined ? {} : { diskBytes }) },
+  };
+}
+
 /** The signed order as JSON: amounts as decimal strings, the signature in hex. */
-export function signedOrderToJson({ order, publicKey, signature }: SignedOrder): object {
+function signedOrderToDocument({
+  order,
+  publicKey,
+  signature,
+}: SignedOrder): OrderRequestDocument['order'] {
   return {
     order: { ...order, priceCap: order.priceCap.toString() },
     publicKey,

@@ -64,8 +64,14 @@ export function runs<O extends Options>(command: Command, load: () => Promise<Ru
   });
 }
 
+/** Aborted by Ctrl-C, SIGTERM, or when whoever reads our output has gone (`seele … | head`). */
 function interruption(): AbortSignal {
   const controller = new AbortController();
+  for (const stream of [process.stdout, process.stderr])
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+      controller.abort();
+    });
   for (const [signal, code] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],
