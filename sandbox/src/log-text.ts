@@ -6,8 +6,7 @@ export const LOG_LINE_MAX = 8_192;
 
 // C0 and C1 controls except tab, line and paragraph separators, bidirectional overrides and isolates
 // (CVE-2021-42574), zero-width and byte-order marks.
-const UNSAFE =
-  /[\0-\x08\x0a-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
+const UNSAFE = /(?!\t)\p{Cc}|[\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/gu;
 
 /** Replaces control characters by `\u….`, so that no text can move a cursor or hide other text. */
 export function escapeControls(text: string): string {

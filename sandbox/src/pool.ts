@@ -221,9 +221,10 @@ class Pool implements SlotPool {
   }
 
   async #beforeTask(slot: Slot, { limits }: SandboxTask, isFirst: boolean): Promise<void> {
-    const all = this.#layers.map((layer) => layer.beforeTask?.(slot.pid, limits, isFirst));
+    const all = this.#layers.map(async (layer) => layer.beforeTask?.(slot.pid, limits, isFirst));
     // Beside the first task, not before it: the watchdog already watches.
-    if (!isFirst) await Promise.all(all);
+    const done = Promise.all(all);
+    if (!isFirst) await done;
   }
 
   /** Starts spares after the work that needs the processor now. */

@@ -31,12 +31,12 @@ export interface AgentLoopOptions {
   readonly link: () => MarketLink;
   readonly runner: () => JobRunner;
   /** The journal failed: only a restart can tell what is on disk. */
-  onFatal(error: unknown): void;
+  readonly onFatal: (error: unknown) => void;
 }
 
 export interface AgentLoop {
   readonly agent: Agent;
-  emit(event: AgentEvent): void;
+  readonly emit: (event: AgentEvent) => void;
   /** Resolves when the agent has nothing left to do. */
   readonly drained: Promise<void>;
 }

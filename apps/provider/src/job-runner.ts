@@ -34,7 +34,7 @@ export interface JobRunnerOptions {
   readonly logger: Logger;
   readonly maxCodeBytes: number;
   readonly maxOutputBytes: number;
-  emit(event: AgentEvent): void;
+  readonly emit: (event: AgentEvent) => void;
 }
 
 export interface JobRunner {

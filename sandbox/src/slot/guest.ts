@@ -5,6 +5,8 @@
  * ArrayBuffers cross; the host answers with numbers, never with exceptions.
  */
 
+import type { GuestText } from './guest-text.ts';
+
 /** The one host callable: returns 0 or a refusal code. */
 export type GuestSend = (op: number, a?: unknown, b?: unknown, c?: unknown) => number;
 
@@ -30,8 +32,12 @@ export interface GuestConfiguration {
   readonly seed: readonly number[];
 }
 
-// one closure by design: it is shipped as text
-export function guestBridge(send: GuestSend) {
+/* oxlint-disable typescript/unbound-method -- the built-ins are taken apart on purpose */
+export function guestBridge(
+  send: GuestSend,
+  { copyBytes, Utf8Decoder, Utf8Encoder }: GuestText,
+  fixClockAndRandomness: (seed: readonly number[]) => void,
+) {
   const LOG = 1;
   const PROGRESS = 2;
   const OUTPUT_TEXT = 3;
@@ -48,46 +54,35 @@ export function guestBridge(send: GuestSend) {
 
   type Settle = (value: { code: number; payload: unknown }) => void;
 
-  const NativeDate = Date;
   const { parse, stringify } = JSON;
   const { create, defineProperty, freeze, getOwnPropertyDescriptor, getPrototypeOf } = Object;
-  const { apply, construct } = Reflect;
+  const { apply } = Reflect;
   const NativeMap = Map;
   const NativePromise = Promise;
   const NativeUint8Array = Uint8Array;
-  const NativeArrayBuffer = ArrayBuffer;
   const NativeError = Error;
   const NativeTypeError = TypeError;
   const NativeString = String;
-  const { isView } = ArrayBuffer;
-  const fromCharCode = NativeString.fromCharCode;
   const unbound =
     <T, A extends unknown[], R>(method: (this: T, ...args: A) => R) =>
     (self: T, ...args: A): R =>
-      apply(method, self, args) as R;
+      apply(method, self, args);
   const slice = unbound(NativeString.prototype.slice);
   const charCodeAt = unbound(NativeString.prototype.charCodeAt);
-  const indexOf = unbound(
-    NativeString.prototype.indexOf as (this: string, s: string, n: number) => number,
-  );
+  const indexOf = unbound(NativeString.prototype.indexOf);
   const mapGet = unbound(NativeMap.prototype.get);
   const mapSet = unbound(NativeMap.prototype.set);
   const mapDelete = unbound(NativeMap.prototype.delete);
-  const typedSet = unbound(
-    NativeUint8Array.prototype.set as (this: Uint8Array, a: Uint8Array, n: number) => void,
-  );
+  const typedSet = unbound(NativeUint8Array.prototype.set);
   const subarray = unbound(NativeUint8Array.prototype.subarray);
   const then = unbound(NativePromise.prototype.then);
-  const typedPrototype = getPrototypeOf(NativeUint8Array.prototype) as object;
-  const getter = (prototype: object, name: string) =>
-    unbound((getOwnPropertyDescriptor(prototype, name) as { get: () => unknown }).get);
-  const viewBuffer = getter(typedPrototype, 'buffer') as (v: unknown) => ArrayBuffer;
-  const viewOffset = getter(typedPrototype, 'byteOffset') as (v: unknown) => number;
-  const viewLength = getter(typedPrototype, 'byteLength') as (v: unknown) => number;
-  const dataBuffer = getter(DataView.prototype, 'buffer') as (v: unknown) => ArrayBuffer;
-  const dataOffset = getter(DataView.prototype, 'byteOffset') as (v: unknown) => number;
-  const dataLength = getter(DataView.prototype, 'byteLength') as (v: unknown) => number;
-  const bufferLength = getter(NativeArrayBuffer.prototype, 'byteLength') as (v: unknown) => number;
+  const viewBuffer = unbound(
+    (
+      getOwnPropertyDescriptor(getPrototypeOf(NativeUint8Array.prototype) as object, 'buffer') as {
+        get: (this: unknown) => ArrayBuffer;
+      }
+    ).get,
+  );
 
   const REFUSALS = [
     '',
@@ -102,172 +97,6 @@ export function guestBridge(send: GuestSend) {
   function call(op: number, a?: unknown, b?: unknown, c?: unknown): void {
     const code = send(op, a, b, c);
     if (code !== 0) throw new NativeError(REFUSALS[code] ?? 'refused by the host');
-  }
-
-  // ---- bytes and text -----------------------------------------------------------------------
-
-  /** A fresh copy of exactly the viewed bytes; `undefined` when `value` holds no bytes. */
-  function copyBytes(value: unknown): Uint8Array<ArrayBuffer> | undefined {
-    try {
-      if (isView(value)) {
-        let buffer: ArrayBuffer;
-        let offset: number;
-        let length: number;
-        try {
-          buffer = viewBuffer(value);
-          offset = viewOffset(value);
-          length = viewLength(value);
-        } catch {
-          buffer = dataBuffer(value);
-          offset = dataOffset(value);
-          length = dataLength(value);
-        }
-        const copy = new NativeUint8Array(length);
-        typedSet(copy, new NativeUint8Array(buffer, offset, length), 0);
-        return copy;
-      }
-      const length = bufferLength(value);
-      const copy = new NativeUint8Array(length);
-      typedSet(copy, new NativeUint8Array(value as ArrayBuffer), 0);
-      return copy;
-    } catch {
-      return undefined;
-    }
-  }
-
-  function encodeText(text: string): Uint8Array<ArrayBuffer> {
-    const out = new NativeUint8Array(text.length * 3);
-    let at = 0;
-    for (let i = 0; i < text.length; i++) {
-      let code = charCodeAt(text, i);
-      if (code >= 0xd800 && code <= 0xdfff) {
-        const next = code < 0xdc00 && i + 1 < text.length ? charCodeAt(text, i + 1) : 0;
-        if (next >= 0xdc00 && next <= 0xdfff) {
-          code = ((code - 0xd800) << 10) + (next - 0xdc00) + 0x10000;
-          i++;
-        } else code = 0xfffd;
-      }
-      if (code < 0x80) out[at++] = code;
-      else if (code < 0x800) {
-        out[at++] = 0xc0 | (code >> 6);
-        out[at++] = 0x80 | (code & 63);
-      } else if (code < 0x10000) {
-        out[at++] = 0xe0 | (code >> 12);
-        out[at++] = 0x80 | ((code >> 6) & 63);
-        out[at++] = 0x80 | (code & 63);
-      } else {
-        out[at++] = 0xf0 | (code >> 18);
-        out[at++] = 0x80 | ((code >> 12) & 63);
-        out[at++] = 0x80 | ((code >> 6) & 63);
-        out[at++] = 0x80 | (code & 63);
-      }
-    }
-    const exact = new NativeUint8Array(at);
-    typedSet(exact, subarray(out, 0, at), 0);
-    return exact;
-  }
-
-  /** WHATWG Encoding, UTF-8 decoder; only UTF-8, as every input and output of a job is. */
-  class Utf8Decoder {
-    readonly encoding = 'utf-8';
-    readonly fatal: boolean;
-    readonly ignoreBOM: boolean;
-    #needed = 0;
-    #seen = 0;
-    #point = 0;
-    #lower = 0x80;
-    #upper = 0xbf;
-    #started = false;
-
-    constructor(label = 'utf-8', options: { fatal?: boolean; ignoreBOM?: boolean } = {}) {
-      if (label !== 'utf-8' && label !== 'utf8' && label !== 'UTF-8')
-        throw new RangeError('only utf-8 is available in a job');
-      this.fatal = options.fatal === true;
-      this.ignoreBOM = options.ignoreBOM === true;
-    }
-
-    decode(input?: unknown, options: { stream?: boolean } = {}): string {
-      const bytes = input === undefined ? new NativeUint8Array(0) : copyBytes(input);
-      if (bytes === undefined) throw new NativeTypeError('decode: expected bytes');
-      const units: number[] = [];
-      let out = '';
-      const emit = (point: number) => {
-        if (!this.#started) {
-          this.#started = true;
-          if (point === 0xfeff && !this.ignoreBOM) return;
-        }
-        if (point > 0xffff) {
-          units[units.length] = 0xd800 + ((point - 0x10000) >> 10);
-          units[units.length] = 0xdc00 + ((point - 0x10000) & 0x3ff);
-        } else units[units.length] = point;
-        if (units.length >= 8192) {
-          out += apply(fromCharCode, undefined, units) as string;
-          units.length = 0;
-        }
-      };
-      const bad = () => {
-        this.#reset();
-        if (this.fatal) throw new NativeTypeError('the bytes are not valid utf-8');
-        emit(0xfffd);
-      };
-      for (let i = 0; i < bytes.length; i++) {
-        const byte = bytes[i] as number;
-        if (this.#needed === 0) {
-          if (byte < 0x80) emit(byte);
-          else if (!this.#lead(byte)) bad();
-        } else if (byte < this.#lower || byte > this.#upper) {
-          bad();
-          i--;
-        } else {
-          this.#lower = 0x80;
-          this.#upper = 0xbf;
-          this.#point = (this.#point << 6) | (byte & 63);
-          if (++this.#seen === this.#needed) {
-            const point = this.#point;
-            this.#reset();
-            emit(point);
-          }
-        }
-      }
-      if (options.stream !== true) {
-        if (this.#needed !== 0) bad();
-        this.#started = false;
-      }
-      return out + (apply(fromCharCode, undefined, units) as string);
-    }
-
-    #lead(byte: number): boolean {
-      if (byte >= 0xc2 && byte <= 0xdf) {
-        this.#needed = 1;
-        this.#point = byte & 31;
-      } else if (byte >= 0xe0 && byte <= 0xef) {
-        if (byte === 0xe0) this.#lower = 0xa0;
-        if (byte === 0xed) this.#upper = 0x9f;
-        this.#needed = 2;
-        this.#point = byte & 15;
-      } else if (byte >= 0xf0 && byte <= 0xf4) {
-        if (byte === 0xf0) this.#lower = 0x90;
-        if (byte === 0xf4) this.#upper = 0x8f;
-        this.#needed = 3;
-        this.#point = byte & 7;
-      } else return false;
-      return true;
-    }
-
-    #reset() {
-      this.#needed = 0;
-      this.#seen = 0;
-      this.#point = 0;
-      this.#lower = 0x80;
-      this.#upper = 0xbf;
-    }
-  }
-
-  class Utf8Encoder {
-    readonly encoding = 'utf-8';
-    encode(text = ''): Uint8Array<ArrayBuffer> {
-      return encodeText(NativeString(text));
-    }
   }
 
   // ---- output, log, progress ----------------------------------------------------------------
@@ -466,77 +295,12 @@ export function guestBridge(send: GuestSend) {
     const run = async () => {
       finish(await (apply(job, undefined, [context]) as unknown));
     };
-    then(run() as Promise<unknown>, undefined, fail);
+    void then(run() as Promise<unknown>, undefined, fail);
   }
 
   // ---- the world the job sees ---------------------------------------------------------------
 
   const context = create(null) as Record<string, unknown>;
-
-  function fixClockAndRandomness(seed: readonly number[]): void {
-    // A job has no clock: it would be a timing side channel, and two replicas would disagree.
-    const FixedDate = function FixedDate(this: unknown, ...args: unknown[]): unknown {
-      if (new.target === undefined) return new NativeDate(0).toString();
-      return construct(NativeDate, args.length === 0 ? [0] : args, new.target) as unknown;
-    };
-    defineProperty(FixedDate, 'name', { value: 'Date' });
-    defineProperty(FixedDate, 'length', { value: 7 });
-    defineProperty(FixedDate, 'prototype', { value: NativeDate.prototype, writable: false });
-    defineProperty(NativeDate.prototype, 'constructor', {
-      value: FixedDate,
-      writable: true,
-      configurable: true,
-    });
-    for (const name of ['parse', 'UTC'] as const)
-      defineProperty(FixedDate, name, {
-        value: NativeDate[name],
-        writable: true,
-        configurable: true,
-      });
-    defineProperty(FixedDate, 'now', { value: () => 0, writable: true, configurable: true });
-    defineProperty(globalThis, 'Date', { value: FixedDate, writable: true, configurable: true });
-
-    const formats = Intl.DateTimeFormat.prototype as unknown as Record<string, unknown>;
-    const nativeParts = unbound(
-      formats['formatToParts'] as (this: unknown, d?: unknown) => unknown,
-    );
-    const nativeFormat = unbound(
-      (getOwnPropertyDescriptor(formats, 'format') as { get: () => (d?: unknown) => unknown }).get,
-    );
-    defineProperty(formats, 'formatToParts', {
-      value: function formatToParts(this: unknown, date?: unknown) {
-        return nativeParts(this, date === undefined ? 0 : date);
-      },
-      writable: true,
-      configurable: true,
-    });
-    defineProperty(formats, 'format', {
-      get(this: unknown) {
-        const format = nativeFormat(this as never);
-        return (date?: unknown) => format(date === undefined ? 0 : date);
-      },
-      configurable: true,
-    });
-
-    let [a, b, c, d] = seed as [number, number, number, number];
-    // sfc32 (Chris Doty-Humphrey, PractRand), 53 bits from two draws.
-    const draw = () => {
-      const t = (((a + b) | 0) + d) | 0;
-      d = (d + 1) | 0;
-      a = b ^ (b >>> 9);
-      b = (c + (c << 3)) | 0;
-      c = ((c << 21) | (c >>> 11)) + t;
-      return t >>> 0;
-    };
-    for (let i = 0; i < 12; i++) draw();
-    defineProperty(Math, 'random', {
-      value: function random() {
-        return ((draw() >>> 5) * 67_108_864 + (draw() >>> 6)) / 9_007_199_254_740_992;
-      },
-      writable: true,
-      configurable: true,
-    });
-  }
 
   function expose(name: string, value: unknown): void {
     defineProperty(globalThis, name, {
@@ -551,7 +315,7 @@ export function guestBridge(send: GuestSend) {
   expose('TextDecoder', Utf8Decoder);
   expose('queueMicrotask', (callback: unknown) => {
     if (typeof callback !== 'function') throw new NativeTypeError('queueMicrotask: not a function');
-    then(NativePromise.resolve(), () => apply(callback, undefined, []) as void);
+    void then(NativePromise.resolve(), () => apply(callback, undefined, []) as void);
   });
   expose('setTimeout', (callback: unknown, delayMs: unknown = 0, ...args: unknown[]): number => {
     if (typeof callback !== 'function') throw new NativeTypeError('setTimeout: not a function');

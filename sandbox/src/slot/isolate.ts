@@ -1,5 +1,7 @@
 /** A fresh isolate with the guest's side of the bridge loaded: what one task gets and nobody reuses. */
 import type ivm from 'isolated-vm';
+import { guestClock } from './guest-clock.ts';
+import { guestText } from './guest-text.ts';
 import { guestBridge } from './guest.ts';
 import { type IsolatedVm, bare } from './isolated-vm.ts';
 
@@ -23,7 +25,7 @@ export interface GuestIsolate {
   dispose(): void;
 }
 
-const BRIDGE_SOURCE = `(${String(guestBridge)})`;
+const BRIDGE_SOURCE = `(send) => (${String(guestBridge)})(send, (${String(guestText)})(), ${String(guestClock)})`;
 const START_SOURCE =
   "const start = globalThis['seele:start']; delete globalThis['seele:start']; export default start;";
 const ENTRY_SOURCE = "import start from 'seele:start'; import job from 'seele:job'; start(job);";
@@ -88,7 +90,7 @@ export async function createGuestIsolate(
       });
     },
     evaluate: async () => {
-      await entry.evaluate(bare({ promise: true as const }) as ivm.ScriptRunOptions);
+      await entry.evaluate(bare({ promise: true as const }));
     },
     isDead: () => isolate.isDisposed,
     dispose: () => {

@@ -5,13 +5,8 @@ import { createSeededRandomness, utf8 } from '#libs/kernel';
 import type { MarketMessage, ProviderOffer } from '../agent-protocol.ts';
 import { decodeAgentMessage, encodeAgentMessage } from '../agent-protocol.ts';
 import { DEFAULT_JOB_LIMITS } from '../manifest.ts';
-import {
-  type Agent,
-  agentFreeSlots,
-  applyAgentEvent,
-  createAgent,
-  nextAgentTickMs,
-} from './agent.ts';
+import { type Agent, agentFreeSlots, createAgent, nextAgentTickMs } from './agent-state.ts';
+import { applyAgentEvent } from './agent.ts';
 import { helloProblem } from './hello.ts';
 import {
   type AgentEffect,

@@ -6,90 +6,20 @@
  */
 import { DELIVERY_DOMAIN, type Delivery, deliveryBytes } from '#contracts';
 import type { Randomness } from '#libs/kernel';
-import type { AgentMessage, MarketMessage } from '../agent-protocol.ts';
+import type { MarketMessage } from '../agent-protocol.ts';
 import type { Now } from '../model/events.ts';
 import { chargeFor } from '../pricing.ts';
+import { AgentOutbox, clip } from './agent-outbox.ts';
+import { type Agent, agentFreeSlots, hasUnacknowledged } from './agent-state.ts';
 import { signHello } from './hello.ts';
-import {
-  acknowledge,
-  appendEntry,
-  appendLine,
-  flushLines,
-  startJobLog,
-  takeBatches,
-  unsend,
-} from './job-log.ts';
-import type {
-  AgentConfig,
-  AgentEffect,
-  AgentEvent,
-  AgentLease,
-  StoredLease,
-  WorkOutcome,
-} from './model.ts';
+import { acknowledge, appendEntry, appendLine, startJobLog, unsend } from './job-log.ts';
+import type { AgentEffect, AgentEvent, AgentLease, StoredLease, WorkOutcome } from './model.ts';
 
 type Lease = Extract<MarketMessage, { kind: 'lease' }>;
 type Challenge = Extract<MarketMessage, { kind: 'challenge' }>;
 
 /** A connection that is not welcomed by then is given up. */
 const GREETING_MS = 10_000;
-
-export interface Agent {
-  readonly config: AgentConfig;
-  readonly leases: Map<string, AgentLease>;
-  link: 'down' | 'connecting' | 'greeting' | 'up';
-  chain: string | undefined;
-  heartbeatMs: number;
-  heartbeatAtMs: number;
-  /** When to connect again or, while a connection is being made, when to give it up. */
-  connectAtMs: number;
-  failures: number;
-  draining: boolean;
-  drained: boolean;
-  /** Leases that a restart lost; handed back at the next welcome. */
-  lost: StoredLease[];
-}
-
-/** Not started yet: its first event is `restored`. */
-export function createAgent(config: AgentConfig): Agent {
-  return {
-    config,
-    leases: new Map(),
-    link: 'down',
-    chain: config.chain,
-    heartbeatMs: 5_000,
-    heartbeatAtMs: 0,
-    connectAtMs: 0,
-    failures: 0,
-    draining: false,
-    drained: false,
-    lost: [],
-  };
-}
-
-/** When `tick` has to come at the latest, monotonic milliseconds. */
-export function nextAgentTickMs(agent: Agent): number | undefined {
-  if (agent.drained) return undefined;
-  if (agent.link !== 'up') return agent.connectAtMs;
-  let next = agent.heartbeatAtMs;
-  const { resendMs, progressMs } = agent.config.times;
-  for (const lease of agent.leases.values()) {
-    if (lease.log.flushAtMs !== undefined) next = Math.min(next, lease.log.flushAtMs);
-    if (lease.progress !== undefined) next = Math.min(next, lease.progressSentAtMs + progressMs);
-    if (hasUnacknowledged(lease)) next = Math.min(next, lease.sentAtMs + resendMs);
-  }
-  return next;
-}
-
-const hasUnacknowledged = ({ stage, log }: AgentLease): boolean =>
-  stage === 'delivering' || (log.unsaved.length > 0 && stage !== 'saving');
-
-export const agentFreeSlots = (agent: Agent): number => {
-  let used = 0;
-  for (const { stage } of agent.leases.values())
-    if (stage === 'saving' || stage === 'working') used++;
-  return agent.draining ? 0 : Math.max(0, agent.config.offer.slots - used);
-};
 
 /** One event, its effects in order. Never throws on anything the market may say. */
 export function applyAgentEvent(
@@ -103,27 +33,13 @@ export function applyAgentEvent(
   return step.effects;
 }
 
-/** Shortened to what the wire takes, and never with half a character at its end. */
-const clip = (value: string, maxLength: number): string => value.slice(0, maxLength).toWellFormed();
-
-class Step {
-  readonly effects: AgentEffect[] = [];
-  readonly #agent: Agent;
-  readonly #now: Now;
-  readonly #randomness: Randomness;
-
-  constructor(agent: Agent, now: Now, randomness: Randomness) {
-    this.#agent = agent;
-    this.#now = now;
-    this.#randomness = randomness;
-  }
-
+class Step extends AgentOutbox {
   apply(event: AgentEvent): void {
     switch (event.kind) {
       case 'restored':
         return this.#restored(event.leases);
       case 'connected':
-        if (this.#agent.link === 'connecting') this.#agent.link = 'greeting';
+        if (this.agent.link === 'connecting') this.agent.link = 'greeting';
         return;
       case 'disconnected':
         return this.#disconnected();
@@ -142,9 +58,9 @@ class Step {
       case 'failed':
         return this.#handBack(event.lease, event.code, event.reason);
       case 'drain':
-        this.#agent.draining = true;
-        this.#heartbeat();
-        return this.#endIfDrained();
+        this.agent.draining = true;
+        this.heartbeat();
+        return this.endIfDrained();
       case 'stop':
         return this.#stop();
       case 'tick':
@@ -152,18 +68,9 @@ class Step {
     }
   }
 
-  #send(message: AgentMessage): void {
-    if (this.#agent.link === 'up') this.effects.push({ kind: 'send', message });
-  }
-
-  #update(id: string, change: Partial<AgentLease>): void {
-    const lease = this.#agent.leases.get(id);
-    if (lease !== undefined) this.#agent.leases.set(id, { ...lease, ...change });
-  }
-
   /** The lease while its work runs; anything said about another one comes too late. */
   #working(id: string): AgentLease | undefined {
-    const lease = this.#agent.leases.get(id);
+    const lease = this.agent.leases.get(id);
     return lease?.stage === 'working' ? lease : undefined;
   }
 
@@ -172,12 +79,12 @@ class Step {
   #restored(leases: readonly StoredLease[]): void {
     for (const stored of leases) {
       if (stored.delivery === undefined) {
-        this.#agent.lost.push(stored);
+        this.agent.lost.push(stored);
         this.effects.push({ kind: 'forget', lease: stored.lease });
         continue;
       }
       const { logLength, logHead } = stored.delivery.delivery;
-      this.#agent.leases.set(stored.lease, {
+      this.agent.leases.set(stored.lease, {
         ...this.#newLease(stored),
         stage: 'delivering',
         log: startJobLog({ length: logLength, head: logHead }, stored.entries),
@@ -188,23 +95,23 @@ class Step {
   }
 
   #connect(): void {
-    this.#agent.link = 'connecting';
-    this.#agent.connectAtMs = this.#now.monotonicMs + GREETING_MS;
+    this.agent.link = 'connecting';
+    this.agent.connectAtMs = this.now.monotonicMs + GREETING_MS;
     this.effects.push({ kind: 'connect' });
   }
 
   #disconnected(): void {
-    const agent = this.#agent;
+    const agent = this.agent;
     if (agent.drained) return;
     const { reconnectMs, reconnectMaxMs } = agent.config.times;
     const delay = Math.min(reconnectMaxMs, reconnectMs * 2 ** Math.min(agent.failures, 20));
     agent.failures++;
     agent.link = 'down';
     // Between half and one and a half of it, so that a thousand agents do not come back at once.
-    const jitter = 0.5 + (this.#randomness.bytes(1)[0] as number) / 256;
-    agent.connectAtMs = this.#now.monotonicMs + delay * jitter;
-    for (const [id, lease] of agent.leases) this.#update(id, { log: unsend(lease.log) });
-    this.#endIfDrained();
+    const jitter = 0.5 + (this.randomness.bytes(1)[0] as number) / 256;
+    agent.connectAtMs = this.now.monotonicMs + delay * jitter;
+    for (const [id, lease] of agent.leases) this.update(id, { log: unsend(lease.log) });
+    this.endIfDrained();
   }
 
   #close(reason: string): void {
@@ -222,59 +129,45 @@ class Step {
       case 'cancel':
         return this.#cancelled(message.lease, message.reason);
       case 'eventsSaved': {
-        const lease = this.#agent.leases.get(message.lease);
+        const lease = this.agent.leases.get(message.lease);
         if (lease !== undefined)
-          this.#update(message.lease, { log: acknowledge(lease.log, message.log) });
+          this.update(message.lease, { log: acknowledge(lease.log, message.log) });
         return;
       }
       case 'delivered':
         return this.#delivered(message.lease, message.accepted === 'yes', message.reason);
       case 'refuse':
-        this.#agent.failures = Math.max(this.#agent.failures, 5);
+        this.agent.failures = Math.max(this.agent.failures, 5);
         return this.#close(`the market refused: ${message.code}: ${message.reason}`);
     }
   }
 
   #challenged(challenge: Challenge): void {
-    const agent = this.#agent;
+    const agent = this.agent;
     if (agent.link !== 'greeting' && agent.link !== 'connecting') return;
     const { signer, offer, chain } = agent.config;
     if (chain !== undefined && chain !== challenge.chain)
       return this.#close(`the market serves chain ${challenge.chain}, not ${chain}`);
     agent.chain = challenge.chain;
     agent.link = 'greeting';
-    const leases = this.#held().map(({ lease, fence }) => ({ lease, fence }));
+    const leases = this.held().map(({ lease, fence }) => ({ lease, fence }));
     this.effects.push({ kind: 'send', message: signHello(signer, challenge, offer, leases) });
   }
 
   #welcomed(heartbeatMs: number): void {
-    const agent = this.#agent;
+    const agent = this.agent;
     if (agent.link !== 'greeting') return;
     agent.link = 'up';
     agent.failures = 0;
     agent.heartbeatMs = Math.max(50, heartbeatMs);
     for (const { lease } of agent.lost.splice(0))
-      this.#decline(lease, 'PROVIDER_RESTARTED', 'the provider restarted and lost the work');
+      this.decline(lease, 'PROVIDER_RESTARTED', 'the provider restarted and lost the work');
     for (const [id, lease] of agent.leases) {
-      if (lease.stage === 'working') this.#send({ kind: 'accept', lease: id });
-      this.#sendLog(id);
-      this.#sendDelivery(id);
+      if (lease.stage === 'working') this.send({ kind: 'accept', lease: id });
+      this.sendLog(id);
+      this.sendDelivery(id);
     }
-    this.#heartbeat();
-  }
-
-  /** Leases that are on disk; of another one the market must not think that it is worked on. */
-  #held(): StoredLease[] {
-    return [...this.#agent.leases.values()]
-      .filter(({ stage }) => stage !== 'saving')
-      .map(({ stored }) => stored);
-  }
-
-  #heartbeat(): void {
-    const agent = this.#agent;
-    agent.heartbeatAtMs = this.#now.monotonicMs + agent.heartbeatMs;
-    const leases = this.#held().map(({ lease }) => lease);
-    this.#send({ kind: 'heartbeat', freeSlots: agentFreeSlots(agent), leases });
+    this.heartbeat();
   }
 
   // ---- leases ---------------------------------------------------------------------------------
@@ -287,24 +180,24 @@ class Step {
       attempt: 1,
       progressSentAtMs: -Infinity,
       progressLoggedAtMs: -Infinity,
-      sentAtMs: this.#now.monotonicMs,
+      sentAtMs: this.now.monotonicMs,
     };
   }
 
   #leased(message: Lease): void {
-    const agent = this.#agent;
+    const agent = this.agent;
     const known = agent.leases.get(message.lease);
     if (known !== undefined) return this.#leasedAgain(known, message);
     const older = [...agent.leases.values()].find(({ stored }) => stored.order === message.order);
     if (older !== undefined && older.stored.fence >= message.fence)
-      return this.#decline(message.lease, 'PROVIDER_STALE', 'a newer lease of this order is known');
-    if (older !== undefined) this.#drop(older.stored.lease);
+      return this.decline(message.lease, 'PROVIDER_STALE', 'a newer lease of this order is known');
+    if (older !== undefined) this.drop(older.stored.lease);
     if (agent.draining)
-      return this.#decline(message.lease, 'PROVIDER_DRAINING', 'the provider takes no more work');
+      return this.decline(message.lease, 'PROVIDER_DRAINING', 'the provider takes no more work');
     if (agentFreeSlots(agent) === 0)
-      return this.#decline(message.lease, 'PROVIDER_BUSY', 'no slot is free');
-    if (message.completeByUs <= this.#now.timeUs)
-      return this.#decline(message.lease, 'PROVIDER_LATE', 'the order’s time is over');
+      return this.decline(message.lease, 'PROVIDER_BUSY', 'no slot is free');
+    if (message.completeByUs <= this.now.timeUs)
+      return this.decline(message.lease, 'PROVIDER_LATE', 'the order’s time is over');
     const { lease, order, fence, manifest, price, completeByUs, log } = message;
     const chain = agent.chain as string;
     const stored: StoredLease = {
@@ -321,24 +214,24 @@ class Step {
   /** The market repeats itself, after a restart of its own: say again what it may have missed. */
   #leasedAgain(lease: AgentLease, { log }: Lease): void {
     const id = lease.stored.lease;
-    this.#update(id, { log: unsend(acknowledge(lease.log, log)) });
-    if (lease.stage === 'working') this.#send({ kind: 'accept', lease: id });
-    this.#sendLog(id);
-    this.#sendDelivery(id);
+    this.update(id, { log: unsend(acknowledge(lease.log, log)) });
+    if (lease.stage === 'working') this.send({ kind: 'accept', lease: id });
+    this.sendLog(id);
+    this.sendDelivery(id);
   }
 
   #saved(id: string, what: 'lease' | 'delivery'): void {
-    const lease = this.#agent.leases.get(id);
+    const lease = this.agent.leases.get(id);
     if (what === 'lease' && lease?.stage === 'saving') {
-      this.#update(id, { stage: 'working' });
-      this.#send({ kind: 'accept', lease: id });
+      this.update(id, { stage: 'working' });
+      this.send({ kind: 'accept', lease: id });
       this.effects.push({ kind: 'run', lease: lease.stored, attempt: 1 });
     }
     if (what === 'delivery' && lease?.stage === 'saving-delivery') {
-      this.#update(id, { stage: 'delivering' });
-      this.#sendLog(id);
-      this.#sendDelivery(id);
-      this.#heartbeat();
+      this.update(id, { stage: 'delivering' });
+      this.sendLog(id);
+      this.sendDelivery(id);
+      this.heartbeat();
     }
   }
 
@@ -346,38 +239,38 @@ class Step {
     const lease = this.#working(event.lease);
     if (lease === undefined) return;
     const { code, inputs, isolation } = event;
-    const { offer } = this.#agent.config;
+    const { offer } = this.agent.config;
     const { order, fence } = lease.stored;
-    const log = appendEntry(lease.log, order, this.#now.timeUs, 'started', {
+    const log = appendEntry(lease.log, order, this.now.timeUs, 'started', {
       ...{ lease: event.lease, fence, provider: offer.provider, attempt: lease.attempt },
       ...{ code, inputs, isolation, node: offer.node },
     });
-    this.#update(event.lease, { log });
+    this.update(event.lease, { log });
     // At once: whoever follows the job waits for this.
-    this.#sendLog(event.lease);
+    this.sendLog(event.lease);
   }
 
   #line({ lease: id, level, text }: Extract<AgentEvent, { kind: 'line' }>): void {
     const lease = this.#working(id);
     if (lease === undefined) return;
-    const { timeUs, monotonicMs } = this.#now;
-    const at = { timeUs, flushAtMs: monotonicMs + this.#agent.config.times.flushMs };
-    this.#update(id, { log: appendLine(lease.log, lease.stored.order, at, { level, text }) });
+    const { timeUs, monotonicMs } = this.now;
+    const at = { timeUs, flushAtMs: monotonicMs + this.agent.config.times.flushMs };
+    this.update(id, { log: appendLine(lease.log, lease.stored.order, at, { level, text }) });
   }
 
   #progress(id: string, share: number, note: string): void {
     if (this.#working(id) === undefined) return;
-    this.#update(id, { progress: { share, note: clip(note, 200) } });
+    this.update(id, { progress: { share, note: clip(note, 200) } });
   }
 
   #finished(id: string, outcome: WorkOutcome): void {
     const lease = this.#working(id);
     if (lease === undefined) return;
-    const { attempts } = this.#agent.config;
+    const { attempts } = this.agent.config;
     if (outcome.exit === 'crash' && lease.attempt < attempts)
       return this.#retry(id, lease, outcome);
     const { exit, usage, result, error } = outcome;
-    const log = appendEntry(lease.log, lease.stored.order, this.#now.timeUs, 'finished', {
+    const log = appendEntry(lease.log, lease.stored.order, this.now.timeUs, 'finished', {
       ...{ exit, usage },
       ...(result === undefined ? {} : { result }),
       ...(error === undefined ? {} : { error: clip(error, 8_192) }),
@@ -385,7 +278,7 @@ class Step {
     const delivery = this.#signDelivery({ ...lease, log }, outcome);
     const stored: StoredLease = { ...lease.stored, delivery, entries: [...log.unsaved] };
     const { progress: _over, ...rest } = lease;
-    this.#agent.leases.set(id, { ...rest, stored, stage: 'saving-delivery', log, delivery });
+    this.agent.leases.set(id, { ...rest, stored, stage: 'saving-delivery', log, delivery });
     this.effects.push({ kind: 'save', what: 'delivery', lease: stored });
   }
 
@@ -393,14 +286,14 @@ class Step {
     const attempt = lease.attempt + 1;
     const reason = clip(error ?? 'the slot ended', 500);
     const { order } = lease.stored;
-    const log = appendEntry(lease.log, order, this.#now.timeUs, 'retried', { attempt, reason });
-    this.#update(id, { log, attempt });
-    this.#sendLog(id);
+    const log = appendEntry(lease.log, order, this.now.timeUs, 'retried', { attempt, reason });
+    this.update(id, { log, attempt });
+    this.sendLog(id);
     this.effects.push({ kind: 'run', lease: lease.stored, attempt });
   }
 
   #signDelivery({ stored, log }: AgentLease, outcome: WorkOutcome) {
-    const { signer, offer } = this.#agent.config;
+    const { signer, offer } = this.agent.config;
     const { exit, usage, result, limits } = outcome;
     // What ended by no doing of the guest costs nothing.
     const free = exit === 'crash' || exit === 'refused';
@@ -416,90 +309,41 @@ class Step {
     return { delivery, publicKey: signer.publicKey, signature };
   }
 
-  #decline(lease: string, code: string, reason: string): void {
-    this.#send({ kind: 'decline', lease, code, reason: clip(reason, 500) });
-  }
-
   /** The provider cannot or will not: the market binds the order elsewhere. */
   #handBack(id: string, code: string, reason: string): void {
-    const lease = this.#agent.leases.get(id);
+    const lease = this.agent.leases.get(id);
     if (lease === undefined || lease.delivery !== undefined) return;
     // What was logged so far stays true, and the next holder continues behind it.
-    this.#sendLog(id);
-    if (this.#agent.link === 'up') this.#decline(id, code, reason);
-    else this.#agent.lost.push(lease.stored);
-    this.#drop(id);
+    this.sendLog(id);
+    if (this.agent.link === 'up') this.decline(id, code, reason);
+    else this.agent.lost.push(lease.stored);
+    this.drop(id);
     this.effects.push({ kind: 'note', level: 'warn', text: `lease ${id} handed back: ${reason}` });
   }
 
-  #drop(id: string): void {
-    const lease = this.#agent.leases.get(id);
-    if (lease === undefined) return;
-    this.#agent.leases.delete(id);
-    if (lease.stage === 'working' || lease.stage === 'saving')
-      this.effects.push({ kind: 'kill', lease: id });
-    this.effects.push({ kind: 'forget', lease: id });
-    this.#endIfDrained();
-  }
-
   #cancelled(id: string, reason: string): void {
-    if (!this.#agent.leases.has(id)) return;
+    if (!this.agent.leases.has(id)) return;
     this.effects.push({ kind: 'note', level: 'info', text: `lease ${id} cancelled: ${reason}` });
-    this.#drop(id);
-    this.#heartbeat();
+    this.drop(id);
+    this.heartbeat();
   }
 
   #delivered(id: string, accepted: boolean, reason: string | undefined): void {
-    const lease = this.#agent.leases.get(id);
+    const lease = this.agent.leases.get(id);
     if (lease?.delivery === undefined) return;
     if (!accepted) {
       const text = `delivery of lease ${id} was not accepted: ${reason ?? 'no reason given'}`;
       this.effects.push({ kind: 'note', level: 'warn', text });
     }
-    this.#drop(id);
-  }
-
-  // ---- sending --------------------------------------------------------------------------------
-
-  #sendLog(id: string): void {
-    const lease = this.#agent.leases.get(id);
-    if (lease === undefined || lease.stage === 'saving' || this.#agent.link !== 'up') return;
-    const flushed = flushLines(lease.log, lease.stored.order, this.#now.timeUs);
-    const { log, batches } = takeBatches(flushed, this.#agent.config.signer);
-    this.#update(id, { log, sentAtMs: this.#now.monotonicMs });
-    for (const batch of batches) this.#send({ kind: 'events', lease: id, batch });
-  }
-
-  #sendDelivery(id: string): void {
-    const lease = this.#agent.leases.get(id);
-    if (lease?.stage !== 'delivering' || lease.delivery === undefined) return;
-    this.#update(id, { sentAtMs: this.#now.monotonicMs });
-    this.#send({ kind: 'deliver', lease: id, delivery: lease.delivery });
-  }
-
-  #sendProgress(id: string, lease: AgentLease): void {
-    const { progress, ...rest } = lease;
-    if (progress === undefined) return;
-    const { monotonicMs, timeUs } = this.#now;
-    const { progressMs } = this.#agent.config.times;
-    const { order } = lease.stored;
-    const isDue = monotonicMs - lease.progressLoggedAtMs >= 10 * progressMs;
-    this.#agent.leases.set(id, {
-      ...rest,
-      log: isDue ? appendEntry(lease.log, order, timeUs, 'progress', progress) : lease.log,
-      progressLoggedAtMs: isDue ? monotonicMs : lease.progressLoggedAtMs,
-      progressSentAtMs: monotonicMs,
-    });
-    this.#send({ kind: 'progress', lease: id, ...progress });
-    if (isDue) this.#sendLog(id);
+    this.drop(id);
   }
 
   // ---- time -----------------------------------------------------------------------------------
 
   #tick(): void {
-    const agent = this.#agent;
+    const agent = this.agent;
     if (agent.drained) return;
-    const { monotonicMs, timeUs } = this.#now;
+    const { monotonicMs, timeUs } = this.now;
     if (agent.link !== 'up' && monotonicMs >= agent.connectAtMs) {
       if (agent.link === 'down') this.#connect();
       else {
@@ -513,40 +357,29 @@ class Step {
     const { resendMs, progressMs } = agent.config.times;
     for (const [id, lease] of agent.leases) {
       if (lease.progress !== undefined && monotonicMs >= lease.progressSentAtMs + progressMs)
-        this.#sendProgress(id, lease);
-      if (lease.log.flushAtMs !== undefined && monotonicMs >= lease.log.flushAtMs)
-        this.#sendLog(id);
+        this.sendProgress(id, lease);
+      if (lease.log.flushAtMs !== undefined && monotonicMs >= lease.log.flushAtMs) this.sendLog(id);
       if (hasUnacknowledged(lease) && monotonicMs >= lease.sentAtMs + resendMs) {
-        this.#update(id, { log: unsend(lease.log) });
-        this.#sendLog(id);
-        this.#sendDelivery(id);
+        this.update(id, { log: unsend(lease.log) });
+        this.sendLog(id);
+        this.sendDelivery(id);
       }
     }
-    if (monotonicMs >= agent.heartbeatAtMs) this.#heartbeat();
+    if (monotonicMs >= agent.heartbeatAtMs) this.heartbeat();
   }
 
   /** Work that can no longer be delivered in time is given up; a finished delivery is kept a day. */
   #late(id: string, lease: AgentLease): void {
     if (lease.delivery === undefined)
       this.#handBack(id, 'PROVIDER_LATE', 'the order’s time is over');
-    else if (this.#now.timeUs >= lease.stored.completeByUs + 86_400_000_000) this.#drop(id);
+    else if (this.now.timeUs >= lease.stored.completeByUs + 86_400_000_000) this.drop(id);
   }
 
   #stop(): void {
-    this.#agent.draining = true;
-    for (const [id, lease] of this.#agent.leases)
+    this.agent.draining = true;
+    for (const [id, lease] of this.agent.leases)
       if (lease.delivery === undefined)
         this.#handBack(id, 'PROVIDER_STOPPING', 'the provider is being stopped');
-    this.#end();
-  }
-
-  #endIfDrained(): void {
-    if (this.#agent.draining && this.#agent.leases.size === 0) this.#end();
-  }
-
-  #end(): void {
-    if (this.#agent.drained) return;
-    this.#agent.drained = true;
-    this.effects.push({ kind: 'drained' });
+    this.end();
   }
 }

@@ -1,0 +1,59 @@
+/** What an agent remembers, and what follows from it: when it wants to be woken, how many slots are free. */
+import type { AgentConfig, AgentLease, StoredLease } from './model.ts';
+
+export interface Agent {
+  readonly config: AgentConfig;
+  readonly leases: Map<string, AgentLease>;
+  link: 'down' | 'connecting' | 'greeting' | 'up';
+  chain: string | undefined;
+  heartbeatMs: number;
+  heartbeatAtMs: number;
+  /** When to connect again or, while a connection is being made, when to give it up. */
+  connectAtMs: number;
+  failures: number;
+  draining: boolean;
+  drained: boolean;
+  /** Leases that a restart lost; handed back at the next welcome. */
+  lost: StoredLease[];
+}
+
+/** Not started yet: its first event is `restored`. */
+export function createAgent(config: AgentConfig): Agent {
+  return {
+    config,
+    leases: new Map(),
+    link: 'down',
+    chain: config.chain,
+    heartbeatMs: 5_000,
+    heartbeatAtMs: 0,
+    connectAtMs: 0,
+    failures: 0,
+    draining: false,
+    drained: false,
+    lost: [],
+  };
+}
+
+/** When `tick` has to come at the latest, monotonic milliseconds. */
+export function nextAgentTickMs(agent: Agent): number | undefined {
+  if (agent.drained) return undefined;
+  if (agent.link !== 'up') return agent.connectAtMs;
+  let next = agent.heartbeatAtMs;
+  const { resendMs, progressMs } = agent.config.times;
+  for (const lease of agent.leases.values()) {
+    if (lease.log.flushAtMs !== undefined) next = Math.min(next, lease.log.flushAtMs);
+    if (lease.progress !== undefined) next = Math.min(next, lease.progressSentAtMs + progressMs);
+    if (hasUnacknowledged(lease)) next = Math.min(next, lease.sentAtMs + resendMs);
+  }
+  return next;
+}
+
+export const hasUnacknowledged = ({ stage, log }: AgentLease): boolean =>
+  stage === 'delivering' || (log.unsaved.length > 0 && stage !== 'saving');
+
+export const agentFreeSlots = (agent: Agent): number => {
+  let used = 0;
+  for (const { stage } of agent.leases.values())
+    if (stage === 'saving' || stage === 'working') used++;
+  return agent.draining ? 0 : Math.max(0, agent.config.offer.slots - used);
+};
