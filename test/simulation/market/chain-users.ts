@@ -51,6 +51,11 @@ export class ChainUsers {
     this.#send(signer, ordersCalls.deliver(delivery));
   }
 
+  /** Anyone may ask for it once the time for a delivery is over. */
+  refund(order: string): void {
+    this.#send(this.#options.stranger, ordersCalls.refund({ order }));
+  }
+
   #send(signer: Signer, call: ContractCall): void {
     const { world, chain, node } = this.#options;
     const account = node.chain?.account(signer.account);

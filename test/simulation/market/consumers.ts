@@ -26,7 +26,9 @@ export interface ConsumerOptions {
   /** Orders in peace, which nothing may keep from being done and paid. */
   readonly patient: Signer;
   readonly peaceAtMs: number;
-  readonly remember: (manifest: string, script: JobScript) => void;
+  /** Asks the chain itself for the money back, without the market. */
+  readonly refund: (order: string) => void;
+  readonly remember: (manifest: Manifest, script: JobScript) => void;
 }
 
 interface Intent {
@@ -77,7 +79,7 @@ export class Consumers {
     const consumer = consumers[index] as Signer;
     const script = randomScript(this.#random);
     const manifest = manifestOf(script, this.#random);
-    this.#options.remember(manifestCid(manifest), script);
+    this.#options.remember(manifest, script);
     const order = this.#newOrder(consumer, manifest);
     const isHostile = index >= consumers.length - hostile;
     if (isHostile && this.#random.chance(0.6)) return this.#attack(consumer, order, manifest);
@@ -92,7 +94,7 @@ export class Consumers {
       minIsolation: 'S0',
       tier: this.#random.pick(['A', 'B']),
     };
-    remember(manifestCid(manifest), script);
+    remember(manifest, script);
     const order: Order = {
       ...this.#newOrder(patient, manifest),
       priceCap: 100_000n,
@@ -113,7 +115,7 @@ export class Consumers {
       salt: Buffer.from(random.bytes(16)).toString('hex'),
       manifest: manifestCid(manifest),
       priceCap: BigInt(40_000 + random.below(100_000)),
-      placeByUs: world.nowUs + (2 + random.below(5)) * SECOND_US,
+      placeByUs: world.nowUs + (0.5 + random.below(6)) * SECOND_US,
       completeByUs: world.nowUs + (7 + random.below(24)) * SECOND_US,
     };
   }
@@ -157,7 +159,10 @@ export class Consumers {
     world.count(reply.repeated ? 'order repeated' : 'order accepted');
     this.#open -= 1;
     this.#accepted.push(intent);
-    const { consumer } = intent.signed.order;
+    const { consumer, completeByUs } = intent.signed.order;
+    const leftMs = (completeByUs - world.nowUs) / 1000;
+    const refund = (): void => this.#options.refund(reply.view.id);
+    for (const laterMs of [1, 5001, 10_000]) world.after(leftMs + laterMs, 'refund', refund);
     const cancel = (): void =>
       market.cancel(reply.view.id, consumer, ({ is }) => world.count(`cancel ${is}`));
     if (!intent.isSteady && this.#random.chance(0.08))

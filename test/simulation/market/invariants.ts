@@ -17,7 +17,7 @@ import {
   tokenKeys,
 } from '#contracts';
 import { type SignatureVerifier, accountOf, contractAccount } from '#libs/crypto';
-import { type SeededRandomness, bytesToHex, decodeWith } from '#libs/kernel';
+import { type Bytes, type SeededRandomness, bytesToHex, decodeWith } from '#libs/kernel';
 import {
   type Block,
   type Chain,
@@ -27,6 +27,7 @@ import {
 } from '#libs/ledger';
 import { type Market, type StoredRow, decodeRow } from '#libs/market';
 import { checkLogs } from './log-checks.ts';
+import { checkReceipts } from './receipts.ts';
 import type { World } from './world.ts';
 
 /** What the durable chain did with one order, as its events tell. */
@@ -52,6 +53,7 @@ export interface InvariantsOptions {
   readonly market: { readonly account: string; readonly publicKey: string };
   readonly chain: () => Chain | undefined;
   /** Whether the storage has such a result within the limit. */
+  readonly manifestBytes: (cid: string) => Bytes | undefined;
   readonly hasResult: (cid: string, maxBytes: number) => boolean;
 }
 
@@ -374,6 +376,11 @@ export class Invariants {
         () => `order ${id}, made in peace, is ${this.#record(id)?.state}`,
       );
     const { market, verify, world, chain } = this.#options;
-    checkLogs({ world, rows, verify, market, anchors: chain(), accountOf });
+    const anchors = chain();
+    checkLogs({ world, rows, verify, market, anchors, accountOf });
+    if (!anchors) return;
+    const { genesis, manifestBytes } = this.#options;
+    const { account } = market;
+    checkReceipts({ world, rows, verify, market: account, chain: anchors, genesis, manifestBytes });
   }
 }

@@ -122,7 +122,8 @@ export class MarketProcess {
     this.#waiting.clear();
     for (const { socket } of this.#sockets.values()) socket.close();
     this.#sockets.clear();
-    world.after(world.between(20, 1500), 'market starts', () => this.start());
+    const downMs = world.fault('market down for long', 0.3) ? world.between(4000, 15_000) : 0;
+    world.after(downMs + world.between(20, 1500), 'market starts', () => this.start());
   }
 
   // ---- events ---------------------------------------------------------------------------------

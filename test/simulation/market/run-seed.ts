@@ -9,7 +9,7 @@ import {
   sha256,
   verifySignature,
 } from '#libs/crypto';
-import { utf8 } from '#libs/kernel';
+import { type Bytes, utf8 } from '#libs/kernel';
 import { type Genesis, genesisId } from '#libs/ledger';
 import {
   DEFAULT_MARKET_CAPS,
@@ -17,6 +17,8 @@ import {
   type MarketConfig,
   type MarketTimes,
   type ProviderOffer,
+  encodeManifest,
+  manifestCid,
 } from '#libs/market';
 import { AgentProcess } from './agent-process.ts';
 import { BindingQueue } from './binding-queue.ts';
@@ -101,6 +103,7 @@ class Simulation {
     const genesis = genesisOf(world, sequencer, funded);
     const chain = genesisId(genesis);
     const results = new ResultStore(world);
+    const manifests = new Map<string, Bytes>();
     this.#invariants = new Invariants({
       world,
       genesis,
@@ -108,6 +111,7 @@ class Simulation {
       verify,
       market,
       chain: () => this.#node.chain,
+      manifestBytes: (cid) => manifests.get(cid),
       hasResult: (cid, maxBytes) => results.has(cid, maxBytes),
     });
     const invariants = this.#invariants;
@@ -185,7 +189,12 @@ class Simulation {
       spreadMs: SPREAD_MS,
       patient,
       peaceAtMs: FAULTS_MS + 5000,
-      remember: (manifest, script) => scripts.set(manifest, script),
+      refund: (order) => users.refund(order),
+      remember: (manifest, script) => {
+        const cid = manifestCid(manifest);
+        scripts.set(cid, script);
+        manifests.set(cid, encodeManifest(manifest));
+      },
     });
   }
 

@@ -100,6 +100,7 @@ export const SOMETIMES: readonly string[] = [
   'chain settled',
   'chain cancelled',
   'chain rejected',
+  'chain refunded',
   'ended done/settled',
   'ended failed/cancelled',
   'ended cancelled/cancelled',
@@ -108,6 +109,7 @@ export const SOMETIMES: readonly string[] = [
   'receipt ORDERS_ALREADY_DELIVERED',
   'receipt ORDERS_FENCE_STALE',
   'receipt ORDERS_NOT_DUE',
+  'receipt verified',
 ];
 
 const replayOf = (seed: number, orders: number | undefined): string =>
