@@ -168,7 +168,7 @@ async function endOf(machine: LocalMachine, id: string): Promise<OrderDocument |
 }
 
 async function receiptVerifies(machine: LocalMachine, id: string): Promise<boolean> {
-  const receipt = await machine.market.receipt(id).catch(() => undefined);
+  const receipt = await machine.market.receipt(id, { timeoutMs: 30_000 }).catch(() => undefined);
   if (!receipt) return false;
   const file = join(machine.home, `${id}.seele`);
   writeFileSync(file, receipt);

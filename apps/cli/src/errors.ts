@@ -52,6 +52,11 @@ export const cliError = defineErrors({
     title: 'Not done in time',
     fix: 'It may still finish: look again, or give more time with --timeout SECONDS.',
   },
+  CLI_INTERRUPTED: {
+    status: 499,
+    title: 'Stopped on request',
+    fix: 'Run the command again.',
+  },
   CLI_JOB_FAILED: {
     status: 422,
     title: 'The job did not end well',

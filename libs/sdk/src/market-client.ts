@@ -4,7 +4,7 @@
  */
 import createClient from 'openapi-fetch';
 import type { Signer } from '#libs/crypto';
-import { bytesToHex } from '#libs/kernel';
+import { bytesToHex, hasCode } from '#libs/kernel';
 import type { SignedOrder } from '#contracts';
 import type { Manifest } from '#libs/market';
 import { errorFromProblem, sdkError } from './errors.ts';
@@ -45,7 +45,11 @@ export interface MarketClient {
   /** Every event of the job from the first on, live, across disconnects. */
   events(id: string, options?: FollowOptions): AsyncGenerator<JobEventDocument>;
   result(id: string): Promise<Uint8Array>;
-  receipt(id: string): Promise<Uint8Array>;
+  /**
+   * The receipt. Its last log entries are anchored a moment after the order ended: with `wait` that
+   * moment is waited for. @throws MARKET_NOT_READY
+   */
+  receipt(id: string, wait?: WaitOptions): Promise<Uint8Array>;
   providers(): Promise<readonly ProviderDocument[]>;
   /** The order once it ended. @throws SDK_TIMEOUT */
   waitForEnd(id: string, options: WaitOptions): Promise<OrderDocument>;
@@ -110,9 +114,20 @@ export function createMarketClient(options: MarketClientOptions): MarketClient {
       const params = { path: { id } };
       return bytes(api.GET('/v1/orders/{id}/result', { params, parseAs: 'arrayBuffer' }));
     },
-    receipt: (id) => {
+    async receipt(id, { timeoutMs, signal } = { timeoutMs: 0 }) {
       const params = { path: { id } };
-      return bytes(api.GET('/v1/orders/{id}/receipt', { params, parseAs: 'arrayBuffer' }));
+      const deadline = performance.now() + timeoutMs;
+      for (;;) {
+        try {
+          return await bytes(
+            api.GET('/v1/orders/{id}/receipt', { params, parseAs: 'arrayBuffer' }),
+          );
+        } catch (error) {
+          const early = hasCode(error, 'MARKET_NOT_READY');
+          if (!early || performance.now() > deadline || signal?.aborted) throw error;
+        }
+        await pause(POLL_MS, signal);
+      }
     },
     async providers() {
       return (await answer(api.GET('/v1/providers'))).items;

@@ -3,7 +3,7 @@ import { formatAmount, parseAccount, parseAmount } from '#libs/kernel';
 import { signOrder } from '#libs/sdk';
 import { cliError } from '../errors.ts';
 import { type CommandContext, wholeNumber } from '../frame/command.ts';
-import { connectStorage, signerOf } from '../frame/connect.ts';
+import { accountNames, connectStorage, signerOf } from '../frame/connect.ts';
 import { writeUserFile } from '../frame/files.ts';
 import { followOrder } from '../frame/follow.ts';
 import { type JobOptions, prepareJob } from '../frame/job-input.ts';
@@ -70,7 +70,7 @@ export async function run(
 }
 
 async function finish(
-  { output }: CommandContext,
+  { output, home }: CommandContext,
   options: RunOptions,
   market: ReturnType<typeof connectMarket>,
   { order, events }: Awaited<ReturnType<typeof followOrder>>,
@@ -82,7 +82,7 @@ async function finish(
   output.answer(
     { order, events, ...(text === undefined ? {} : { result: text }) } as unknown as Json,
     () => {
-      for (const line of orderLines(order, new Map())) output.line(line);
+      for (const line of orderLines(order, accountNames(home))) output.line(line);
       if (options.out !== undefined && result) output.line(`result written to ${options.out}`);
       else if (text !== undefined) output.line(`\n${text}`);
     },

@@ -115,6 +115,7 @@ export async function startDetached(
       );
     output.status(progress(current));
   }
+  if (signal.aborted) throw cliError('CLI_INTERRUPTED', 'stopped while starting');
   throw cliError('CLI_TIMEOUT', `not everything was ready within ${timeoutMs / 1000} s`);
 }
 

@@ -39,6 +39,11 @@ export async function followOrder(
   try {
     const remaining = AbortSignal.any([signal, limit]);
     const order = await market.waitForEnd(id, { timeoutMs, signal: remaining });
+    if (signal.aborted && !ENDED.has(order.status))
+      throw cliError(
+        'CLI_INTERRUPTED',
+        `stopped watching ${id}; it is ${order.status} and goes on`,
+      );
     if (!ENDED.has(order.status))
       throw cliError('CLI_TIMEOUT', `stopped watching ${id}; it is ${order.status} and goes on`);
     // The last events are on their way when the order has ended.

@@ -32,7 +32,7 @@ export function homeAt(path: string): Home {
 }
 
 export function defaultHome(): string {
-  return process.env['SEELE_HOME'] ?? join(homedir(), '.seele');
+  return process.env['SEELE_HOME'] || join(homedir(), '.seele');
 }
 
 /** Creates what is missing. @throws CLI_HOME when the folder cannot be written */

@@ -28,7 +28,7 @@ export async function prove(
   const { home, output } = context;
   const file = join(mkdtempSync(join(home.path, 'receipts-')), `${order.id.slice(0, 12)}.seele`);
   const bytes = await steps.run('Write the receipt', async (say) => {
-    const receipt = await market.receipt(order.id);
+    const receipt = await market.receipt(order.id, { timeoutMs: 30_000, signal: context.signal });
     writeFileSync(file, receipt);
     say(formatBytes(receipt.length));
     return receipt;

@@ -31,7 +31,7 @@ interface Place {
 }
 
 function placeOf(context: CommandContext, options: QuickstartOptions): Place {
-  const named = options.home !== undefined || process.env['SEELE_HOME'] !== undefined;
+  const named = options.home !== undefined || (process.env['SEELE_HOME'] ?? '') !== '';
   if (named)
     return {
       context: { ...context, home: homeAt(options.home ?? defaultHome()) },

@@ -17,7 +17,7 @@ export function createSteps({ output, signal }: CommandContext): Steps {
   const timings: { title: string; ms: number }[] = [];
   return {
     async run(title, action) {
-      if (signal.aborted) throw cliError('CLI_TIMEOUT', 'stopped on request');
+      if (signal.aborted) throw cliError('CLI_INTERRUPTED', `stopped before "${title}"`);
       const startedMs = performance.now();
       output.status(`${title} …`);
       let said = '';
