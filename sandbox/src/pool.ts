@@ -190,7 +190,8 @@ class Pool implements SlotPool {
     // A spare may have died meanwhile (an out-of-memory killer, an operator): take the next.
     for (let spare = this.#ready.shift(); spare !== undefined; spare = this.#ready.shift()) {
       const slot = await spare.catch(() => undefined);
-      if (slot?.isAlive === true) return slot;
+      // The kernel knows of its death before the event loop does.
+      if (slot?.isAlive === true && processFacts(slot.pid) !== undefined) return slot;
     }
     return this.#start();
   }

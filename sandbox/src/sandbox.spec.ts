@@ -1,3 +1,5 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { type Bytes, utf8, utf8Decode } from '#libs/kernel';
 import { DEFAULT_JOB_LIMITS, type JobLimits } from '#libs/market';
@@ -162,6 +164,16 @@ describe('a job', () => {
   });
 });
 
+describe('docs/sandbox.md', () => {
+  it('its example runs', async () => {
+    const page = readFileSync(join(import.meta.dirname, '../../docs/sandbox.md'), 'utf8');
+    const example = /```js\n([\s\S]*?)```/.exec(page)?.[1] ?? '';
+    const data = inputOf(utf8('a,1\nb,2\nc,3\n'));
+    const outcome = await run(example, { inputs: { data }, params: { column: 1 } });
+    expect(textOf(outcome)).toBe('{"rows":3,"sum":6}');
+  });
+});
+
 describe('a job that fails', () => {
   it.each([
     ['throws', job('throw new TypeError("bad")'), 'guest-error', 'TypeError: bad'],
@@ -271,7 +283,6 @@ describe('a job that fails', () => {
   });
 
   it('whose slot is killed from outside is a crash', async () => {
-    const { readdirSync, readFileSync } = await import('node:fs');
     const children = () =>
       readdirSync('/proc').filter((pid) => {
         if (!/^\d+$/.test(pid)) return false;

@@ -129,7 +129,7 @@ export const providerSettings = defineSettings('provider', {
     env: 'SEELE_PROVIDER_CHAIN',
     schema: z.string().regex(/^[0-9a-f]{64}$/),
     optional: true,
-    help: 'Genesis id of the chain; a market of another chain is refused. Without it the node’s is taken.',
+    help: 'Genesis id of the chain; a market of another chain is refused. Without it any chain the market names is signed for.',
   },
   storageUrl: {
     env: 'STORAGE_RPC_URL',

@@ -3,7 +3,6 @@
  * alone and keeps its own copies of the built-ins it uses.
  */
 
-/* oxlint-disable typescript/unbound-method -- the built-ins are taken apart on purpose */
 export function guestText() {
   const NativeUint8Array = Uint8Array;
   const NativeTypeError = TypeError;

@@ -32,7 +32,6 @@ export interface GuestConfiguration {
   readonly seed: readonly number[];
 }
 
-/* oxlint-disable typescript/unbound-method -- the built-ins are taken apart on purpose */
 export function guestBridge(
   send: GuestSend,
   { copyBytes, Utf8Decoder, Utf8Encoder }: GuestText,
