@@ -183,18 +183,22 @@ export function loadSettings<D extends Declarations>(
   return values as SettingsOf<SettingsDefinition<D>>;
 }
 
+function shownDefault(setting: Setting<unknown>): string {
+  // The value differs from machine to machine; what the documentation says must not.
+  if (setting.env === 'SEELE_HOME') return '`~/.seele`';
+  const { default: value } = setting;
+  if (value === undefined) return setting.optional === true ? '–' : 'required';
+  if (typeof value === 'string') return value === '' ? '–' : `\`${value}\``;
+  if (typeof value === 'bigint') return `\`${value}\``;
+  if (Array.isArray(value)) return value.length === 0 ? '–' : `\`${value.join(',')}\``;
+  return `\`${JSON.stringify(value)}\``;
+}
+
 /** The documentation table of one app's settings, in Markdown. */
 export function settingsTable(definition: SettingsDefinition<never> | SettingsDefinition): string {
   const rows = Object.values(definition.declarations as Declarations).map((declared) => {
     const setting = declared as Setting<unknown>;
-    const fallback =
-      setting.env === 'SEELE_HOME'
-        ? '`~/.seele`'
-        : setting.default === undefined
-          ? setting.optional === true
-            ? '–'
-            : 'required'
-          : `\`${typeof setting.default === 'string' ? setting.default : JSON.stringify(setting.default)}\``;
+    const fallback = shownDefault(setting);
     const name =
       setting.secret === true
         ? `\`${setting.env}\` or \`${setting.env}_FILE\``
