@@ -101,7 +101,7 @@ describe('what the storage process refuses', () => {
     [{ referer: 'https://console.example/a/b' }, 200],
     [{}, 200],
   ])('headers %j: %i', async (headers, status) => {
-    const answer = await send('/api/v0/version', { headers: headers as Record<string, string> });
+    const answer = await send('/api/v0/version', { headers });
     expect(answer.status).toBe(status);
     expect(answer.headers['access-control-allow-origin']).toBeUndefined();
     if (status !== 200)

@@ -59,7 +59,7 @@ export async function writeFile(
     },
     has: async () => false,
   };
-  for await (const entry of importer([{ content }], blocks as never, { profile: 'unixfs-v1-2025' }))
+  for await (const entry of importer([{ content }], blocks, { profile: 'unixfs-v1-2025' }))
     return { cid: entry.cid.toString(), sizeBytes };
   throw storageError('STORAGE_FAILED', 'the importer gave no root');
 }

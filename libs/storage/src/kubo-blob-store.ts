@@ -15,6 +15,7 @@ import { storageError } from './errors.ts';
 import { readFile } from './file-reader.ts';
 import { blobRef, kuboAddProfile, LEAF_BYTES, limited } from './file-writer.ts';
 import { mayRetry, toStorageError } from './kubo-errors.ts';
+import { sendBlock } from './send-block.ts';
 import { teeBytes } from './tee-bytes.ts';
 
 export interface KuboBlobStoreOptions {
@@ -34,14 +35,12 @@ const RETRY_DELAYS_MS = [20, 100, 400];
 /** Opens lazily: nothing is sent before the first call. */
 export function createKuboBlobStore(options: KuboBlobStoreOptions): BlobStore {
   const { url, token, timeoutMs = 30_000, readAhead = 8 } = options;
+  const api = `${url.replace(/\/+$/, '')}/api/v0`;
+  const headers: Record<string, string> =
+    token === undefined ? {} : { authorization: `Bearer ${token}` };
   let client: Promise<KuboRPCClient> | undefined;
   const open = () =>
-    (client ??= import('kubo-rpc-client').then(({ create }) =>
-      create({
-        url: `${url.replace(/\/+$/, '')}/api/v0`,
-        ...(token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } }),
-      }),
-    ));
+    (client ??= import('kubo-rpc-client').then(({ create }) => create({ url: api, headers })));
 
   type Call<T> = (kubo: KuboRPCClient, signal: AbortSignal) => Promise<T>;
 
@@ -73,10 +72,10 @@ export function createKuboBlobStore(options: KuboBlobStoreOptions): BlobStore {
     signal: AbortSignal | undefined,
   ): Promise<BlobRef> {
     const cid = await blockCid(bytes, codec);
-    const answered = await call(signal, (kubo, callSignal) => {
-      const parameters = { cidCodec: codec, mhtype: 'sha2-256', pin, signal: callSignal };
-      return kubo.block.put(bytes, parameters);
-    });
+    const query = new URLSearchParams({ 'cid-codec': codec, mhtype: 'sha2-256', pin: `${pin}` });
+    const answered = await call(signal, (_, callSignal) =>
+      sendBlock(`${api}/block/put?${query.toString()}`, headers, { cid, bytes }, callSignal),
+    );
     expectSame(cid.toString(), answered);
     return { cid: cid.toString(), sizeBytes: bytes.length };
   }
@@ -97,7 +96,7 @@ export function createKuboBlobStore(options: KuboBlobStoreOptions): BlobStore {
         ...kuboAddProfile,
         pin,
         ...(signal ? { signal } : {}),
-      } as Parameters<KuboRPCClient['add']>[1]);
+      });
       const computed = await local;
       expectSame(computed.cid, added.cid);
       return computed;

@@ -38,6 +38,7 @@ describe('CAR version 1', () => {
   it('never accepts a changed byte of a block, and throws nothing but its own errors', async () => {
     const car = await carOf([Buffer.from('one block'), Buffer.from('another')]);
     const original = await read(car, 64);
+    expect(original.blocks).toHaveLength(2);
     for (let at = 0; at < car.length; at++) {
       const changed = Buffer.from(car);
       changed[at] = (changed[at] as number) ^ 1;

@@ -1,6 +1,6 @@
 /** Codecs of blocks, their links, and the walk over everything that a root reaches. */
 import type { Bytes } from '#libs/kernel';
-import { MAX_BLOCK_BYTES, RAW_CODE, storageError } from '#libs/storage';
+import { RAW_CODE, storageError } from '#libs/storage';
 import * as dagCbor from '@ipld/dag-cbor';
 import * as dagJson from '@ipld/dag-json';
 import * as dagPb from '@ipld/dag-pb';
@@ -63,15 +63,15 @@ export function linksOf(cid: CID, bytes: Bytes): CID[] {
   if (cid.code === RAW_CODE || cid.code === json.code) return [];
   const value = decodeBlock(cid, bytes);
   if (cid.code === dagPb.code) return (value as dagPb.PBNode).Links.map((link) => link.Hash);
-  return [...createUnsafe({ bytes, cid, value, codec: codecOf(cid) as never }).links()].map(
-    ([, link]) => link as CID,
+  return [...createUnsafe({ bytes, cid, value, codec: codecOf(cid) }).links()].map(
+    ([, link]) => link,
   );
 }
 
 export interface DagReader {
-  read(cid: CID, signal?: AbortSignal): Promise<Bytes>;
+  readonly read: (cid: CID, signal?: AbortSignal) => Promise<Bytes>;
   /** Whether a leaf is there; reading it whole would cost more. */
-  require(cid: CID, signal?: AbortSignal): Promise<void>;
+  readonly require: (cid: CID, signal?: AbortSignal) => Promise<void>;
 }
 
 const READ_AHEAD = 8;
@@ -109,13 +109,4 @@ export async function* walkDag(
     }
     level = next;
   }
-}
-
-/** @throws STORAGE_TOO_LARGE */
-export function requireBlockSize(bytes: Bytes): void {
-  if (bytes.length > MAX_BLOCK_BYTES)
-    throw storageError(
-      'STORAGE_TOO_LARGE',
-      `a block of ${bytes.length} bytes is over the limit of ${MAX_BLOCK_BYTES}`,
-    );
 }

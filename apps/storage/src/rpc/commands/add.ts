@@ -143,18 +143,14 @@ export async function add(call: Call): Promise<void> {
   try {
     const added: Added[] = [];
     const roots: CID[] = [];
-    const entries = importer(
-      candidates(call, options),
-      blocksOf(session, options.onlyHash) as never,
-      {
-        cidVersion: options.cidVersion,
-        rawLeaves: options.rawLeaves,
-        wrapWithDirectory: options.wrapWithDirectory,
-        chunker: cutInto(options.chunkBytes),
-        layout: balanced({ maxChildrenPerNode: options.maxFileLinks }),
-        fileImportConcurrency: 1, // the parts of one stream come one after another
-      },
-    );
+    const entries = importer(candidates(call, options), blocksOf(session, options.onlyHash), {
+      cidVersion: options.cidVersion,
+      rawLeaves: options.rawLeaves,
+      wrapWithDirectory: options.wrapWithDirectory,
+      chunker: cutInto(options.chunkBytes),
+      layout: balanced({ maxChildrenPerNode: options.maxFileLinks }),
+      fileImportConcurrency: 1, // the parts of one stream come one after another
+    });
     for await (const { cid, path = '', size } of entries) {
       const Hash = cid.toString();
       const isRoot = options.wrapWithDirectory ? path === '' : !path.includes('/');
