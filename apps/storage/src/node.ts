@@ -26,6 +26,7 @@ export interface StorageNodeOptions {
 
 /** What one writing call does: its blocks are safe from collection until it ends. */
 export interface Session extends DagReader {
+  /** Takes a block; whether it could be written shows at the next `put` or in `commit`. */
   put(cid: CID, bytes: Bytes): Promise<void>;
   /** Makes durable what was put, then pins (recursively unless told otherwise). */
   commit(pin?: {
@@ -47,6 +48,9 @@ export interface StorageNode extends DagReader {
   requireSpace(): Promise<void>;
   close(): Promise<void>;
 }
+
+/** Blocks that one call may have in the making: bounds its memory at twice as many MiB. */
+const WRITE_BEHIND_BLOCKS = 12;
 
 export async function openStorageNode(options: StorageNodeOptions): Promise<StorageNode> {
   const { home, graceMs, fetchTimeoutMs, reserveBytes } = options;
@@ -90,24 +94,45 @@ export async function openStorageNode(options: StorageNodeOptions): Promise<Stor
 
   function session(): Session {
     const guard: Guard = collector.guard();
+    const writing = new Set<Promise<void>>();
+    let failure: unknown;
+
+    /** Resolves when nothing is being written any more. @throws what a write failed with */
+    async function settle(): Promise<void> {
+      await Promise.all(writing);
+      if (failure !== undefined) throw failure;
+    }
     return {
       async put(cid, bytes) {
         guard.touch(cid);
-        await store.put(cid, bytes);
+        if (failure !== undefined) throw failure;
+        // Written behind, so that the next bytes are received while these are synced.
+        const write: Promise<void> = store
+          .put(cid, bytes)
+          .then(
+            () => {},
+            (error: unknown) => void (failure ??= error),
+          )
+          .finally(() => writing.delete(write));
+        writing.add(write);
+        if (writing.size >= WRITE_BEHIND_BLOCKS) await Promise.race(writing);
       },
-      read(cid, signal) {
+      async read(cid, signal) {
         guard.touch(cid);
+        if (writing.size > 0) await settle();
         return read(cid, signal);
       },
-      require(cid, signal) {
+      async require(cid, signal) {
         guard.touch(cid);
+        if (writing.size > 0) await settle();
         return require(cid, signal);
       },
       async commit(pin) {
+        await settle();
         await store.sync();
         if (pin !== undefined) await pins.set(pin.cid, pin.type, pin.name ?? '');
       },
-      end: () => guard.end(),
+      end: () => void Promise.all(writing).finally(() => guard.end()),
     };
   }
 

@@ -149,6 +149,7 @@ export async function add(call: Call): Promise<void> {
       wrapWithDirectory: options.wrapWithDirectory,
       chunker: cutInto(options.chunkBytes),
       layout: balanced({ maxChildrenPerNode: options.maxFileLinks }),
+      blockWriteConcurrency: 1, // the session writes behind
       fileImportConcurrency: 1, // the parts of one stream come one after another
     });
     for await (const { cid, path = '', size } of entries) {
