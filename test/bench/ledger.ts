@@ -99,9 +99,15 @@ async function prepareHome(home: string, seed: number, senders: number): Promise
   writeFileSync(join(home, 'genesis.cbor'), encodeGenesis(genesis));
 }
 
+/** CPU time the node has used, from its metrics. */
+async function cpuSecondsOf(url: string): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  return Number(/^process_cpu_seconds\S* (\S+)$/m.exec(text)?.[1] ?? Number.NaN);
+}
+
 export const bench: Bench = async ({ full, seed, note }) => {
   const home = mkdtempSync(join(tmpdir(), 'seele-bench-ledger-'));
-  const transactions = full ? 200_000 : 50_000;
+  const transactions = full ? 200_000 : 40_000;
   const senders = 20_000;
   const children: ChildProcess[] = [];
   const start = async (): Promise<Started> => {
@@ -114,7 +120,9 @@ export const bench: Bench = async ({ full, seed, note }) => {
     let node = await start();
     note(`${ACCOUNTS} accounts, first start ${Math.round(node.startMs)} ms`);
     const order = { url: node.url, accounts: senders, transactions, seed };
+    const cpuBefore = await cpuSecondsOf(node.url);
     const load = await generateLoad(order, () => note(`${transactions} transfers signed`));
+    const cpu = (await cpuSecondsOf(node.url)) - cpuBefore;
     note(`${load.final} final in ${load.seconds.toFixed(2)} s, ${load.refused} refused`);
     const restarts: number[] = [];
     for (let i = 0; i < (full ? 5 : 3); i++) {
@@ -127,6 +135,8 @@ export const bench: Bench = async ({ full, seed, note }) => {
       figures: {
         transfersPerSecond: significant(load.final / load.seconds),
         transfersTried: load.sent,
+        /** All threads of the node: transactions, blocks, signatures, disk. */
+        cpuMicrosPerTransfer: significant((cpu * 1e6) / load.final),
         transfersRefused: load.refused,
         restartMs: Math.round(percentile(restarts, 0.5)),
         restartsTried: restarts.length,
