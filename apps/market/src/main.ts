@@ -57,11 +57,15 @@ await runProcess({
   logger,
   start: async () => {
     const { home, redisUrl, storageToken } = settings;
-    const passphrase = await homePassphrase(home, settings.passphrase);
-    const keys = await ensureHomeKey(home, settings.key, passphrase);
     const node = createHttpChainNode(settings.nodeUrl);
-    const { chain } = await node.status();
-    const database = await openDatabase();
+    const openKey = async () =>
+      ensureHomeKey(home, settings.key, await homePassphrase(home, settings.passphrase));
+    // Opening the key takes the processor for a while; PostgreSQL starts beside it.
+    const [database, keys, { chain }] = await Promise.all([
+      openDatabase(),
+      openKey(),
+      node.status(),
+    ]);
     const queue =
       redisUrl === undefined
         ? await createPostgresQueue({ url: database.url, logger })

@@ -15,6 +15,26 @@ import { describeQueuePort } from './queue.conformance.ts';
 
 const logger = createLogger({ name: 'queue-test', level: 'silent' });
 
+/** Short, so that a test need not wait for the real times. */
+const QUICK = { lockMs: 1_000, stalledCheckMs: 500 };
+
+function spawnHolder(create: string, url: string, queue: string): ChildProcess {
+  const program = `
+    const queues = await import('./apps/market/src/queue/bullmq-queue.ts');
+    const { createLogger } = await import('#libs/platform');
+    const logger = createLogger({ name: 'holder', level: 'silent' });
+    const port = await queues.${create}({ url: ${JSON.stringify(url)}, logger, lockMs: 1000, stalledCheckMs: 500 });
+    await port.consume(${JSON.stringify(queue)}, () => {
+      process.stdout.write('held\\n');
+      return new Promise(() => {});
+    });`;
+  return spawn(
+    process.execPath,
+    ['-C', 'source', '--no-warnings', '--input-type=module', '-e', program],
+    { cwd: join(import.meta.dirname, '../../../..'), stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+}
+
 describe('embedded PostgreSQL', () => {
   let home: string;
   let server: EmbeddedPostgres;
@@ -27,7 +47,10 @@ describe('embedded PostgreSQL', () => {
     await removePostgresCluster(join(home, 'postgres'));
     await rm(home, { recursive: true, force: true });
   });
-  describeQueuePort('PostgreSQL', () => createPostgresQueue({ url: server.url, logger }));
+  describeQueuePort('PostgreSQL', {
+    open: () => createPostgresQueue({ url: server.url, logger, ...QUICK }),
+    spawnHolder: (queue) => spawnHolder('createPostgresQueue', server.url, queue),
+  });
 });
 
 const hasRedis = spawnSync('redis-server', ['--version'], { stdio: 'ignore' }).status === 0;
@@ -59,5 +82,8 @@ if (!hasRedis) console.warn('skipped: QueuePort on Redis, because redis-server i
     child.kill('SIGTERM');
     await gone;
   });
-  describeQueuePort('Redis', () => createRedisQueue({ url, logger }));
+  describeQueuePort('Redis', {
+    open: () => createRedisQueue({ url, logger, ...QUICK }),
+    spawnHolder: (queue) => spawnHolder('createRedisQueue', url, queue),
+  });
 });

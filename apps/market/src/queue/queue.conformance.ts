@@ -1,4 +1,5 @@
 /** What every `QueuePort` does, whatever is behind it. */
+import type { ChildProcess } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { QueueMessage, QueuePort } from './queue-port.ts';
 
@@ -15,8 +16,17 @@ const message = (key: string, n = 1): QueueMessage => ({
   payload: { order: key, binding: n },
 });
 
-/** `open` makes a port onto one shared store; ports are closed by the suite. */
-export function describeQueuePort(name: string, open: () => Promise<QueuePort>): void {
+export interface QueuePortUnderTest {
+  /** Makes a port onto one shared store; ports are closed by the suite. */
+  open(): Promise<QueuePort>;
+  /**
+   * Starts a process of its own that consumes a queue, prints a line when it holds a message and
+   * never handles it.
+   */
+  spawnHolder(queue: string): ChildProcess;
+}
+
+export function describeQueuePort(name: string, { open, spawnHolder }: QueuePortUnderTest): void {
   describe(`QueuePort on ${name}`, () => {
     const opened: QueuePort[] = [];
     const openPort = async (): Promise<QueuePort> => {
@@ -106,6 +116,20 @@ export function describeQueuePort(name: string, open: () => Promise<QueuePort>):
       await until(() => got.length >= keys.length);
       await sleep(50);
       expect([...got].sort()).toEqual([...keys].sort());
+    });
+
+    it('delivers again what a killed process held', async () => {
+      const port = await openPort();
+      const holder = spawnHolder('cell.killed');
+      const holds = new Promise((resolve) => holder.stdout?.once('data', resolve));
+      await port.add('cell.killed', message('survivor', 5));
+      await holds;
+      holder.kill('SIGKILL');
+      await new Promise((resolve) => holder.once('close', resolve));
+      const got: QueueMessage[] = [];
+      await port.consume('cell.killed', async (m) => void got.push(m));
+      await until(() => got.length > 0, 15_000);
+      expect(got).toEqual([message('survivor', 5)]);
     });
 
     it('answers a ping', async () => {
