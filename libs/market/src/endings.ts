@@ -29,6 +29,8 @@ export function failWork(
   const row = orderOf(step.market, id);
   if (row.work === 'leased' || row.work === 'checking') releaseLease(step, row, reason.text);
   updateOrder(step, id, { work, reason });
+  // A delivery that was not accepted is nobody's proof of anything.
+  if (row.work === 'checking') withoutFields(step, id, 'delivery');
   step.market.waiting.delete(id);
   step.market.deadlines.clear(`binding/${id}`);
   payOwedEntries(step, id);
