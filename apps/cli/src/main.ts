@@ -282,10 +282,12 @@ function measurements(): void {
   runs(
     leaf(sim, 'market', {
       summary: 'Ledger, contracts and market under faults on a virtual clock',
-      examples: ['seele sim market --seeds 1-50', 'seele sim market --mutants'],
+      examples: ['seele sim market --seeds 1-50', 'seele sim market --seed 17 --json'],
     })
-      .option('--seeds <A-B>', 'seeds to run', '1-50')
-      .option('--mutants', 'also check that planted defects are caught'),
+      .option('--seed <n>', 'one seed, run twice, comparing the traces')
+      .option('--seeds <A-B>', 'a range, then broken systems that must be noticed (1-50)')
+      .option('--orders <n>', 'orders per seed')
+      .option('--no-mutants', 'leave the broken systems out'),
     async () => (await import('./commands/bench.ts')).simMarket,
   );
 }
