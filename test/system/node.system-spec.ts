@@ -10,6 +10,7 @@ import { createSigner, keyPairFromSeed, sealKeystore, verifySignature } from '#l
 import { createSeededRandomness, isSeeleError } from '#libs/kernel';
 import {
   type Genesis,
+  type TransactionBody,
   encodeGenesis,
   genesisId,
   signTransaction,
@@ -277,5 +278,106 @@ describe('a node that cannot start says why in one line and ends with 1', () => 
     truncateSync(file, Math.floor(readFileSync(file).length / 3));
     const cut = await failure(home);
     expect(cut).toEqual({ code: 1, lines: [expect.stringMatching(/\((STORE|LEDGER)_[A-Z]+\)/)] });
+  });
+});
+
+describe('a node that is asked wrongly answers clearly and goes on', () => {
+  let client: NodeClient;
+  let child: ChildProcess;
+  beforeAll(async () => {
+    child = spawnNode(await newHome());
+    client = await ready(child);
+  });
+  afterAll(async () => {
+    child.kill('SIGTERM');
+    expect(await exitOf(child)).toBe(0);
+  });
+  const [alice, bob] = signers as [(typeof signers)[0], (typeof signers)[0]];
+  const transfer = (nonce: number, more: Partial<TransactionBody> = {}, amount = 1n) =>
+    signTransaction(alice, {
+      chain,
+      publicKey: alice.publicKey,
+      nonce,
+      validUntilUs: (Date.now() + 60_000) * 1000,
+      fuelLimit: 400_000n,
+      fuelPrice: 1n,
+      calls: [tokenCalls.transfer({ to: bob.account, amount })],
+      ...more,
+    });
+  const problemOf = async (path: string, init?: RequestInit) => {
+    const response = await fetch(`${client.url}${path}`, init);
+    const { code } = (await response.json()) as { code: string };
+    return [response.status, code];
+  };
+
+  it('refuses each bad transaction for its own reason and takes the good one beside them', async () => {
+    const forged = { ...transfer(0), bytes: transfer(0).bytes.slice() };
+    forged.bytes[forged.bytes.length - 1] = (forged.bytes.at(-1) as number) ^ 1;
+    const results = await client.submit([
+      forged,
+      { ...transfer(0), bytes: Uint8Array.of(1, 2, 3) },
+      transfer(0, { chain: 'ee'.repeat(32) }),
+      transfer(0, { validUntilUs: 5 }),
+      transfer(0, { fuelLimit: 10n ** 13n }),
+      transfer(0, { fuelPrice: 10n ** 10n }),
+      transfer(7),
+      transfer(0),
+    ]);
+    expect(results.map((result) => (result.accepted ? 'ok' : result.error.code))).toEqual([
+      'LEDGER_SIGNATURE_INVALID',
+      'KERNEL_CBOR_INVALID',
+      'LEDGER_CHAIN_MISMATCH',
+      'LEDGER_TRANSACTION_EXPIRED',
+      'LEDGER_FUEL_LIMIT',
+      'LEDGER_BALANCE_TOO_LOW',
+      'LEDGER_NONCE_GAP',
+      'ok',
+    ]);
+  });
+
+  it('makes an overdraft a receipt that says so, once, however often it is sent', async () => {
+    const overdraft = transfer(1, {}, 10n ** 15n);
+    const first = await client.execute(overdraft);
+    expect(first.receipt).toMatchObject({ status: 'reverted', code: 'TOKEN_BALANCE_TOO_LOW' });
+    expect(await client.execute(overdraft)).toEqual(first);
+    await expect(client.execute(transfer(1))).rejects.toMatchObject({ code: 'LEDGER_NONCE_USED' });
+  });
+
+  it.each([
+    ['/v1/transactions/abc', 400, 'KERNEL_ID_INVALID'],
+    [`/v1/transactions/${'0'.repeat(64)}`, 404, 'LEDGER_NOT_FOUND'],
+    [`/v1/transactions/${'0'.repeat(64)}?waitMs=-1`, 400, 'HTTP_BAD_REQUEST'],
+    ['/v1/accounts/seele1nobody', 400, 'KERNEL_ID_INVALID'],
+    ['/v1/state/token/xyz', 400, 'HTTP_BAD_REQUEST'],
+    ['/v1/state/token/00', 404, 'LEDGER_NOT_FOUND'],
+    ['/v1/state/token?limit=100000', 400, 'HTTP_BAD_REQUEST'],
+    ['/v1/blocks/999999', 404, 'LEDGER_NOT_FOUND'],
+    ['/v1/blocks/stream?from=x', 400, 'HTTP_BAD_REQUEST'],
+  ])('%s: %d %s', async (path, status, code) => {
+    expect(await problemOf(path)).toEqual([status, code]);
+  });
+
+  it('refuses bodies of another type, shape or size', async () => {
+    const post = (type: string, body: Uint8Array<ArrayBuffer>) =>
+      problemOf('/v1/transactions', { method: 'POST', headers: { 'content-type': type }, body });
+    expect(await post('application/json', Buffer.from('[]'))).toEqual([415, 'HTTP_MEDIA_TYPE']);
+    expect(await post('application/cbor', Uint8Array.of(0xa0))).toEqual([400, 'KERNEL_SHAPE']);
+    // The node answers and hangs up before all is sent, which fetch may report either way.
+    const tooLarge = await post('application/cbor', new Uint8Array(9 * 1024 * 1024)).catch(
+      (error: unknown) => error,
+    );
+    if (!(tooLarge instanceof TypeError)) expect(tooLarge).toEqual([413, 'HTTP_BODY_TOO_LARGE']);
+    expect((await client.status()).height).toBeGreaterThan(0);
+  });
+
+  it('pages through state and proves absence', async () => {
+    const found: string[] = [];
+    for await (const [key] of client.scan('token', tokenKeys.balances))
+      found.push(Buffer.from(key).toString('hex'));
+    expect(found).toEqual(found.toSorted());
+    expect(found.length).toBeGreaterThanOrEqual(signers.length);
+    const absent = await client.prove('token', Uint8Array.of(9));
+    expect(verifyStateProof(genesis, absent, verifySignature).value).toBeUndefined();
+    expect(await client.state('token', Uint8Array.of(9))).toBeUndefined();
   });
 });
