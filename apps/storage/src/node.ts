@@ -34,7 +34,8 @@ export interface Session extends DagReader {
     readonly type: PinType;
     readonly name?: string;
   }): Promise<void>;
-  end(): void;
+  /** Waits for what is being written, so that nothing of a call outlives it. */
+  end(): Promise<void>;
 }
 
 export interface StorageNode extends DagReader {
@@ -132,7 +133,10 @@ export async function openStorageNode(options: StorageNodeOptions): Promise<Stor
         await store.sync();
         if (pin !== undefined) await pins.set(pin.cid, pin.type, pin.name ?? '');
       },
-      end: () => void Promise.all(writing).finally(() => guard.end()),
+      async end() {
+        await Promise.all(writing);
+        guard.end();
+      },
     };
   }
 

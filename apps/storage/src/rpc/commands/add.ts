@@ -173,7 +173,7 @@ export async function add(call: Call): Promise<void> {
   } catch (error) {
     throw importFailure(error);
   } finally {
-    session.end();
+    await session.end();
   }
 }
 

@@ -43,7 +43,7 @@ export async function blockPut(call: Call): Promise<void> {
       stored.push({ Key: cid.toString(), Size: bytes.length });
     }
   } finally {
-    session.end();
+    await session.end();
   }
   const [only] = stored;
   if (only === undefined) throw rpcError('STORAGE_RPC_ARGUMENT', 'the body has no block');

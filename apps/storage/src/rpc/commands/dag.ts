@@ -48,7 +48,7 @@ export async function dagPut(call: Call): Promise<void> {
       stored.push(cid);
     }
   } finally {
-    session.end();
+    await session.end();
   }
   if (stored.length === 0) throw rpcError('STORAGE_RPC_ARGUMENT', 'the body has no value');
   for (const cid of stored) await reply.line({ Cid: slashed(cid) });
@@ -141,6 +141,6 @@ export async function dagImport(call: Call): Promise<void> {
     for (const line of lines) await reply.line(line);
     reply.endLines();
   } finally {
-    session.end();
+    await session.end();
   }
 }

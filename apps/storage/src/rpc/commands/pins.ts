@@ -31,7 +31,7 @@ export async function pinAdd(call: Call): Promise<void> {
     }
     reply.json({ Pins });
   } finally {
-    session.end();
+    await session.end();
   }
 }
 
