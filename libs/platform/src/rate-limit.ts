@@ -15,6 +15,11 @@ export interface RateLimitOptions {
 export interface RateLimiter {
   /** Takes `cost` tokens; 0 when allowed, otherwise milliseconds until it would be. */
   take(key: string, nowMs: number, cost?: number): number;
+  /**
+   * Takes `cost` tokens in any case, going into debt; 0 while there is none, otherwise milliseconds
+   * until it is paid. For what has happened already and can only be slowed down.
+   */
+  charge(key: string, nowMs: number, cost?: number): number;
   readonly size: number;
 }
 
@@ -28,23 +33,32 @@ const DEFAULT_KEYS_MAX = 10_000;
 export function createRateLimiter(options: RateLimitOptions): RateLimiter {
   const { perSecond, burst, keysMax = DEFAULT_KEYS_MAX } = options;
   const buckets = new Map<string, Bucket>();
+  /** The key's bucket filled up to now, and remembered as the latest used. */
+  const bucketAt = (key: string, nowMs: number): Bucket => {
+    const bucket = buckets.get(key) ?? { tokens: burst, atMs: nowMs };
+    const elapsedMs = Math.max(0, nowMs - bucket.atMs);
+    bucket.tokens = Math.min(burst, bucket.tokens + (elapsedMs * perSecond) / 1000);
+    bucket.atMs = Math.max(bucket.atMs, nowMs);
+    buckets.delete(key);
+    buckets.set(key, bucket);
+    if (buckets.size > keysMax) buckets.delete(buckets.keys().next().value as string);
+    return bucket;
+  };
+  const waitFor = (tokens: number): number => Math.ceil((tokens * 1000) / perSecond);
   return {
     get size() {
       return buckets.size;
     },
     take: (key, nowMs, cost = 1) => {
-      const bucket = buckets.get(key) ?? { tokens: burst, atMs: nowMs };
-      const elapsedMs = Math.max(0, nowMs - bucket.atMs);
-      bucket.tokens = Math.min(burst, bucket.tokens + (elapsedMs * perSecond) / 1000);
-      bucket.atMs = Math.max(bucket.atMs, nowMs);
-      buckets.delete(key);
-      buckets.set(key, bucket);
-      if (buckets.size > keysMax) buckets.delete(buckets.keys().next().value as string);
-      if (bucket.tokens >= cost) {
-        bucket.tokens -= cost;
-        return 0;
-      }
-      return Math.ceil(((cost - bucket.tokens) * 1000) / perSecond);
+      const bucket = bucketAt(key, nowMs);
+      if (bucket.tokens < cost) return waitFor(cost - bucket.tokens);
+      bucket.tokens -= cost;
+      return 0;
+    },
+    charge: (key, nowMs, cost = 1) => {
+      const bucket = bucketAt(key, nowMs);
+      bucket.tokens -= cost;
+      return bucket.tokens >= 0 ? 0 : waitFor(-bucket.tokens);
     },
   };
 }

@@ -53,6 +53,7 @@ export class AgentConnection {
   readonly #frames;
   readonly #bytes;
   #silence: NodeJS.Timeout;
+  #paused: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(options: AgentConnectionOptions) {
@@ -99,14 +100,21 @@ export class AgentConnection {
     }
   }
 
-  /** Over the limit we stop reading for a while: the sender feels it, nothing is dropped. */
+  /**
+   * Over the limit we stop reading until the excess is paid off: the sender feels it, nothing is
+   * dropped. What one read of the socket brought is still taken in.
+   */
   #slowDown(sizeBytes: number): void {
     const nowMs = performance.now();
-    const waitMs = Math.max(this.#frames.take('', nowMs), this.#bytes.take('', nowMs, sizeBytes));
+    const waitMs = Math.max(
+      this.#frames.charge('', nowMs),
+      this.#bytes.charge('', nowMs, sizeBytes),
+    );
+    if (waitMs === 0) return;
     const { ws } = this.#options;
-    if (waitMs === 0 || ws.isPaused) return;
     ws.pause();
-    setTimeout(() => ws.resume(), waitMs).unref();
+    clearTimeout(this.#paused);
+    this.#paused = setTimeout(() => ws.resume(), waitMs);
   }
 
   #heard(): void {
@@ -147,6 +155,7 @@ export class AgentConnection {
 
   #onClose(): void {
     clearTimeout(this.#silence);
+    clearTimeout(this.#paused);
     if (this.#closed) return;
     this.#closed = true;
     this.#options.onClosed();

@@ -131,6 +131,15 @@ export class FakeAgent {
     this.send({ kind: 'deliver', lease: lease.lease, delivery: signed });
   }
 
+  /** Stops reading, as an agent that hangs. */
+  pause(): void {
+    this.#ws.pause();
+  }
+
+  resume(): void {
+    this.#ws.resume();
+  }
+
   close(): Promise<number> {
     this.#ws.close();
     return this.closed;

@@ -8,7 +8,8 @@ export function createNestLogger(logger: Logger): LoggerService {
   return {
     log: (message: unknown, context?: unknown) => logger.debug({ context }, words(message)),
     warn: (message: unknown, context?: unknown) => logger.warn({ context }, words(message)),
-    error: (message: unknown, ...rest: unknown[]) => logger.error({ rest }, words(message)),
+    // Nest logs what it also throws; whoever catches that says it once, in our words.
+    error: (message: unknown, ...rest: unknown[]) => logger.debug({ rest }, words(message)),
     fatal: (message: unknown, ...rest: unknown[]) => logger.fatal({ rest }, words(message)),
     debug: (message: unknown, context?: unknown) => logger.trace({ context }, words(message)),
     verbose: (message: unknown, context?: unknown) => logger.trace({ context }, words(message)),

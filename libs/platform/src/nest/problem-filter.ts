@@ -9,6 +9,9 @@ interface Reply {
   send(body: unknown): void;
 }
 
+/** Refusals that time alone may cure. */
+const isPassing = (status: number): boolean => status === 429 || status === 503;
+
 /** Answers every thrown error as RFC 9457 problem details and logs those that are ours. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
@@ -25,9 +28,10 @@ export class ProblemFilter implements ExceptionFilter {
     const problem = errorToProblem(error, id);
     if (problem.status >= 500) this.#logger.error({ err: error, requestId: id }, problem.title);
     if (reply.sent) return;
-    const retryAfter = (error as { detail?: { retryAfterSeconds?: unknown } }).detail
+    const stated = (error as { detail?: { retryAfterSeconds?: unknown } } | undefined)?.detail
       ?.retryAfterSeconds;
-    if (typeof retryAfter === 'number') reply.header('retry-after', String(retryAfter));
+    if (typeof stated === 'number') reply.header('retry-after', String(stated));
+    else if (isPassing(problem.status)) reply.header('retry-after', '1');
     reply.status(problem.status).header('content-type', PROBLEM_MEDIA_TYPE);
     reply.send(JSON.stringify(problem));
   }
