@@ -89,6 +89,17 @@ export function emit<T>(context: Context, event: ContractEvent<T>, data: T): voi
   context.emit(event.topic, event.codec, data);
 }
 
+const knownPrefixes = new Map<string, Bytes>();
+const KNOWN_PREFIXES_MAX = 100;
+
+function prefixBytes(prefix: string): Bytes {
+  const known = knownPrefixes.get(prefix);
+  if (known) return known;
+  const bytes = utf8(prefix);
+  if (knownPrefixes.size < KNOWN_PREFIXES_MAX) knownPrefixes.set(prefix, bytes);
+  return bytes;
+}
+
 /** Key made of a readable prefix and binary parts given in hex. */
 export function storageKey(prefix: string, ...hexParts: readonly string[]): Bytes {
   const parts = hexParts.map((hex) => {
@@ -96,7 +107,7 @@ export function storageKey(prefix: string, ...hexParts: readonly string[]): Byte
     invariant(bytes !== undefined, `key part ${JSON.stringify(hex)} is not hex`);
     return bytes;
   });
-  return concatBytes(utf8(prefix), ...parts);
+  return concatBytes(prefixBytes(prefix), ...parts);
 }
 
 export function readValue<T>(

@@ -31,14 +31,19 @@ function isShortestCid(cid: CID): boolean {
 
 class Reader {
   readonly #bytes: Bytes;
-  readonly #view: DataView;
+  /** Made when a wide number is read: most values have none. */
+  #lazyView: DataView | undefined;
   readonly #maxDepth: number;
   #offset = 0;
 
   constructor(bytes: Bytes, maxDepth: number) {
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#maxDepth = maxDepth;
+  }
+
+  get #view(): DataView {
+    const { buffer, byteOffset, byteLength } = this.#bytes;
+    return (this.#lazyView ??= new DataView(buffer, byteOffset, byteLength));
   }
 
   get atEnd(): boolean {
@@ -59,7 +64,7 @@ class Reader {
     if (info < 24) return info;
     if (info === 24) {
       this.#need(1);
-      const value = this.#view.getUint8(this.#offset++);
+      const value = this.#bytes[this.#offset++] as number;
       if (value < 24) throw malformed('integer not in shortest form', at);
       return value;
     }
@@ -117,7 +122,7 @@ class Reader {
     for (let i = 0; i < count; i++) {
       this.#need(1);
       const at = this.#offset;
-      const head = this.#view.getUint8(this.#offset++);
+      const head = this.#bytes[this.#offset++] as number;
       if (head >> 5 !== 3) throw malformed('map key that is not text', at);
       const start = this.#offset;
       const key = this.#text(head & 31);
@@ -134,7 +139,7 @@ class Reader {
   #cid(info: number, at: number): CID {
     if (this.#argument(info) !== 42) throw malformed('tag other than 42 (CID)', at);
     this.#need(1);
-    const head = this.#view.getUint8(this.#offset++);
+    const head = this.#bytes[this.#offset++] as number;
     if (head >> 5 !== 2) throw malformed('CID that is not bytes', at);
     const bytes = this.#take(this.#length(head & 31));
     if (bytes[0] !== 0) throw malformed('CID without its zero prefix', at);
@@ -166,7 +171,7 @@ class Reader {
       throw kernelError('KERNEL_CBOR_LIMIT', `nested deeper than ${this.#maxDepth} levels`);
     const at = this.#offset;
     this.#need(1);
-    const head = this.#view.getUint8(this.#offset++);
+    const head = this.#bytes[this.#offset++] as number;
     const info = head & 31;
     switch (head >> 5) {
       case 0:

@@ -44,6 +44,8 @@ export interface ScanOptions {
 
 export interface ChainReads {
   account(account: AccountId): { readonly balance: bigint; readonly nonce: number };
+  /** Transactions the account has made. */
+  nonce(account: AccountId): number;
   get(contract: string, key: Bytes): Bytes | undefined;
   scan(
     contract: string,
@@ -104,6 +106,7 @@ export function createChainReads(
       balance: fees.balanceOf(feeStorage, account),
       nonce: nonceOf(state, account),
     }),
+    nonce: (account) => nonceOf(state, account),
     get: (contract, key) => state.get(contract, key),
     scan(contract, prefix, { cursor, limit }) {
       const found: (readonly [Bytes, Bytes])[] = [];

@@ -38,7 +38,10 @@ function newPool(pool: Partial<MempoolLimits> = {}, balance = 10n ** 12n) {
   const mempool = createMempool({
     chain,
     limits,
-    accounts: { account: (id) => ({ balance, nonce: nonces.get(id) ?? 0 }) },
+    accounts: {
+      account: (id) => ({ balance, nonce: nonces.get(id) ?? 0 }),
+      nonce: (id) => nonces.get(id) ?? 0,
+    },
     pool,
     onDropped: (id, { code }) => dropped.push(`${id.slice(0, 4)} ${code}`),
   });

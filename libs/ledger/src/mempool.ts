@@ -29,6 +29,7 @@ export const DEFAULT_MEMPOOL_LIMITS: MempoolLimits = {
 /** What the pool has to know of committed state. */
 export interface AccountReader {
   account(account: AccountId): { readonly balance: bigint; readonly nonce: number };
+  nonce(account: AccountId): number;
 }
 
 export interface MempoolOptions {
@@ -173,7 +174,7 @@ class WaitingTransactions implements Mempool {
   }
 
   nextNonce(account: AccountId): number {
-    const { nonce } = this.#options.accounts.account(account);
+    const nonce = this.#options.accounts.nonce(account);
     const queue = this.#lanes.get(account)?.queue;
     return Math.max(nonce, queue?.[0] ? queue[0].envelope.body.nonce + queue.length : 0);
   }
@@ -330,7 +331,7 @@ class WaitingTransactions implements Mempool {
     for (const account of new Set(transactions.map((transaction) => transaction.account))) {
       const lane = this.#lanes.get(account);
       if (lane === undefined) continue;
-      const { nonce } = this.#options.accounts.account(account);
+      const nonce = this.#options.accounts.nonce(account);
       const first = lane.queue[0]?.envelope.body.nonce ?? nonce;
       const done = lane.queue.splice(0, Math.max(0, nonce - first));
       for (const waiting of done) {

@@ -179,12 +179,16 @@ class HttpNodeClient implements NodeClient {
 
   async #request(path: string, init: RequestInit = {}, extraMs = 0): Promise<Response> {
     const signal = init.signal ?? AbortSignal.timeout(this.#timeoutMs + extraMs);
-    let response: Response;
-    try {
-      response = await this.#fetch(`${this.url}${path}`, { ...init, signal });
-    } catch (cause) {
-      if (init.signal?.aborted) throw cause;
-      throw platformError('NODE_UNREACHABLE', `no answer from ${this.url}`, { cause });
+    let response: Response | undefined;
+    for (let attempt = 1; !response; attempt++) {
+      try {
+        response = await this.#fetch(`${this.url}${path}`, { ...init, signal });
+      } catch (cause) {
+        if (init.signal?.aborted) throw cause;
+        // A kept connection may close just as it is used again; asking twice changes nothing.
+        if (attempt === 1 && !signal.aborted) continue;
+        throw platformError('NODE_UNREACHABLE', `no answer from ${this.url}`, { cause });
+      }
     }
     if (!response.ok) throw await refusalOf(response);
     return response;
