@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { OrderDocument } from '#libs/sdk';
 import { type LocalMachine, startLocalMachine } from '../support/local-machine.ts';
+import { treeCpuSeconds } from '../support/process-tree.ts';
 import { type Bench, percentile, significant } from './harness.ts';
 
 const NOOP = 'export default async ({ params }) => ({ n: params.n ?? 0 });';
@@ -41,12 +42,16 @@ async function latencies(machine: LocalMachine, orders: number): Promise<number[
 }
 
 /** Orders done per second when many are under way, spread over the three providers by tier. */
-async function throughput(machine: LocalMachine, orders: number): Promise<number> {
+async function throughput(
+  machine: LocalMachine,
+  orders: number,
+): Promise<{ readonly perSecond: number; readonly cpuMsPerJob: number }> {
   const orderers = await Promise.all(
     (['A', 'B', 'C'] as const).map((tier) =>
       machine.orderer({ code: NOOP, limits: LIMITS, tier, priceCap: PRICE_CAP, params: { tier } }),
     ),
   );
+  const cpuBefore = treeCpuSeconds(machine.supervisorPid);
   const fromMs = performance.now();
   const ids = new Set<string>();
   let next = 0;
@@ -67,7 +72,11 @@ async function throughput(machine: LocalMachine, orders: number): Promise<number
     }
     await sleep(50);
   }
-  return ids.size / ((lastMs - fromMs) / 1000);
+  const cpuSeconds = treeCpuSeconds(machine.supervisorPid) - cpuBefore;
+  return {
+    perSecond: ids.size / ((lastMs - fromMs) / 1000),
+    cpuMsPerJob: (1000 * cpuSeconds) / ids.size,
+  };
 }
 
 export const bench: Bench = async ({ full, note }) => {
@@ -79,7 +88,7 @@ export const bench: Bench = async ({ full, note }) => {
     const samples = await latencies(machine, single);
     const many = full ? 200 : 120;
     note(`${many} orders at once`);
-    const perSecond = await throughput(machine, many);
+    const { perSecond, cpuMsPerJob } = await throughput(machine, many);
     return {
       figures: {
         submitToStartMsP50: significant(percentile(samples, 0.5)),
@@ -87,6 +96,8 @@ export const bench: Bench = async ({ full, note }) => {
         singleOrders: samples.length,
         jobsPerSecond: significant(perSecond),
         jobs: many,
+        /** Of every process together, the market's and the chain's included. */
+        cpuMsPerJob: significant(cpuMsPerJob),
         providers: 3,
       },
     };

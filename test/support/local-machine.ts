@@ -62,6 +62,8 @@ export interface LocalMachine {
   readonly store: BlobStore;
   /** Runs `seele …` in this home. */
   seele(...args: readonly string[]): Promise<CliOutcome>;
+  /** Process id of the supervisor, parent of everything that runs. */
+  readonly supervisorPid: number;
   /** What the supervisor knows now. */
   processes(): readonly ProcessState[];
   /** A function that orders this job, each call a new order; stores what it needs once. */
@@ -74,6 +76,12 @@ export interface LocalMachine {
 interface UpDocument {
   readonly chain: string;
   readonly urls: LocalMachine['urls'];
+}
+
+function runState(home: string): { readonly pid: number; readonly processes: ProcessState[] } {
+  return JSON.parse(readFileSync(join(home, 'run/supervisor.json'), 'utf8')) as ReturnType<
+    typeof runState
+  >;
 }
 
 export async function startLocalMachine(
@@ -113,12 +121,8 @@ export async function startLocalMachine(
       market,
       store,
       seele: inHome,
-      processes: () =>
-        (
-          JSON.parse(readFileSync(join(home, 'run/supervisor.json'), 'utf8')) as {
-            processes: ProcessState[];
-          }
-        ).processes,
+      supervisorPid: runState(home).pid,
+      processes: () => runState(home).processes,
       async orderer({ code, priceCap, ...job }) {
         const stored = await store.put(utf8(code));
         const manifest = describeJob({ ...job, code: stored.cid });

@@ -4,7 +4,7 @@
  *
  * Usage: node dist/test/system/kill-run.js [--rounds N] [--seed N]
  */
-import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -13,6 +13,7 @@ import type { OrderDocument } from '#libs/sdk';
 import { ENDED } from '#libs/sdk';
 import { type LocalMachine, startLocalMachine } from '../support/local-machine.ts';
 import { type MoneyReport, checkMoney } from '../support/money.ts';
+import { descendants } from '../support/process-tree.ts';
 
 /** Some hundred milliseconds of work with log lines, so that a kill finds it in the middle. */
 const CODE = `export default async ({ params, log, progress }) => {
@@ -55,39 +56,6 @@ const LIMITS = { wallMs: 20_000, cpuMs: 20_000 };
 const IN_FLIGHT = 6;
 const READY_LIMIT_MS = 60_000;
 const END_LIMIT_MS = 120_000;
-
-interface ProcessFacts {
-  readonly pid: number;
-  readonly parent: number;
-  readonly command: string;
-}
-
-function allProcesses(): ProcessFacts[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((name) => {
-      try {
-        const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
-        const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
-        const command = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ');
-        return [{ pid: Number(name), parent, command }];
-      } catch {
-        return [];
-      }
-    });
-}
-
-function descendants(root: number): ProcessFacts[] {
-  const all = allProcesses();
-  const found: ProcessFacts[] = [];
-  const open = [root];
-  for (let at = open.pop(); at !== undefined; at = open.pop())
-    for (const process of all.filter(({ parent }) => parent === at)) {
-      found.push(process);
-      open.push(process.pid);
-    }
-  return found;
-}
 
 function pidOf(machine: LocalMachine, name: string): number | undefined {
   return machine.processes().find((process) => process.name === name)?.pid;
