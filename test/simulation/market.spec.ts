@@ -4,7 +4,7 @@ import { runSeed } from './market/run-seed.ts';
 
 const SEEDS = 50;
 /** Few orders per world, so that the whole file stays within seconds. */
-const ORDERS = 10;
+const ORDERS = 8;
 
 describe('simulation of the market: real ledger, contracts, market and agents under faults', () => {
   test('50 seeds keep every invariant, and every fault and branch happens in them', async () => {

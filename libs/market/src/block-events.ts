@@ -1,7 +1,16 @@
 /** From a final block and its receipts to what the market wants to know of it. */
-import { type ContractEvent, type EmittedEvent, ordersEvents, readEvent } from '#contracts';
+import {
+  type ContractEvent,
+  type EmittedEvent,
+  ORDERS_CONTRACT,
+  ordersEvents,
+  ordersMethods,
+  readEvent,
+  signedDelivery,
+} from '#contracts';
 import { decodeWith } from '#libs/kernel';
 import { type Block, type Receipt, transaction } from '#libs/ledger';
+import { deliveryHash } from './delivery-hash.ts';
 import type { MarketEvent, OrderFact, OwnTransactionFact } from './model/events.ts';
 
 export interface MarketIdentity {
@@ -21,13 +30,26 @@ export function blockToEvent(
     if (receipt.status === 'ok')
       for (const event of receipt.events) {
         const fact = orderFactOf(event, market.account);
-        if (fact) orders.push(fact);
+        if (fact?.event === 'delivered')
+          orders.push(withDelivery(fact, block.transactions[i] as Uint8Array));
+        else if (fact) orders.push(fact);
       }
     const fact = ownFactOf(block.transactions[i] as Uint8Array, receipt, market.publicKey);
     if (fact) own.push(fact);
   }
   const { height, timeUs } = block.header;
   return { kind: 'block', height, timeUs, orders, own };
+}
+
+/** The event names only exit and charge; the call that made it has the whole delivery. */
+function withDelivery(fact: OrderFact, bytes: Uint8Array): OrderFact {
+  for (const { contract, method, args } of decodeWith(transaction, bytes).body.calls) {
+    if (contract !== ORDERS_CONTRACT || method !== ordersMethods.deliver.name) continue;
+    const { delivery } = decodeWith(signedDelivery, args);
+    if (delivery.order === fact.order && delivery.fence === fact.fence)
+      return { ...fact, delivery: deliveryHash(delivery) };
+  }
+  return fact;
 }
 
 function ownFactOf(

@@ -1,6 +1,7 @@
 /** Taking in final blocks: the one source of truth about money, and the clock of the chain. */
 import { anchorAnswered } from './anchors.ts';
 import { pursueChain, pursueWanting, resetChainTries, retryChainStep } from './chain-steps.ts';
+import { isContradicted } from './delivery-hash.ts';
 import { endOrder, failWork, reopenOrder } from './endings.ts';
 import { logStep, payOwedEntries } from './job-log.ts';
 import { MARKET_ENTRIES } from '#libs/audit';
@@ -50,12 +51,18 @@ function takeFact(step: Step, fact: OrderFact, height: number): void {
     fence: fact.event === 'placed' ? 0 : Math.max(fact.fence, row.chain.fence),
     paid: fact.paid,
     refunded: fact.refunded,
+    ...(fact.delivery !== undefined && { delivery: fact.delivery }),
   };
   updateOrder(step, row.id, { chain });
   resetChainTries(step, row.id);
   if (chain.state === 'settled' || chain.state === 'refunded' || chain.state === 'cancelled')
     endByChain(step, row.id, fact);
   else logFact(step, row.id, fact, height);
+  if (row.work === 'done' && row.delivery && isContradicted(chain, row.delivery.delivery))
+    failWork(step, row.id, 'failed', {
+      code: 'MARKET_TWO_DELIVERIES',
+      text: 'the provider gave the chain another delivery than the market',
+    });
 }
 
 function logFact(step: Step, id: string, fact: OrderFact, height: number): void {

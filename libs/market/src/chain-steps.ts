@@ -3,6 +3,7 @@
  * one step at a time, and pay-out only of a delivery that a final block holds.
  */
 import { keyOfCall } from './chain-calls.ts';
+import { isContradicted } from './delivery-hash.ts';
 import type { MarketCall, OrderRow, TransactionRow } from './model/rows.ts';
 import { type Step, updateOrder } from './state.ts';
 import { startTransaction } from './transactions.ts';
@@ -59,7 +60,10 @@ function bindOf(row: OrderRow): MarketCall | undefined {
 function nextOfDelivered(row: OrderRow): MarketCall | undefined {
   const order = row.id;
   const { fence } = row.chain;
-  const accepted = row.work === 'done' && row.delivery?.delivery.fence === fence;
+  const accepted =
+    row.work === 'done' &&
+    row.delivery?.delivery.fence === fence &&
+    !isContradicted(row.chain, row.delivery.delivery);
   if (accepted) return { kind: 'settle', order, fence };
   const undecided =
     (row.work === 'leased' || row.work === 'checking') && row.lease?.fence === fence;

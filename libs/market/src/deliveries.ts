@@ -5,6 +5,7 @@
 import { DELIVERY_DOMAIN, type ExitClass, type SignedDelivery, deliveryBytes } from '#contracts';
 import { accountOf } from '#libs/crypto';
 import { pursueChain } from './chain-steps.ts';
+import { isContradicted } from './delivery-hash.ts';
 import { freeSlotOf, loseLease } from './endings.ts';
 import { logStep, payOwedEntries } from './job-log.ts';
 import { MARKET_ENTRIES } from '#libs/audit';
@@ -105,6 +106,7 @@ function refuseDelivery(
     return 'the signature does not verify';
   if ((delivery.exit === 'ok') !== (delivery.result !== undefined))
     return `exit ${delivery.exit} ${delivery.result === undefined ? 'without' : 'with'} a result`;
+  if (isContradicted(row.chain, delivery)) return 'the chain was given another delivery';
   const most = chargeFor(lease, needs.limits, delivery.usage, lease.price);
   if (delivery.charge > most) return `charge ${delivery.charge} above ${most} for this use`;
   return undefined;
@@ -156,6 +158,8 @@ function acceptDelivery(step: Step, id: string): void {
   const { market } = step;
   const row = orderOf(market, id);
   if (!row.lease || !row.delivery) return;
+  if (isContradicted(row.chain, row.delivery.delivery))
+    return refuseResult(step, row, 'the chain was given another delivery');
   const { provider: account, fence, lease } = row.lease;
   const { delivery } = row.delivery;
   updateOrder(step, id, { work: 'done' });

@@ -1,5 +1,6 @@
 import { DELIVERY_DOMAIN, type Delivery, type SignedDelivery, deliveryBytes } from '#contracts';
 import { LOG_START } from '#libs/audit';
+import { deliveryHash } from './delivery-hash.ts';
 import type { MarketEffect } from './model/effects.ts';
 import { chargeFor, priceAtLimits } from './pricing.ts';
 import {
@@ -236,21 +237,39 @@ describe('deliveries', () => {
     const { driver, id, lease } = leased();
     const provider = signerOf('p1').account;
     const key = () => [...driver.market.transactions.keys()].find((k) => !k.startsWith('anchor'));
-    driver.say('p1', {
-      kind: 'deliver',
-      lease,
-      delivery: deliveryOf(driver, id, { exit: 'guest-error', result: undefined }),
-    });
+    const delivery = deliveryOf(driver, id, { exit: 'guest-error', result: undefined });
+    driver.say('p1', { kind: 'deliver', lease, delivery });
     expect(key()).toBe(`place/${id}`);
     driver.block([fact(id, 'placed')]);
     expect(key()).toBe(`bind/${id}/1`);
     driver.block([fact(id, 'bound', 1, { provider })]);
     expect(key()).toBe(`deliver/${id}/1`);
-    driver.block([fact(id, 'delivered', 1, { provider })]);
+    const hash = deliveryHash(delivery.delivery);
+    driver.block([fact(id, 'delivered', 1, { provider, delivery: hash })]);
     expect(key()).toBe(`settle/${id}/1`);
     driver.block([fact(id, 'settled', 1, { provider, paid: 5n, refunded: 999_995n })]);
     expect(driver.market.orders.get(id)?.endedAtUs).toBe(driver.nowUs);
     expect(driver.market.openOrders).toBe(0);
+  });
+});
+
+describe('a provider that gives the chain another delivery than the market', () => {
+  test('is not paid: the chain’s is rejected and the money goes back', () => {
+    const { driver, id, lease } = leased();
+    const provider = signerOf('p1').account;
+    const honest = deliveryOf(driver, id, { exit: 'guest-error', result: undefined });
+    driver.say('p1', { kind: 'deliver', lease, delivery: honest });
+    driver.block([fact(id, 'placed')]);
+    const dearer = deliveryHash({ ...honest.delivery, charge: honest.delivery.charge + 1n });
+    driver.block([
+      fact(id, 'bound', 1, { provider }),
+      fact(id, 'delivered', 1, { provider, delivery: dearer }),
+    ]);
+    const keys = [...driver.market.transactions.keys()].join(' ');
+    expect(keys).toContain(`reject/${id}/1`);
+    expect(keys).not.toContain('settle');
+    driver.block([fact(id, 'rejected', 1, { provider })]);
+    expect([...driver.market.transactions.keys()].join(' ')).toContain(`cancel/${id}`);
   });
 });
 

@@ -17,8 +17,9 @@ import { type Market, createMarket, indexOpen } from './state.ts';
 export const RESTORED_TABLES = ['meta', 'provider', 'order', 'transaction'] as const;
 
 /**
- * Rebuilds the market from its rows, in any order. Of table `order` it needs all that have not ended
- * and may be given ended ones: they answer repeated submissions.
+ * Rebuilds the market from its rows, in any order. Of table `order` it needs those whose index
+ * does not say `ended`, and those that might be submitted again: accepted less than
+ * `placeByMaxMs` ago. It may be given all.
  *
  * @throws MARKET_ROW_INVALID when a row does not decode or is of a newer version
  */

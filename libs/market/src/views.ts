@@ -57,7 +57,7 @@ export function orderIndexOf(row: OrderRow): OrderIndex {
     consumer: row.signed.order.consumer,
     status: statusOf(row),
     acceptedAtUs: row.acceptedAtUs,
-    ended: row.endedAtUs !== undefined,
+    ended: row.endedAtUs !== undefined && row.checkpointed === row.log.length,
     ...(row.lease && { provider: row.lease.provider }),
   };
 }

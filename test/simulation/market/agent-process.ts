@@ -220,7 +220,10 @@ export class AgentProcess {
     const link = this.#link;
     if (!link?.isOpen) return;
     const message = original.kind === 'deliver' ? this.#spoiled(original) : original;
-    if (message.kind === 'deliver') this.#maybeRelay(message.delivery);
+    if (message.kind === 'deliver') {
+      this.#maybeRelay(message.delivery);
+      this.#maybeShowTwoFaces(message.delivery);
+    }
     const arrived = usesWire ? decodeAgentMessage(encodeAgentMessage(message)) : message;
     link.up.send(
       () => market.receive(link.session, arrived),
@@ -234,6 +237,17 @@ export class AgentProcess {
     const { world, relay } = this.#options;
     if (!world.fault('delivery relayed to the chain', 0.15)) return;
     world.after(world.between(1, 4000), 'relay', () => relay(delivery));
+  }
+
+  /** One delivery for the market, and a dearer one for the chain, under the same fence. */
+  #maybeShowTwoFaces({ delivery, publicKey }: SignedDelivery): void {
+    const { world, isCheat, signer, relay } = this.#options;
+    if (!isCheat || !world.fault('two faces', 0.5)) return;
+    const dearer = { ...delivery, charge: delivery.charge + 1n };
+    const signature = signer.sign(DELIVERY_DOMAIN, deliveryBytes(dearer));
+    world.after(world.between(1, 100), 'relay', () =>
+      relay({ delivery: dearer, publicKey, signature }),
+    );
   }
 
   #spoiled(message: Extract<AgentMessage, { kind: 'deliver' }>): typeof message {

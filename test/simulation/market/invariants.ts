@@ -7,6 +7,8 @@ import {
   ORDERS_CONTRACT,
   type OrderRecord,
   type SignedOrder,
+  deliveryBytes,
+  signedDelivery,
   TOKEN_CONTRACT,
   orderRecord,
   ordersEvents,
@@ -23,6 +25,7 @@ import {
   type Chain,
   type Genesis,
   type Receipt,
+  transaction,
   verifyCertifiedHeader,
 } from '#libs/ledger';
 import { type Market, type StoredRow, decodeRow } from '#libs/market';
@@ -35,7 +38,8 @@ interface History {
   placed: number;
   fence: number;
   delivered: number | undefined;
-  deliveredHeight: number;
+  /** Canonical bytes of the delivery it has, hex. */
+  delivery: string;
   ends: number;
   settled: boolean;
 }
@@ -66,8 +70,9 @@ export class Invariants {
   readonly #known: KnownOrder[] = [];
   readonly #knownIds = new Set<string>();
   readonly #acknowledged = new Set<string>();
-  /** Order → fence of the delivery whose acceptance a provider was told. */
+  /** Order → fence of the delivery whose acceptance a provider was told, and its bytes. */
   readonly #accepted = new Map<string, number>();
+  readonly #acceptedBytes = new Map<string, string>();
   /** Orders that nothing may keep from being done. */
   readonly #mustBePaid: string[] = [];
   /** Height of the newest durable block. */
@@ -115,13 +120,22 @@ export class Invariants {
       'I4',
       () => `block ${header.height} has no certificate`,
     );
-    for (const receipt of receipts) {
+    for (const [i, receipt] of receipts.entries()) {
       world.count(`receipt ${receipt.code ?? receipt.status}`);
-      if (receipt.status === 'ok')
-        for (const event of receipt.events) this.#chainEvent(event, header);
+      if (receipt.status !== 'ok') continue;
+      this.#rememberDelivery(block.transactions[i] as Bytes);
+      for (const event of receipt.events) this.#chainEvent(event, header);
     }
     // Money that is lost or made once stays so: looking at every few blocks misses nothing.
     if (header.height % MONEY_EVERY === 0) this.#checkMoney();
+  }
+
+  #rememberDelivery(bytes: Bytes): void {
+    for (const { method, args } of decodeWith(transaction, bytes).body.calls) {
+      if (method !== 'deliver') continue;
+      const { delivery } = decodeWith(signedDelivery, args);
+      this.#history(delivery.order).delivery = bytesToHex(deliveryBytes(delivery));
+    }
   }
 
   #history(order: string): History {
@@ -131,7 +145,7 @@ export class Invariants {
       placed: 0,
       fence: 0,
       delivered: undefined,
-      deliveredHeight: 0,
+      delivery: '',
       ends: 0,
       settled: false,
     };
@@ -139,7 +153,7 @@ export class Invariants {
     return fresh;
   }
 
-  #chainEvent(event: Receipt['events'][number], { height, timeUs }: Block['header']): void {
+  #chainEvent(event: Receipt['events'][number], { timeUs }: Block['header']): void {
     if (event.contract !== ORDERS_CONTRACT) return;
     this.#options.world.count(`chain ${event.topic}`);
     const placed = readEvent(ordersEvents.placed, event);
@@ -169,13 +183,12 @@ export class Invariants {
         () => `order ${delivered.order} delivered twice`,
       );
       history.delivered = delivered.fence;
-      history.deliveredHeight = height;
     }
     const rejected = readEvent(ordersEvents.rejected, event);
     if (rejected) {
-      const told = this.#accepted.get(rejected.order);
+      const { delivery } = this.#history(rejected.order);
       this.#check(
-        told !== rejected.fence,
+        this.#acceptedBytes.get(rejected.order) !== delivery,
         'I3',
         () => `accepted delivery of ${rejected.order} rejected`,
       );
@@ -195,6 +208,12 @@ export class Invariants {
     this.#check(history.ends === 1, 'I2', () => `order ${order} ended ${history.ends} times`);
     if (settled) {
       history.settled = true;
+      const accepted = this.#acceptedBytes.get(order) ?? history.delivery;
+      this.#check(
+        accepted === history.delivery,
+        'I3',
+        () => `order ${order}: another delivery is paid than was accepted`,
+      );
       this.#check(
         history.delivered === settled.fence,
         'I4',
@@ -299,6 +318,7 @@ export class Invariants {
       () => `deliveries ${told} and ${fence} of ${row.id} accepted`,
     );
     this.#accepted.set(row.id, fence);
+    this.#acceptedBytes.set(row.id, bytesToHex(deliveryBytes(row.delivery.delivery)));
   }
 
   /** I4: a pay-out is asked for only when a final block holds the delivery. */

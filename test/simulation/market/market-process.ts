@@ -320,6 +320,12 @@ export class MarketProcess {
       this.#freshNonce += 1;
     }
     const envelope = signTransaction(signer, sent);
+    // Broken: nobody answered in time, so the call is made again, as another transaction.
+    if (hooks.postsAnew && this.#freshNonce !== undefined && this.#random.chance(0.3)) {
+      const again = signTransaction(signer, { ...body, nonce: this.#freshNonce });
+      this.#freshNonce += 1;
+      world.after(5, 'post', () => node.submit(again));
+    }
     if (world.fault('transaction lost', 0.02)) return;
     const arrive = (): void => {
       const answer = node.submit(envelope);

@@ -4,7 +4,13 @@
  */
 import { type OrdersRules, createOrdersContract, ordersRules, systemContracts } from '#contracts';
 import type { SystemContract } from '#libs/ledger';
-import type { MarketEffect, MarketTimes } from '#libs/market';
+import {
+  type Market,
+  type MarketEffect,
+  type MarketTimes,
+  type OrderFact,
+  deliveryHash,
+} from '#libs/market';
 import type { MarketHooks } from './market-process.ts';
 import type { NodeHooks } from './node-process.ts';
 
@@ -101,4 +107,21 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'sends each transaction once',
     times: { chainRetryMs: 10 ** 9 },
   },
+  {
+    name: 'pays whichever delivery the chain has',
+    market: {
+      changesEvent: (event, market) =>
+        event.kind === 'block'
+          ? { ...event, orders: event.orders.map((fact) => believed(fact, market)) }
+          : event,
+    },
+  },
 ];
+
+/** As if the chain's delivery were always the one that the market accepted. */
+function believed(fact: OrderFact, market: Market): OrderFact {
+  const accepted = market.orders.get(fact.order)?.delivery?.delivery;
+  return fact.event === 'delivered' && accepted
+    ? { ...fact, delivery: deliveryHash(accepted) }
+    : fact;
+}

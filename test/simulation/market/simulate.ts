@@ -83,6 +83,7 @@ export const SOMETIMES: readonly string[] = [
   'fault storage does not answer',
   'fault storage is down',
   'fault cheat',
+  'fault two faces',
   'fault delivery relayed to the chain',
   'order accepted',
   'order repeated',

@@ -16,6 +16,7 @@ export interface OrderIndex {
   readonly provider?: string;
   readonly status: OrderView['status'];
   readonly acceptedAtUs: number;
+  /** Nothing is left to do for it: it has ended and its whole log is in the operator's log. */
   readonly ended: boolean;
 }
 

@@ -36,6 +36,8 @@ export interface OrderFact {
   /** Fence of the binding it is about; 0 when there is none. */
   readonly fence: number;
   readonly provider?: string;
+  /** With `delivered`: the `deliveryHash` of what the provider signed. */
+  readonly delivery?: string;
   readonly paid: bigint;
   readonly refunded: bigint;
 }

@@ -86,6 +86,8 @@ export const chainView = record({
   placedHeight: uint(),
   /** Fence of the binding the chain has; 0 while unbound. */
   fence: uint(),
+  /** `deliveryHash` of the delivery that the chain has under that fence. */
+  delivery: optional(hash32),
   paid: u64,
   refunded: u64,
 });
