@@ -57,13 +57,13 @@ export class TaskRun {
     this.#send = send;
   }
 
-  async run(code: Uint8Array): Promise<void> {
+  async run(code: Buffer): Promise<void> {
     const isolate = this.#isolate;
     isolate.listen((op, a, b, c) => this.#answer(op, a, b, c));
     try {
       const { inputs, params, seed } = this.#header;
       await isolate.configure(JSON.stringify({ inputs, params, seed }));
-      await isolate.link(new TextDecoder().decode(code));
+      await isolate.link(code.toString('utf8'));
       this.#send(FROM_SLOT.started);
       await isolate.evaluate();
     } catch (error) {

@@ -2,10 +2,7 @@
  * What runs in a slot process. Reads frames from fd 3, writes frames to fd 4 (blocking, so a slow
  * parent slows the guest down instead of filling memory). Dies with its parent. Started by ../slot.ts.
  */
-import { spawnSync } from 'node:child_process';
-import { openSync, writeSync } from 'node:fs';
-import { Socket } from 'node:net';
-import { networkInterfaces } from 'node:os';
+import { openSync, read, writeSync } from 'node:fs';
 import { FROM_SLOT, FrameReader, PARENT_FRAME_MAX_BYTES, TO_SLOT, frame } from './frames.ts';
 import { type GuestIsolate, createGuestIsolate } from './isolate.ts';
 import { loadIsolatedVm } from './isolated-vm.ts';
@@ -13,6 +10,7 @@ import { type TaskHeader, TaskRun } from './run-task.ts';
 
 const IN_FD = 3;
 const OUT_FD = 4;
+const READ_BYTES = 128 * 1024;
 
 const [addonPath = '', spareMemory = '256'] = process.argv.slice(2);
 const vm = loadIsolatedVm(addonPath);
@@ -35,16 +33,20 @@ function refusal(attempt: () => void): string {
   }
 }
 
+/** Loaded only when asked: every module of Node adds to the start of every slot. */
+const builtin = <N extends 'node:child_process' | 'node:os'>(name: N) =>
+  process.getBuiltinModule(name);
+
 /** What this process can still do; asked before any guest ran in it. */
 function probe(): void {
   const verdicts = {
     readFile: refusal(() => void openSync('/etc/passwd', 'r')),
     writeFile: refusal(() => void openSync('/tmp/seele-probe', 'a')),
     spawn: refusal(() => {
-      const { error } = spawnSync('/bin/true');
+      const { error } = builtin('node:child_process').spawnSync('/bin/true');
       if (error !== undefined) throw error;
     }),
-    interfaces: Object.keys(networkInterfaces()),
+    interfaces: Object.keys(builtin('node:os').networkInterfaces()),
     environment: Object.keys(process.env),
     node: process.version,
     v8: process.versions.v8,
@@ -77,10 +79,15 @@ const reader = new FrameReader(PARENT_FRAME_MAX_BYTES, (type, payload) => {
 });
 
 const end = (): void => void process.kill(process.pid, 'SIGKILL');
-const input = new Socket({ fd: IN_FD, readable: true, writable: false });
-input.on('data', (bytes: Buffer) => {
-  if (!reader.push(bytes)) end();
-});
-input.on('end', end);
-input.on('error', end);
+
+/** Not a socket object: loading `net` and streams would cost every start several milliseconds. */
+function listen(): void {
+  const chunk = Buffer.allocUnsafeSlow(READ_BYTES);
+  read(IN_FD, chunk, 0, READ_BYTES, null, (error, size) => {
+    if (error !== null || size === 0 || !reader.push(chunk.subarray(0, size))) end();
+    else listen();
+  });
+}
+
+listen();
 send(FROM_SLOT.ready);
