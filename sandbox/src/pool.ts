@@ -222,10 +222,7 @@ class Pool implements SlotPool {
   }
 
   async #beforeTask(slot: Slot, { limits }: SandboxTask, isFirst: boolean): Promise<void> {
-    const all = this.#layers.map(async (layer) => layer.beforeTask?.(slot.pid, limits, isFirst));
-    // Beside the first task, not before it: the watchdog already watches.
-    const done = Promise.all(all);
-    if (!isFirst) await done;
+    for (const layer of this.#layers) await layer.beforeTask?.(slot.pid, limits, isFirst);
   }
 
   /** Starts spares after the work that needs the processor now. */

@@ -38,8 +38,8 @@ export interface SlotLayer {
   /** The slot is ready and has seen no guest; takes rights away from outside. */
   afterReady?(pid: number): Promise<void>;
   /**
-   * A task with these limits begins. Beside the first task of a slot, so that it costs no time; before
-   * any later one. Must not throw.
+   * A task with these limits is about to begin; `isFirst` when the slot is fresh. The task waits, so
+   * do nothing where what `afterReady` set will do.
    */
   beforeTask?(pid: number, limits: JobLimits, isFirst: boolean): Promise<void>;
   /** Looks, from outside and through the slot's own probe, whether the layer holds. */

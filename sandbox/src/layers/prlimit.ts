@@ -9,15 +9,18 @@ import { statusBytes } from '../process-facts.ts';
 import type { SlotLayer } from './layer.ts';
 import { runTool } from './run-tool.ts';
 
-/** V8 reserves the code range of an isolate (128 MiB) as writable; the one before is freed late. */
-const CODE_RANGE_BYTES = 160 * 2 ** 20;
-const SLACK_BYTES = 96 * 2 ** 20 + CODE_RANGE_BYTES;
+const SLACK_BYTES = 96 * 2 ** 20;
+/**
+ * More where the slot has to make another isolate: V8 reserves a code range for it in several tries,
+ * writable and so counted, and frees the one before late. Less than this failed now and then.
+ */
+const NEW_ISOLATE_BYTES = 2 ** 30;
 
 /** `defaultMemoryBytes`: what most jobs ask for; set before any task, so those wait for nothing. */
 export function prlimitLayer(defaultMemoryBytes: number): SlotLayer {
-  const limitData = (pid: number, memoryBytes: number): Promise<string | undefined> => {
+  const limitData = (pid: number, bytes: number): Promise<string | undefined> => {
     const idle = statusBytes(pid, 'VmData') ?? 0;
-    const soft = idle + memoryBytes + SLACK_BYTES;
+    const soft = idle + bytes + SLACK_BYTES;
     return runTool('prlimit', [`--pid=${pid}`, `--data=${soft}:`]);
   };
   return {
@@ -28,7 +31,8 @@ export function prlimitLayer(defaultMemoryBytes: number): SlotLayer {
       await limitData(pid, defaultMemoryBytes);
     },
     beforeTask: async (pid, { memoryBytes }, isFirst) => {
-      if (!isFirst || memoryBytes !== defaultMemoryBytes) await limitData(pid, memoryBytes);
+      if (!isFirst || memoryBytes > defaultMemoryBytes)
+        await limitData(pid, memoryBytes + NEW_ISOLATE_BYTES);
     },
     verify: (pid) => {
       const limits = readFileSync(`/proc/${pid}/limits`, 'latin1');

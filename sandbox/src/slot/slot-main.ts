@@ -61,7 +61,8 @@ async function startTask(payload: Buffer): Promise<void> {
   const length = payload.readUInt32LE(0);
   const header = JSON.parse(payload.toString('utf8', 4, 4 + length)) as TaskHeader;
   used?.dispose();
-  const ready = spare?.memoryMb === header.memoryMb ? spare : undefined;
+  // One with a wider limit will do: it is a hint, the parent's watchdog is exact.
+  const ready = spare !== undefined && spare.memoryMb >= header.memoryMb ? spare : undefined;
   // Before the next isolate is made: each reserves address space that counts against the data limit.
   if (ready === undefined) spare?.dispose();
   spare = undefined;
