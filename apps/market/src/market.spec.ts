@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { verifyReceipt } from '#libs/audit';
 import { signRequest } from '#libs/crypto';
 import { utf8 } from '#libs/kernel';
 import { AGENT_FRAME_MAX_BYTES, encodeAgentMessage, signHello } from '#libs/market';
@@ -107,7 +108,10 @@ describe('an order', () => {
       response = await fetch(`${rig.url}/v1/orders/${id}/receipt`);
     }
     expect(response.status).toBe(200);
-    expect((await response.arrayBuffer()).byteLength).toBeGreaterThan(1_000);
+    const receipt = new Uint8Array(await response.arrayBuffer());
+    const verdict = verifyReceipt(receipt, { trust: rig.chain.id });
+    expect(verdict.checks.filter(({ ok }) => !ok)).toEqual([]);
+    expect([verdict.ok, verdict.summary?.paid]).toEqual([true, 2n]);
   });
 
   it('is there after a restart, and its repetition still answered', async () => {

@@ -6,6 +6,7 @@
  * await runProcess({ name: 'market', home, logger, start: async () => ({ url, stop }) });
  */
 import { rm } from 'node:fs/promises';
+import { flushCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { isSeeleError } from '#libs/kernel';
 import { describeSystemError } from './errors.ts';
@@ -16,6 +17,7 @@ import { ensurePrivateDirectory, writeFileAtomic } from './private-files.ts';
 export const STOP_LIMIT_MS = 5_000;
 /** What `stop` may use before the process is ended for it. */
 const STOP_GRACE_MS = 4_500;
+const CACHE_FLUSH_MS = 2_000;
 
 export interface RunningService {
   /** Where it serves. */
@@ -92,6 +94,8 @@ export async function runProcess(options: ProcessOptions): Promise<void> {
     const startedAt = new Date().toISOString();
     await writeFileAtomic(noted, `${JSON.stringify({ pid: process.pid, url, startedAt })}\n`);
     process.stdout.write(`${JSON.stringify({ ready: true, url, ...facts })}\n`);
+    // Node writes its compile cache (NODE_COMPILE_CACHE) at exit; a killed process never gets there.
+    setTimeout(flushCompileCache, CACHE_FLUSH_MS).unref();
   } catch (error) {
     if (stopping) return;
     process.stderr.write(`${name}: ${errorLine(error)}\n`);

@@ -81,6 +81,9 @@ function inherited(): Record<string, string> {
   return kept;
 }
 
+/** As trustworthy as the code beside it; where it cannot be written, Node goes without. */
+const COMPILE_CACHE = join(apps, '../../node_modules/.cache/compiled');
+
 export interface Urls {
   readonly market: string;
   readonly node: string;
@@ -103,7 +106,14 @@ function spec(
     name,
     command: process.execPath,
     args: [program(app)],
-    env: { ...inherited(), SEELE_HOME: home.path, ...settings, ...extra },
+    env: {
+      ...inherited(),
+      // Compiled once, loaded by every later start: halves the time until a process serves.
+      NODE_COMPILE_CACHE: COMPILE_CACHE,
+      SEELE_HOME: home.path,
+      ...settings,
+      ...extra,
+    },
     logFile: join(home.logs, `${name}.log`),
   };
 }
