@@ -103,7 +103,9 @@ export function matchOwn(
 /** The lane has stood still: ask the chain where it is. */
 export function checkLane(step: Step): void {
   const { market, now } = step;
-  if (market.transactions.size === 0 && market.wanting.size === 0) return;
+  const isIdle = market.transactions.size === 0 && market.wanting.size === 0;
+  // Without its nonce the market asks on, or the first order after a start would wait for it.
+  if (isIdle && market.nextNonce !== undefined) return;
   const { chainRetryMs } = market.config.times;
   let oldest = now.monotonicMs;
   for (const { sentAtMs } of market.transactions.values()) oldest = Math.min(oldest, sentAtMs);
