@@ -68,8 +68,12 @@ const TIMES: MarketTimes = {
 
 const GIB = 2 ** 30;
 const ORDERS = 16;
-const SPREAD_MS = 12_000;
+/** Orders come during the first part of the faults. */
+const SPREAD_SHARE = 0.6;
 const FAULTS_MS = 20_000;
+/** Small worlds are short ones, too. */
+const SMALL_ORDERS = 10;
+const SMALL_FAULTS_MS = 10_000;
 /** I9: so long after the faults everything has ended. */
 const PEACE_MS = 120_000;
 const FUNDS = 10n ** 12n;
@@ -88,10 +92,12 @@ class Simulation {
   readonly #agents: AgentProcess[] = [];
   readonly #consumers: Consumers;
   readonly #invariants: Invariants;
+  readonly #faultsMs: number;
 
   constructor(seed: number, orders: number, mutant: Mutant | undefined) {
     const world = new World(seed);
     this.#world = world;
+    this.#faultsMs = orders < SMALL_ORDERS ? SMALL_FAULTS_MS : FAULTS_MS;
     const { signerOf, verify } = signatures(seed);
     const market = signerOf('market');
     const sequencer = signerOf('sequencer');
@@ -186,9 +192,9 @@ class Simulation {
       consumers,
       hostile,
       orders,
-      spreadMs: SPREAD_MS,
+      spreadMs: SPREAD_SHARE * this.#faultsMs,
       patient,
-      peaceAtMs: FAULTS_MS + 5000,
+      peaceAtMs: this.#faultsMs + 5000,
       refund: (order) => users.refund(order),
       remember: (manifest, script) => {
         const cid = manifestCid(manifest);
@@ -219,7 +225,7 @@ class Simulation {
     const world = this.#world;
     const some = (most: number, run: () => void): void => {
       for (let i = world.random.below(most + 1); i > 0; i--)
-        world.after(world.between(500, FAULTS_MS), 'fault', run);
+        world.after(world.between(500, this.#faultsMs), 'fault', run);
     };
     some(2, () => this.#node.crash());
     some(3, () => this.#market.crash());
@@ -228,7 +234,7 @@ class Simulation {
       some(1, () => agent.pause());
       some(2, () => agent.cut());
     }
-    world.after(FAULTS_MS, 'peace', () => {
+    world.after(this.#faultsMs, 'peace', () => {
       world.faulty = false;
     });
   }
@@ -237,7 +243,7 @@ class Simulation {
   #isOver(): boolean {
     const world = this.#world;
     if (world.faulty) return false;
-    if (world.elapsedMs > FAULTS_MS + PEACE_MS) return true;
+    if (world.elapsedMs > this.#faultsMs + PEACE_MS) return true;
     const isQuiet = this.#market.life.isUp && this.#node.life.isUp && this.#consumers.areDone;
     if (!isQuiet || world.events % 64 !== 0) return false;
     const { market } = this.#market;
@@ -250,7 +256,7 @@ class Simulation {
   #judge(): void {
     const world = this.#world;
     if (world.violations.length > 0) return;
-    if (world.elapsedMs > FAULTS_MS + PEACE_MS) {
+    if (world.elapsedMs > this.#faultsMs + PEACE_MS) {
       world.violate('I9', `not everything has ended: ${this.#market.describe()}`);
       return;
     }
