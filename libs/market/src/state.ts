@@ -217,8 +217,6 @@ export function withoutFields<K extends keyof OrderRow>(
   return row;
 }
 
-export const isOpen = (row: OrderRow): boolean => row.endedAtUs === undefined;
-
 /** Counts an order as open (or no longer), for caps and balance cover. */
 export function indexOpen(market: Market, row: OrderRow, open: boolean): void {
   const { consumer } = row.signed.order;
