@@ -183,6 +183,26 @@ export const CONTRACT_ERRORS = {
     title: 'Another root is anchored at this size',
     fix: 'The log was rewritten: an operator cannot anchor two histories.',
   },
+  CONTRACTS_VM_VERSION: {
+    status: 409,
+    title: 'Made for another version of the engine',
+    fix: 'Build and test the contract with a release whose engine version is the chain’s, then deploy again.',
+  },
+  CONTRACTS_CODE_MISSING: {
+    status: 409,
+    title: 'A chunk of the code is not on the chain',
+    fix: 'Upload every chunk before, or in the same transaction.',
+  },
+  CONTRACTS_CODE_SIZE: {
+    status: 413,
+    title: 'Code empty or too large',
+    fix: 'Keep JavaScript within 256 kB and WebAssembly within 512 kB.',
+  },
+  CONTRACTS_EXISTS: {
+    status: 409,
+    title: 'Deployed already',
+    fix: 'Use the contract that is there, or deploy with another salt.',
+  },
 } as const;
 
 /** Stable codes with which system contracts revert. */

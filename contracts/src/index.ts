@@ -27,3 +27,4 @@ export * from './orders/state.ts';
 export * from './resources/resources.ts';
 export * from './system-contracts.ts';
 export * from './token/token.ts';
+export * from './user/user-contracts.ts';

@@ -1,17 +1,21 @@
-import { createLogger, errorLine, loadSettings, runProcess } from '#libs/platform';
-import { nodeSettings } from './settings.ts';
-import { startNode } from './start-node.ts';
+/**
+ * Starts the node in a thread with a large stack: user contracts run there, and V8's own limit must
+ * never decide what a guest's result is. This thread only passes signals on; when the other ends, so
+ * does the process, with its exit code. Why: docs/decisions/0012-a-node-runs-on-a-large-stack.md.
+ */
+import { extname } from 'node:path';
+import { Worker } from 'node:worker_threads';
 
-try {
-  const settings = loadSettings(nodeSettings);
-  const logger = createLogger({ name: 'node', level: settings.logLevel });
-  await runProcess({
-    name: 'node',
-    home: settings.home,
-    logger,
-    start: () => startNode(settings, logger),
-  });
-} catch (error) {
-  process.stderr.write(`node: ${errorLine(error)}\n`);
-  process.exit(1);
-}
+/** Sixteen nested frames with 2 MiB of counted stack each, and four times that as room to spare. */
+const STACK_MB = 192;
+
+// The same extension as this file's: the sources run as they are while they are developed.
+const program = new URL(`./node-process${extname(import.meta.filename)}`, import.meta.url);
+const thread = new Worker(program, { resourceLimits: { stackSizeMb: STACK_MB } });
+for (const signal of ['SIGTERM', 'SIGINT'] as const)
+  process.on(signal, () => thread.postMessage(signal));
+thread.once('error', (error) => {
+  process.stderr.write(`node: ${String(error)}\n`);
+  process.exitCode = 1;
+});
+thread.once('exit', (code) => process.exit(process.exitCode ?? code));

@@ -64,6 +64,12 @@ export const nodeSettings = defineSettings('node', {
     default: 1,
     help: 'Threads that check signatures; 0 checks them on the main thread.',
   },
+  contractCacheBytes: {
+    env: 'SEELE_NODE_CONTRACT_CACHE_BYTES',
+    schema: wholeNumber,
+    default: 128 * 1024 * 1024,
+    help: 'Memory for user contracts that are kept loaded.',
+  },
   reserveBytes: {
     env: 'SEELE_NODE_RESERVE_BYTES',
     schema: wholeNumber,

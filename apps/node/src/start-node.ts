@@ -1,7 +1,7 @@
 /** Puts a node together: data directory, chain, ordering, HTTP. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { systemContracts, tokenFees } from '#contracts';
+import { createUserContracts, systemContracts, tokenFees } from '#contracts';
 import { createSigner, verifySignature } from '#libs/crypto';
 import type { KeyValueStore } from '#libs/kernel';
 import {
@@ -33,6 +33,7 @@ import {
 } from '#libs/platform';
 import { lockDirectory, openLmdbStore } from '#libs/store';
 import { createBlockStreams } from './block-stream.ts';
+import { createContractEngine } from './contract-engine.ts';
 import { watchDiskSpace } from './disk-space.ts';
 import { NodeContext } from './http/node-context.ts';
 import { NodeModule } from './http/node.module.ts';
@@ -145,9 +146,11 @@ async function serve(parts: Parts): Promise<RunningService> {
   const { settings, logger, genesis, store, refusal, release, ordering } = parts;
   const metrics = createMetrics('node');
   let onCommit = (_seconds: number): void => undefined;
+  const userContracts = createUserContracts(createContractEngine(settings.contractCacheBytes));
   const chain = await createChain({
     genesis,
-    contracts: systemContracts,
+    contracts: [...systemContracts, userContracts.contract],
+    userContracts: userContracts.port,
     fees: tokenFees,
     store: observeStore(store, (seconds) => onCommit(seconds)),
     verifySignature,

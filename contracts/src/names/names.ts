@@ -27,6 +27,7 @@ export const RESERVED_NAMES: readonly string[] = [
   'audit',
   'chain',
   'chains',
+  'contracts',
   'grants',
   'ledger',
   'meta',

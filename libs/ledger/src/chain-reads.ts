@@ -32,8 +32,11 @@ import {
   receiptsKey,
   stateReaderOf,
 } from './layout.ts';
-import type { CallOutcome, Machine } from './machine.ts';
+import type { CallOutcome, MachineRun } from './frames.ts';
+import type { Machine } from './machine.ts';
 import { type ChainHead, checkBlock, readHeader, readPacked } from './open-chain.ts';
+import type { Call } from './transaction.ts';
+import { UserRun } from './frames.ts';
 import { type StateProof, stateTreeKeyBytes, stateValueHashBytes } from './state-proof.ts';
 
 export interface ScanOptions {
@@ -61,6 +64,16 @@ export interface ChainReads {
     args: A,
     origin?: AccountId,
   ): CallOutcome;
+  /** The same for any call in its encoded form, of system and user contracts. */
+  viewCall(
+    call: Call,
+    origin?: AccountId,
+    fuel?: bigint,
+  ): {
+    readonly outcome: CallOutcome;
+    readonly fuelUsed: bigint;
+    readonly events: readonly LedgerEvent[];
+  };
   /** Undefined above the head. @throws LEDGER_DATA_CORRUPT */
   header(height: number): CertifiedHeader | undefined;
   block(height: number): Block | undefined;
@@ -100,6 +113,18 @@ export function createChainReads(
   id: string,
 ): ChainReads {
   const state = stateReaderOf(store);
+  const viewRun = (origin: AccountId, fuel: bigint): MachineRun => {
+    const { height, timeUs } = head().header;
+    return {
+      journal: createStateJournal(state),
+      meter: createFuelMeter(fuel),
+      block: { chain: id, height, timeUs },
+      origin,
+      transactionId: NOBODY,
+      events: [] as LedgerEvent[],
+      user: new UserRun(),
+    };
+  };
   const feeStorage = { get: (key: Bytes) => state.get(fees.contract, key) };
   return {
     account: (account) => ({
@@ -137,21 +162,16 @@ export function createChainReads(
         snapshot.close();
       }
     },
-    view(contract, method, args, origin = NOBODY) {
-      const { height, timeUs } = head().header;
-      const run = {
-        journal: createStateJournal(state),
-        meter: createFuelMeter(VIEW_FUEL),
-        block: { chain: id, height, timeUs },
-        origin,
-        transactionId: NOBODY,
-        events: [] as LedgerEvent[],
-      };
-      return machine.run(run, {
+    view: (contract, method, args, origin = NOBODY) =>
+      machine.run(viewRun(origin, VIEW_FUEL), {
         contract,
         method: method.name,
         args: encodeWith(method.args, args),
-      });
+      }),
+    viewCall(call, origin = NOBODY, fuel = VIEW_FUEL) {
+      const run = viewRun(origin, fuel < VIEW_FUEL ? fuel : VIEW_FUEL);
+      const outcome = machine.run(run, call);
+      return { outcome, fuelUsed: run.meter.used, events: run.events };
     },
     header: (height) => (height > head().header.height ? undefined : readHeader(store, height)),
     block(height) {

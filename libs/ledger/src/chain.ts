@@ -4,7 +4,13 @@
  * store has the whole block or nothing of it.
  */
 import { type StateTree, createLogTree } from '#libs/merkle';
-import { type Bytes, type KeyValueStore, type KeyValueWrite, encodeWith } from '#libs/kernel';
+import {
+  type Bytes,
+  type KeyValueStore,
+  type KeyValueWrite,
+  encodeWith,
+  hasCode,
+} from '#libs/kernel';
 import {
   type Block,
   type Certificate,
@@ -16,7 +22,12 @@ import {
 import { type ChainReads, createChainReads } from './chain-reads.ts';
 import type { SystemContract } from './contract.ts';
 import { ledgerError } from './errors.ts';
-import { type DroppedTransaction, executeBlock, feeAccountOf } from './execute-block.ts';
+import {
+  type BlockOutcome,
+  type DroppedTransaction,
+  executeBlock,
+  feeAccountOf,
+} from './execute-block.ts';
 import type { FeePort } from './fees.ts';
 import { type ChainLimits, type Genesis, chainLimits } from './genesis.ts';
 import { createStateJournal } from './journal.ts';
@@ -31,11 +42,13 @@ import {
   stateReaderOf,
   transactionsKey,
 } from './layout.ts';
-import { type Machine, type VerifySignature, createMachine } from './machine.ts';
+import type { VerifySignature } from './frames.ts';
+import { type Machine, createMachine } from './machine.ts';
 import { type ChainHead, checkStoredChain, storeGenesis } from './open-chain.ts';
 import type { Cut } from './ordering.ts';
 import { genesisId, headerHash, verifyCertifiedHeader } from './state-proof.ts';
 import { openStateTree, stateWrites, updateStateTree } from './state-store.ts';
+import type { UserContracts } from './user-frames.ts';
 import { type TransactionEnvelope, hasValidSignature, readTransaction } from './transaction.ts';
 
 export interface ChainOptions {
@@ -44,6 +57,8 @@ export interface ChainOptions {
   readonly fees: FeePort;
   readonly store: KeyValueStore;
   readonly verifySignature: VerifySignature;
+  /** Runs user contracts; without it the chain has system contracts only. */
+  readonly userContracts?: UserContracts;
   /** Branches of the state tree kept in memory, about 400 bytes each. */
   readonly maxCachedNodes?: number;
 }
@@ -133,18 +148,7 @@ class StoredChain {
         'LEDGER_BLOCK_INVALID',
         `block ${cut.height} has time ${cut.timeUs}, before its parent's ${head.header.timeUs}`,
       );
-    const outcome = executeBlock(
-      {
-        machine: this.#machine,
-        journal: createStateJournal(stateReaderOf(this.#options.store)),
-        fees: this.#options.fees,
-        limits: this.limits,
-        block: { chain: this.id, height: cut.height, timeUs: cut.timeUs },
-      },
-      cut.transactions,
-      this.#feeAccount,
-      invalidTransactions,
-    );
+    const outcome = this.#runCut(cut, invalidTransactions);
     if (this.#pending) this.#tree = this.#openTree(); // It holds the changes of a forgotten block.
     const { root: stateRoot, writes } = updateStateTree(this.#tree, outcome.changes);
     const receiptBytes = outcome.receipts.map(encodeReceipt);
@@ -167,6 +171,34 @@ class StoredChain {
       receiptBytes,
     };
     return execution;
+  }
+
+  /**
+   * A failure of the host is never a result: everything is discarded, the loaded contracts too, and
+   * the cut runs once more; what fails again stops the chain.
+   */
+  #runCut(cut: Cut, invalidTransactions: 'drop' | 'keep'): BlockOutcome {
+    const run = () =>
+      executeBlock(
+        {
+          machine: this.#machine,
+          journal: createStateJournal(stateReaderOf(this.#options.store)),
+          fees: this.#options.fees,
+          limits: this.limits,
+          block: { chain: this.id, height: cut.height, timeUs: cut.timeUs },
+          loadedContracts: new Set(),
+        },
+        cut.transactions,
+        this.#feeAccount,
+        invalidTransactions,
+      );
+    try {
+      return run();
+    } catch (error) {
+      if (!hasCode(error, 'VM_HOST_FAULT')) throw error;
+      this.#options.userContracts?.reset();
+      return run();
+    }
   }
 
   #checkReady(): void {

@@ -37,6 +37,8 @@ export interface Context {
   readonly storage: ContractStorage;
   /** Uses fuel beyond what storage, events and calls cost; running out is a trap. */
   charge(fuel: bigint): void;
+  /** Fuel that the running transaction (or the caller's share of it) still has. */
+  readonly fuelLeft: bigint;
   /** Appends an event to the transaction's receipt; `data` is encoded with `codec`. */
   emit<T>(topic: string, codec: Codec<T>, data: T): void;
   /** Ends the frame, undoing its writes. `code` is stable and documented by the contract. */

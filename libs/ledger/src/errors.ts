@@ -87,6 +87,26 @@ export const ledgerError = defineErrors({
     title: 'Contract called while it was running',
     fix: 'A contract may not be re-entered.',
   },
+  LEDGER_GUEST_TRAP: {
+    status: 400,
+    title: 'User contract broke a rule of the engine',
+    fix: 'Run the call against a local engine (`seele contract test`) to see why: bad pointer, unreachable code, recursion too deep.',
+  },
+  LEDGER_CALL_VALUE: {
+    status: 400,
+    title: 'Money sent where none is taken',
+    fix: 'Send money with calls to user contracts and accounts only; system contracts take it by their own methods.',
+  },
+  LEDGER_CALL_ARGS: {
+    status: 400,
+    title: 'Arguments of a user contract are not a list',
+    fix: 'Encode the arguments as one canonical CBOR list.',
+  },
+  LEDGER_STATE_GROWTH: {
+    status: 413,
+    title: 'Transaction writes too much state',
+    fix: 'Spread the writes over several transactions.',
+  },
   LEDGER_VALUE_LIMIT: {
     status: 413,
     title: 'Key, value or event too large',

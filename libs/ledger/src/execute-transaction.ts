@@ -20,8 +20,10 @@ import type { FeePort, FeeStorage } from './fees.ts';
 import { FUEL, createFuelMeter } from './fuel.ts';
 import type { ChainLimits } from './genesis.ts';
 import type { StateJournal } from './journal.ts';
-import type { CallFailure, Machine } from './machine.ts';
+import type { CallFailure } from './frames.ts';
+import type { Machine } from './machine.ts';
 import type { TransactionEnvelope } from './transaction.ts';
+import { UserRun } from './frames.ts';
 
 /** Name under which the ledger keeps its own state (nonces); no contract may have it. */
 export const LEDGER_STATE = 'ledger';
@@ -49,6 +51,8 @@ export interface BlockRun {
   readonly fees: FeePort;
   readonly limits: ChainLimits;
   readonly block: BlockContext;
+  /** User contracts whose loading a transaction of this block has paid already. */
+  readonly loadedContracts: Set<AccountId>;
 }
 
 /** Fuel paid before the first call runs. */
@@ -118,7 +122,8 @@ function runCalls(run: BlockRun, envelope: TransactionEnvelope): CallsOutcome {
   const events: LedgerEvent[] = [];
   const results: Bytes[] = [];
   const checkpoint = journal.checkpoint();
-  const frames = { journal, meter, block, origin: account, transactionId: id, events };
+  const user = new UserRun(run.loadedContracts);
+  const frames = { journal, meter, block, origin: account, transactionId: id, events, user };
   meter.charge(intrinsicFuel(bytes.length));
   for (const [index, call] of body.calls.entries()) {
     const outcome = machine.run(frames, call);
@@ -131,8 +136,10 @@ function runCalls(run: BlockRun, envelope: TransactionEnvelope): CallsOutcome {
     const { status, code, message } = outcome;
     if (status === 'trapped') meter.burnAll();
     const failure = { status, code, message, failedCall: index };
+    user.keepLoaded();
     return { failure, results: [], events: [], fuelUsed: meter.used };
   }
+  user.keepLoaded();
   return { failure: undefined, results, events, fuelUsed: meter.used };
 }
 

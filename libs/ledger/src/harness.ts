@@ -10,8 +10,12 @@ import { moneyCreated } from './execute-block.ts';
 import type { FeePort } from './fees.ts';
 import { createFuelMeter } from './fuel.ts';
 import { createStateJournal } from './journal.ts';
-import { type CallFailure, type VerifySignature, createMachine } from './machine.ts';
+import type { CallFailure, VerifySignature } from './frames.ts';
+import { createMachine } from './machine.ts';
+import type { Call } from './transaction.ts';
 import { createMemoryState } from './memory-state.ts';
+import { UserRun } from './frames.ts';
+import type { UserContracts } from './user-frames.ts';
 
 export interface HarnessOptions {
   readonly contracts: readonly SystemContract[];
@@ -21,6 +25,8 @@ export interface HarnessOptions {
   readonly verifySignature?: VerifySignature;
   readonly timeUs?: number;
   readonly fuelLimit?: bigint;
+  /** User contracts run, when given. */
+  readonly userContracts?: UserContracts;
 }
 
 export type HarnessOutcome<R> = {
@@ -40,6 +46,8 @@ export interface ContractHarness {
     method: ContractMethod<A, R>,
     args: A,
   ): HarnessOutcome<R>;
+  /** Calls in encoded form, as one transaction of `origin`: all or nothing. */
+  execute(origin: AccountId, calls: readonly Call[]): HarnessOutcome<readonly Bytes[]>;
   /** Moves block time forward. */
   advance(us: number): void;
   get(contract: string, key: Bytes): Bytes | undefined;
@@ -58,6 +66,7 @@ export function createContractHarness(options: HarnessOptions): ContractHarness 
   const machine = createMachine({
     contracts: options.contracts,
     verifySignature: options.verifySignature ?? (() => false),
+    ...(options.userContracts && { userContracts: options.userContracts }),
   });
   const state = createMemoryState();
   const chain = hashOf('seele/harness/1', utf8('chain'));
@@ -72,11 +81,37 @@ export function createContractHarness(options: HarnessOptions): ContractHarness 
     origin,
     transactionId: sha256Hex(utf8(`transaction ${calls++}`)),
     events: [] as LedgerEvent[],
+    user: new UserRun(),
   });
 
   const genesisRun = runOf('00'.repeat(32), 1n << 62n);
   machine.runGenesis(genesisRun, options.parameters ?? { allocations: [], settings: [] });
   state.apply(genesisRun.journal.changes());
+
+  const execute = (origin: AccountId, calls: readonly Call[]): HarnessOutcome<readonly Bytes[]> => {
+    height++;
+    const run = runOf(origin, options.fuelLimit ?? 100_000_000n);
+    const checkpoint = run.journal.checkpoint();
+    const value: Bytes[] = [];
+    for (const call of calls) {
+      const what = `${call.contract}.${call.method}`;
+      const outcome = machine.run(run, call);
+      if (!outcome.ok) {
+        run.journal.revertTo(checkpoint);
+        if (outcome.status === 'trapped') run.meter.burnAll();
+        invariant(run.journal.changes().length === 0, `${what} left changes after a failure`);
+        return { ...outcome, fuelUsed: run.meter.used, events: [] };
+      }
+      value.push(outcome.result);
+    }
+    const changes = run.journal.changes();
+    if (options.fees) {
+      const created = moneyCreated(options.fees, changes);
+      invariant(created === 0n, `${created} units of money would be created`);
+    }
+    state.apply(changes);
+    return { ok: true, value, fuelUsed: run.meter.used, events: run.events };
+  };
 
   return {
     chain,
@@ -87,23 +122,12 @@ export function createContractHarness(options: HarnessOptions): ContractHarness 
       return timeUs;
     },
     call(origin, contract, method, args) {
-      height++;
-      const run = runOf(origin, options.fuelLimit ?? 100_000_000n);
       const call = { contract, method: method.name, args: encodeWith(method.args, args) };
-      const outcome = machine.run(run, call);
-      const changes = run.journal.changes();
-      const rest = { fuelUsed: run.meter.used, events: run.events };
-      if (!outcome.ok) {
-        invariant(changes.length === 0, `${contract}.${method.name} left changes after a failure`);
-        return { ...outcome, ...rest };
-      }
-      if (options.fees) {
-        const created = moneyCreated(options.fees, changes);
-        invariant(created === 0n, `${contract}.${method.name} created ${created} units of money`);
-      }
-      state.apply(changes);
-      return { ok: true, value: decodeWith(method.returns, outcome.result), ...rest };
+      const outcome = execute(origin, [call]);
+      if (!outcome.ok) return outcome;
+      return { ...outcome, value: decodeWith(method.returns, outcome.value[0] as Bytes) };
     },
+    execute,
     advance(us) {
       invariant(us >= 0, 'block time never goes back');
       timeUs += us;

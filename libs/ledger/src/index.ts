@@ -16,12 +16,29 @@ export * from './fuel.ts';
 export * from './genesis.ts';
 export * from './harness.ts';
 export * from './machine.ts';
+export {
+  type CallFailure,
+  type CallOutcome,
+  MAX_CALL_DEPTH,
+  MAX_EVENTS,
+  MAX_KEY_BYTES,
+  MAX_VALUE_BYTES,
+  type MachineRun,
+  type VerifySignature,
+} from './frames.ts';
 export * from './mempool.ts';
 export * from './ordering.ts';
 export * from './producer.ts';
 export * from './solo.ts';
 export * from './state-proof.ts';
 export * from './transaction.ts';
+export {
+  type DeployedContract,
+  STATE_GROWTH_MAX_BYTES,
+  type StateView,
+  USER_FUEL,
+  type UserContracts,
+} from './user-frames.ts';
 export { nonceKey, LEDGER_STATE } from './execute-transaction.ts';
 export type { ChainHead } from './open-chain.ts';
 export type { StateJournal, StateReader } from './journal.ts';

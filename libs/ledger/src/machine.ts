@@ -1,61 +1,25 @@
 /**
- * Runs calls of system contracts: frames over one journal, metered, at most sixteen deep, never
- * re-entrant. A refusal undoes its frame; what is left of the transaction decides its caller.
+ * Runs calls of contracts: frames over one journal, metered, at most sixteen deep, never re-entrant.
+ * A refusal undoes its frame; what is left of the transaction decides its caller. System contracts
+ * run here, user contracts in the metered engine behind a port (user-frames.ts).
  */
 import { contractAccount } from '#libs/crypto';
-import {
-  type AccountId,
-  type Bytes,
-  SeeleError,
-  decodeCbor,
-  encodeWith,
-  hasCode,
-  isSeeleError,
-} from '#libs/kernel';
-import type { LedgerEvent } from './block.ts';
+import { type AccountId, type Bytes, SeeleError, decodeCbor, encodeWith } from '#libs/kernel';
 import type { BlockContext, Context, ContractMethod, SystemContract } from './contract.ts';
 import { ledgerError } from './errors.ts';
-import { FUEL, type FuelMeter } from './fuel.ts';
-import type { StateJournal } from './journal.ts';
+import {
+  type CallOutcome,
+  MAX_CALL_DEPTH,
+  MAX_EVENTS,
+  MAX_KEY_BYTES,
+  MAX_VALUE_BYTES,
+  type MachineRun,
+  type VerifySignature,
+  failureOf,
+} from './frames.ts';
+import { FUEL } from './fuel.ts';
 import type { Call } from './transaction.ts';
-
-export const MAX_CALL_DEPTH = 16;
-export const MAX_EVENTS = 64;
-export const MAX_KEY_BYTES = 256;
-export const MAX_VALUE_BYTES = 64 * 1024;
-const MAX_SCAN = 1_000;
-const MAX_CODE_LENGTH = 64;
-const MAX_MESSAGE_LENGTH = 1_024;
-
-/** True when `signature` is the key's over utf8(domain) ‖ 0x00 ‖ message. */
-export type VerifySignature = (
-  publicKey: string,
-  domain: string,
-  message: Bytes,
-  signature: Bytes,
-) => boolean;
-
-/** What all frames of one transaction share. */
-export interface MachineRun {
-  readonly journal: StateJournal;
-  readonly meter: FuelMeter;
-  readonly block: BlockContext;
-  readonly origin: AccountId;
-  readonly transactionId: string;
-  /** Filled as frames emit; truncated again when a frame is undone. */
-  readonly events: LedgerEvent[];
-}
-
-/** How a call ended when it did not succeed. */
-export interface CallFailure {
-  readonly status: 'reverted' | 'trapped';
-  readonly code: string;
-  readonly message: string;
-}
-
-export type CallOutcome =
-  | { readonly ok: true; readonly result: Bytes }
-  | ({ readonly ok: false } & CallFailure);
+import { type UserContracts, UserFrames } from './user-frames.ts';
 
 export interface Machine {
   readonly contracts: ReadonlyMap<string, SystemContract>;
@@ -71,34 +35,8 @@ export interface Machine {
   ): void;
 }
 
+const MAX_SCAN = 1_000;
 const REVERT = { status: 400, title: 'Refused by the contract', fix: 'See docs/contracts.md.' };
-
-/** Breaches of the machine's rules: the transaction pays its whole limit. */
-const TRAPS = new Set(['LEDGER_OUT_OF_FUEL', 'LEDGER_CALL_DEPTH', 'LEDGER_VALUE_LIMIT']);
-
-/** Sorts what a frame threw into result and fault. @throws LEDGER_CONTRACT_FAULT */
-export function failureOf(error: unknown, meter: FuelMeter): CallFailure {
-  if (meter.exhausted)
-    return {
-      status: 'trapped',
-      code: 'LEDGER_OUT_OF_FUEL',
-      message: `the limit of ${meter.limit} fuel is used up`,
-    };
-  if (
-    isSeeleError(error) &&
-    error.code !== 'KERNEL_INVARIANT' &&
-    !hasCode(error, 'LEDGER_CONTRACT_FAULT')
-  )
-    return {
-      status: TRAPS.has(error.code) ? 'trapped' : 'reverted',
-      code: error.code.slice(0, MAX_CODE_LENGTH),
-      message: error.message.slice(0, MAX_MESSAGE_LENGTH).toWellFormed(),
-    };
-  if (hasCode(error, 'LEDGER_CONTRACT_FAULT')) throw error;
-  throw ledgerError('LEDGER_CONTRACT_FAULT', `a contract failed: ${String(error)}`, {
-    cause: error,
-  });
-}
 
 function checkSize(what: string, bytes: Bytes, maxBytes: number): void {
   if (bytes.length > maxBytes)
@@ -169,6 +107,11 @@ class Frame implements Context {
     this.#run.meter.charge(fuel);
   }
 
+  get fuelLeft(): bigint {
+    const { limit, used } = this.#run.meter;
+    return limit - used;
+  }
+
   emit: Context['emit'] = (topic, codec, data) => {
     const { events, meter } = this.#run;
     const bytes = encodeWith(codec, data);
@@ -196,10 +139,16 @@ class FrameMachine implements Machine {
   readonly contracts: ReadonlyMap<string, SystemContract>;
   readonly verifySignature: VerifySignature;
   readonly #accounts = new Map<string, AccountId>();
+  readonly #user: UserFrames | undefined;
 
-  constructor(contracts: readonly SystemContract[], verifySignature: VerifySignature) {
+  constructor(
+    contracts: readonly SystemContract[],
+    verifySignature: VerifySignature,
+    userContracts: UserContracts | undefined,
+  ) {
     this.contracts = new Map(contracts.map((contract) => [contract.name, contract]));
     this.verifySignature = verifySignature;
+    this.#user = userContracts && new UserFrames(this, userContracts);
     for (const { name } of contracts) this.#accounts.set(name, contractAccount(name));
   }
 
@@ -214,18 +163,22 @@ class FrameMachine implements Machine {
     return methods[name] as ContractMethod<unknown, unknown>;
   }
 
-  /** One frame: undone, with its events, when it throws. */
   #frame<R>(
     run: MachineRun,
     caller: AccountId,
     stack: readonly string[],
     body: (c: Context) => R,
   ): R {
+    return this.undoable(run, () => body(new Frame(this, run, caller, stack)));
+  }
+
+  /** One frame: undone, with its events, when it throws. */
+  undoable<R>(run: MachineRun, body: () => R): R {
     const checkpoint = run.journal.checkpoint();
     const eventCount = run.events.length;
     try {
       run.meter.charge(FUEL.call);
-      const result = body(new Frame(this, run, caller, stack));
+      const result = body();
       // A contract that swallowed the trap does not get away with it.
       if (run.meter.exhausted) run.meter.charge(0n);
       return result;
@@ -260,15 +213,28 @@ class FrameMachine implements Machine {
 
   run(run: MachineRun, call: Call): CallOutcome {
     try {
-      const method = this.#method(call.contract, call.method);
-      const args = method.args.fromCbor(decodeCbor(call.args), 'args');
-      const result = this.#frame(run, run.origin, [call.contract], (context) =>
-        encodeWith(method.returns, method.run(context, args)),
-      );
-      return { ok: true, result };
+      return { ok: true, result: this.invoke(run, run.origin, [], call) };
     } catch (error) {
       return { ok: false, ...failureOf(error, run.meter) };
     }
+  }
+
+  /** A call in its encoded form, of a system or a user contract. `stack`: the contracts running. */
+  invoke(run: MachineRun, caller: AccountId, stack: readonly string[], call: Call): Bytes {
+    const { contract } = call;
+    if (stack.length >= MAX_CALL_DEPTH)
+      throw ledgerError('LEDGER_CALL_DEPTH', `${contract} is called ${MAX_CALL_DEPTH} levels deep`);
+    if (!this.contracts.has(contract) && this.#user)
+      return this.#user.invoke(run, caller, stack, call);
+    const method = this.#method(contract, call.method);
+    if (stack.includes(contract))
+      throw ledgerError('LEDGER_REENTRANT', `${contract} is running already`);
+    if (call.value !== undefined && call.value > 0n)
+      throw ledgerError('LEDGER_CALL_VALUE', `${contract} is a system contract`);
+    const args = method.args.fromCbor(decodeCbor(call.args), 'args');
+    return this.#frame(run, caller, [...stack, contract], (context) =>
+      encodeWith(method.returns, method.run(context, args)),
+    );
   }
 
   runGenesis: Machine['runGenesis'] = (run, parameters) => {
@@ -283,6 +249,8 @@ class FrameMachine implements Machine {
 export function createMachine(options: {
   readonly contracts: readonly SystemContract[];
   readonly verifySignature: VerifySignature;
+  /** Without it a chain has system contracts only. */
+  readonly userContracts?: UserContracts;
 }): Machine {
-  return new FrameMachine(options.contracts, options.verifySignature);
+  return new FrameMachine(options.contracts, options.verifySignature, options.userContracts);
 }

@@ -28,8 +28,10 @@ import {
   transactionsKey,
   unpackList,
 } from './layout.ts';
-import type { Machine, VerifySignature } from './machine.ts';
+import type { VerifySignature } from './frames.ts';
+import type { Machine } from './machine.ts';
 import { genesisId, headerHash, verifyCertifiedHeader } from './state-proof.ts';
+import { UserRun } from './frames.ts';
 import { openStateTree, stateWrites, updateStateTree } from './state-store.ts';
 
 export interface ChainHead extends CertifiedHeader {
@@ -65,6 +67,7 @@ export async function storeGenesis(
       origin: NOBODY,
       transactionId: id,
       events: [],
+      user: new UserRun(),
     },
     parameters,
   );

@@ -22,7 +22,7 @@ import { stateProof as statePath, verifyStateProof as verifyStatePath } from '#l
 import { type Certificate, HEADER_DOMAIN, type Header, certificate, header } from './block.ts';
 import { ledgerError } from './errors.ts';
 import { GENESIS_DOMAIN, type Genesis, encodeGenesis } from './genesis.ts';
-import type { VerifySignature } from './machine.ts';
+import type { VerifySignature } from './frames.ts';
 
 export const STATE_KEY_DOMAIN = 'seele/state-key/1';
 export const STATE_VALUE_DOMAIN = 'seele/state-value/1';

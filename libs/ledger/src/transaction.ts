@@ -21,17 +21,21 @@ import {
   uint,
 } from '#libs/kernel';
 import { ledgerError } from './errors.ts';
-import type { VerifySignature } from './machine.ts';
+import type { VerifySignature } from './frames.ts';
 
 export const TRANSACTION_DOMAIN = 'seele/transaction/1';
 export const TRANSACTION_MAX_BYTES = 128 * 1024;
 export const TRANSACTION_MAX_CALLS = 16;
 
 export const call = record({
+  /** Name of a system contract; account (hex) or name of a user contract. */
   contract: text(64),
+  /** Empty only in a payment to an account: then `value` moves and nothing runs. */
   method: text(64),
   /** Canonical CBOR of the method's arguments. */
   args: byteString(64 * 1024),
+  /** Money that goes with the call to a user contract or account, smallest units. */
+  value: optional(u64),
 });
 export type Call = CodecValue<typeof call>;
 

@@ -8,6 +8,7 @@
 import { rm } from 'node:fs/promises';
 import { flushCompileCache } from 'node:module';
 import { join } from 'node:path';
+import { isMainThread, parentPort } from 'node:worker_threads';
 import { isSeeleError } from '#libs/kernel';
 import { describeSystemError } from './errors.ts';
 import type { Logger } from './logger.ts';
@@ -15,6 +16,7 @@ import { ensurePrivateDirectory, writeFileAtomic } from './private-files.ts';
 
 /** A process that has not stopped by then is ended. */
 export const STOP_LIMIT_MS = 5_000;
+const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 /** What `stop` may use before the process is ended for it. */
 const STOP_GRACE_MS = 4_500;
 const CACHE_FLUSH_MS = 2_000;
@@ -59,7 +61,9 @@ export function endProcess(logger: Logger, error: unknown, why: string): never {
 }
 
 function onSignals(stop: (signal: string) => void): void {
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop(signal));
+  // A worker thread gets no signals: the main thread passes them on.
+  if (!isMainThread) parentPort?.once('message', (signal: string) => stop(signal));
+  else for (const signal of STOP_SIGNALS) process.once(signal, () => stop(signal));
 }
 
 /**

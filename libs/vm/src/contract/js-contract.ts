@@ -12,6 +12,7 @@ import type { CallReply, CallRequest, ContractFrame } from './host.ts';
 import {
   type ContractCall,
   type ContractOutcome,
+  CONTRACT_STACK_BYTES,
   LOAD_FUEL_MAX,
   type UserContract,
 } from './outcome.ts';
@@ -24,14 +25,43 @@ export class JsContract implements UserContract {
   #frame: ContractFrame | undefined;
   #input: JsReply;
 
-  private constructor(engine: JsEngine, source: string) {
-    this.#machine = JsMachine.load(engine, CONTRACT_PRELUDE, source, this.#host(), LOAD_FUEL_MAX);
-    this.loadFuelUsed = LOAD_FUEL_MAX - this.#machine.fuel;
+  private constructor(
+    machine: (host: JsHost) => JsMachine,
+    loadFuelUsed: (machine: JsMachine) => bigint,
+  ) {
+    this.#machine = machine(this.#host());
+    this.#machine.stackBytes = CONTRACT_STACK_BYTES;
+    this.loadFuelUsed = loadFuelUsed(this.#machine);
   }
 
-  /** @throws VM_SOURCE_LIMIT, VM_PROGRAM_INVALID */
-  static load(engine: JsEngine, source: string): JsContract {
-    return new JsContract(engine, source);
+  /**
+   * The start of the engine itself is not charged: it is done once for all contracts.
+   *
+   * @param fuelMax what running the module's top level may cost
+   * @throws VM_SOURCE_LIMIT, VM_PROGRAM_INVALID
+   */
+  static load(engine: JsEngine, source: string, fuelMax: bigint = LOAD_FUEL_MAX): JsContract {
+    const fuel = JsMachine.bootFuel(engine, CONTRACT_PRELUDE) + fuelMax;
+    return new JsContract(
+      (host) => JsMachine.load(engine, CONTRACT_PRELUDE, source, host, fuel),
+      (machine) => fuelMax - machine.fuel,
+    );
+  }
+
+  /** The same contract once more: one that can run while this one does. */
+  fork(): JsContract {
+    return new JsContract(
+      (host) => this.#machine.fork(host),
+      () => this.loadFuelUsed,
+    );
+  }
+
+  get residentBytes(): number {
+    return this.#machine.residentBytes;
+  }
+
+  rest(): void {
+    this.#machine.shrink();
   }
 
   call(call: ContractCall): ContractOutcome {

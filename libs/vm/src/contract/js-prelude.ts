@@ -104,6 +104,10 @@ const api = {
   },
   sha256: (data) => host(${OP.sha256}, data),
   verify: (key, domain, message, signature) => host(${OP.verify}, key, domain, message, signature),
+  pay: (to, amount) => {
+    const reply = host(${OP.call}, to, '', integerOf(amount), 0n, '[0;');
+    if (!reply[0]) revert(reply[1], reply[2]);
+  },
   call: (contract, method, args = [], options = {}) => {
     const leaves = [];
     const shape = flatten(args, leaves);

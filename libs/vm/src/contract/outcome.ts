@@ -31,8 +31,20 @@ export type ContractOutcome =
 export interface UserContract {
   /** What loading cost; paid by whoever deploys. */
   readonly loadFuelUsed: bigint;
+  /** What it keeps in memory, about; for caches. */
+  readonly residentBytes: number;
+  /** One that can run while this one does. */
+  fork(): UserContract;
+  /** Gives back what the last call took beyond what the next one needs. */
+  rest(): void;
   call(call: ContractCall): ContractOutcome;
 }
+
+/**
+ * Counted stack of one frame. Sixteen nested frames must fit the real stack of the thread that runs
+ * them, of which a counted byte takes at most four (docs/decisions).
+ */
+export const CONTRACT_STACK_BYTES = 2 * 1024 * 1024;
 
 /** What loading may cost at most. */
 export const LOAD_FUEL_MAX = 2_000_000_000n;

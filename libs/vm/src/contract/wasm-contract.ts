@@ -32,14 +32,18 @@ import { CONTRACT_LIMITS, type ContractHost } from './host.ts';
 import {
   type ContractCall,
   type ContractOutcome,
+  CONTRACT_STACK_BYTES,
   LOAD_FUEL_MAX,
   METHOD_NAME,
   type UserContract,
 } from './outcome.ts';
 
 export const WASM_CONTRACT_MAX_BYTES = 512 * 1024;
-const MEMORY_PAGES_MAX = 512;
+/** How the injector treats contracts; part of the VM version. */
+export const WASM_CONTRACT_RULES = { floats: 'canonicalise', memoryPagesMax: 512 } as const;
 const FUEL_PER_CODE_BYTE = 100n;
+/** Machine code and metadata that V8 keeps, about. */
+const COMPILED_BYTES_PER_CODE_BYTE = 12;
 
 /** Exact types of the imports: the host's functions rely on getting 32-bit integers. */
 const IMPORT_TYPES: ReadonlyMap<string, string> = new Map([
@@ -60,14 +64,12 @@ const IMPORT_TYPES: ReadonlyMap<string, string> = new Map([
 
 export class WasmContract implements UserContract {
   readonly loadFuelUsed: bigint;
+  readonly residentBytes: number;
   readonly #module: WebAssembly.Module;
   readonly #methods: ReadonlySet<string>;
 
   private constructor(code: Bytes) {
-    const { bytes, imports } = injectFuel(code, {
-      floats: 'canonicalise',
-      memoryPagesMax: MEMORY_PAGES_MAX,
-    });
+    const { bytes, imports } = injectFuel(code, WASM_CONTRACT_RULES);
     for (const { module, name, params, results } of imports)
       if (module !== 'seele' || IMPORT_TYPES.get(name) !== `${params}:${results}`)
         throw vmError(
@@ -83,29 +85,43 @@ export class WasmContract implements UserContract {
       exported.filter((e) => e.kind === 'function' && METHOD_NAME.test(e.name)).map((e) => e.name),
     );
     this.loadFuelUsed = FUEL_PER_CODE_BYTE * BigInt(code.length);
+    this.residentBytes = COMPILED_BYTES_PER_CODE_BYTE * bytes.length;
   }
 
-  /** @throws VM_MODULE_MALFORMED, VM_MODULE_UNSUPPORTED, VM_MODULE_LIMIT, VM_PROGRAM_INVALID */
-  static load(code: Bytes): WasmContract {
+  /**
+   * @param fuelMax what the start function may cost
+   * @throws VM_MODULE_MALFORMED, VM_MODULE_UNSUPPORTED, VM_MODULE_LIMIT, VM_PROGRAM_INVALID
+   */
+  static load(code: Bytes, fuelMax: bigint = LOAD_FUEL_MAX): WasmContract {
     if (code.length > WASM_CONTRACT_MAX_BYTES)
       throw vmError(
         'VM_MODULE_LIMIT',
         `contract of ${code.length} bytes where ${WASM_CONTRACT_MAX_BYTES} are allowed`,
       );
     const contract = new WasmContract(code);
-    const instance = new WasmFrame(contract.#module, undefined, LOAD_FUEL_MAX).instance;
-    const started = instance.start();
+    const instance = new WasmFrame(contract.#module, undefined, fuelMax).instance;
+    const started = instance.start(CONTRACT_STACK_BYTES);
     if (started.kind !== 'returned')
       throw vmError('VM_PROGRAM_INVALID', 'the start function does not end well');
     return contract;
+  }
+
+  /** Every call gets an instance of its own, so one is enough. */
+  fork(): WasmContract {
+    return this;
+  }
+
+  rest(): void {
+    // Nothing outlives a call.
   }
 
   call({ method, args, fuel, host }: ContractCall): ContractOutcome {
     if (!this.#methods.has(method))
       return { kind: 'reverted', code: 'NO_SUCH_METHOD', message: method, fuelUsed: 0n };
     const frame = new WasmFrame(this.#module, { host, args }, fuel);
-    const started = frame.instance.start();
-    const outcome = started.kind === 'returned' ? frame.instance.call(method, []) : started;
+    const started = frame.instance.start(CONTRACT_STACK_BYTES);
+    const outcome =
+      started.kind === 'returned' ? frame.instance.call(method, [], CONTRACT_STACK_BYTES) : started;
     return frameOutcome(outcome, frame, fuel);
   }
 }

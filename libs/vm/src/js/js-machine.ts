@@ -11,6 +11,7 @@ import {
   type CallOutcome,
   GuestAbort,
   MeteredInstance,
+  STACK_BYTES_DEFAULT,
   type TrapCause,
 } from '../wasm/metered-instance.ts';
 import { unflatten } from './flattened.ts';
@@ -19,7 +20,7 @@ import type { JsEngine } from './js-engine.ts';
 
 export const JS_SOURCE_MAX_BYTES = 256 * 1024;
 /** QuickJS's own guard for recursion in JavaScript; reached before the counted stack. */
-const JS_STACK_BYTES = 200_000;
+export const JS_STACK_BYTES = 200_000;
 
 /** The guest's prelude reports what the program threw. */
 const THREW: JsOperation = { takes: 's', run: () => undefined };
@@ -76,6 +77,17 @@ export type OnTurn = () => void;
 
 const NO_JOBS = 0;
 
+/** The engine after its start and the prelude: the same for every program, so it is made once. */
+interface BootedEngine {
+  readonly image: JsImage;
+  readonly entry: number;
+  readonly scratch: number;
+  readonly fuelUsed: bigint;
+}
+
+const BOOT_FUEL = 1_000_000_000n;
+const bootedEngines = new WeakMap<JsEngine, Map<string, BootedEngine>>();
+
 /** Raised inside the machine when a guest's exception ends a step. */
 class GuestThrew extends GuestAbort {
   override readonly name = 'GuestThrew';
@@ -91,6 +103,7 @@ export class JsMachine {
   /** Pointer to the prelude's entry function; lies in the image. */
   #entry = 0;
   #thrown: string | undefined;
+  #stackBytes = STACK_BYTES_DEFAULT;
 
   private constructor(engine: JsEngine, host: JsHost) {
     this.#engine = engine;
@@ -118,11 +131,66 @@ export class JsMachine {
         `source of ${sizeBytes} bytes where ${JS_SOURCE_MAX_BYTES} are allowed`,
       );
     const machine = new JsMachine(engine, host);
-    machine.#wasm.fuel = fuel;
-    machine.#boot(prelude);
+    machine.#startFrom(JsMachine.#booted(engine, prelude), fuel);
     machine.#loadModule(source);
     machine.#image = machine.image();
     return machine;
+  }
+
+  static #booted(engine: JsEngine, prelude: string): BootedEngine {
+    const known = bootedEngines.get(engine) ?? new Map<string, BootedEngine>();
+    bootedEngines.set(engine, known);
+    let booted = known.get(prelude);
+    if (booted === undefined) {
+      const machine = new JsMachine(engine, new Map());
+      machine.#wasm.fuel = BOOT_FUEL;
+      machine.#boot(prelude);
+      const fuelUsed = BOOT_FUEL - machine.fuel;
+      const { scratch } = machine.#values;
+      booted = { image: machine.image(), entry: machine.#entry, scratch, fuelUsed };
+      known.set(prelude, booted);
+    }
+    return booted;
+  }
+
+  #startFrom({ image, entry, scratch, fuelUsed }: BootedEngine, fuel: bigint): void {
+    this.#become(image);
+    this.#entry = entry;
+    this.#values.scratch = scratch;
+    this.#wasm.fuel = fuel;
+    const paid = this.#wasm.chargeOrEnd(fuelUsed);
+    if (paid) this.#loadFailed(paid);
+  }
+
+  /** Another guest in the same state, which can run while this one does; `host` is its own. */
+  fork(host: JsHost): JsMachine {
+    const twin = new JsMachine(this.#engine, host);
+    twin.#image = this.#image;
+    twin.#stackBytes = this.#stackBytes;
+    twin.#entry = this.#entry;
+    twin.#values.scratch = this.#values.scratch;
+    return twin;
+  }
+
+  /** Share of the counted stack for each call; the default is a job's. */
+  set stackBytes(value: number) {
+    this.#stackBytes = value;
+  }
+
+  /** What the start of the engine cost, the same for every program under one prelude. */
+  static bootFuel(engine: JsEngine, prelude: string): bigint {
+    return JsMachine.#booted(engine, prelude).fuelUsed;
+  }
+
+  /** Bytes that this guest keeps in memory: its image and the running instance. */
+  get residentBytes(): number {
+    return this.memoryBytes + (this.#image?.memory.length ?? 0);
+  }
+
+  /** Gives back what a call grew beyond the image. */
+  shrink(): void {
+    if (this.#image && this.memoryBytes !== this.#image.memory.length)
+      this.#wasm = this.#instantiate();
   }
 
   /** Charges for host work on behalf of the running guest. @throws GuestAbort when out of fuel */
@@ -278,7 +346,7 @@ export class JsMachine {
   }
 
   #step(name: string, ...args: number[]): CallOutcome {
-    const outcome = this.#wasm.call(name, args);
+    const outcome = this.#wasm.call(name, args, this.#stackBytes);
     if (outcome.kind !== 'returned') return outcome;
     const thrown = this.#wasm.call('qjs_is_exception', [outcome.value as number]);
     if (thrown.kind !== 'returned' || thrown.value === 0) return outcome;
@@ -314,7 +382,7 @@ export class JsMachine {
       const pending = this.#wasm.call('qjs_is_job_pending', []);
       if (pending.kind !== 'returned') return pending;
       if (pending.value === NO_JOBS) return pending;
-      const done = this.#wasm.call('qjs_execute_pending_job', []);
+      const done = this.#wasm.call('qjs_execute_pending_job', [], this.#stackBytes);
       if (done.kind !== 'returned') return done;
       if ((done.value as number) < 0)
         return { kind: 'aborted', reason: new GuestThrew('a promise job threw') };

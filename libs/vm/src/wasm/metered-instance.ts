@@ -119,6 +119,16 @@ export class MeteredInstance {
     if (this.#fuel.value < 0n) throw new OutOfFuel('out of fuel');
   }
 
+  /** Charges while the guest does not run; says how that ended it, if it did. */
+  chargeOrEnd(cost: bigint): Exclude<CallOutcome, { kind: 'returned' }> | undefined {
+    try {
+      this.charge(cost);
+      return undefined;
+    } catch (cause) {
+      return this.#ended(cause);
+    }
+  }
+
   /** Runs the module's start function, if it has one. */
   start(stackBytes: number = STACK_BYTES_DEFAULT): CallOutcome {
     if (!(START_EXPORT in this.exports)) return { kind: 'returned', value: undefined };
@@ -156,7 +166,7 @@ export class MeteredInstance {
     );
   }
 
-  #ended(cause: unknown): CallOutcome {
+  #ended(cause: unknown): Exclude<CallOutcome, { kind: 'returned' }> {
     if (cause instanceof GuestAbort && !(cause instanceof OutOfFuel))
       return { kind: 'aborted', reason: cause };
     if (this.#fuel.value < 0n)

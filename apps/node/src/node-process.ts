@@ -1,0 +1,18 @@
+/** The node itself, in the thread that main.ts gives it. */
+import { createLogger, errorLine, loadSettings, runProcess } from '#libs/platform';
+import { nodeSettings } from './settings.ts';
+import { startNode } from './start-node.ts';
+
+try {
+  const settings = loadSettings(nodeSettings);
+  const logger = createLogger({ name: 'node', level: settings.logLevel });
+  await runProcess({
+    name: 'node',
+    home: settings.home,
+    logger,
+    start: () => startNode(settings, logger),
+  });
+} catch (error) {
+  process.stderr.write(`node: ${errorLine(error)}\n`);
+  process.exit(1);
+}
