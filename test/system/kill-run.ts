@@ -175,7 +175,11 @@ async function killRounds(machine: LocalMachine, options: KillOptions) {
 
 export async function runKills(options: KillOptions): Promise<KillReport> {
   const startedMs = performance.now();
-  const machine = await startLocalMachine();
+  // Short leases, so that a killed provider's work is soon somebody else's.
+  const machine = await startLocalMachine({
+    SEELE_MARKET_HEARTBEAT_MS: '700',
+    SEELE_MARKET_LEASE_MS: '3000',
+  });
   try {
     const orderers = await Promise.all(
       (['A', 'B', 'C'] as const).map((tier) =>

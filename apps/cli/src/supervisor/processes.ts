@@ -71,12 +71,22 @@ function program(app: string): string {
   return join(apps, app, 'src/main.js');
 }
 
-/** What every process may see of our own environment. */
-function inherited(): Record<string, string> {
+const SEEN_BY_ALL = new Set([
+  'PATH',
+  'LANG',
+  'TZ',
+  'TMPDIR',
+  'SEELE_LOG_LEVEL',
+  'SEELE_FAILPOINTS',
+]);
+
+/** What a process may see of our own environment: the settings of its app, and what all may see. */
+function inherited(app: string): Record<string, string> {
+  const prefix = `SEELE_${app.toUpperCase()}_`;
   const kept: Record<string, string> = {};
-  for (const name of ['PATH', 'LANG', 'TZ', 'TMPDIR', 'SEELE_LOG_LEVEL']) {
-    const value = process.env[name];
-    if (value !== undefined) kept[name] = value;
+  for (const [name, value] of Object.entries(process.env)) {
+    const its = name.startsWith(prefix) || (app === 'market' && name === 'REDIS_URL');
+    if (value !== undefined && value !== '' && (its || SEEN_BY_ALL.has(name))) kept[name] = value;
   }
   return kept;
 }
@@ -107,7 +117,7 @@ function spec(
     command: process.execPath,
     args: [program(app)],
     env: {
-      ...inherited(),
+      ...inherited(app),
       // Compiled once, loaded by every later start: halves the time until a process serves.
       NODE_COMPILE_CACHE: COMPILE_CACHE,
       SEELE_HOME: home.path,
@@ -142,6 +152,7 @@ export function providerSpec(deployment: Deployment, profile: ProviderProfile): 
 export function planOf(deployment: Deployment): readonly (readonly ProcessSpec[])[] {
   const { home, ports, passphrase, storageToken } = deployment;
   const urls = urlsOf(ports);
+  const ownDatabase = process.env['DATABASE_URL'] || undefined;
   const node = spec(deployment, 'node', 'node', {
     SEELE_PASSPHRASE: passphrase,
     SEELE_NODE_PORT: String(ports.node),
@@ -161,8 +172,11 @@ export function planOf(deployment: Deployment): readonly (readonly ProcessSpec[]
     SEELE_NODE_URL: urls.node,
     STORAGE_RPC_URL: urls.storage,
     STORAGE_RPC_TOKEN: storageToken,
-    DATABASE_URL_FILE: join(home.run, 'postgres.url'),
+    ...(ownDatabase === undefined
+      ? { DATABASE_URL_FILE: join(home.run, 'postgres.url') }
+      : { DATABASE_URL: ownDatabase }),
   });
   const providers = deployment.providers.map((profile) => providerSpec(deployment, profile));
-  return [[node, storage, postgres], [market], providers];
+  const first = ownDatabase === undefined ? [node, storage, postgres] : [node, storage];
+  return [first, [market], providers];
 }
