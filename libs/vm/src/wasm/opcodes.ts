@@ -263,7 +263,7 @@ export function extendedOpcode(code: number): Opcode | undefined {
   return prefixed.get(code);
 }
 
-/** Every known instruction: `[code, opcode]`, extended ones as 0xFC00 + code. */
+/** Every known instruction: `[code, opcode]`, extended ones as 0xFC00 + code. @public */
 export function allOpcodes(): readonly (readonly [number, Opcode])[] {
   return [...single, ...[...prefixed].map(([code, op]) => [0xfc00 + code, op] as const)];
 }
