@@ -29,7 +29,7 @@ export default async ({ inputs, params, log, progress }) => {
     if (at('precipitation') >= (params.wetDayMm ?? WET_DAY_MM)) month.wetDays += 1;
     days += 1;
     if (days % 365 === 0) {
-      log(`${days} days read`);
+      if (days % 730 === 0) log(`${days} days read`);
       progress(Math.min(1, readBytes / weather.sizeBytes), cells[columns.date].slice(0, 4));
     }
   }

@@ -88,18 +88,25 @@ function showQuotes(steps: Steps, quotes: ReadonlyMap<Tier, QuoteDocument>): voi
   for (const line of tableLines([], rows)) steps.detail(line);
 }
 
+/** Half a year beside the other half, so that everything stays on one screen. */
 function showResult(steps: Steps, months: readonly MonthRow[]): void {
   const rainMax = Math.max(...months.map(({ rainPerDay }) => rainPerDay));
-  const rows = months.map((row) => [
-    row.month,
-    row.meanLow.toFixed(1),
-    row.meanHigh.toFixed(1),
-    `${row.wetDays} %`,
-    row.rainPerDay.toFixed(1),
-    bar(row.rainPerDay / rainMax, 16).replaceAll('░', ' '),
-  ]);
-  const head = ['month', 'low °C', 'high °C', 'wet days', 'mm/day', ''];
-  for (const line of tableLines(head, rows, ['left', 'right', 'right', 'right', 'right']))
+  const cells = (row: MonthRow | undefined): string[] =>
+    row === undefined
+      ? []
+      : [
+          row.month,
+          row.meanLow.toFixed(1),
+          row.meanHigh.toFixed(1),
+          `${row.wetDays} %`,
+          row.rainPerDay.toFixed(1),
+          bar(row.rainPerDay / rainMax, 8).replaceAll('░', ' '),
+        ];
+  const half = Math.ceil(months.length / 2);
+  const rows = months.slice(0, half).map((row, i) => [...cells(row), ...cells(months[half + i])]);
+  const head = ['month', 'low °C', 'high', 'wet', 'mm/day', ''];
+  const aligned = ['left', 'right', 'right', 'right', 'right', 'left'] as const;
+  for (const line of tableLines([...head, ...head], rows, [...aligned, ...aligned]))
     steps.detail(line);
 }
 
