@@ -44,6 +44,8 @@ export type Submission =
 export interface NodeService {
   readonly chain: Chain;
   readonly mempool: Mempool;
+  /** The node's clock. */
+  nowUs(): number;
   /** Takes transactions in their canonical bytes; one answer each, in order. */
   submit(transactions: readonly Bytes[]): Promise<readonly Submission[]>;
   /** The receipt once it is final; undefined when `waitMs` passed first. @throws why it was dropped */
@@ -82,6 +84,10 @@ export class ChainNode implements NodeService {
     this.chain = options.chain;
     this.mempool = options.mempool;
     this.#loop = this.#run();
+  }
+
+  nowUs(): number {
+    return this.#options.clock.nowUs();
   }
 
   /** For the mempool: remembers why a transaction left it. */

@@ -5,8 +5,12 @@ import {
   type Bytes,
   type KeyValueReader,
   type KeyValueStore,
+  type TimeUs,
   bytesToHex,
   encodeWith,
+  hash32,
+  optional,
+  record,
   equalBytes,
   isSeeleError,
 } from '#libs/kernel';
@@ -19,9 +23,10 @@ import {
 } from './block.ts';
 import type { ContractMethod } from './contract.ts';
 import { ledgerError } from './errors.ts';
-import { nonceOf } from './execute-transaction.ts';
+import { fuelPriceOn, nonceOf } from './execute-transaction.ts';
 import type { FeePort } from './fees.ts';
 import { createFuelMeter } from './fuel.ts';
+import type { ChainLimits } from './genesis.ts';
 import { createStateJournal } from './journal.ts';
 import {
   STATE_RANGE,
@@ -35,7 +40,7 @@ import {
 import type { CallOutcome, MachineRun } from './frames.ts';
 import type { Machine } from './machine.ts';
 import { type ChainHead, checkBlock, readHeader, readPacked } from './open-chain.ts';
-import type { Call } from './transaction.ts';
+import { type Call, call } from './transaction.ts';
 import { UserRun } from './frames.ts';
 import { type StateProof, stateTreeKeyBytes, stateValueHashBytes } from './state-proof.ts';
 
@@ -49,6 +54,8 @@ export interface ChainReads {
   account(account: AccountId): { readonly balance: bigint; readonly nonce: number };
   /** Transactions the account has made. */
   nonce(account: AccountId): number;
+  /** Least fuel price in a block of that time that follows the head. */
+  fuelPrice(timeUs: TimeUs): bigint;
   get(contract: string, key: Bytes): Bytes | undefined;
   scan(
     contract: string,
@@ -66,7 +73,7 @@ export interface ChainReads {
   ): CallOutcome;
   /** The same for any call in its encoded form, of system and user contracts. */
   viewCall(
-    call: Call,
+    request: Call,
     origin?: AccountId,
     fuel?: bigint,
   ): {
@@ -85,6 +92,9 @@ export interface ChainReads {
   /** Checks every state entry against the tree; yields now and then so that others may run. */
   checkState(): Generator<number, void>;
 }
+
+/** What a node is asked to run without a transaction. */
+export const viewRequest = record({ call, origin: optional(hash32) });
 
 const VIEW_FUEL = 100_000_000n;
 const NOBODY = '00'.repeat(32);
@@ -110,7 +120,7 @@ export function createChainReads(
   fees: FeePort,
   head: () => ChainHead,
   machine: Machine,
-  id: string,
+  { id, limits }: { readonly id: string; readonly limits: ChainLimits },
 ): ChainReads {
   const state = stateReaderOf(store);
   const viewRun = (origin: AccountId, fuel: bigint): MachineRun => {
@@ -132,6 +142,7 @@ export function createChainReads(
       nonce: nonceOf(state, account),
     }),
     nonce: (account) => nonceOf(state, account),
+    fuelPrice: (timeUs) => fuelPriceOn(state, limits, timeUs),
     get: (contract, key) => state.get(contract, key),
     scan(contract, prefix, { cursor, limit }) {
       const found: (readonly [Bytes, Bytes])[] = [];
@@ -168,9 +179,9 @@ export function createChainReads(
         method: method.name,
         args: encodeWith(method.args, args),
       }),
-    viewCall(call, origin = NOBODY, fuel = VIEW_FUEL) {
+    viewCall(request, origin = NOBODY, fuel = VIEW_FUEL) {
       const run = viewRun(origin, fuel < VIEW_FUEL ? fuel : VIEW_FUEL);
-      const outcome = machine.run(run, call);
+      const outcome = machine.run(run, request);
       return { outcome, fuelUsed: run.meter.used, events: run.events };
     },
     header: (height) => (height > head().header.height ? undefined : readHeader(store, height)),

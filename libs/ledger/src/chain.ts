@@ -28,6 +28,7 @@ import {
   executeBlock,
   feeAccountOf,
 } from './execute-block.ts';
+import { fuelPriceOn } from './execute-transaction.ts';
 import type { FeePort } from './fees.ts';
 import { type ChainLimits, type Genesis, chainLimits } from './genesis.ts';
 import { createStateJournal } from './journal.ts';
@@ -178,11 +179,15 @@ class StoredChain {
    * the cut runs once more; what fails again stops the chain.
    */
   #runCut(cut: Cut, invalidTransactions: 'drop' | 'keep'): BlockOutcome {
+    const state = stateReaderOf(this.#options.store);
+    const fuelPrice = fuelPriceOn(state, this.limits, cut.timeUs);
     const run = () =>
       executeBlock(
         {
           machine: this.#machine,
-          journal: createStateJournal(stateReaderOf(this.#options.store)),
+          journal: createStateJournal(state),
+          parentTimeUs: this.head.header.timeUs,
+          fuelPrice,
           fees: this.#options.fees,
           limits: this.limits,
           block: { chain: this.id, height: cut.height, timeUs: cut.timeUs },
@@ -291,6 +296,9 @@ export async function createChain(options: ChainOptions): Promise<Chain> {
     checkStoredChain(store, genesis, id, options.verifySignature) ??
     (await storeGenesis(store, genesis, id, machine));
   const chain = new StoredChain(options, machine, id, head);
-  const reads = createChainReads(options.store, options.fees, () => chain.head, machine, id);
+  const reads = createChainReads(options.store, options.fees, () => chain.head, machine, {
+    id,
+    limits: chain.limits,
+  });
   return Object.assign(chain, reads);
 }

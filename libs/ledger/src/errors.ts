@@ -45,7 +45,7 @@ export const ledgerError = defineErrors({
   LEDGER_FUEL_PRICE: {
     status: 402,
     title: 'Fuel price too low',
-    fix: 'Offer at least the price that the message names.',
+    fix: 'Offer at least the price that the message names, or try again when load has fallen.',
   },
   LEDGER_BALANCE_TOO_LOW: {
     status: 402,

@@ -3,8 +3,15 @@ import { accountOf } from '#libs/crypto';
 import { type SeeleError, hasCode, invariant } from '#libs/kernel';
 import type { Receipt } from './block.ts';
 import { ledgerError } from './errors.ts';
-import { type BlockRun, executeTransaction, feeStorageOf } from './execute-transaction.ts';
+import {
+  type BlockRun,
+  LEDGER_STATE,
+  executeTransaction,
+  feeStorageOf,
+  fuelPriceRule,
+} from './execute-transaction.ts';
 import type { FeePort } from './fees.ts';
+import { FUEL_EXCESS_KEY, encodeFuelExcess, excessAfter, readFuelExcess } from './fuel-price.ts';
 import type { OrderingRule } from './genesis.ts';
 import type { StateChange } from './journal.ts';
 import type { TransactionEnvelope } from './transaction.ts';
@@ -36,6 +43,18 @@ export function moneyCreated(fees: FeePort, changes: readonly StateChange[]): bi
     if (before !== undefined) created -= fees.valueOf(key, before);
   }
   return created;
+}
+
+/** What this block's fuel does to the price of the next. */
+function writeFuelExcess(
+  { journal, block, limits, parentTimeUs }: BlockRun,
+  fuelUsed: bigint,
+): void {
+  const { excess: before } = readFuelExcess(journal.get(LEDGER_STATE, FUEL_EXCESS_KEY));
+  const { timeUs } = block;
+  const excess = excessAfter(fuelPriceRule(limits), before, { parentTimeUs, timeUs, fuelUsed });
+  if (excess === before && excess === 0n) return;
+  journal.put(LEDGER_STATE, FUEL_EXCESS_KEY, encodeFuelExcess({ excess, timeUs }));
 }
 
 const invalidReceipt = (transaction: TransactionEnvelope, reason: SeeleError): Receipt => ({
@@ -99,6 +118,7 @@ export function executeBlock(
       'LEDGER_BLOCK_INVALID',
       `${cut.length} transactions of ${sizeBytes} bytes are over the limits of a block`,
     );
+  writeFuelExcess(run, fuelUsed);
   if (feesPaid > 0n) fees.refund(feeStorageOf(journal, fees), feeAccount, feesPaid);
   const changes = journal.changes();
   const created = moneyCreated(fees, changes);

@@ -17,6 +17,7 @@ import type { LedgerEvent, Receipt } from './block.ts';
 import type { BlockContext } from './contract.ts';
 import { ledgerError } from './errors.ts';
 import type { FeePort, FeeStorage } from './fees.ts';
+import { FUEL_EXCESS_KEY, type FuelPriceRule, fuelPriceAt, readFuelExcess } from './fuel-price.ts';
 import { FUEL, createFuelMeter } from './fuel.ts';
 import type { ChainLimits } from './genesis.ts';
 import type { StateJournal } from './journal.ts';
@@ -53,6 +54,24 @@ export interface BlockRun {
   readonly block: BlockContext;
   /** User contracts whose loading a transaction of this block has paid already. */
   readonly loadedContracts: Set<AccountId>;
+  /** Time of the block before. */
+  readonly parentTimeUs: number;
+  /** Least fuel price in this block. */
+  readonly fuelPrice: bigint;
+}
+
+export function fuelPriceRule(limits: ChainLimits): FuelPriceRule {
+  return { targetPerSecond: limits.targetFuelPerSecond, minimum: limits.minimumFuelPrice };
+}
+
+/** Least fuel price in a block of that time on that state. */
+export function fuelPriceOn(
+  state: { get(contract: string, key: Bytes): Bytes | undefined },
+  limits: ChainLimits,
+  timeUs: number,
+): bigint {
+  const excess = readFuelExcess(state.get(LEDGER_STATE, FUEL_EXCESS_KEY));
+  return fuelPriceAt(fuelPriceRule(limits), excess, timeUs);
 }
 
 /** Fuel paid before the first call runs. */
@@ -63,12 +82,14 @@ export function intrinsicFuel(sizeBytes: number): bigint {
 /**
  * Rules that need no state but the clock: chain, window, fuel. Undefined when they hold.
  * @param timeUs time of the block it would be in
+ * @param price least fuel price there
  */
 export function refusalOf(
   { body, bytes }: TransactionEnvelope,
   chain: string,
   limits: ChainLimits,
   timeUs: number,
+  price: bigint = limits.minimumFuelPrice,
 ): SeeleError | undefined {
   const { validFromUs, validUntilUs, fuelLimit, fuelPrice } = body;
   if (body.chain !== chain)
@@ -86,11 +107,8 @@ export function refusalOf(
       'LEDGER_FUEL_LIMIT',
       `fuel limit ${fuelLimit} is not between ${least} and ${limits.transactionFuel}`,
     );
-  if (fuelPrice < limits.minimumFuelPrice)
-    return ledgerError(
-      'LEDGER_FUEL_PRICE',
-      `fuel price ${fuelPrice} is below ${limits.minimumFuelPrice}`,
-    );
+  if (fuelPrice < price)
+    return ledgerError('LEDGER_FUEL_PRICE', `fuel price ${fuelPrice} is below ${price}`);
   return undefined;
 }
 
@@ -156,7 +174,7 @@ export function executeTransaction(
   const { journal, fees, limits, block } = run;
   const { body, account, id } = envelope;
   const refuse = (refusal: SeeleError): TransactionOutcome => ({ executed: false, refusal });
-  const refusal = refusalOf(envelope, block.chain, limits, block.timeUs);
+  const refusal = refusalOf(envelope, block.chain, limits, block.timeUs, run.fuelPrice);
   if (refusal) return refuse(refusal);
   if (body.fuelLimit > fuelLeft)
     return refuse(ledgerError('LEDGER_FUEL_LIMIT', `the block has ${fuelLeft} fuel left`));

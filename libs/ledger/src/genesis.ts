@@ -67,8 +67,10 @@ export interface ChainLimits {
   readonly blockTransactions: number;
   /** Fuel that one transaction may ask for. */
   readonly transactionFuel: bigint;
-  /** Smallest accepted fuel price, smallest money units per fuel. */
+  /** Smallest accepted fuel price, smallest money units per fuel; load moves it up. */
   readonly minimumFuelPrice: bigint;
+  /** Fuel per second at which the price stays as it is. */
+  readonly targetFuelPerSecond: bigint;
 }
 
 export function chainLimits(parameters: GenesisParameters): ChainLimits {
@@ -78,5 +80,6 @@ export function chainLimits(parameters: GenesisParameters): ChainLimits {
     blockTransactions: Number(genesisSetting(parameters, 'ledger.blockTransactions', 8_000n)),
     transactionFuel: genesisSetting(parameters, 'ledger.transactionFuel', 100_000_000n),
     minimumFuelPrice: genesisSetting(parameters, 'ledger.minimumFuelPrice', 1n),
+    targetFuelPerSecond: genesisSetting(parameters, 'ledger.targetFuelPerSecond', 1_500_000_000n),
   };
 }

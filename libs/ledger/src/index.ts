@@ -13,6 +13,7 @@ export * from './contract.ts';
 export * from './errors.ts';
 export * from './fees.ts';
 export * from './fuel.ts';
+export * from './fuel-price.ts';
 export * from './genesis.ts';
 export * from './harness.ts';
 export * from './machine.ts';

@@ -30,6 +30,8 @@ export const DEFAULT_MEMPOOL_LIMITS: MempoolLimits = {
 export interface AccountReader {
   account(account: AccountId): { readonly balance: bigint; readonly nonce: number };
   nonce(account: AccountId): number;
+  /** Least fuel price at that time; the chain's minimum when load does not move it. */
+  fuelPrice?(timeUs: number): bigint;
 }
 
 export interface MempoolOptions {
@@ -202,6 +204,7 @@ class WaitingTransactions implements Mempool {
       chain,
       limits,
       early ? (body.validFromUs as number) : nowUs,
+      accounts.fuelPrice?.(nowUs),
     );
     if (refusal) return refusal;
     if (early && (body.validFromUs as number) > nowUs + this.#limits.ageUs)
@@ -306,7 +309,8 @@ class WaitingTransactions implements Mempool {
   }
 
   select(timeUs: number): readonly TransactionEnvelope[] {
-    const { limits } = this.#options;
+    const { limits, accounts } = this.#options;
+    const price = accounts.fuelPrice?.(timeUs) ?? limits.minimumFuelPrice;
     const next = new NextUp();
     for (const { queue } of this.#lanes.values()) next.push(queue, 0);
     const selected: TransactionEnvelope[] = [];
@@ -314,6 +318,8 @@ class WaitingTransactions implements Mempool {
     let bytes = limits.blockBytes;
     for (let best = next.pop(); best; best = next.pop()) {
       const { envelope } = best.next;
+      // The dearest goes first: nobody after it pays enough. They wait for the price to fall.
+      if (envelope.body.fuelPrice < price) break;
       const { validFromUs, validUntilUs, fuelLimit } = envelope.body;
       if (validUntilUs < timeUs || (validFromUs !== undefined && validFromUs > timeUs)) continue;
       if (fuelLimit > fuel || envelope.bytes.length > bytes) continue;

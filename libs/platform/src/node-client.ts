@@ -21,6 +21,7 @@ import {
 import {
   type Block,
   type BlockWithReceipts,
+  type Call,
   type FinalReceipt,
   type Genesis,
   type StateProof,
@@ -31,6 +32,7 @@ import {
   decodeReceipt,
   decodeStateProof,
   transactionBatch,
+  viewRequest,
 } from '#libs/ledger';
 import { z } from 'zod';
 import { platformError } from './errors.ts';
@@ -74,8 +76,20 @@ const scanShape = z.object({
   entries: z.array(z.object({ key: z.string(), value: z.string() })),
   cursor: z.string().nullable(),
 });
+const viewShape = z.object({
+  status: z.enum(['ok', 'reverted', 'trapped']),
+  result: z.string().optional(),
+  code: z.string().optional(),
+  message: z.string().optional(),
+  fuelUsed: z.string().transform(BigInt),
+});
 const streamed = z.object({ height: z.number(), cbor: z.string() });
 
+/** How a call on the last state ended. */
+export type ViewOutcome = { readonly fuelUsed: bigint } & (
+  | { readonly ok: true; readonly result: Bytes }
+  | { readonly ok: false; readonly status: string; readonly code: string; readonly message: string }
+);
 export type NodeStatus = z.infer<typeof statusShape>;
 export type NodeAccount = z.infer<typeof accountShape>;
 
@@ -99,6 +113,8 @@ export interface NodeClient {
   receipt(transactionId: string, waitMs?: number): Promise<FinalReceipt | undefined>;
   /** Submits and waits until final. @throws the refusal, or LEDGER_NOT_FOUND after `waitMs` */
   execute(transaction: TransactionEnvelope, waitMs?: number): Promise<FinalReceipt>;
+  /** Runs a call on the last state and forgets what it did; no fee. */
+  call(call: Call, origin?: AccountId): Promise<ViewOutcome>;
   account(account: AccountId): Promise<NodeAccount>;
   /** Stored value, canonical CBOR; undefined when there is none. */
   state(contract: string, key: Bytes): Promise<Bytes | undefined>;
@@ -263,6 +279,19 @@ class HttpNodeClient implements NodeClient {
     const final = await this.receipt(transaction.id, waitMs);
     if (final) return final;
     throw platformError('NODE_NOT_FINAL', `${transaction.id} is not final after ${waitMs} ms`);
+  }
+
+  async call(call: Call, origin?: AccountId): Promise<ViewOutcome> {
+    const request = encodeWith(viewRequest, { call, ...(origin === undefined ? {} : { origin }) });
+    const answer = await this.#json(viewShape, '/v1/call', {
+      method: 'POST',
+      headers: { 'content-type': CBOR },
+      body: new Uint8Array(request),
+    });
+    const { status, result, fuelUsed, code = status, message = '' } = answer;
+    if (status === 'ok' && result !== undefined)
+      return { ok: true, result: fromBase64(result), fuelUsed };
+    return { ok: false, status, code, message, fuelUsed };
   }
 
   account(account: AccountId): Promise<NodeAccount> {

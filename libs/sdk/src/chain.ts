@@ -8,7 +8,7 @@ import { sdkError } from './errors.ts';
 export interface SendCallsOptions {
   /** Most that the transaction may burn, in fuel. */
   readonly fuelLimit?: bigint;
-  /** Money per fuel. */
+  /** Money per fuel; the least that the node takes now unless given. */
   readonly fuelPrice?: bigint;
   /** How long the receipt is awaited; the transaction stays valid as long. */
   readonly timeoutMs?: number;
@@ -28,8 +28,8 @@ export async function sendCalls(
   calls: readonly ContractCall[],
   options: SendCallsOptions = {},
 ): Promise<FinalReceipt> {
-  const { fuelLimit = FUEL_LIMIT, fuelPrice = 1n, timeoutMs = TIMEOUT_MS } = options;
-  const [{ genesis }, { nextNonce }] = await Promise.all([
+  const { fuelLimit = FUEL_LIMIT, timeoutMs = TIMEOUT_MS } = options;
+  const [{ genesis, minimumFuelPrice }, { nextNonce }] = await Promise.all([
     node.status(),
     node.account(signer.account),
   ]);
@@ -39,7 +39,7 @@ export async function sendCalls(
     nonce: nextNonce,
     validUntilUs: (Date.now() + timeoutMs) * 1000,
     fuelLimit,
-    fuelPrice,
+    fuelPrice: options.fuelPrice ?? minimumFuelPrice,
     calls,
   });
   const final = await node.execute(envelope, timeoutMs);

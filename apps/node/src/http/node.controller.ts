@@ -11,21 +11,24 @@ import {
   Res,
 } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { type Bytes, bytesToHex, formatAccount } from '#libs/kernel';
+import { type Bytes, bytesToHex, decodeWith, formatAccount } from '#libs/kernel';
 import {
   type FinalReceipt,
+  type LedgerEvent,
   decodeTransactionBatch,
   encodeBlock,
   encodeGenesis,
   encodeReceipt,
   encodeStateProof,
   ledgerError,
+  viewRequest,
 } from '#libs/ledger';
 import { errorToProblem, platformError } from '#libs/platform';
 import { NodeContext } from './node-context.ts';
 import { isoTime, readAccount, readHash, readHex, readWhole } from './requests.ts';
 
 const CBOR = 'application/cbor';
+const VIEW_MAX_BYTES = 128 * 1024;
 const WAIT_MAX_MS = 30_000;
 const SCAN_MAX = 1_000;
 const HEIGHT_MAX = Number.MAX_SAFE_INTEGER;
@@ -35,6 +38,12 @@ const base64 = (bytes: Bytes): string => Buffer.from(bytes).toString('base64');
 function sendCbor(reply: FastifyReply, bytes: Bytes): void {
   void reply.header('content-type', CBOR).send(Buffer.from(bytes));
 }
+
+const eventJson = ({ contract, topic, data }: LedgerEvent) => ({
+  contract,
+  topic,
+  data: base64(data),
+});
 
 /** A receipt for people, and its exact bytes for programs. */
 function finalReceiptJson({ receipt, height, index, timeUs }: FinalReceipt) {
@@ -50,11 +59,7 @@ function finalReceiptJson({ receipt, height, index, timeUs }: FinalReceipt) {
     ...(receipt.failedCall === undefined ? {} : { failedCall: receipt.failedCall }),
     fuelUsed: receipt.fuelUsed.toString(),
     fee: receipt.fee.toString(),
-    events: receipt.events.map(({ contract, topic, data }) => ({
-      contract,
-      topic,
-      data: base64(data),
-    })),
+    events: receipt.events.map(eventJson),
     cbor: base64(encodeReceipt(receipt)),
   };
 }
@@ -81,7 +86,7 @@ export class NodeController {
       time: isoTime(timeUs),
       ordering: { kind: ordering.kind, notice: ordering.notice },
       waiting: node.mempool.metrics.transactions,
-      minimumFuelPrice: limits.minimumFuelPrice.toString(),
+      minimumFuelPrice: node.chain.fuelPrice(node.nowUs()).toString(),
       transactionFuel: limits.transactionFuel.toString(),
     };
   }
@@ -115,6 +120,23 @@ export class NodeController {
     if (final) return finalReceiptJson(final);
     if (node.mempool.has(id)) return { id, finality: 'pending' };
     throw ledgerError('LEDGER_NOT_FOUND', `transaction ${id} is neither final nor waiting`);
+  }
+
+  /** Runs a call on the last state and forgets what it did. */
+  @Post('call')
+  @HttpCode(200)
+  call(@Body() body: unknown) {
+    if (!(body instanceof Uint8Array))
+      throw platformError('HTTP_MEDIA_TYPE', `send the call as ${CBOR}`);
+    const { call, origin } = decodeWith(viewRequest, body, { maxBytes: VIEW_MAX_BYTES });
+    const { outcome, fuelUsed, events } = this.#context.node.chain.viewCall(call, origin);
+    return {
+      ...(outcome.ok
+        ? { status: 'ok', result: base64(outcome.result) }
+        : { status: outcome.status, code: outcome.code, message: outcome.message }),
+      fuelUsed: fuelUsed.toString(),
+      events: events.map(eventJson),
+    };
   }
 
   @Get('accounts/:account')
