@@ -12,6 +12,16 @@ export const cryptoError = defineErrors({
     title: 'Signing domain refused',
     fix: 'Name the purpose as seele/<what>/<version>; messages of other protocols may not look so.',
   },
+  CRYPTO_LENGTH_INVALID: {
+    status: 500,
+    title: 'Length not possible',
+    fix: 'Ask for 1 to 8160 bytes.',
+  },
+  CRYPTO_VRF_INPUT: {
+    status: 500,
+    title: 'Input has no point on the curve',
+    fix: 'Change the input; this happens once in 2^256 inputs.',
+  },
   KEYSTORE_CORRUPT: {
     status: 400,
     title: 'Key file is damaged',
