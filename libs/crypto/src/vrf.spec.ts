@@ -80,7 +80,9 @@ describe('proofs that do not hold', () => {
   test('a second response for the same challenge (S + L)', () => {
     const s = BigInt(`0x${bytesToHex(proof.slice(48).reverse())}`) + ed25519.Point.Fn.ORDER;
     const second = hex(s.toString(16).padStart(64, '0')).slice().reverse();
-    expect(vrfVerify(pair.publicKey, alpha, concatBytes(proof.slice(0, 48), second))).toBeUndefined();
+    expect(
+      vrfVerify(pair.publicKey, alpha, concatBytes(proof.slice(0, 48), second)),
+    ).toBeUndefined();
   });
 });
 

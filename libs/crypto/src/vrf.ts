@@ -127,13 +127,7 @@ export function vrfVerify(publicKeyHex: string, alpha: Bytes, proof: Bytes): Byt
       by === 0n ? Point.ZERO : point.multiplyUnsafe(by);
     const u = times(Point.BASE, s).subtract(times(y, scalar));
     const v = times(h, s).subtract(times(gamma, scalar));
-    const expected = challenge(
-      publicKey,
-      h.toBytes(),
-      gamma.toBytes(),
-      u.toBytes(),
-      v.toBytes(),
-    );
+    const expected = challenge(publicKey, h.toBytes(), gamma.toBytes(), u.toBytes(), v.toBytes());
     return equalBytes(expected, c) ? outputOf(gamma) : undefined;
   } catch {
     return undefined; // Not a point on the curve.

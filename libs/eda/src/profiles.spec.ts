@@ -17,7 +17,10 @@ describe('the table of profiles', () => {
   });
 
   test('every weight and profile: W ≥ 2u + r + 1 and the three overlaps', () => {
-    const anyTotal = fc.oneof(fc.integer({ min: 1, max: 200 }), fc.integer({ min: 1, max: 2 ** 40 }));
+    const anyTotal = fc.oneof(
+      fc.integer({ min: 1, max: 200 }),
+      fc.integer({ min: 1, max: 2 ** 40 }),
+    );
     fc.assert(
       fc.property(fc.constantFrom(...PROFILES), anyTotal, (profile, total) => {
         const { failed: u, lying: r, quorum: q } = toleranceOf(profile, total);

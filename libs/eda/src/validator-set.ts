@@ -1,6 +1,15 @@
 /** Validator sets: who votes with what weight in an era, and who leads a view. */
 import { sha256 } from '#libs/crypto';
-import { type Codec, type CodecValue, concatBytes, encodeWith, hexBytes, list, record, uint } from '#libs/kernel';
+import {
+  type Codec,
+  type CodecValue,
+  concatBytes,
+  encodeWith,
+  hexBytes,
+  list,
+  record,
+  uint,
+} from '#libs/kernel';
 import { hashOf } from '#libs/crypto';
 import { edaError } from './errors.ts';
 import { type Profile, TOTAL_WEIGHT_MAX, type Tolerance, toleranceOf } from './profiles.ts';
@@ -73,7 +82,12 @@ function counterBytes(slot: number, index: number): Uint8Array {
  * stake from (beacon, slot). The same for every node, so votes are never split; after all have led
  * once it starts again.
  */
-export function leaderOf(set: ValidatorSet, beacon: Uint8Array, slot: number, view: number): number {
+export function leaderOf(
+  set: ValidatorSet,
+  beacon: Uint8Array,
+  slot: number,
+  view: number,
+): number {
   const turns = view % set.validators.length;
   const weights = set.weights.slice();
   let left = set.total;

@@ -1,0 +1,23 @@
+/**
+ * EDA consensus: positions of blocks by sampled approximate agreement, finality by certificates. Pure:
+ * `(state, event, now) → effects`.
+ *
+ * Owns: validator sets and what they tolerate, messages, positions, cuts, votes, attestations,
+ * sortition. Does not own: sockets and disks (apps/node), what is in a block (`ledger`), stakes
+ * (contracts).
+ *
+ * @example
+ * const node = new EdaNode(config, nowUs, journal);
+ * for (const effect of node.handle({ kind: 'wake' }, nowUs)) await carryOut(effect);
+ */
+export * from './axis.ts';
+export * from './cuts.ts';
+export * from './errors.ts';
+export * from './messages.ts';
+export * from './node.ts';
+export * from './profiles.ts';
+export * from './rules.ts';
+export * from './types.ts';
+export * from './validator-set.ts';
+export * from './vote-rules.ts';
+export * from './weighted.ts';

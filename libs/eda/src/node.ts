@@ -1,0 +1,567 @@
+/**
+ * The consensus of one validator as a reducer: `handle(event, nowUs)` changes the state and returns
+ * what the host has to do, in order. It has no clock, socket, disk or randomness of its own, so the
+ * same events give the same effects, byte for byte.
+ *
+ * `nowUs` is the host's monotonic clock, set once to wall time (µs).
+ */
+import { sha256 } from '#libs/crypto';
+import { type Bytes, concatBytes, equalBytes, hexToBytes, utf8 } from '#libs/kernel';
+import { Axis } from './axis.ts';
+import { Catchup } from './catchup.ts';
+import { type CutContext, ZERO_HASH, cutHash } from './cuts.ts';
+import { backlogOf, leaderCut, rowsOf, verdictOn } from './local-checks.ts';
+import {
+  type Body,
+  type Certificate,
+  type CutEntry,
+  type EdaMessage,
+  type MessageOf,
+  type SealedBlock,
+  type SignedKind,
+  type SignedMessages,
+  type Sealed,
+  type Tick,
+  signedBytes,
+} from './messages.ts';
+import { OPEN_PER_AUTHOR } from './open-block.ts';
+import { Positions, blockHash } from './positions.ts';
+import { Roster } from './roster.ts';
+import { type EdaRules, SOUND_RULES } from './rules.ts';
+import { Strengths } from './strengths.ts';
+import { Ticks } from './ticks.ts';
+import {
+  type EdaConfig,
+  type EdaEffect,
+  type EdaEvent,
+  type JournalRecord,
+  type Roots,
+  MIN_CUT_INTERVAL_US,
+  SETTLE_DELTAS,
+} from './types.ts';
+import { Voting } from './voting.ts';
+import type { VotingHost, VotingRecord } from './voting-types.ts';
+
+const OVERDUE_DELTAS = SETTLE_DELTAS + 14;
+/** An idle chain ticks once a second. */
+const IDLE_TICK_US = 1_000_000;
+const TICK_RESERVE = 16;
+
+interface Decided {
+  readonly slot: number;
+  readonly hash: string;
+  readonly timeUs: number;
+  readonly entries: readonly CutEntry[];
+}
+
+export class EdaNode {
+  readonly #config: EdaConfig;
+  readonly #rules: EdaRules;
+  readonly #roster = new Roster();
+  readonly #me: number;
+  readonly #axis: Axis;
+  readonly #positions: Positions;
+  readonly #ticks: Ticks;
+  readonly #catchup: Catchup;
+  readonly #strengths: Strengths;
+  readonly #settleUs: number;
+  readonly #cutIntervalUs: number;
+  #voting: Voting;
+  #last: Decided;
+  #era: number;
+  #beacon: Bytes;
+  #eraBeacon: Bytes;
+  #executed: { slot: number; roots: Roots };
+  /** Decided slots whose blocks are not all here yet, in order. */
+  readonly #unready: Decided[] = [];
+  #ownSeq = 0;
+  #ownPrev = ZERO_HASH;
+  #tickHorizon = 0;
+  #lastTick = -1;
+  #nextTickUs = 0;
+  #buffered: EdaMessage[] = [];
+  #committedElsewhere = false;
+
+  constructor(config: EdaConfig, nowUs: number, journal: readonly JournalRecord[] = []) {
+    const { parameters, genesisSet, genesisTimeUs } = config;
+    this.#config = config;
+    this.#rules = config.rules ?? SOUND_RULES;
+    this.#era = Math.floor(genesisTimeUs / parameters.eraUs);
+    this.#roster.install(this.#era, genesisSet);
+    this.#me = this.#roster.numberOf(config.publicKey);
+    this.#axis = new Axis(parameters.deltaUs, genesisTimeUs);
+    const shared = {
+      roster: this.#roster,
+      me: this.#me,
+      rules: this.#rules,
+      deltaUs: parameters.deltaUs,
+      epsilonUs: parameters.epsilonUs,
+    };
+    this.#positions = new Positions(shared, this.#era);
+    this.#ticks = new Ticks(this.#me, parameters.deltaUs);
+    this.#catchup = new Catchup(parameters.deltaUs);
+    this.#strengths = new Strengths();
+    this.#settleUs = SETTLE_DELTAS * parameters.deltaUs;
+    this.#cutIntervalUs = Math.max(MIN_CUT_INTERVAL_US, this.#settleUs);
+    this.#last = { slot: 0, hash: config.chain, timeUs: genesisTimeUs, entries: [] };
+    this.#beacon = hexToBytes(config.chain) ?? utf8(config.chain);
+    this.#eraBeacon = this.#beacon;
+    this.#executed = { slot: 0, roots: config.genesisRoots };
+    this.#voting = this.#openSlot(nowUs);
+    this.#restore(journal, nowUs);
+  }
+
+  // What a host or an observer may ask.
+
+  get slot(): number {
+    return this.#voting.slot;
+  }
+  get view(): number {
+    return this.#voting.view;
+  }
+  get era(): number {
+    return this.#era;
+  }
+  get lastCut(): { readonly slot: number; readonly hash: string; readonly timeUs: number } {
+    return this.#last;
+  }
+  /** State of the votes in the current slot. */
+  get votes() {
+    return this.#voting.state;
+  }
+  get positions(): Positions {
+    return this.#positions;
+  }
+  axisAt(nowUs: number): number {
+    return this.#axis.at(nowUs);
+  }
+
+  /** The node's tentative order: what is not final, by its own positions. */
+  tentative(): readonly { readonly hash: string; readonly x: number }[] {
+    return rowsOf(this.#positions, this.#era)
+      .map(({ block, raw }) => ({ hash: block.name.hash, x: raw }))
+      .sort((a, b) => a.x - b.x || (a.hash < b.hash ? -1 : 1));
+  }
+
+  /** Whether an `author` event would be taken now. */
+  get mayAuthor(): boolean {
+    const index = this.#roster.at(this.#era).indexOf(this.#me);
+    if (index < 0) return false;
+    return this.#ownSeq < this.#positions.chain(this.#era, index).end.seq + OPEN_PER_AUTHOR;
+  }
+
+  /** When the next `wake` is due. */
+  get nextWakeUs(): number {
+    return Math.min(this.#nextTickUs, this.#voting.nextWakeUs);
+  }
+
+  handle(event: EdaEvent, nowUs: number): EdaEffect[] {
+    const out: EdaEffect[] = [];
+    if (event.kind === 'wake') this.#wake(nowUs, out);
+    else if (event.kind === 'message') this.#onMessage(event.peer, event.message, nowUs, out);
+    else if (event.kind === 'author') this.#author(event.payload, event.count, nowUs, out);
+    else if (event.kind === 'set') this.#roster.install(event.era, event.set);
+    else if (event.slot === this.#executed.slot + 1) {
+      this.#executed = { slot: event.slot, roots: event.roots };
+      this.#voting.again(nowUs, out);
+    }
+    return out;
+  }
+
+  // Start and restart.
+
+  #restore(journal: readonly JournalRecord[], nowUs: number): void {
+    const discard: EdaEffect[] = [];
+    let vote: VotingRecord | undefined;
+    for (const record of journal) {
+      if (record.kind === 'final') {
+        this.#advance(record.body, record.certificate, nowUs, discard);
+      } else if (record.kind === 'block') {
+        this.#positions.addBlock(record.block, record.x0, nowUs, record.x0);
+        this.#positions.held.set(blockHash(record.block.message), record.block);
+        this.#noteOwn(record.block);
+      } else if (record.kind === 'vote') {
+        vote = record;
+        this.#axis.raiseTo(record.floorUs);
+      } else if (record.kind === 'ticks') {
+        this.#tickHorizon = record.below;
+      } else this.#strengths.signed(record.slot, record.hash);
+    }
+    if (vote && vote.slot === this.slot) this.#voting = this.#openSlot(nowUs, vote);
+    // A tick number that may have been used is never used again.
+    this.#lastTick = this.#tickHorizon - 1;
+    this.#nextTickUs = nowUs;
+  }
+
+  #noteOwn(block: SealedBlock): void {
+    const { era, author, seq } = block.message;
+    if (era !== this.#era || this.#roster.at(era).indexOf(this.#me) !== author) return;
+    if (seq <= this.#ownSeq) return;
+    this.#ownSeq = seq;
+    this.#ownPrev = blockHash(block.message);
+  }
+
+  #openSlot(nowUs: number, saved?: VotingRecord): Voting {
+    const { set } = this.#roster.at(this.#era);
+    const { hash, timeUs, slot } = this.#last;
+    const context = {
+      chain: this.#config.chain,
+      era: this.#era,
+      slot: slot + 1,
+      prevHash: hash,
+      prevTimeUs: timeUs,
+      set,
+      beacon: this.#eraBeacon,
+    };
+    return new Voting(this.#host(), context, nowUs, saved);
+  }
+
+  // Layer B's view of this node.
+
+  #host(): VotingHost {
+    const { auth, parameters } = this.#config;
+    const rows = () => rowsOf(this.#positions, this.#era);
+    return {
+      auth,
+      rules: this.#rules,
+      deltaUs: parameters.deltaUs,
+      cutIntervalUs: this.#cutIntervalUs,
+      myIndex: this.#roster.at(this.#era).indexOf(this.#me),
+      context: () => this.#context(),
+      backlog: (nowUs) =>
+        backlogOf(rows(), this.#cutTimeUs(nowUs), nowUs, OVERDUE_DELTAS * parameters.deltaUs),
+      firstCut: (context, nowUs) => leaderCut(context, rows(), this.#cutTimeUs(nowUs), this.#rules),
+      completeBody: (context, timeUs, entries) => this.#completeBody(context, timeUs, entries),
+      isCreator: (body, leader) => this.#isCreator(body, leader),
+      localVerdict: (context, body, nowUs) =>
+        verdictOn({
+          context,
+          body,
+          nowUs,
+          rows: rows(),
+          cutTimeUs: this.#cutTimeUs(nowUs),
+          deltaUs: parameters.deltaUs,
+          epsilonUs: parameters.epsilonUs,
+        }),
+      cutTimeUs: (nowUs) => {
+        const timeUs = this.#cutTimeUs(nowUs);
+        return timeUs === Number.NEGATIVE_INFINITY ? 0 : timeUs;
+      },
+      reports: () => this.#positions.reports(),
+      signedTime: (timeUs) => this.#axis.raiseTo(timeUs),
+      isSame: (kind, a, b) =>
+        a === b ||
+        equalBytes(
+          signedBytes(kind, a.message as SignedMessages[typeof kind]),
+          signedBytes(kind, b.message as SignedMessages[typeof kind]),
+        ),
+      decided: (body, certificate, nowUs, out) => this.#decide(body, certificate, nowUs, out),
+    };
+  }
+
+  #cutTimeUs(nowUs: number): number {
+    return this.#axis.cutTimeUs(nowUs, this.#settleUs, this.#rules.connectedTime);
+  }
+
+  #context(): CutContext | undefined {
+    if (this.#executed.slot !== this.#last.slot) return undefined;
+    return {
+      chain: this.#config.chain,
+      era: this.#era,
+      slot: this.#last.slot + 1,
+      prevHash: this.#last.hash,
+      prevTimeUs: this.#last.timeUs,
+      set: this.#roster.at(this.#era).set,
+      nextSetHash: this.#roster.at(this.#era + 1).set.hash,
+      roots: this.#executed.roots,
+      endOf: this.#positions.endOf,
+    };
+  }
+
+  #alpha(slot: number): Bytes {
+    return concatBytes(this.#eraBeacon, utf8(`cut/${slot}`));
+  }
+
+  #completeBody(context: CutContext, timeUs: number, entries: readonly CutEntry[]): Body {
+    const { chain, era, slot, prevHash, roots, set, nextSetHash } = context;
+    return {
+      chain,
+      era,
+      slot,
+      prevHash,
+      timeUs,
+      entries,
+      ...roots,
+      setHash: set.hash,
+      nextSetHash,
+      parentHeader: null,
+      creator: this.#roster.at(era).indexOf(this.#me),
+      vrf: this.#config.auth.prove(this.#alpha(slot)).proof,
+    };
+  }
+
+  #isCreator(body: Body, leader: number): boolean {
+    const publicKey = this.#roster.at(body.era).set.validators[leader]?.publicKey;
+    if (body.creator !== leader || publicKey === undefined) return false;
+    return this.#config.auth.verifyProof(publicKey, this.#alpha(body.slot), body.vrf) !== undefined;
+  }
+
+  // Time.
+
+  #wake(nowUs: number, out: EdaEffect[]): void {
+    const { deltaUs } = this.#config.parameters;
+    const axisUs = this.#axis.at(nowUs);
+    const k = Math.floor(axisUs / deltaUs);
+    if (k > this.#lastTick) this.#tick(k, axisUs, nowUs, out);
+    this.#nextTickUs = nowUs + deltaUs - (axisUs % deltaUs);
+    this.#localEra(axisUs, nowUs);
+    this.#voting.wake(nowUs, out);
+    this.#fetchUnready(nowUs, out);
+  }
+
+  #tick(k: number, axisUs: number, nowUs: number, out: EdaEffect[]): void {
+    const current = this.#roster.at(this.#era);
+    const isMember = current.indexOf(this.#me) >= 0;
+    if (this.#ticks.isConnected(current, nowUs)) this.#axis.connectedAt(axisUs);
+    const { errors, weights } = this.#ticks.errors(current, nowUs, this.#positions.burned);
+    this.#axis.follow(errors, weights, current.set.lying);
+    this.#positions.closeTick(k, current);
+    for (const { peer, message } of this.#positions.fetches(nowUs))
+      out.push({ kind: 'send', to: this.#roster.keyOf(peer), message });
+    const entries = this.#positions.entries();
+    const everyTicks = Math.max(1, Math.floor(IDLE_TICK_US / this.#config.parameters.deltaUs));
+    const isIdle = entries.length === 0 && !this.#ticks.isBusy(nowUs);
+    if (!isMember || (isIdle && k < this.#lastTick + everyTicks)) return;
+    this.#lastTick = k;
+    if (k >= this.#tickHorizon) {
+      this.#tickHorizon = k + TICK_RESERVE;
+      out.push({ kind: 'journal', record: { kind: 'ticks', below: this.#tickHorizon } });
+    }
+    const message: Tick = { chain: this.#config.chain, era: this.#era, k, axis: axisUs, entries };
+    const sealed = this.#seal('tick', message);
+    out.push({ kind: 'broadcast', message: { kind: 'tick', ...sealed } });
+  }
+
+  /** Only a broken node (see EdaRules.eraByCut) changes eras by its own clock. */
+  #localEra(axisUs: number, nowUs: number): void {
+    if (this.#rules.eraByCut) return;
+    const era = Math.floor(axisUs / this.#config.parameters.eraUs);
+    if (era <= this.#era) return;
+    this.#enterEra(era, []);
+    this.#voting = this.#openSlot(nowUs);
+  }
+
+  #seal<K extends SignedKind>(kind: K, message: SignedMessages[K]): Sealed<SignedMessages[K]> {
+    const from = this.#roster.at(this.#era).indexOf(this.#me);
+    return { from, message, signature: this.#config.auth.sign(kind, message) };
+  }
+
+  // Blocks.
+
+  #author(payload: Bytes, count: number, nowUs: number, out: EdaEffect[]): void {
+    const txRoot = this.#config.auth.payloadRoot(payload);
+    if (!this.mayAuthor || txRoot === undefined) return;
+    const { chain } = this.#config;
+    const author = this.#roster.at(this.#era).indexOf(this.#me);
+    const sealed = this.#seal('block', {
+      chain,
+      era: this.#era,
+      author,
+      seq: this.#ownSeq + 1,
+      prevOwn: this.#ownPrev,
+      txRoot,
+      count,
+    });
+    const block: SealedBlock = { ...sealed, payload };
+    this.#noteOwn(block);
+    out.push(...this.#positions.addBlock(block, this.#axis.at(nowUs), nowUs));
+    out.push({ kind: 'broadcast', message: { kind: 'block', ...block } });
+  }
+
+  #isSigned<K extends SignedKind>(kind: K, sealed: Sealed<SignedMessages[K]>): boolean {
+    const { message, from, signature } = sealed;
+    if (message.chain !== this.#config.chain) return false;
+    const publicKey = this.#roster.at(message.era).set.validators[from]?.publicKey;
+    if (publicKey === undefined) return false;
+    return this.#config.auth.verify(publicKey, kind, message, signature);
+  }
+
+  #onBlock(message: MessageOf<'block'>, nowUs: number, out: EdaEffect[]): void {
+    const { kind: _, ...block } = message;
+    const { era, author, seq, txRoot } = block.message;
+    const hash = blockHash(block.message);
+    if (this.#positions.held.has(hash)) return;
+    const isNeeded = this.#needs(hash);
+    if (!isNeeded && !this.#positions.isOrderable(era, author, seq)) return;
+    if (block.from !== author || !this.#isSigned('block', block)) return;
+    if (this.#config.auth.payloadRoot(block.payload) !== txRoot) return;
+    if (isNeeded) this.#positions.held.set(hash, block);
+    out.push(...this.#positions.addBlock(block, this.#axis.at(nowUs), nowUs));
+    this.#checkReady(out);
+    this.#voting.again(nowUs, out);
+  }
+
+  // Messages.
+
+  #onMessage(peer: string, message: EdaMessage, nowUs: number, out: EdaEffect[]): void {
+    switch (message.kind) {
+      case 'block':
+        return this.#onBlock(message, nowUs, out);
+      case 'tick':
+        return this.#onTick(message, nowUs, out);
+      case 'attest':
+        return this.#strengths.onAttest(message, (sealed) => this.#isSigned('attest', sealed), out);
+      case 'fetch':
+        return this.#serve(peer, message, out);
+      case 'body':
+        return this.#voting.onBody(message.body, nowUs, out);
+      case 'final':
+        if (message.body.slot === this.slot)
+          this.#voting.onFinal(message.body, message.certificate, nowUs, out);
+        return;
+      default:
+        return this.#onVoting(peer, message, nowUs, out);
+    }
+  }
+
+  #onVoting(
+    peer: string,
+    message: MessageOf<'proposal' | 'prepare' | 'commit' | 'newview'>,
+    nowUs: number,
+    out: EdaEffect[],
+  ): void {
+    const { chain, slot, era } = message.message;
+    if (chain !== this.#config.chain) return;
+    if (slot < this.slot) return this.#catchup.help(peer, slot, nowUs, out);
+    if (slot > this.slot) {
+      if (slot === this.slot + 1) this.#buffered = this.#catchup.buffer(this.#buffered, message);
+      return this.#catchup.ask(peer, this.slot, nowUs, out);
+    }
+    if (era !== this.#era) return;
+    if (message.kind === 'proposal') this.#voting.onProposal(message, nowUs, out);
+    else if (message.kind === 'newview') this.#voting.onNewView(message, nowUs, out);
+    else this.#voting.onVote(message.kind, message, nowUs, out);
+  }
+
+  #onTick(message: MessageOf<'tick'>, nowUs: number, out: EdaEffect[]): void {
+    const { era } = message.message;
+    if (era < this.#era - 1 || era > this.#era + 1) return;
+    const publicKey = this.#roster.at(era).set.validators[message.from]?.publicKey;
+    if (publicKey === undefined || !this.#isSigned('tick', message)) return;
+    const peer = this.#roster.numberOf(publicKey);
+    const other = this.#ticks.hear(peer, message, this.#axis.at(nowUs), nowUs);
+    if (other === 'old' || this.#positions.burned.has(peer)) return;
+    if (other !== undefined && other !== 'new') {
+      this.#positions.burned.add(peer);
+      out.push(
+        { kind: 'evidence', what: 'tick', publicKey, first: other, second: message },
+        { kind: 'broadcast', message: { kind: 'tick', ...other } },
+        { kind: 'broadcast', message },
+      );
+      return;
+    }
+    out.push(...this.#positions.hear(peer, message.message, nowUs));
+  }
+
+  #serve(peer: string, message: MessageOf<'fetch'>, out: EdaEffect[]): void {
+    for (const hash of message.blocks) {
+      const block = this.#positions.held.get(hash);
+      if (block) out.push({ kind: 'send', to: peer, message: { kind: 'block', ...block } });
+    }
+    for (const hash of message.bodies) {
+      const body = this.#voting.body(hash) ?? this.#catchup.bodyOf(hash);
+      if (body) out.push({ kind: 'send', to: peer, message: { kind: 'body', body } });
+    }
+    if (message.finalsFrom !== null) this.#catchup.serve(peer, message.finalsFrom, out);
+  }
+
+  // Decisions.
+
+  #decide(body: Body, certificate: Certificate, nowUs: number, out: EdaEffect[]): void {
+    const { committed } = this.#voting.state;
+    this.#committedElsewhere = committed !== undefined && committed.hash !== certificate.hash;
+    out.push({ kind: 'journal', record: { kind: 'final', body, certificate } });
+    this.#advance(body, certificate, nowUs, out);
+    const buffered = this.#buffered;
+    this.#buffered = [];
+    for (const message of buffered) this.#onMessage('', message, nowUs, out);
+  }
+
+  #advance(body: Body, certificate: Certificate, nowUs: number, out: EdaEffect[]): void {
+    const { hash } = certificate;
+    const before = this.#last.timeUs;
+    out.push({ kind: 'decided', body, certificate, hash });
+    this.#catchup.keep(body, certificate);
+    this.#last = { slot: body.slot, hash, timeUs: body.timeUs, entries: body.entries };
+    this.#unready.push(this.#last);
+    this.#beacon = sha256(concatBytes(this.#beacon, body.vrf));
+    out.push(...this.#positions.finalise(body.entries, this.#axis.at(nowUs), nowUs));
+    this.#attest(body, hash, before, out);
+    const { eraUs } = this.#config.parameters;
+    const crosses = Math.floor(body.timeUs / eraUs) > Math.floor(before / eraUs);
+    if (crosses && this.#rules.eraByCut) this.#enterEra(this.#era + 1, out);
+    this.#voting = this.#openSlot(nowUs);
+    this.#checkReady(out);
+  }
+
+  #enterEra(era: number, out: EdaEffect[]): void {
+    this.#roster.install(era, this.#roster.at(era).set);
+    this.#era = era;
+    this.#eraBeacon = this.#beacon;
+    this.#ownSeq = 0;
+    this.#ownPrev = ZERO_HASH;
+    for (const block of this.#positions.enterEra(era)) out.push({ kind: 'expired', block });
+    this.#roster.prune(era - 1);
+  }
+
+  #attest(body: Body, hash: string, beforeUs: number, out: EdaEffect[]): void {
+    const every = this.#config.parameters.attestEveryUs;
+    const { set } = this.#roster.at(this.#era);
+    const isCheckpoint =
+      every > 0 && Math.floor(body.timeUs / every) > Math.floor(beforeUs / every);
+    if (!isCheckpoint) return;
+    for (const early of this.#strengths.open(body.slot, hash, set))
+      this.#strengths.onAttest(early, (sealed) => this.#isSigned('attest', sealed), out);
+    if (this.#committedElsewhere || this.#roster.at(this.#era).indexOf(this.#me) < 0) return;
+    if (!this.#strengths.maySign(body.slot)) return;
+    const sealed = this.#seal('attest', {
+      chain: body.chain,
+      era: body.era,
+      slot: body.slot,
+      hash,
+    });
+    this.#strengths.signed(body.slot, hash);
+    out.push(
+      { kind: 'journal', record: { kind: 'attest', slot: body.slot, hash } },
+      { kind: 'broadcast', message: { kind: 'attest', ...sealed } },
+    );
+    this.#strengths.onAttest(sealed, () => true, out);
+  }
+
+  #needs(hash: string): boolean {
+    return this.#unready.some(({ entries }) => entries.some((entry) => entry.hash === hash));
+  }
+
+  #checkReady(out: EdaEffect[]): void {
+    for (;;) {
+      const next = this.#unready[0];
+      if (!next) return;
+      const blocks: SealedBlock[] = [];
+      for (const { hash } of next.entries) {
+        const block = this.#positions.held.get(hash);
+        if (!block) return;
+        blocks.push(block);
+      }
+      this.#unready.shift();
+      out.push({ kind: 'ready', slot: next.slot, blocks });
+    }
+  }
+
+  #fetchUnready(nowUs: number, out: EdaEffect[]): void {
+    const next = this.#unready[0];
+    if (!next) return;
+    const missing = next.entries.filter(({ hash }) => !this.#positions.held.has(hash));
+    const peers = this.#roster.at(this.#era).set.validators;
+    this.#catchup.fetchBlocks(missing, peers, this.#config.publicKey, nowUs, out);
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * Validators by small whole numbers. A peer keeps its number over all eras; weights and indices are
+ * looked up per era in plain arrays.
+ */
+import { edaError } from './errors.ts';
+import type { ValidatorSet } from './validator-set.ts';
+
+export interface EraRoster {
+  readonly set: ValidatorSet;
+  /** Peer number by index in the set. */
+  readonly peers: readonly number[];
+  /** Weight by peer number; 0 for who is not in the set. */
+  readonly weightOf: (peer: number) => number;
+  readonly indexOf: (peer: number) => number;
+}
+
+export class Roster {
+  readonly #numbers = new Map<string, number>();
+  readonly #keys: string[] = [];
+  readonly #eras = new Map<number, EraRoster>();
+
+  /** The number of a public key; a new one for a key never seen. */
+  numberOf(publicKey: string): number {
+    const known = this.#numbers.get(publicKey);
+    if (known !== undefined) return known;
+    const number = this.#keys.length;
+    this.#numbers.set(publicKey, number);
+    this.#keys.push(publicKey);
+    return number;
+  }
+
+  keyOf(peer: number): string {
+    return this.#keys[peer] ?? '';
+  }
+
+  /** Fixes the set of an era; a second call for the same era changes nothing. */
+  install(era: number, set: ValidatorSet): void {
+    if (this.#eras.has(era)) return;
+    const peers = set.validators.map(({ publicKey }) => this.numberOf(publicKey));
+    const weights: number[] = [];
+    const indices: number[] = [];
+    for (const [index, peer] of peers.entries()) {
+      weights[peer] = set.weights[index] as number;
+      indices[peer] = index;
+    }
+    this.#eras.set(era, {
+      set,
+      peers,
+      weightOf: (peer) => weights[peer] ?? 0,
+      indexOf: (peer) => indices[peer] ?? -1,
+    });
+  }
+
+  has(era: number): boolean {
+    return this.#eras.has(era);
+  }
+
+  /** The set of an era: the installed one, or the last one before it. */
+  at(era: number): EraRoster {
+    const known = this.#eras.get(era);
+    if (known) return known;
+    let last = -1;
+    for (const installed of this.#eras.keys())
+      if (installed < era && installed > last) last = installed;
+    const before = this.#eras.get(last);
+    if (!before) throw edaError('EDA_SET_INVALID', `no validator set for era ${era}`);
+    return before;
+  }
+
+  /** Forgets eras below `era`, except the set still in force there. */
+  prune(era: number): void {
+    const inForce = this.at(era);
+    for (const [installed, roster] of this.#eras)
+      if (installed < era && roster !== inForce) this.#eras.delete(installed);
+  }
+}

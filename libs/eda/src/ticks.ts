@@ -1,0 +1,86 @@
+/** Who was heard when: connection, clock differences, and validators that say two things at once. */
+import { equalBytes } from '#libs/kernel';
+import { type Sealed, type Tick, signedBytes } from './messages.ts';
+import type { EraRoster } from './roster.ts';
+
+const FRESH_DELTAS = 2;
+const KEPT = 4;
+/** Farther from the own axis than this, a tick is neither fresh nor a measure of the clock. */
+const WILD_US = 5_000_000;
+
+interface Heard {
+  k: number;
+  atUs: number;
+  errorUs: number;
+  readonly ticks: Sealed<Tick>[];
+}
+
+export class Ticks {
+  readonly #me: number;
+  readonly #deltaUs: number;
+  readonly #heard = new Map<number, Heard>();
+  #busyAtUs = Number.NEGATIVE_INFINITY;
+
+  constructor(me: number, deltaUs: number) {
+    this.#me = me;
+    this.#deltaUs = deltaUs;
+  }
+
+  /** Takes a tick: `new`, `old` (seen or overtaken), or the other tick the peer signed for this k. */
+  hear(
+    peer: number,
+    tick: Sealed<Tick>,
+    axisUs: number,
+    nowUs: number,
+  ): 'new' | 'old' | Sealed<Tick> {
+    const { k, axis, entries } = tick.message;
+    if (entries.length > 0) this.#busyAtUs = nowUs;
+    const heard = this.#heard.get(peer) ?? { k: -1, atUs: 0, errorUs: 0, ticks: [] };
+    this.#heard.set(peer, heard);
+    const same = heard.ticks.find(({ message }) => message.k === k);
+    if (same) return isSameTick(same, tick) ? 'old' : same;
+    heard.ticks.push(tick);
+    if (heard.ticks.length > KEPT) heard.ticks.shift();
+    if (k <= heard.k || Math.abs(axis - axisUs) > WILD_US) return 'old';
+    heard.k = k;
+    heard.atUs = nowUs;
+    heard.errorUs = axis + Math.floor(this.#deltaUs / 2) - axisUs;
+    return 'new';
+  }
+
+  #isFresh(heard: Heard, nowUs: number): boolean {
+    return nowUs - heard.atUs <= FRESH_DELTAS * this.#deltaUs;
+  }
+
+  /** Fresh ticks of weight Q are held, one's own counted. */
+  isConnected(current: EraRoster, nowUs: number): boolean {
+    let weight = current.weightOf(this.#me);
+    for (const [peer, heard] of this.#heard)
+      if (peer !== this.#me && this.#isFresh(heard, nowUs)) weight += current.weightOf(peer);
+    return weight >= current.set.quorum;
+  }
+
+  /** Some validator had open blocks a moment ago. */
+  isBusy(nowUs: number): boolean {
+    return nowUs - this.#busyAtUs <= 8 * this.#deltaUs;
+  }
+
+  /** How far the axes of others are ahead of one's own. */
+  errors(current: EraRoster, nowUs: number, burned: ReadonlySet<number>) {
+    const errors = [0];
+    const weights = [current.weightOf(this.#me)];
+    for (const [peer, heard] of this.#heard) {
+      const weight = current.weightOf(peer);
+      if (peer === this.#me || weight === 0 || burned.has(peer)) continue;
+      if (!this.#isFresh(heard, nowUs)) continue;
+      errors.push(heard.errorUs);
+      weights.push(weight);
+    }
+    return { errors, weights };
+  }
+}
+
+function isSameTick(a: Sealed<Tick>, b: Sealed<Tick>): boolean {
+  if (a === b || a.message === b.message) return true;
+  return equalBytes(signedBytes('tick', a.message), signedBytes('tick', b.message));
+}

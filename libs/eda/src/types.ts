@@ -1,0 +1,144 @@
+/** What goes into the consensus reducer and what comes out of it. */
+import type { Bytes } from '#libs/kernel';
+import type {
+  Body,
+  Certificate,
+  EdaMessage,
+  Sealed,
+  SealedBlock,
+  SignedKind,
+  SignedMessages,
+} from './messages.ts';
+import type { EdaRules } from './rules.ts';
+import type { ValidatorSet } from './validator-set.ts';
+
+/** Signs and checks for the reducer. Real: ed25519 over canonical bytes; simulations use stand-ins. */
+export interface Authenticator {
+  sign<K extends SignedKind>(kind: K, message: SignedMessages[K]): Bytes;
+  verify<K extends SignedKind>(
+    publicKey: string,
+    kind: K,
+    message: SignedMessages[K],
+    signature: Bytes,
+  ): boolean;
+  /** VRF output of this validator for a cut, with its proof. */
+  prove(alpha: Bytes): { readonly output: Bytes; readonly proof: Bytes };
+  /** The output that a proof proves, or undefined. */
+  verifyProof(publicKey: string, alpha: Bytes, proof: Bytes): Bytes | undefined;
+  /** The root a block head must carry for its payload, or undefined for a payload nobody may build. */
+  payloadRoot(payload: Bytes): string | undefined;
+}
+
+/** Times in µs. */
+export interface EdaParameters {
+  /** Bound of the one-way delay that the pace is set for; safety does not depend on it. */
+  readonly deltaUs: number;
+  readonly epsilonUs: number;
+  /** Length of an era on the axis. */
+  readonly eraUs: number;
+  /** Checkpoints: an attestation when the cut's time crosses a multiple of this. 0 for never. */
+  readonly attestEveryUs: number;
+}
+
+export const DEFAULT_PARAMETERS: EdaParameters = {
+  deltaUs: 50_000,
+  epsilonUs: 128,
+  eraUs: 2 ** 32,
+  attestEveryUs: 1_000_000,
+};
+
+/** From a block's arrival to the time a cut may list it: 3Δ to become available, 2Δ held by all. */
+export const SETTLE_DELTAS = 5;
+export const MIN_CUT_INTERVAL_US = 200_000;
+
+export interface Roots {
+  readonly stateRoot: string;
+  readonly receiptsRoot: string;
+  readonly outboxRoot: string;
+}
+
+export interface EdaConfig {
+  readonly chain: string;
+  /** This validator's tagged public key; in no set: an observer. */
+  readonly publicKey: string;
+  readonly auth: Authenticator;
+  readonly parameters: EdaParameters;
+  /** Time and set at which the chain begins; slot 1 is the first cut. */
+  readonly genesisTimeUs: number;
+  readonly genesisSet: ValidatorSet;
+  readonly genesisRoots: Roots;
+  readonly rules?: EdaRules;
+}
+
+export type EdaEvent =
+  /** Time passed; to be sent no later than `nextWakeUs` says. */
+  | { readonly kind: 'wake' }
+  /** A message arrived; `peer` is the transport's name of the neighbour, a public key. */
+  | { readonly kind: 'message'; readonly peer: string; readonly message: EdaMessage }
+  /** Make a block of this payload (`count` transactions). */
+  | { readonly kind: 'author'; readonly payload: Bytes; readonly count: number }
+  /** The host has executed the cut of `slot`. */
+  | { readonly kind: 'executed'; readonly slot: number; readonly roots: Roots }
+  /** State fixed the set of an era to come. */
+  | { readonly kind: 'set'; readonly era: number; readonly set: ValidatorSet };
+
+/** What must survive a crash, in the order it was written. */
+export type JournalRecord =
+  | { readonly kind: 'block'; readonly block: SealedBlock; readonly x0: number }
+  | {
+      readonly kind: 'vote';
+      readonly slot: number;
+      readonly view: number;
+      readonly prepared: { readonly view: number; readonly hash: string } | null;
+      readonly committed: { readonly view: number; readonly hash: string } | null;
+      readonly highQc: Certificate | null;
+      readonly bodies: readonly Body[];
+      readonly sent: readonly EdaMessage[];
+      readonly floorUs: number;
+    }
+  | { readonly kind: 'final'; readonly body: Body; readonly certificate: Certificate }
+  /** Ticks below this number may have been sent. */
+  | { readonly kind: 'ticks'; readonly below: number }
+  | { readonly kind: 'attest'; readonly slot: number; readonly hash: string };
+
+/**
+ * Effects are carried out in order. What stands before a `send` or `broadcast` is durable before it
+ * leaves; a host that cannot write ends its process.
+ */
+export type EdaEffect =
+  | { readonly kind: 'journal'; readonly record: JournalRecord }
+  | { readonly kind: 'broadcast'; readonly message: EdaMessage }
+  | { readonly kind: 'send'; readonly to: string; readonly message: EdaMessage }
+  /** FINAL: this cut stands for ever. */
+  | {
+      readonly kind: 'decided';
+      readonly body: Body;
+      readonly certificate: Certificate;
+      readonly hash: string;
+    }
+  /** All blocks of a decided cut are held: execute it, then answer with `executed`. */
+  | { readonly kind: 'ready'; readonly slot: number; readonly blocks: readonly SealedBlock[] }
+  | {
+      readonly kind: 'available';
+      readonly hash: string;
+      readonly era: number;
+      readonly author: number;
+      readonly seq: number;
+    }
+  /** (q + Q − W − 1) of the cut rose; divide by W for the finality strength. */
+  | {
+      readonly kind: 'strength';
+      readonly slot: number;
+      readonly hash: string;
+      readonly weight: number;
+    }
+  /** Two statements of one validator that exclude each other: a slashing proof. */
+  | {
+      readonly kind: 'evidence';
+      readonly what: SignedKind;
+      readonly publicKey: string;
+      readonly first: Sealed<unknown>;
+      readonly second: Sealed<unknown>;
+    }
+  /** A block of this node can no longer be ordered (its era is over): author its payload again. */
+  | { readonly kind: 'expired'; readonly block: SealedBlock };

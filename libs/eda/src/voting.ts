@@ -1,0 +1,537 @@
+/**
+ * Layer B: one slot after the other, views with leaders, PREPARE and COMMIT certificates, locks,
+ * NEWVIEW justifications and the pacemaker. Everything that is signed goes through the journal first.
+ */
+import type { AddBallot } from './voting-types.ts';
+import { Ballots, VIEWS_AHEAD } from './ballots.ts';
+import { cutHash, deriveCut, faultOf } from './cuts.ts';
+import type {
+  Body,
+  Certificate,
+  EdaMessage,
+  NewView,
+  Proposal,
+  Sealed,
+  SignedKind,
+  SignedMessages,
+  Vote,
+} from './messages.ts';
+import type { EdaRules } from './rules.ts';
+import type { EdaEffect } from './types.ts';
+import { leaderOf } from './validator-set.ts';
+import {
+  type VoteState,
+  boundHash,
+  mayCommit,
+  mayPrepare,
+  raiseLock,
+  reportedLock,
+} from './vote-rules.ts';
+import type { SlotContext, VotingHost, VotingRecord } from './voting-types.ts';
+
+const TIMER_DELTAS = 8;
+const DOUBLINGS_MAX = 5;
+const VIEWS_PER_DOUBLING = 4;
+const RESEND_DELTAS = 4;
+const NEWVIEWS_PER_PEER = 8;
+
+interface OwnMessages {
+  readonly newview?: EdaMessage;
+  readonly proposal?: EdaMessage;
+  readonly prepare?: EdaMessage;
+  readonly commit?: EdaMessage;
+}
+
+export class Voting {
+  readonly #host: VotingHost;
+  readonly #rules: EdaRules;
+  readonly #slot: SlotContext;
+  #state: VoteState = { view: 0 };
+  #highQc: Certificate | undefined;
+  readonly #prepares: Ballots;
+  readonly #commits: Ballots;
+  /** NEWVIEWs by validator, then view. */
+  readonly #newViews = new Map<number, Map<number, Sealed<NewView>>>();
+  readonly #bodies = new Map<string, Body>();
+  #proposal: Sealed<Proposal> | undefined;
+  #proposedView = -1;
+  #decided: Certificate | undefined;
+  /** Own signed messages to send again. */
+  #own: OwnMessages = {};
+  readonly #startUs: number;
+  #listableAtUs: number | undefined;
+  #deadlineUs: number | undefined;
+  #resendAtUs: number;
+  #fetchAtUs = 0;
+
+  constructor(host: VotingHost, slot: SlotContext, nowUs: number, saved?: VotingRecord) {
+    this.#host = host;
+    this.#rules = host.rules;
+    this.#slot = slot;
+    this.#prepares = new Ballots(slot.set);
+    this.#commits = new Ballots(slot.set);
+    this.#startUs = nowUs;
+    this.#resendAtUs = nowUs + RESEND_DELTAS * host.deltaUs;
+    if (saved) this.#restore(saved);
+  }
+
+  get slot(): number {
+    return this.#slot.slot;
+  }
+  get view(): number {
+    return this.#state.view;
+  }
+  get state(): VoteState {
+    return this.#state;
+  }
+
+  #restore(saved: VotingRecord): void {
+    const { view, prepared, committed, highQc } = saved;
+    this.#highQc = highQc ?? undefined;
+    this.#state = {
+      view,
+      ...(prepared && { prepared }),
+      ...(committed && { committed }),
+      ...(highQc && { lock: { view: highQc.view, hash: highQc.hash } }),
+    };
+    for (const body of saved.bodies) this.#bodies.set(cutHash(body), body);
+    for (const message of saved.sent)
+      if (message.kind in { newview: 1, proposal: 1, prepare: 1, commit: 1 })
+        this.#own = { ...this.#own, [message.kind]: message };
+    this.#resendAtUs = 0;
+    const { newview, proposal, prepare, commit } = this.#own;
+    const out: EdaEffect[] = [];
+    if (newview?.kind === 'newview') this.#storeNewView(newview);
+    if (proposal?.kind === 'proposal') {
+      this.#proposedView = proposal.message.view;
+      this.#proposal = proposal;
+    }
+    if (prepare?.kind === 'prepare') this.#count('prepare', prepare, out);
+    if (commit?.kind === 'commit') this.#count('commit', commit, out);
+  }
+
+  // Pace.
+
+  /** Everything that time alone causes. */
+  wake(nowUs: number, out: EdaEffect[]): void {
+    if (this.#decided) return this.#fetchDecided(nowUs, out);
+    const { deltaUs, cutIntervalUs } = this.#host;
+    if (this.#state.view === 0) {
+      const { isListable, isOverdue } = this.#host.backlog(nowUs);
+      if (isListable) this.#listableAtUs ??= nowUs;
+      const isOpen = nowUs >= this.#startUs + cutIntervalUs;
+      if (isOpen && this.#proposedView < 0) this.#proposeFirst(nowUs, out);
+      const timeout = (this.#listableAtUs ?? Number.POSITIVE_INFINITY) + cutIntervalUs;
+      if (nowUs >= timeout + TIMER_DELTAS * deltaUs || (isOpen && isOverdue))
+        this.#enterView(1, nowUs, out);
+    } else if (this.#deadlineUs !== undefined && nowUs >= this.#deadlineUs) {
+      this.#enterView(this.#state.view + 1, nowUs, out);
+    }
+    this.again(nowUs, out);
+    if (nowUs >= this.#resendAtUs && this.#rules.resend) {
+      this.#resendAtUs = nowUs + RESEND_DELTAS * deltaUs;
+      for (const message of Object.values(this.#own)) out.push({ kind: 'broadcast', message });
+    }
+  }
+
+  /** Time of the next thing that `wake` would do by itself (besides the checks of every tick). */
+  get nextWakeUs(): number {
+    return this.#deadlineUs ?? Number.POSITIVE_INFINITY;
+  }
+
+  #viewTimeoutUs(view: number): number {
+    const doublings = Math.min(DOUBLINGS_MAX, Math.floor(view / VIEWS_PER_DOUBLING));
+    return TIMER_DELTAS * this.#host.deltaUs * 2 ** doublings;
+  }
+
+  #enterView(view: number, nowUs: number, out: EdaEffect[]): void {
+    if (view <= this.#state.view || this.#decided) return;
+    this.#state = { ...this.#state, view };
+    this.#deadlineUs = undefined;
+    this.#proposal = undefined;
+    if (this.#host.myIndex < 0) return;
+    const lock = reportedLock(this.#state, this.#rules);
+    const { chain, era, slot, prevHash, prevTimeUs } = this.#slot;
+    const timeUs = Math.max(prevTimeUs + 1, this.#host.cutTimeUs(nowUs));
+    const sealed = this.#seal('newview', {
+      chain,
+      era,
+      slot,
+      prevHash,
+      view,
+      timeUs,
+      highQc: lock ? (this.#highQc ?? null) : null,
+      reports: this.#host.reports(),
+    });
+    this.#own = { newview: { kind: 'newview', ...sealed } };
+    this.#say('newview', nowUs, out);
+    this.#storeNewView(sealed);
+    this.#afterNewView(nowUs, out);
+  }
+
+  #say(kind: keyof OwnMessages, nowUs: number, out: EdaEffect[]): void {
+    const message = this.#own[kind];
+    if (!message) return;
+    out.push({ kind: 'journal', record: this.#record() }, { kind: 'broadcast', message });
+    this.#resendAtUs = nowUs + RESEND_DELTAS * this.#host.deltaUs;
+  }
+
+  #record(): VotingRecord {
+    const { view, prepared, committed } = this.#state;
+    const kept = [prepared?.hash, this.#highQc?.hash].flatMap((hash) => {
+      const body = hash === undefined ? undefined : this.#bodies.get(hash);
+      return body ? [body] : [];
+    });
+    return {
+      kind: 'vote',
+      slot: this.#slot.slot,
+      view,
+      prepared: prepared ?? null,
+      committed: committed ?? null,
+      highQc: this.#highQc ?? null,
+      bodies: [...new Set(kept)],
+      sent: Object.values(this.#own),
+      floorUs: this.#slot.prevTimeUs,
+    };
+  }
+
+  #seal<K extends SignedKind>(kind: K, message: SignedMessages[K]): Sealed<SignedMessages[K]> {
+    return { from: this.#host.myIndex, message, signature: this.#host.auth.sign(kind, message) };
+  }
+
+  #isSigned<K extends SignedKind>(kind: K, sealed: Sealed<SignedMessages[K]>): boolean {
+    const publicKey = this.#slot.set.validators[sealed.from]?.publicKey;
+    if (publicKey === undefined) return false;
+    return this.#host.auth.verify(publicKey, kind, sealed.message, sealed.signature);
+  }
+
+  get #quorum(): number {
+    return this.#slot.set.quorum - (this.#rules.fullQuorum ? 0 : 1);
+  }
+
+  // Proposals.
+
+  #leader(view: number): number {
+    return leaderOf(this.#slot.set, this.#slot.beacon, this.#slot.slot, view);
+  }
+
+  #proposeFirst(nowUs: number, out: EdaEffect[]): void {
+    if (this.#leader(0) !== this.#host.myIndex || !mayPrepare(this.#state, 0)) return;
+    const context = this.#host.context();
+    const cut = context && this.#host.firstCut(context, nowUs);
+    if (!context || !cut) return;
+    this.#propose(this.#host.completeBody(context, cut.timeUs, cut.entries), 0, [], nowUs, out);
+  }
+
+  #propose(
+    body: Body,
+    view: number,
+    justification: readonly Sealed<NewView>[],
+    nowUs: number,
+    out: EdaEffect[],
+  ): void {
+    this.#proposedView = view;
+    const { chain, era, slot } = this.#slot;
+    const sealed = this.#seal('proposal', { chain, era, slot, view, body, justification });
+    this.#own = { ...this.#own, proposal: { kind: 'proposal', ...sealed } };
+    this.#bodies.set(cutHash(body), body);
+    this.#proposal = sealed;
+    this.#host.signedTime(body.timeUs);
+    this.#say('proposal', nowUs, out);
+    this.#consider(nowUs, out);
+  }
+
+  onProposal(sealed: Sealed<Proposal>, nowUs: number, out: EdaEffect[]): void {
+    const { view, justification, body } = sealed.message;
+    if (this.#decided || view < this.#state.view) return;
+    if (view > this.#state.view + VIEWS_AHEAD && justification.length === 0) return;
+    if (sealed.from !== this.#leader(view)) return;
+    const before = this.#proposal;
+    if (before?.message.view === view && before.from === sealed.from) return;
+    if (!this.#isSigned('proposal', sealed)) return;
+    if (view === 0) {
+      if (justification.length > 0) return;
+    } else if (!this.#isJustified(view, justification)) return;
+    // A valid justification moves its reader.
+    if (view > this.#state.view) this.#enterView(view, nowUs, out);
+    for (const newView of justification) {
+      this.#storeNewView(newView);
+      this.#raise(newView.message.highQc);
+    }
+    this.#proposal = sealed;
+    if (this.#bodies.size < VIEWS_AHEAD) this.#bodies.set(cutHash(body), body);
+    this.#consider(nowUs, out);
+  }
+
+  /** Weight Q of NEWVIEWs for exactly this view, each valid. */
+  #isJustified(view: number, justification: readonly Sealed<NewView>[]): boolean {
+    let weight = 0;
+    const seen = new Set<number>();
+    for (const newView of justification) {
+      if (newView.message.view !== view || seen.has(newView.from)) return false;
+      seen.add(newView.from);
+      const known = this.#newViews.get(newView.from)?.get(view);
+      if (known !== newView && !this.#isValidNewView(newView)) return false;
+      weight += this.#slot.set.weights[newView.from] ?? 0;
+    }
+    return weight >= this.#quorum;
+  }
+
+  /** Looks at the current proposal again: PREPARE it, wait, or leave the view. */
+  #consider(nowUs: number, out: EdaEffect[]): void {
+    const proposal = this.#proposal;
+    if (!proposal || proposal.message.view !== this.#state.view || this.#decided) return;
+    const { view, body } = proposal.message;
+    if (this.#host.myIndex < 0 || !mayPrepare(this.#state, view)) return;
+    const verdict = this.#verdict(proposal.message, nowUs);
+    if (verdict === 'refuse') this.#enterView(view + 1, nowUs, out);
+    if (verdict !== 'accept') return;
+    const hash = cutHash(body);
+    this.#state = { ...this.#state, prepared: { view, hash } };
+    this.#bodies.set(hash, body);
+    this.#vote('prepare', view, hash, nowUs, out);
+  }
+
+  #verdict(proposal: Proposal, nowUs: number): 'accept' | 'wait' | 'refuse' {
+    const { view, body, justification } = proposal;
+    const bound = boundHash(justification.map(({ message }) => message.highQc));
+    // Weight Q prepared it: all checks were made.
+    if (bound !== undefined) return cutHash(body) === bound ? 'accept' : 'refuse';
+    const context = this.#host.context();
+    if (!context) return 'wait';
+    if (faultOf(context, body, this.#rules) !== undefined) return 'refuse';
+    if (!this.#host.isCreator(body, this.#leader(view))) return 'refuse';
+    if (view === 0) return this.#host.localVerdict(context, body, nowUs);
+    const derived = deriveCut(context, this.#weighed(justification), this.#rules);
+    const expected: Body = { ...body, timeUs: derived.timeUs, entries: derived.entries };
+    if (cutHash(expected) !== cutHash(body)) return 'refuse';
+    return this.#rules.derivedWithoutLocalChecks
+      ? 'accept'
+      : this.#host.localVerdict(context, body, nowUs);
+  }
+
+  #weighed(newViews: readonly Sealed<NewView>[]) {
+    return newViews.map(({ from, message }) => ({
+      weight: this.#slot.set.weights[from] ?? 0,
+      message,
+    }));
+  }
+
+  // NEWVIEW.
+
+  #isValidNewView(sealed: Sealed<NewView>): boolean {
+    const { message } = sealed;
+    if (message.slot !== this.#slot.slot || message.prevHash !== this.#slot.prevHash) return false;
+    if (message.era !== this.#slot.era || message.view < 1) return false;
+    const { highQc } = message;
+    if (highQc && (highQc.view >= message.view || !this.isCertificate('prepare', highQc)))
+      return false;
+    return this.#isSigned('newview', sealed);
+  }
+
+  onNewView(sealed: Sealed<NewView>, nowUs: number, out: EdaEffect[]): void {
+    if (this.#decided || sealed.message.view < this.#state.view) return;
+    const known = this.#newViews.get(sealed.from)?.get(sealed.message.view);
+    if (known === sealed || !this.#isValidNewView(sealed)) return;
+    if (known && !this.#host.isSame('newview', known, sealed))
+      return this.#accuse('newview', known, sealed, out);
+    if (known) return;
+    this.#storeNewView(sealed);
+    this.#raise(sealed.message.highQc);
+    this.#afterNewView(nowUs, out);
+  }
+
+  #storeNewView(sealed: Sealed<NewView>): void {
+    const byView = this.#newViews.get(sealed.from) ?? new Map<number, Sealed<NewView>>();
+    this.#newViews.set(sealed.from, byView);
+    if (!byView.has(sealed.message.view)) byView.set(sealed.message.view, sealed);
+    if (byView.size > NEWVIEWS_PER_PEER) byView.delete(Math.min(...byView.keys()));
+  }
+
+  /** The pacemaker: joins views that weight > r is in, starts the timer once weight Q is there. */
+  #afterNewView(nowUs: number, out: EdaEffect[]): void {
+    const { set } = this.#slot;
+    const highest: { view: number; weight: number }[] = [];
+    for (const [from, byView] of this.#newViews)
+      highest.push({ view: Math.max(...byView.keys()), weight: set.weights[from] ?? 0 });
+    highest.sort((a, b) => b.view - a.view);
+    let weight = 0;
+    for (const entry of highest) {
+      weight += entry.weight;
+      if (entry.view <= this.#state.view) break;
+      if (weight > set.lying) return this.#enterView(entry.view, nowUs, out);
+    }
+    const { view } = this.#state;
+    let here = 0;
+    for (const entry of highest) if (entry.view >= view) here += entry.weight;
+    if (view > 0 && here >= this.#quorum) this.#deadlineUs ??= nowUs + this.#viewTimeoutUs(view);
+    this.#lead(nowUs, out);
+  }
+
+  /** As leader of a later view: proposes once weight Q of NEWVIEWs is there. */
+  #lead(nowUs: number, out: EdaEffect[]): void {
+    const { view } = this.#state;
+    if (view < 1 || this.#proposedView >= view || this.#leader(view) !== this.#host.myIndex) return;
+    const justification: Sealed<NewView>[] = [];
+    let weight = 0;
+    for (const byView of this.#newViews.values()) {
+      const newView = byView.get(view);
+      if (!newView || weight >= this.#quorum) continue;
+      justification.push(newView);
+      weight += this.#slot.set.weights[newView.from] ?? 0;
+    }
+    if (weight < this.#quorum) return;
+    const bound = boundHash(justification.map(({ message }) => message.highQc));
+    if (bound !== undefined) {
+      const body = this.#bodies.get(bound);
+      if (body) this.#propose(body, view, justification, nowUs, out);
+      else this.#fetchBody(bound, this.#signersOf(justification, bound), nowUs, out);
+      return;
+    }
+    const context = this.#host.context();
+    if (!context) return;
+    const cut = deriveCut(context, this.#weighed(justification), this.#rules);
+    const body = this.#host.completeBody(context, cut.timeUs, cut.entries);
+    this.#propose(body, view, justification, nowUs, out);
+  }
+
+  #signersOf(justification: readonly Sealed<NewView>[], hash: string): number[] {
+    const newView = justification.find(({ message }) => message.highQc?.hash === hash);
+    return newView?.message.highQc?.votes.map(({ from }) => from) ?? [];
+  }
+
+  // Votes.
+
+  #vote(kind: 'prepare' | 'commit', view: number, hash: string, nowUs: number, out: EdaEffect[]) {
+    const { chain, era, slot } = this.#slot;
+    const sealed = this.#seal(kind, { chain, era, slot, view, hash });
+    this.#own = { ...this.#own, [kind]: { kind, ...sealed } };
+    this.#say(kind, nowUs, out);
+    this.#count(kind, sealed, out);
+    this.#afterVote(kind, view, hash, nowUs, out);
+  }
+
+  #count: AddBallot = (kind, sealed, out) => {
+    const ballots = kind === 'prepare' ? this.#prepares : this.#commits;
+    const contradicted = ballots.add(sealed);
+    if (contradicted) this.#accuse(kind, contradicted, sealed, out);
+    return contradicted === undefined;
+  };
+
+  onVote(kind: 'prepare' | 'commit', sealed: Sealed<Vote>, nowUs: number, out: EdaEffect[]): void {
+    const { view, hash } = sealed.message;
+    if (this.#decided || view > this.#state.view + VIEWS_AHEAD) return;
+    const ballots = kind === 'prepare' ? this.#prepares : this.#commits;
+    if (ballots.voteOf(view, sealed.from)?.message.hash === hash) return;
+    if (!this.#isSigned(kind, sealed) || !this.#count(kind, sealed, out)) return;
+    this.#afterVote(kind, view, hash, nowUs, out);
+  }
+
+  #afterVote(
+    kind: 'prepare' | 'commit',
+    view: number,
+    hash: string,
+    nowUs: number,
+    out: EdaEffect[],
+  ): void {
+    if (kind === 'commit') {
+      const certificate = this.#commits.certificate(view, hash, this.#quorum);
+      if (certificate) this.#decide(certificate, nowUs, out);
+      return;
+    }
+    const certificate = this.#prepares.certificate(view, hash, this.#quorum);
+    if (!certificate) return;
+    this.#raise(certificate);
+    if (this.#host.myIndex < 0 || !mayCommit(this.#state, view, this.#rules)) return;
+    this.#state = { ...this.#state, committed: { view, hash } };
+    this.#vote('commit', view, hash, nowUs, out);
+  }
+
+  #raise(certificate: Certificate | null): void {
+    if (!certificate) return;
+    const { view, hash } = certificate;
+    const raised = raiseLock(this.#state, { view, hash });
+    if (raised === this.#state) return;
+    this.#state = raised;
+    this.#highQc = certificate;
+  }
+
+  /** Whether the votes of a certificate are genuine and weigh Q. */
+  isCertificate(kind: 'prepare' | 'commit', certificate: Certificate): boolean {
+    const { chain, era, slot, set } = this.#slot;
+    const { view, hash, votes } = certificate;
+    const message: Vote = { chain, era, slot, view, hash };
+    const ballots = kind === 'prepare' ? this.#prepares : this.#commits;
+    const seen = new Set<number>();
+    let weight = 0;
+    for (const { from, signature } of votes) {
+      if (seen.has(from)) return false;
+      seen.add(from);
+      const known = ballots.voteOf(view, from);
+      const isKnown = known?.signature === signature && known.message.hash === hash;
+      if (!isKnown && !this.#isSigned(kind, { from, message, signature })) return false;
+      weight += set.weights[from] ?? 0;
+    }
+    return weight >= this.#quorum;
+  }
+
+  // Decisions.
+
+  /** A decision with its body, told by a peer. */
+  onFinal(body: Body, certificate: Certificate, nowUs: number, out: EdaEffect[]): void {
+    if (body.slot !== this.#slot.slot || cutHash(body) !== certificate.hash) return;
+    if (this.#decided === undefined && !this.isCertificate('commit', certificate)) return;
+    if (this.#decided && this.#decided.hash !== certificate.hash) return;
+    this.#bodies.set(certificate.hash, body);
+    this.#decide(certificate, nowUs, out);
+  }
+
+  #decide(certificate: Certificate, nowUs: number, out: EdaEffect[]): void {
+    this.#decided = certificate;
+    const body = this.#bodies.get(certificate.hash);
+    if (body) this.#host.decided(body, certificate, nowUs, out);
+    else this.#fetchDecided(nowUs, out);
+  }
+
+  #fetchDecided(nowUs: number, out: EdaEffect[]): void {
+    if (!this.#decided || this.#bodies.has(this.#decided.hash)) return;
+    const signers = this.#decided.votes.map(({ from }) => from);
+    this.#fetchBody(this.#decided.hash, signers, nowUs, out);
+  }
+
+  #fetchBody(hash: string, signers: readonly number[], nowUs: number, out: EdaEffect[]): void {
+    if (nowUs < this.#fetchAtUs) return;
+    this.#fetchAtUs = nowUs + 2 * this.#host.deltaUs;
+    for (const index of signers) {
+      const to = this.#slot.set.validators[index]?.publicKey;
+      if (to === undefined || index === this.#host.myIndex) continue;
+      const message: EdaMessage = { kind: 'fetch', blocks: [], bodies: [hash], finalsFrom: null };
+      out.push({ kind: 'send', to, message });
+    }
+  }
+
+  body(hash: string): Body | undefined {
+    return this.#bodies.get(hash);
+  }
+
+  /** A body that was asked for. */
+  onBody(body: Body, nowUs: number, out: EdaEffect[]): void {
+    const hash = cutHash(body);
+    const isWanted = hash === this.#decided?.hash || hash === this.#highQc?.hash;
+    if (!isWanted || this.#bodies.has(hash)) return;
+    this.#bodies.set(hash, body);
+    if (this.#decided) this.#decide(this.#decided, nowUs, out);
+    else this.#lead(nowUs, out);
+  }
+
+  #accuse(what: SignedKind, first: Sealed<unknown>, second: Sealed<unknown>, out: EdaEffect[]) {
+    const publicKey = this.#slot.set.validators[second.from]?.publicKey ?? '';
+    out.push({ kind: 'evidence', what, publicKey, first, second });
+  }
+
+  /** The state of the slot before is known now, or blocks arrived: looks again. */
+  again(nowUs: number, out: EdaEffect[]): void {
+    this.#lead(nowUs, out);
+    this.#consider(nowUs, out);
+  }
+}
