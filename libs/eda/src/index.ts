@@ -15,6 +15,8 @@ export * from './cuts.ts';
 export * from './errors.ts';
 export * from './messages.ts';
 export * from './node.ts';
+export { OPEN_PER_AUTHOR } from './open-block.ts';
+export { blockHash } from './positions.ts';
 export * from './profiles.ts';
 export * from './rules.ts';
 export * from './types.ts';

@@ -1,0 +1,92 @@
+/**
+ * Signatures of the simulation: a token that only the holder of a key can make, known by identity. As
+ * unforgeable as the real thing inside one process and free of arithmetic; the wire mode of the
+ * simulation uses keyed hashes over real bytes instead.
+ */
+import type { Authenticator, SignedKind, SignedMessages, Vote } from '#libs/eda';
+import { signedBytes, signingDomain } from '#libs/eda';
+import { hashOf, keyedHashSigner, keyedHashVerifier, sha256 } from '#libs/crypto';
+import { type Bytes, concatBytes, equalBytes, hexToBytes, utf8 } from '#libs/kernel';
+
+interface Token {
+  readonly publicKey: string;
+  readonly kind: SignedKind;
+  readonly message: unknown;
+}
+
+const isVoteKind = (kind: SignedKind) => kind === 'prepare' || kind === 'commit';
+
+function isSameVote(a: Vote, b: Vote): boolean {
+  const isSlot = a.slot === b.slot && a.view === b.view && a.era === b.era;
+  return isSlot && a.hash === b.hash && a.chain === b.chain;
+}
+
+const proofOf = (publicKey: string, alpha: Bytes): Bytes =>
+  sha256(concatBytes(hexToBytes(publicKey) as Bytes, alpha));
+
+const common = (publicKey: string) => ({
+  prove(alpha: Bytes) {
+    const proof = proofOf(publicKey, alpha);
+    return { output: proof, proof };
+  },
+  verifyProof(key: string, alpha: Bytes, proof: Bytes) {
+    return equalBytes(proofOf(key, alpha), proof) ? proof : undefined;
+  },
+  payloadRoot: (payload: Bytes) =>
+    payload.length === 0 ? undefined : hashOf('seele/eda-payload/1', payload),
+});
+
+export interface AuthFactory {
+  keyOf(index: number): string;
+  of(index: number): Authenticator;
+}
+
+/** Tokens known by identity: for messages that stay objects. */
+export function createTokenAuth(): AuthFactory {
+  const tokens = new WeakMap<Bytes, Token>();
+  const keyOf = (index: number) => `01${index.toString(16).padStart(64, '0')}`;
+  return {
+    keyOf,
+    of: (index) => {
+      const publicKey = keyOf(index);
+      return {
+        ...common(publicKey),
+        sign<K extends SignedKind>(kind: K, message: SignedMessages[K]) {
+          const signature = Uint8Array.of(index & 255);
+          tokens.set(signature, { publicKey, kind, message });
+          return signature;
+        },
+        verify(key, kind, message, signature) {
+          const token = tokens.get(signature);
+          if (token?.publicKey !== key || token.kind !== kind) return false;
+          if (token.message === message) return true;
+          return isVoteKind(kind) && isSameVote(token.message as Vote, message as Vote);
+        },
+      };
+    },
+  };
+}
+
+/** Keyed hashes over canonical bytes: for messages that go through the codecs. */
+export function createWireAuth(): AuthFactory {
+  const secret = utf8('simulation');
+  const verifier = keyedHashVerifier(secret);
+  const signers = new Map<number, ReturnType<typeof keyedHashSigner>>();
+  const signerOf = (index: number) => {
+    const known = signers.get(index) ?? keyedHashSigner(secret, utf8(`validator ${index}`));
+    signers.set(index, known);
+    return known;
+  };
+  return {
+    keyOf: (index) => signerOf(index).publicKey,
+    of: (index) => {
+      const signer = signerOf(index);
+      return {
+        ...common(signer.publicKey),
+        sign: (kind, message) => signer.sign(signingDomain(kind), signedBytes(kind, message)),
+        verify: (key, kind, message, signature) =>
+          verifier(key, signingDomain(kind), signedBytes(kind, message), signature),
+      };
+    },
+  };
+}
