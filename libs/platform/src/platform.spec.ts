@@ -24,6 +24,7 @@ import {
   declaredFailpoints,
   ensureHomeKey,
   failpoint,
+  watchFailpointsFile,
   homePassphrase,
   keystorePath,
   readPrivateFile,
@@ -64,7 +65,26 @@ describe('failpoints', () => {
   it('are known by name, and a misspelt text is refused', () => {
     declareFailpoints('b.x', 'a.x');
     expect(declaredFailpoints()).toEqual(expect.arrayContaining(['a.x', 'b.x']));
-    expect(() => armFailpoints('here=explode')).toThrow(/not name=kill\|error\|sleep/);
+    expect(() => armFailpoints('here=explode')).toThrow(/not name=kill\|stop\|error\|sleep/);
+  });
+
+  it('armed by a file strike once, whoever comes first, and leave their pid', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'seele-failpoints-'));
+    const path = join(folder, 'armed');
+    try {
+      watchFailpointsFile(path);
+      failpoint('here');
+      writeFileSync(path, 'here=error@2');
+      failpoint('elsewhere');
+      failpoint('here');
+      expect(() => failpoint('here')).toThrow('failpoint here');
+      failpoint('here');
+      expect(readdirSync(folder)).toEqual(['armed.struck']);
+      expect(readFileSync(`${path}.struck`, 'utf8')).toBe(String(process.pid));
+    } finally {
+      watchFailpointsFile(undefined);
+      rmSync(folder, { recursive: true });
+    }
   });
 });
 

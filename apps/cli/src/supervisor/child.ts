@@ -35,7 +35,7 @@ export interface SupervisedChild {
 const BACKOFF_FIRST_MS = 200;
 const BACKOFF_MAX_MS = 5_000;
 /** A process that lived this long starts with a fresh back-off when it dies. */
-const STABLE_MS = 30_000;
+const STABLE_MS = 10_000;
 /** A process that never became ready gives up after so many attempts. */
 const ATTEMPTS_BEFORE_READY = 3;
 

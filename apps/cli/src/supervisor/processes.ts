@@ -78,6 +78,7 @@ const SEEN_BY_ALL = new Set([
   'TMPDIR',
   'SEELE_LOG_LEVEL',
   'SEELE_FAILPOINTS',
+  'SEELE_FAILPOINTS_FILE',
 ]);
 
 /** What a process may see of our own environment: the settings of its app, and what all may see. */

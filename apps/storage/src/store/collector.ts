@@ -6,11 +6,14 @@
  * older than the grace time (the longest add), and were touched by no guard that is open or was
  * closed since it started. The last look and the removal happen in one turn of the event loop.
  */
+import { declareFailpoints, failpoint } from '#libs/platform';
 import { storageError } from '#libs/storage';
 import type { CID } from 'multiformats/cid';
 
 import { cidOfKey, keyOf, type BlockKey, type DurableBlockstore } from './durable-blockstore.ts';
 import type { PinLog } from './pin-log.ts';
+
+declareFailpoints('storage.collect.before', 'storage.collect.during', 'storage.collect.after');
 
 export interface Guard {
   touch(cid: CID): void;
@@ -79,15 +82,18 @@ export function createCollector(options: CollectorOptions): Collector {
         throw storageError('STORAGE_BUSY', 'a garbage collection runs already');
       touchedMeanwhile = new Set();
       try {
+        failpoint('storage.collect.before');
         const keep = await marked();
         const cutoffMs = Date.now() - graceMs;
         for await (const { key, modifiedMs } of store.blocks()) {
           signal?.throwIfAborted();
           if (keep.has(key) || modifiedMs > cutoffMs) continue;
           if (isTouched(key)) continue;
+          failpoint('storage.collect.during');
           store.removeNow(key);
           yield cidOfKey(key);
         }
+        failpoint('storage.collect.after');
       } finally {
         touchedMeanwhile = undefined;
       }

@@ -10,6 +10,7 @@ import { constants, unlinkSync } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { declareFailpoints, failpoint } from '#libs/platform';
 import { isBlockOf, storageError } from '#libs/storage';
 import type { Bytes } from '#libs/kernel';
 import type { HeliaInit } from 'helia';
@@ -29,6 +30,8 @@ type CallOptions = { readonly signal?: AbortSignal };
 export type BlockKey = string;
 
 export const keyOf = (cid: CID): BlockKey => base32.encode(cid.multihash.bytes);
+
+declareFailpoints('storage.block.before', 'storage.block.during', 'storage.block.after');
 
 const EXTENSION = '.block';
 /** Written again only after this, so that hot blocks do not cost a write each time. */
@@ -132,8 +135,14 @@ export async function openDurableBlockstore(root: string): Promise<DurableBlocks
       const key = keyOf(cid);
       const path = pathOf(key);
       try {
-        if (!(await touch(path, bytes.length))) await rename(await writeBeside(bytes), path);
+        if (!(await touch(path, bytes.length))) {
+          failpoint('storage.block.before');
+          const beside = await writeBeside(bytes);
+          failpoint('storage.block.during');
+          await rename(beside, path);
+        }
         names.add(folder(key));
+        failpoint('storage.block.after');
       } catch (error) {
         throw writeFailure(error, root);
       }

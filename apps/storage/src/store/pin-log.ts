@@ -12,7 +12,11 @@ import { crc32 } from 'node:zlib';
 import type { CID } from 'multiformats/cid';
 import { z } from 'zod';
 
+import { declareFailpoints, failpoint } from '#libs/platform';
+
 import { diskError, writeFailure } from './disk.ts';
+
+declareFailpoints('storage.pin.before', 'storage.pin.during', 'storage.pin.after');
 
 export type PinType = 'recursive' | 'direct';
 
@@ -107,9 +111,12 @@ export async function openPinLog(path: string, parse: (text: string) => CID): Pr
     const bytes = Buffer.from(batch.map(({ text }) => text).join(''));
     try {
       if (broken !== undefined) throw broken;
+      failpoint('storage.pin.before');
       let at = 0;
       while (at < bytes.length) at += (await file.write(bytes, at)).bytesWritten;
+      failpoint('storage.pin.during');
       await file.datasync();
+      failpoint('storage.pin.after');
     } catch (error) {
       // What was not acknowledged must not come back; if that fails too, nothing more is written.
       await file.truncate(length).catch((failure: Error) => (broken = failure));

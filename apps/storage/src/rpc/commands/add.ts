@@ -1,4 +1,5 @@
 /** `add`: files and directories from a multipart stream, cut, stored, pinned. */
+import { declareFailpoints, failpoint } from '#libs/platform';
 import { storageError } from '#libs/storage';
 import { importer, type ImportCandidate } from 'ipfs-unixfs-importer';
 import { balanced } from 'ipfs-unixfs-importer/layout';
@@ -11,6 +12,8 @@ import type { Call } from '../call.ts';
 import type { Part } from '../multipart.ts';
 import type { Parameters } from '../parameters.ts';
 import { cutInto } from './chunks.ts';
+
+declareFailpoints('storage.add.before', 'storage.add.during', 'storage.add.after');
 
 interface AddOptions {
   readonly pin: boolean;
@@ -164,10 +167,13 @@ export async function add(call: Call): Promise<void> {
     }
     if (added.length === 0) throw rpcError('STORAGE_RPC_ARGUMENT', 'the body has no file to add');
     // Nothing is told as added before it is durable and, if asked, pinned.
+    failpoint('storage.add.before');
     await session.commit();
+    failpoint('storage.add.during');
     if (options.pin)
       for (const cid of roots)
         await session.commit({ cid, type: 'recursive', name: options.pinName });
+    failpoint('storage.add.after');
     for (const line of added) await call.reply.line(line);
     call.reply.endLines();
   } catch (error) {

@@ -1,0 +1,346 @@
+/**
+ * The crash matrix: real processes are killed (SIGKILL) at every named failpoint while orders run, and
+ * whoever holds leases is stopped (SIGSTOP) there for twice the length of a lease. Afterwards every
+ * order must have ended exactly once, no money may be made or lost, every receipt must verify, and
+ * everything that storage acknowledged must still be there.
+ *
+ * Usage: node dist/test/system/crash-matrix.js [--only PREFIX] [--seed N] [--sample N]
+ */
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { type Randomness, createSeededRandomness, parseAccount, utf8 } from '#libs/kernel';
+import { encodeManifest } from '#libs/market';
+import { type OrderDocument, ENDED, createMarketClient, describeJob, signOrder } from '#libs/sdk';
+import { readBlob } from '#libs/storage';
+import { type LocalMachine, startLocalMachine } from '../support/local-machine.ts';
+import { type MoneyReport, checkMoney } from '../support/money.ts';
+import { PLACES, type Place } from './failpoint-list.ts';
+
+const CODE = `export default async ({ params, log }) => {
+  const until = Date.now() + 80;
+  while (Date.now() < until);
+  log('order ' + params.n);
+  return { n: params.n };
+};`;
+
+const PRICE_CAP = 300_000_000n;
+const LEASE_MS = 2_000;
+const STOP_MS = 2 * LEASE_MS;
+const IN_FLIGHT = 3;
+const STRIKE_LIMIT_MS = 15_000;
+const READY_LIMIT_MS = 60_000;
+const END_LIMIT_MS = 90_000;
+const GC_GRACE_MS = 1_500;
+
+export interface Case {
+  readonly place: Place;
+  readonly action: 'kill' | 'stop';
+}
+
+/** Every place × kill, and × stop where leases are held. */
+export const CASES: readonly Case[] = PLACES.flatMap((place): Case[] => [
+  { place, action: 'kill' },
+  ...(place.name.startsWith('provider.') ? [{ place, action: 'stop' } as const] : []),
+]);
+
+export interface MatrixReport extends MoneyReport {
+  readonly killsTried: number;
+  readonly stopsTried: number;
+  /** Cases whose place no process passed in time. */
+  readonly notReached: readonly string[];
+  readonly jobs: number;
+  /** Orders that did not end, or that the market does not know though it took them. */
+  readonly jobsLost: number;
+  readonly jobsGivenBack: number;
+  readonly receiptsTried: number;
+  readonly receiptsFailed: number;
+  /** Acknowledged, pinned content that storage no longer has. */
+  readonly blobsLost: number;
+  readonly seconds: number;
+}
+
+export interface MatrixOptions {
+  readonly cases: readonly Case[];
+  readonly seed: number;
+  /** Receipts that are verified, spread over all; undefined: every one. */
+  readonly receipts?: number;
+  note(text: string): void;
+}
+
+/** Orders whose submission is repeated until the market answers: what it took must end. */
+async function createOrders(machine: LocalMachine) {
+  const { market: account } = await machine.market.status();
+  const code = await machine.store.put(utf8(CODE), { pin: true });
+  // One attempt: the failpoints break calls, and this loop repeats them itself.
+  const market = createMarketClient({
+    url: machine.urls.market,
+    signer: machine.signer,
+    attemptsMax: 1,
+    timeoutMs: 5_000,
+  });
+  const taken = new Set<string>();
+  const open = new Set<string>();
+  let n = 0;
+  let stopped = false;
+
+  const submit = async () => {
+    const tier = (['A', 'B', 'C'] as const)[n % 3] ?? 'A';
+    const limits = { wallMs: 20_000, cpuMs: 20_000 };
+    const manifest = describeJob({ code: code.cid, params: { n: n++ }, tier, limits });
+    const bytes = encodeManifest(manifest);
+    let cid: string | undefined;
+    while (cid === undefined && !stopped)
+      cid = await machine.store.putBlock(bytes, { codec: 'dag-cbor' }).then(
+        (stored) => stored.cid,
+        () => sleep(100).then(() => undefined),
+      );
+    if (cid === undefined) return;
+    const { id, signed } = signOrder(machine.signer, {
+      chain: machine.chain,
+      market: parseAccount(account),
+      manifest: cid,
+      priceCap: PRICE_CAP,
+      nowUs: Date.now() * 1000,
+    });
+    const deadline = performance.now() + READY_LIMIT_MS;
+    for (;;) {
+      try {
+        await market.submit(signed, manifest);
+        taken.add(id);
+        open.add(id);
+        return;
+      } catch (error) {
+        if (performance.now() > deadline) throw error;
+        await sleep(100);
+      }
+    }
+  };
+  const done = (async () => {
+    while (!stopped) {
+      for (const id of open)
+        await market.order(id).then(
+          ({ status }) => void (ENDED.has(status) && open.delete(id)),
+          () => undefined,
+        );
+      while (open.size < IN_FLIGHT && !stopped) await submit();
+      await sleep(40);
+    }
+  })();
+  done.catch(() => undefined);
+  return {
+    taken,
+    async stop() {
+      stopped = true;
+      await done;
+    },
+  };
+}
+
+/** Stores and collects until told to stop; remembers what storage said it has. */
+function keepStoring(machine: LocalMachine, randomness: Randomness) {
+  const kept = new Set<string>();
+  const token = readFileSync(join(machine.home, 'storage-token'), 'utf8').trim();
+  const collect = () =>
+    fetch(`${machine.urls.storage}/api/v0/repo/gc`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}` },
+      signal: AbortSignal.timeout(5_000),
+    }).then((response) => response.arrayBuffer());
+  return {
+    kept,
+    async step(collects: boolean) {
+      try {
+        // Two blocks of two files: one is kept, the other is garbage once its grace is over.
+        const { cid } = await machine.store.put(randomness.bytes(300_000), { pin: true });
+        kept.add(cid);
+        await machine.store.put(randomness.bytes(1_000), { pin: false });
+        if (collects) await collect();
+      } catch {
+        // Struck in the middle: nothing was acknowledged.
+      }
+    },
+  };
+}
+
+async function allReady(machine: LocalMachine): Promise<void> {
+  const deadline = performance.now() + READY_LIMIT_MS;
+  for (;;) {
+    const waiting = machine.processes().filter(({ state }) => state !== 'ready');
+    if (waiting.length === 0) return;
+    if (performance.now() > deadline)
+      throw new Error(`not ready again: ${waiting.map(({ name }) => name).join(', ')}`);
+    await sleep(25);
+  }
+}
+
+async function endOf(machine: LocalMachine, id: string): Promise<OrderDocument | undefined> {
+  const deadline = performance.now() + END_LIMIT_MS;
+  for (;;) {
+    const order = await machine.market.order(id).catch(() => undefined);
+    if (order && ENDED.has(order.status)) return order;
+    if (performance.now() > deadline) return undefined;
+    await sleep(50);
+  }
+}
+
+async function receiptVerifies(machine: LocalMachine, id: string): Promise<boolean> {
+  const receipt = await machine.market.receipt(id, { timeoutMs: 30_000 }).catch(() => undefined);
+  if (!receipt) return false;
+  const file = join(machine.home, `${id}.seele`);
+  writeFileSync(file, receipt);
+  const args = ['audit', 'verify', file, '--offline', '--trust', machine.chain];
+  return (await machine.seele(...args)).code === 0;
+}
+
+function spread<T>(items: readonly T[], count: number): readonly T[] {
+  if (items.length <= count) return items;
+  return Array.from(
+    { length: count },
+    (_, i) => items[Math.floor((i * items.length) / count)] as T,
+  );
+}
+
+/** Arms the place, waits until a process strikes there, and until it serves again. */
+async function strike(
+  machine: LocalMachine,
+  file: string,
+  { place, action }: Case,
+  storing: ReturnType<typeof keepStoring>,
+  hit: number,
+): Promise<boolean> {
+  const struck = `${file}.struck`;
+  rmSync(struck, { force: true });
+  writeFileSync(`${file}.new`, `${place.name}=${action}@${hit}`);
+  renameSync(`${file}.new`, file);
+  const deadline = performance.now() + STRIKE_LIMIT_MS;
+  while (!existsSync(struck) && performance.now() < deadline) {
+    if (place.passedBy === 'orders') await sleep(10);
+    else await storing.step(place.passedBy === 'collect');
+  }
+  rmSync(file, { force: true });
+  if (!existsSync(struck)) return false;
+  const pid = Number(readFileSync(struck, 'utf8'));
+  if (action === 'stop') {
+    await sleep(STOP_MS);
+    process.kill(pid, 'SIGCONT');
+  } else {
+    // Until the supervisor saw it die; then until its successor serves.
+    while (machine.processes().some((one) => one.pid === pid && one.state === 'ready'))
+      await sleep(10);
+  }
+  await allReady(machine);
+  return true;
+}
+
+export async function runMatrix(options: MatrixOptions): Promise<MatrixReport> {
+  const startedMs = performance.now();
+  const folder = mkdtempSync(join(tmpdir(), 'seele-failpoints-'));
+  const file = join(folder, 'armed');
+  const machine = await startLocalMachine(
+    {
+      SEELE_FAILPOINTS_FILE: file,
+      SEELE_MARKET_HEARTBEAT_MS: '500',
+      SEELE_MARKET_LEASE_MS: String(LEASE_MS),
+      SEELE_STORAGE_GC_GRACE_MS: String(GC_GRACE_MS),
+    },
+    200,
+  );
+  try {
+    const randomness = createSeededRandomness(options.seed);
+    const storing = keepStoring(machine, randomness);
+    const orders = await createOrders(machine);
+    const notReached: string[] = [];
+    const tried = { kill: 0, stop: 0 };
+    for (const one of options.cases) {
+      const at = performance.now();
+      const isStruck = await strike(machine, file, one, storing, 1 + randomness.below(2));
+      if (isStruck) tried[one.action]++;
+      else notReached.push(`${one.place.name} ${one.action}`);
+      const seconds = ((performance.now() - at) / 1000).toFixed(1);
+      options.note(
+        `${one.action} ${one.place.name}: ${isStruck ? 'struck' : 'MISSED'}, ${seconds} s`,
+      );
+    }
+    await orders.stop();
+    const ids = [...orders.taken];
+    options.note(`${ids.length} orders; waiting for their ends`);
+    const ends = new Map<string, OrderDocument | undefined>();
+    for (const id of ids) ends.set(id, await endOf(machine, id));
+    for (const [id, order] of ends)
+      if (order?.status !== 'settled')
+        options.note(`${id} ${order?.status ?? 'LOST'}: ${order?.reason?.text ?? ''}`);
+    const ended = [...ends.values()].filter((order) => order !== undefined);
+    const money = await checkMoney(machine, ids);
+    const settled = ended.filter(({ status }) => status === 'settled').map(({ id }) => id);
+    const proved = spread(settled, options.receipts ?? settled.length);
+    let receiptsFailed = 0;
+    for (const id of proved) if (!(await receiptVerifies(machine, id))) receiptsFailed++;
+    let blobsLost = 0;
+    for (const cid of storing.kept)
+      await readBlob(machine.store, cid, { maxBytes: 1_000_000 }).catch(() => blobsLost++);
+    return {
+      killsTried: tried.kill,
+      stopsTried: tried.stop,
+      notReached,
+      jobs: ids.length,
+      jobsLost: ids.length - ended.length,
+      jobsGivenBack: ended.length - settled.length,
+      ...money,
+      receiptsTried: proved.length,
+      receiptsFailed,
+      blobsLost,
+      seconds: Number(((performance.now() - startedMs) / 1000).toFixed(1)),
+    };
+  } finally {
+    await machine.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** A few cases of every kind of process, chosen by the seed. */
+export function sampleCases(seed: number, kills: number, stops: number): readonly Case[] {
+  const randomness = createSeededRandomness(seed);
+  const take = (cases: readonly Case[], count: number) => {
+    const left = [...cases];
+    return Array.from({ length: Math.min(count, left.length) }, () => {
+      const [one] = left.splice(randomness.below(left.length), 1);
+      return one as Case;
+    });
+  };
+  return [
+    ...take(
+      CASES.filter(({ action }) => action === 'kill'),
+      kills,
+    ),
+    ...take(
+      CASES.filter(({ action }) => action === 'stop'),
+      stops,
+    ),
+  ];
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const { values } = parseArgs({
+    options: {
+      only: { type: 'string', default: '' },
+      seed: { type: 'string', default: '1' },
+      sample: { type: 'string' },
+      receipts: { type: 'string', default: '30' },
+    },
+  });
+  const seed = Number(values.seed);
+  const chosen = values.sample === undefined ? CASES : sampleCases(seed, Number(values.sample), 1);
+  const report = await runMatrix({
+    cases: chosen.filter(({ place }) => place.name.startsWith(values.only)),
+    seed,
+    receipts: Number(values.receipts),
+    note: (text) => process.stderr.write(`${new Date().toISOString().slice(14, 23)} ${text}\n`),
+  });
+  process.stdout.write(`${JSON.stringify(report)}\n`);
+  const { jobsLost, paidTwice, receiptsFailed, unbalanced, blobsLost, notReached } = report;
+  const bad = jobsLost + paidTwice + receiptsFailed + unbalanced + blobsLost + notReached.length;
+  process.exitCode = bad > 0 || report.killsTried === 0 ? 1 : 0;
+}

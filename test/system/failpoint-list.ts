@@ -1,0 +1,32 @@
+/** Every named failpoint of the processes, and what makes a process pass it. */
+
+export interface Place {
+  readonly name: string;
+  /** Running orders pass it, or storing something does, or only a collection of garbage does. */
+  readonly passedBy: 'orders' | 'add' | 'collect';
+}
+
+const group = (passedBy: Place['passedBy'], prefix: string, ...ends: readonly string[]) =>
+  ends.map((end): Place => ({ name: `${prefix}.${end}`, passedBy }));
+
+export const PLACES: readonly Place[] = [
+  ...group('orders', 'node.submit', 'before-admit', 'after-admit'),
+  ...group('orders', 'node.commit', 'before', 'in', 'after'),
+  ...group('orders', 'node.block', 'after-publish'),
+  ...group('orders', 'market.commit', 'before', 'during', 'after'),
+  ...group('orders', 'market.release', 'before', 'during', 'after'),
+  ...group('orders', 'market.enqueue', 'before', 'after'),
+  ...group('orders', 'market.bind', 'before', 'after'),
+  ...group('orders', 'market.result', 'before', 'after'),
+  ...group('orders', 'market.submit', 'before', 'after'),
+  ...group('orders', 'market.block', 'before', 'after'),
+  ...group('orders', 'provider.lease', 'before-save', 'after-save'),
+  ...group('orders', 'provider.run', 'before', 'started'),
+  ...group('orders', 'provider.upload', 'before', 'after'),
+  ...group('orders', 'provider.delivery', 'before-save', 'after-save'),
+  ...group('orders', 'provider.forget', 'before'),
+  ...group('add', 'storage.add', 'before', 'during', 'after'),
+  ...group('add', 'storage.block', 'before', 'during', 'after'),
+  ...group('add', 'storage.pin', 'before', 'during', 'after'),
+  ...group('collect', 'storage.collect', 'before', 'during', 'after'),
+];
