@@ -290,6 +290,24 @@ function measurements(): void {
       .option('--no-mutants', 'leave the broken systems out'),
     async () => (await import('./commands/bench.ts')).simMarket,
   );
+  runs(
+    leaf(sim, 'scheduler', {
+      summary: 'How well a placement policy packs a recorded workload',
+      examples: [
+        'seele sim scheduler --nodes nodes.csv --tasks tasks.csv',
+        'seele sim scheduler --nodes nodes.csv --tasks tasks.csv --policy fgd --seeds 42-51 --json',
+      ],
+    })
+      .option('--nodes <file>', 'machines: openb node table')
+      .requiredOption('--tasks <file>', 'tasks: openb task table, or SWF')
+      .option('--policy <name>', 'seele, fgd, best-fit or random (seele)')
+      .option('--seed <n>', 'one run')
+      .option('--seeds <A-B>', 'one run per seed (42-51)')
+      .option('--inflation <x>', 'GPU demand to build, as a multiple of capacity (1.3)')
+      .option('--arrivals <file>', 'exact arrival orders, one line per seed from 42')
+      .option('--ranks <file>', 'exact ranks of machines for equal scores, one line per seed'),
+    async () => (await import('./commands/sim-scheduler.ts')).simScheduler,
+  );
 }
 
 for (const add of [lifecycle, accounts, providers, storage, jobs, proofs, measurements]) add();

@@ -11,12 +11,16 @@
  * const choice = policy.choose(createShapeTable().intern({
  *   cpuMilli: 1000, memoryMib: 1024, gpuCount: 1, gpuMilli: 500, modelBits: ANY_MODEL }));
  */
+export * from './capacity-index.ts';
 export * from './cluster.ts';
+export * from './demand.ts';
 export * from './errors.ts';
+export * from './fragment-memo.ts';
 export * from './fragmentation.ts';
 export * from './gpus.ts';
 export * from './policies/best-fit.ts';
 export * from './policies/fgd.ts';
 export * from './policies/random.ts';
+export * from './policies/seele.ts';
 export * from './policy.ts';
 export * from './shape.ts';

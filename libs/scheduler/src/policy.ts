@@ -13,6 +13,8 @@ export interface Policy {
   readonly name: string;
   /** A machine with room for the shape, or undefined when it knows none. Changes nothing. */
   choose(shape: TaskShape): Choice | undefined;
+  /** Told of every task once, when it arrives, before it is placed. */
+  arrived?(shape: TaskShape): void;
   /** Told after every change of a node, so that what it keeps stays true. */
   changed?(node: number): void;
 }

@@ -81,6 +81,7 @@ export function replay(
     const { shape } = tasks[order[i]!]!;
     const milli = shape.gpuCount * shape.gpuMilli;
     arrivedMilli += milli;
+    policy.arrived?.(shape);
     const choice = policy.choose(shape);
     if (choice) {
       bind(cluster, choice.node, choice.gpuMask, shape);

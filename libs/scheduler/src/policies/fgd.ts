@@ -33,8 +33,12 @@ function scoreNode(
   }
   let best = -1;
   let bestGpu = 0;
+  let last = -1;
   for (let i = 0; i < state.gpuCount; i++) {
-    if (state.gpuFree[i]! < shape.gpuMilli) continue;
+    const free = state.gpuFree[i]!;
+    // Equal neighbours score the same, and the first of equals wins.
+    if (free < shape.gpuMilli || free === last) continue;
+    last = free;
     state.gpuFree[i]! -= shape.gpuMilli;
     const score = scoreOf(before, fragmentOf(state, kinds));
     state.gpuFree[i]! += shape.gpuMilli;
