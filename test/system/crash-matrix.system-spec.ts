@@ -13,7 +13,7 @@ describe('killing processes at named failpoints while jobs run', () => {
         const calls = text.matchAll(/declareFailpoints\(([^)]*)\)/g);
         return [...calls].flatMap(([, names = '']) => [...names.matchAll(/'([^']+)'/g)]);
       })
-      .map(([, name]) => name);
+      .map(([, name]) => String(name));
     expect(PLACES.map(({ name }) => name).toSorted()).toEqual(declared.toSorted());
   });
 
