@@ -223,6 +223,16 @@ describe('user contracts on a chain', () => {
     expect(top).toMatchObject({ ok: false, status: 'trapped', fuelUsed: 100_000_000n });
   });
 
+  it.each([0n, 1n, 1_000n, 50_000n, 130_000n, 200_000n])(
+    'trap as out of fuel, and not otherwise, on %i fuel',
+    (fuel) => {
+      const on = chain();
+      const [caller, callee] = [deploy(on, RELAY), deploy(on, RELAY, { salt: 'b' })];
+      const reply = invoke(on, caller, 'tryMethod', [callee, 'spin', fuel === 0n ? 2n : fuel]);
+      expect(reply).toMatchObject({ ok: true, value: { code: 'LEDGER_OUT_OF_FUEL' } });
+    },
+  );
+
   it('cost the same whether they lie in memory or not', () => {
     const on = chain();
     const account = deploy(on, RELAY);
@@ -238,7 +248,7 @@ describe('user contracts on a chain', () => {
       `export function grow(ctx, n) { const v = 'x'.repeat(60000); for (let i = 0; i < n; i++) ctx.storage.put('k' + i, v); }`,
     );
     expect(invoke(on, account, 'grow', [4n])).toMatchObject({ ok: true });
-    expect(invoke(on, account, 'grow', [6n])).toMatchObject({
+    expect(invoke(on, account, 'grow', [9n])).toMatchObject({
       ok: false,
       code: 'LEDGER_STATE_GROWTH',
     });

@@ -27,8 +27,33 @@ export class ContractRevert extends GuestAbort {
 /** What the operations charge and read: a guest of either kind. */
 export interface MeteredGuest {
   readonly fuel: bigint;
-  charge(cost: bigint): void;
+  /** A number must be whole and below 2^31. */
+  charge(cost: bigint | number): void;
 }
+
+type Price = { readonly base: number; readonly perByte: number };
+const priceOf = ({
+  base,
+  perByte,
+}: {
+  readonly base: bigint;
+  readonly perByte: bigint;
+}): Price => ({
+  base: Number(base),
+  perByte: Number(perByte),
+});
+/** `HOST_FUEL` as plain numbers: every amount here is far below 2^31. */
+const PRICE = {
+  get: priceOf(HOST_FUEL.get),
+  put: priceOf(HOST_FUEL.put),
+  delete: priceOf(HOST_FUEL.delete),
+  scan: priceOf(HOST_FUEL.scan),
+  scanEntry: Number(HOST_FUEL.scanEntry),
+  emit: priceOf(HOST_FUEL.emit),
+  sha256: priceOf(HOST_FUEL.sha256),
+  verify: priceOf(HOST_FUEL.verify),
+  call: priceOf(HOST_FUEL.call),
+} as const;
 
 const CODE_CHARS_MAX = 64;
 
@@ -47,8 +72,8 @@ export class FrameOperations {
     this.#guest = guest;
   }
 
-  #pay(price: { readonly base: bigint; readonly perByte: bigint }, sizeBytes: number): void {
-    this.#guest.charge(price.base + price.perByte * BigInt(sizeBytes));
+  #pay(price: Price, sizeBytes: number): void {
+    this.#guest.charge(price.base + price.perByte * sizeBytes);
   }
 
   #checkKey(key: Bytes): void {
@@ -61,9 +86,9 @@ export class FrameOperations {
 
   get(key: Bytes): Bytes | undefined {
     this.#checkKey(key);
-    this.#pay(HOST_FUEL.get, key.length);
+    this.#pay(PRICE.get, key.length);
     const value = this.#host.get(key);
-    this.#guest.charge(HOST_FUEL.get.perByte * BigInt(value?.length ?? 0));
+    this.#guest.charge(PRICE.get.perByte * (value?.length ?? 0));
     return value;
   }
 
@@ -74,28 +99,26 @@ export class FrameOperations {
         'VM_VALUE_SIZE',
         `stored value of ${value.length} bytes; ${CONTRACT_LIMITS.valueBytesMax} are allowed`,
       );
-    this.#pay(HOST_FUEL.put, key.length + value.length);
+    this.#pay(PRICE.put, key.length + value.length);
     this.#host.put(key, value);
   }
 
   delete(key: Bytes): void {
     this.#checkKey(key);
-    this.#pay(HOST_FUEL.delete, key.length);
+    this.#pay(PRICE.delete, key.length);
     this.#host.delete(key);
   }
 
   scan(prefix: Bytes, cursor: Bytes | undefined, limit: number): (readonly [Bytes, Bytes])[] {
     if (prefix.length > CONTRACT_LIMITS.keyBytesMax) this.#checkKey(prefix);
     const entriesMax = Math.min(Math.max(1, Math.trunc(limit)), CONTRACT_LIMITS.scanEntriesMax);
-    this.#pay(HOST_FUEL.scan, prefix.length);
+    this.#pay(PRICE.scan, prefix.length);
     const found: (readonly [Bytes, Bytes])[] = [];
     let sizeBytes = 0;
     for (const [key, value] of this.#host.scan(prefix, cursor, entriesMax)) {
       sizeBytes += key.length + value.length;
       if (sizeBytes > CONTRACT_LIMITS.scanBytesMax && found.length > 0) break;
-      this.#guest.charge(
-        HOST_FUEL.scanEntry + HOST_FUEL.scan.perByte * BigInt(key.length + value.length),
-      );
+      this.#guest.charge(PRICE.scanEntry + PRICE.scan.perByte * (key.length + value.length));
       found.push([key, value]);
     }
     return found;
@@ -108,7 +131,7 @@ export class FrameOperations {
       refuse('VM_TOPIC', `event topic of ${topic.length} characters`);
     if (data.length > CONTRACT_LIMITS.eventBytesMax)
       refuse('VM_EVENT_SIZE', `event of ${data.length} bytes`);
-    this.#pay(HOST_FUEL.emit, topic.length + data.length);
+    this.#pay(PRICE.emit, topic.length + data.length);
     this.#host.emit(topic, data);
   }
 
@@ -120,18 +143,18 @@ export class FrameOperations {
   }
 
   sha256(data: Bytes): Bytes {
-    this.#pay(HOST_FUEL.sha256, data.length);
+    this.#pay(PRICE.sha256, data.length);
     return this.#host.sha256(data);
   }
 
   verify(publicKey: string, domain: string, message: Bytes, signature: Bytes): boolean {
-    this.#pay(HOST_FUEL.verify, message.length);
+    this.#pay(PRICE.verify, message.length);
     return this.#host.verify(publicKey, domain, message, signature);
   }
 
   /** Runs the callee on the caller's fuel, of which the caller keeps a 64th. */
   call(request: CallRequest): CallReply {
-    this.#pay(HOST_FUEL.call, request.args.length);
+    this.#pay(PRICE.call, request.args.length);
     const available = this.#guest.fuel - this.#guest.fuel / CALLER_KEEPS_SHARE;
     const fuel = request.fuel > 0n && request.fuel < available ? request.fuel : available;
     const reply = this.#host.call({ ...request, fuel });

@@ -14,9 +14,10 @@ import {
   type ContractOutcome,
   CONTRACT_STACK_BYTES,
   LOAD_FUEL_MAX,
+  METHOD_NAME,
   type UserContract,
 } from './outcome.ts';
-import { CONTRACT_OPERATION, CONTRACT_PRELUDE } from './js-prelude.ts';
+import { CONTRACT_OPERATION, CONTRACT_PRELUDE, FRAME_FIELDS } from './js-prelude.ts';
 
 export class JsContract implements UserContract {
   readonly #machine: JsMachine;
@@ -65,10 +66,12 @@ export class JsContract implements UserContract {
   }
 
   call(call: ContractCall): ContractOutcome {
-    const { host, fuel } = call;
+    const { host, fuel, method } = call;
+    if (!METHOD_NAME.test(method))
+      return { kind: 'reverted', code: 'NO_SUCH_METHOD', message: method, fuelUsed: 0n };
     this.#operations = new FrameOperations(host, this.#machine);
     this.#frame = host.frame;
-    this.#input = [call.method, decodeCbor(call.args)];
+    this.#input = [method, ...(decodeCbor(call.args) as readonly CborValue[])];
     try {
       const outcome = this.#machine.call(fuel);
       return contractOutcome(outcome, this.#operations.returned, fuel, this.#machine.fuel);
@@ -91,12 +94,10 @@ export class JsContract implements UserContract {
       table.set(number, { takes, run: (args) => run(...(args as never[])) as JsReply });
     on(OP.input, '', () => this.#input);
     on(OP.output, '*', (value: CborValue) => this.#running.finish(encodeCbor(value)));
-    on(OP.frame, 's', (name: string) => this.#frameField(name));
-    on(OP.get, 's', (key: string) => stored(this.#running.get(utf8(key))));
-    on(OP.put, 's*', (key: string, value: CborValue) =>
-      this.#running.put(utf8(key), encodeCbor(value)),
-    );
-    on(OP.delete, 's', (key: string) => this.#running.delete(utf8(key)));
+    on(OP.frame, 'n', (field: number) => this.#frameField(field));
+    on(OP.get, 'u', (key: Bytes) => stored(this.#running.get(key)));
+    on(OP.put, 'u*', (key: Bytes, value: CborValue) => this.#running.put(key, encodeCbor(value)));
+    on(OP.delete, 'u', (key: Bytes) => this.#running.delete(key));
     on(OP.scan, 'ssn', (prefix: string, cursor: string, limit: number) =>
       this.#running
         .scan(utf8(prefix), cursor === '' ? undefined : utf8(cursor), limit)
@@ -119,10 +120,10 @@ export class JsContract implements UserContract {
     return table;
   }
 
-  #frameField(name: string): JsReply {
-    const frame = this.#frame;
-    if (!frame || !Object.hasOwn(frame, name)) throw new GuestAbort(`no frame field ${name}`);
-    return frame[name as keyof ContractFrame];
+  #frameField(field: number): JsReply {
+    const name = FRAME_FIELDS[field];
+    if (!this.#frame || name === undefined) throw new GuestAbort(`no frame field ${field}`);
+    return this.#frame[name];
   }
 }
 

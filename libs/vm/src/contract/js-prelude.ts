@@ -2,16 +2,13 @@
  * The trusted JavaScript that stands between a contract's module and the host, inside the guest. It
  * makes `ctx`; it protects nothing (the host checks everything again).
  */
-
-import { METHOD_NAME } from './outcome.ts';
-
 /** Operation numbers shared by prelude and host. Part of the VM version. */
 export const CONTRACT_OPERATION = {
-  /** → [method, args]. */
+  /** → [method, …arguments]. */
   input: 8,
   /** value. */
   output: 9,
-  /** Name of a frame field → its value. */
+  /** Number of a frame field → its value. */
   frame: 10,
   /** key → value | nothing. */
   get: 11,
@@ -31,6 +28,18 @@ export const CONTRACT_OPERATION = {
   call: 19,
 } as const;
 
+/** Frame fields by number. Part of the VM version. */
+export const FRAME_FIELDS = [
+  'caller',
+  'origin',
+  'self',
+  'value',
+  'seed',
+  'chain',
+  'height',
+  'timeUs',
+] as const;
+
 const OP = CONTRACT_OPERATION;
 
 /**
@@ -38,35 +47,42 @@ const OP = CONTRACT_OPERATION;
  * never walks guest objects. `{n;` and `[n;` open maps and lists; a map's keys are leaves too.
  */
 const FLATTEN = `
+const { keys, isArray, isView, isSafeInteger, toBigInt } = {
+  keys: Object.keys, isArray: Array.isArray, isView: ArrayBuffer.isView, isSafeInteger: Number.isSafeInteger, toBigInt: BigInt,
+};
 const flatten = (value, leaves) => {
-  switch (typeof value) {
-    case 'bigint': leaves.push(value); return 'i';
-    case 'string': leaves.push(value); return 's';
-    case 'boolean': return value ? 't' : 'f';
-    case 'undefined': return 'z';
-    case 'number':
-      if (!Number.isSafeInteger(value)) throw new TypeError('only whole numbers can be kept or sent');
-      leaves.push(BigInt(value));
-      return 'i';
-    case 'object': break;
-    default: throw new TypeError('a ' + typeof value + ' cannot be kept or sent');
+  const type = typeof value;
+  if (type === 'bigint') { leaves[leaves.length] = value; return 'i'; }
+  if (type === 'string') { leaves[leaves.length] = value; return 's'; }
+  if (type === 'object') {
+    if (value === null) return 'z';
+    if (isArray(value)) {
+      const { length } = value;
+      let shape = '[' + length + ';';
+      for (let i = 0; i < length; i++) shape += flatten(value[i], leaves);
+      return shape;
+    }
+    if (isView(value)) { leaves[leaves.length] = value; return 'b'; }
+    const names = keys(value);
+    const { length } = names;
+    let shape = '';
+    let count = 0;
+    for (let i = 0; i < length; i++) {
+      const name = names[i];
+      const item = value[name];
+      if (item === undefined) continue;
+      leaves[leaves.length] = name;
+      shape += flatten(item, leaves);
+      count++;
+    }
+    return '{' + count + ';' + shape;
   }
-  if (value === null) return 'z';
-  if (value instanceof Uint8Array) { leaves.push(value); return 'b'; }
-  if (Array.isArray(value)) {
-    let shape = '[' + value.length + ';';
-    for (let i = 0; i < value.length; i++) shape += flatten(value[i], leaves);
-    return shape;
-  }
-  let shape = '';
-  let count = 0;
-  for (const key of Object.keys(value)) {
-    if (value[key] === undefined) continue;
-    leaves.push(key);
-    shape += flatten(value[key], leaves);
-    count++;
-  }
-  return '{' + count + ';' + shape;
+  if (type === 'boolean') return value ? 't' : 'f';
+  if (type === 'undefined') return 'z';
+  if (type !== 'number') throw new TypeError('a ' + type + ' cannot be kept or sent');
+  if (!isSafeInteger(value)) throw new TypeError('only whole numbers can be kept or sent');
+  leaves[leaves.length] = toBigInt(value);
+  return 'i';
 };
 `;
 
@@ -83,13 +99,25 @@ ${FLATTEN}
 ${TAMING}
 const describe = (error) => { try { return String(error).toWellFormed(); } catch { return 'an error without text'; } };
 const integerOf = (n) => typeof n === 'bigint' ? n : BigInt(n);
+// Single values, by far the most, go without a list of leaves.
+const send = (operation, name, value) => {
+  const type = typeof value;
+  if (type === 'bigint') return host(operation, name, 'i', value);
+  if (type === 'string') return host(operation, name, 's', value);
+  const leaves = [];
+  const shape = flatten(value, leaves);
+  switch (leaves.length) {
+    case 0: return host(operation, name, shape);
+    case 1: return host(operation, name, shape, leaves[0]);
+    case 2: return host(operation, name, shape, leaves[0], leaves[1]);
+    case 3: return host(operation, name, shape, leaves[0], leaves[1], leaves[2]);
+    case 4: return host(operation, name, shape, leaves[0], leaves[1], leaves[2], leaves[3]);
+    default: return host(operation, name, shape, ...leaves);
+  }
+};
 const storage = Object.freeze({
   get: (key) => host(${OP.get}, key),
-  put: (key, value) => {
-    const leaves = [];
-    const shape = flatten(value, leaves);
-    host(${OP.put}, key, shape, ...leaves);
-  },
+  put: (key, value) => { send(${OP.put}, key, value); },
   delete: (key) => { host(${OP.delete}, key); },
   scan: (prefix, cursor = '', limit = 100) => host(${OP.scan}, prefix, cursor, Number(limit)),
 });
@@ -97,11 +125,7 @@ const revert = (code, message = '') => { host(${OP.revert}, String(code), String
 const api = {
   storage,
   revert,
-  emit: (topic, value) => {
-    const leaves = [];
-    const shape = flatten(value, leaves);
-    host(${OP.emit}, topic, shape, ...leaves);
-  },
+  emit: (topic, value) => { send(${OP.emit}, topic, value); },
   sha256: (data) => host(${OP.sha256}, data),
   verify: (key, domain, message, signature) => host(${OP.verify}, key, domain, message, signature),
   pay: (to, amount) => {
@@ -117,21 +141,33 @@ const api = {
     return revert(reply[1], reply[2]);
   },
 };
+// Fields of the frame are asked for once.
+const known = [];
+const field = (i) => known[i] ?? (known[i] = host(${OP.frame}, i));
 const block = Object.freeze({
-  get chain() { return host(${OP.frame}, 'chain'); },
-  get height() { return host(${OP.frame}, 'height'); },
-  get timeUs() { return host(${OP.frame}, 'timeUs'); },
+  get chain() { return field(5); },
+  get height() { return field(6); },
+  get timeUs() { return field(7); },
 });
-const frame = Object.create({ ...api, block }, Object.fromEntries(['caller', 'origin', 'self', 'value', 'seed'].map((name) =>
-  [name, { enumerable: true, get: () => host(${OP.frame}, name) }])));
+const frame = Object.create({ ...api, block }, Object.fromEntries(['caller', 'origin', 'self', 'value', 'seed'].map((name, i) =>
+  [name, { enumerable: true, get: () => field(i) }])));
 Object.freeze(frame);
 return (program) => () => {
-  const [method, args] = host(${OP.input});
-  const target = ${METHOD_NAME}.test(method) ? program[method] : undefined;
-  if (typeof target !== 'function') revert('NO_SUCH_METHOD', method);
+  const input = host(${OP.input});
+  const target = program[input[0]];
+  if (typeof target !== 'function') revert('NO_SUCH_METHOD', input[0]);
   let result;
-  try { result = target(frame, ...args); }
+  try {
+    switch (input.length) {
+      case 1: result = target(frame); break;
+      case 2: result = target(frame, input[1]); break;
+      case 3: result = target(frame, input[1], input[2]); break;
+      case 4: result = target(frame, input[1], input[2], input[3]); break;
+      default: input[0] = frame; result = target(...input);
+    }
+  }
   catch (error) { host(0, describe(error)); return; }
+  if (result === undefined) return;
   if (result instanceof Promise) revert('ASYNC_METHOD', 'contract methods must not be async');
   const leaves = [];
   const shape = flatten(result, leaves);

@@ -3,10 +3,14 @@
  * money.
  */
 import { sha256, verifySignature } from '#libs/crypto';
-import { type Bytes, bytesToHex, compareBytes, hexToBytes } from '#libs/kernel';
+import { type Bytes, compareBytes } from '#libs/kernel';
 import type { CallReply, CallRequest, ContractFrame, ContractHost } from './host.ts';
 
 const NO_ACCOUNT = '00'.repeat(32);
+
+/** One character per byte: keeps the order of bytes. */
+const textOf = (key: Bytes): string => String.fromCharCode.apply(null, key as unknown as number[]);
+const keyOf = (text: string): Bytes => Uint8Array.from(text, (c) => c.charCodeAt(0));
 
 export class MemoryContractHost implements ContractHost {
   readonly values = new Map<string, Bytes>();
@@ -30,22 +34,22 @@ export class MemoryContractHost implements ContractHost {
   }
 
   get(key: Bytes): Bytes | undefined {
-    return this.values.get(bytesToHex(key));
+    return this.values.get(textOf(key));
   }
 
   put(key: Bytes, value: Bytes): void {
-    this.values.set(bytesToHex(key), value);
+    this.values.set(textOf(key), value);
   }
 
   delete(key: Bytes): void {
-    this.values.delete(bytesToHex(key));
+    this.values.delete(textOf(key));
   }
 
   scan(prefix: Bytes, cursor: Bytes | undefined, limit: number) {
-    const start = bytesToHex(prefix);
+    const start = textOf(prefix);
     return [...this.values]
-      .map(([key, value]) => [hexToBytes(key) as Bytes, value] as const)
-      .filter(([key]) => bytesToHex(key).startsWith(start))
+      .filter(([key]) => key.startsWith(start))
+      .map(([key, value]) => [keyOf(key), value] as const)
       .filter(([key]) => !cursor || compareBytes(key, cursor) > 0)
       .sort(([a], [b]) => compareBytes(a, b))
       .slice(0, limit);

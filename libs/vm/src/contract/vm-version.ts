@@ -12,7 +12,7 @@ import { CONTRACT_STACK_BYTES } from './outcome.ts';
 import { WASM_CONTRACT_RULES } from './wasm-contract.ts';
 
 /** Version of the pinned JavaScript engine, `JsEngine.version`; changing it forks every chain. */
-export const JS_ENGINE_VERSION = 'd7f78350cbad1edc72f5c0ed27c730bc1476dba2113256594d4001ca790f45a3';
+export const JS_ENGINE_VERSION = '65cbe1c286b758c7784263047b402b262e6c028e969ec18a7d642717b68503a9';
 
 const common = {
   schedule: { ...FUEL_SCHEDULE },

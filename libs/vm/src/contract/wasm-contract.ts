@@ -159,7 +159,7 @@ class WasmFrame {
     const memory = new Uint8Array(this.instance.memory.buffer);
     const [start, size] = [at >>> 0, length >>> 0];
     if (start + size > memory.length) throw new GuestAbort('pointer outside the guest memory');
-    this.instance.charge(BigInt(size));
+    this.instance.charge(size);
     return memory.slice(start, start + size);
   }
 
@@ -173,7 +173,7 @@ class WasmFrame {
   }
 
   #answer(bytes: Bytes): number {
-    this.instance.charge(BigInt(bytes.length));
+    this.instance.charge(bytes.length);
     this.#result = bytes;
     return bytes.length;
   }

@@ -16,6 +16,9 @@ export const JS_BLOB_SHA256 = 'd4c9375f2b1ca4dc95f72c8aa2982a7a9951ac8011490d79c
 /** Guest memory: 32 MiB, as pages of 64 KiB. */
 export const JS_MEMORY_PAGES_MAX = 512;
 
+/** Global of the blob that points to the top of the stack in its memory; it grows down. */
+export const JS_STACK_POINTER = '__stack_pointer';
+
 export interface JsEngine {
   readonly module: WebAssembly.Module;
   /** Hash of blob, schedule and memory limit: what "the same VM" means. */
@@ -31,7 +34,10 @@ export function loadJsEngine(blob: Bytes): JsEngine {
   const hash = sha256Hex(blob);
   if (hash !== JS_BLOB_SHA256)
     throw vmError('VM_ENGINE_MISMATCH', `engine blob ${hash} where ${JS_BLOB_SHA256} is pinned`);
-  const { bytes } = injectFuel(blob, { floats: 'keep', memoryPagesMax: JS_MEMORY_PAGES_MAX });
+  const { bytes } = injectFuel(blob, {
+    ...{ floats: 'keep', memoryPagesMax: JS_MEMORY_PAGES_MAX },
+    watchLow: JS_STACK_POINTER,
+  });
   const version = sha256Hex(
     encodeCbor({ blob: hash, injected: sha256Hex(bytes), schedule: { ...FUEL_SCHEDULE } }),
   );

@@ -14,9 +14,10 @@ import {
   STACK_BYTES_DEFAULT,
   type TrapCause,
 } from '../wasm/metered-instance.ts';
+import { LOW_EXPORT } from '../wasm/inject.ts';
 import { unflatten } from './flattened.ts';
 import { GuestValues, type JsArgument, type JsReply, SCRATCH_BYTES } from './guest-values.ts';
-import type { JsEngine } from './js-engine.ts';
+import { JS_STACK_POINTER, type JsEngine } from './js-engine.ts';
 
 export const JS_SOURCE_MAX_BYTES = 256 * 1024;
 /** QuickJS's own guard for recursion in JavaScript; reached before the counted stack. */
@@ -29,7 +30,7 @@ const THREW_NUMBER = 0;
 /** One operation that a guest can ask of its host. */
 export interface JsOperation {
   /**
-   * Kinds of the arguments: `s` text, `i` bigint within 64 bits, `n` number, `b` bytes. A final `*`
+   * Kinds of the arguments: `s` text, `u` text as its UTF-8 bytes, `i` bigint within 64 bits, `n` number, `b` bytes. A final `*`
    * takes one structured value: a shape text and its leaves (see flattened.ts).
    */
   readonly takes: string;
@@ -60,6 +61,8 @@ const INTRINSICS = {
 } as const;
 const ALL_INTRINSICS = Object.values(INTRINSICS).reduce((mask, bit) => mask | bit, 0);
 
+/** Leaf functions may use so much below the stack pointer without moving it (LLVM: 128). */
+const STACK_RED_ZONE_BYTES = 256;
 const EVAL_GLOBAL = 0;
 const EVAL_MODULE = 1;
 const PROMISE_PENDING = 0;
@@ -81,6 +84,7 @@ const NO_JOBS = 0;
 interface BootedEngine {
   readonly image: JsImage;
   readonly entry: number;
+  readonly nothing: number;
   readonly scratch: number;
   readonly fuelUsed: bigint;
 }
@@ -96,12 +100,16 @@ class GuestThrew extends GuestAbort {
 export class JsMachine {
   readonly #engine: JsEngine;
   readonly #host: JsHost;
-  readonly #values = new GuestValues(() => this.#wasm);
+  readonly #values = new GuestValues();
+  /** What the memory holds apart from what ran since: the image that was restored last. */
+  #restored: JsImage | undefined;
   #wasm: MeteredInstance;
   #image: JsImage | undefined;
   #fuelHook: (() => void) | undefined;
   /** Pointer to the prelude's entry function; lies in the image. */
   #entry = 0;
+  /** Pointer to `undefined`; lies in the image. */
+  #nothing = 0;
   #thrown: string | undefined;
   #stackBytes = STACK_BYTES_DEFAULT;
 
@@ -147,15 +155,18 @@ export class JsMachine {
       machine.#boot(prelude);
       const fuelUsed = BOOT_FUEL - machine.fuel;
       const { scratch } = machine.#values;
-      booted = { image: machine.image(), entry: machine.#entry, scratch, fuelUsed };
+      const pointers = { entry: machine.#entry, nothing: machine.#nothing, scratch };
+      booted = { image: machine.image(), ...pointers, fuelUsed };
       known.set(prelude, booted);
     }
     return booted;
   }
 
-  #startFrom({ image, entry, scratch, fuelUsed }: BootedEngine, fuel: bigint): void {
+  #startFrom(booted: BootedEngine, fuel: bigint): void {
+    const { image, entry, nothing, scratch, fuelUsed } = booted;
     this.#become(image);
     this.#entry = entry;
+    this.#nothing = nothing;
     this.#values.scratch = scratch;
     this.#wasm.fuel = fuel;
     const paid = this.#wasm.chargeOrEnd(fuelUsed);
@@ -168,6 +179,7 @@ export class JsMachine {
     twin.#image = this.#image;
     twin.#stackBytes = this.#stackBytes;
     twin.#entry = this.#entry;
+    twin.#nothing = this.#nothing;
     twin.#values.scratch = this.#values.scratch;
     return twin;
   }
@@ -189,12 +201,13 @@ export class JsMachine {
 
   /** Gives back what a call grew beyond the image. */
   shrink(): void {
-    if (this.#image && this.memoryBytes !== this.#image.memory.length)
-      this.#wasm = this.#instantiate();
+    if (!this.#image || this.memoryBytes === this.#image.memory.length) return;
+    this.#wasm = this.#instantiate();
+    this.#restored = undefined;
   }
 
   /** Charges for host work on behalf of the running guest. @throws GuestAbort when out of fuel */
-  charge(cost: bigint): void {
+  charge(cost: bigint | number): void {
     this.#wasm.charge(cost);
   }
 
@@ -238,7 +251,7 @@ export class JsMachine {
     this.#become(this.#image);
     this.#wasm.fuel = fuel;
     this.#thrown = undefined;
-    const outcome = this.#step('qjs_call', this.#entry, this.#undefined(), 0, 0);
+    const outcome = this.#step('qjs_call', this.#entry, this.#nothing, 0, 0);
     return this.#finish(outcome.kind === 'returned' ? this.#drainJobs(onTurn) : outcome);
   }
 
@@ -265,13 +278,23 @@ export class JsMachine {
       this.#wasm = this.#instantiate();
       const missing = image.memory.length - this.#wasm.memory.buffer.byteLength;
       if (missing > 0) this.#wasm.memory.grow(missing / 65_536);
+      this.#restored = undefined;
     }
-    new Uint8Array(this.#wasm.memory.buffer).set(image.memory);
+    // The stack lies at the bottom and grows down: below its lowest point nothing was written since.
+    const low = this.#low.value;
+    const from = this.#restored === image ? Math.max(0, low - STACK_RED_ZONE_BYTES) : 0;
+    this.#values.memory.set(image.memory.subarray(from), from);
     this.#stackPointer.value = image.stackPointer;
+    this.#low.value = image.stackPointer;
+    this.#restored = image;
+  }
+
+  get #low(): WebAssembly.Global<number> {
+    return this.#wasm.exports[LOW_EXPORT] as WebAssembly.Global<number>;
   }
 
   get #stackPointer(): WebAssembly.Global<number> {
-    return this.#wasm.exports['__stack_pointer'] as WebAssembly.Global<number>;
+    return this.#wasm.exports[JS_STACK_POINTER] as WebAssembly.Global<number>;
   }
 
   #instantiate(): MeteredInstance {
@@ -305,6 +328,7 @@ export class JsMachine {
       },
     });
     if (this.#fuelHook) metered.fuelHook = this.#fuelHook;
+    this.#values.attach(metered);
     return metered;
   }
 
@@ -314,6 +338,7 @@ export class JsMachine {
       throw vmError('VM_PROGRAM_INVALID', 'the engine did not start');
     this.#must('qjs_set_max_stack_size', JS_STACK_BYTES);
     this.#values.scratch = this.#must('wasm_malloc', SCRATCH_BYTES);
+    this.#nothing = this.#must('qjs_get_undefined');
     const factory = this.#evaluate(prelude, 'prelude', EVAL_GLOBAL);
     const name = this.#write(utf8('host'));
     const host = this.#must('qjs_new_host_function', name, 4, 0);
@@ -363,17 +388,13 @@ export class JsMachine {
   #apply(target: number, argument: number): number {
     const args = this.#must('wasm_malloc', 4);
     new DataView(this.#wasm.memory.buffer).setUint32(args, argument, true);
-    return this.#checked(this.#must('qjs_call', target, this.#undefined(), 1, args));
+    return this.#checked(this.#must('qjs_call', target, this.#nothing, 1, args));
   }
 
   #checked(value: number): number {
     if (this.#must('qjs_is_exception', value) === 0) return value;
     const exception = this.#must('qjs_get_exception');
     throw vmError('VM_PROGRAM_INVALID', this.#textOf(exception));
-  }
-
-  #undefined(): number {
-    return this.#must('qjs_get_undefined');
   }
 
   #drainJobs(onTurn?: OnTurn): CallOutcome {
@@ -409,10 +430,9 @@ export class JsMachine {
 
   /** `host(operation, …)` in the guest. Runs on the guest's stack and fuel. */
   #hostCall(argc: number, argv: number): number {
-    const wasm = this.#wasm;
-    const pointer = (i: number) => new DataView(wasm.memory.buffer).getUint32(argv + 4 * i, true);
+    const values = this.#values;
     if (argc < 1) throw new GuestAbort('host call without an operation');
-    const number = wasm.reenter('qjs_get_float64', pointer(0));
+    const number = values.number(values.word(argv));
     const operation = number === THREW_NUMBER ? THREW : this.#host.get(number);
     if (!operation) throw new GuestAbort(`no host operation ${number}`);
     const { takes } = operation;
@@ -420,13 +440,13 @@ export class JsMachine {
     let next = 1;
     const read = (kind: string | undefined): JsArgument => {
       if (next >= argc) throw new GuestAbort('host call with too few arguments');
-      return this.#values.read(kind, pointer(next++));
+      return values.read(kind, values.word(argv + 4 * next++));
     };
     for (const kind of takes)
       args.push(kind === '*' ? unflatten(read('s') as string, read) : read(kind));
     if (next !== argc) throw new GuestAbort('host call with too many arguments');
     if (operation === THREW) this.#thrown ??= (args[0] as string).slice(0, 1_000);
-    return this.#values.build(operation.run(args));
+    return values.build(operation.run(args));
   }
 }
 

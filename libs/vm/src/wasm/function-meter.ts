@@ -22,6 +22,8 @@ export type FloatRule = 'refuse' | 'canonicalise' | 'keep';
 
 /** Indices of what the injector adds to the module. */
 export interface Instruments {
+  /** Keeps the lowest value of another global in `global`, where asked for. */
+  readonly low?: { readonly watched: number; readonly global: number } | undefined;
   readonly fuelGlobal: number;
   readonly stackGlobal: number;
   /** `(i32 amount, i32 weight) → i32 amount`: charges amount × weight. */
@@ -79,6 +81,8 @@ const CANONICAL_NAN = {
 } as const;
 const FLOAT_EQUAL = { 32: 0x5b, 64: 0x61 } as const;
 const FLOAT_TYPE = { 32: 0x7d, 64: 0x7c } as const;
+
+const GLOBAL_SET = 0x24;
 
 class FunctionMeter {
   readonly #module: ParsedModule;
@@ -138,8 +142,17 @@ class FunctionMeter {
     this.#immediate(op, code);
     if (code === OP.return && this.#wrapped) this.#pending.byte(OP.br).u32(this.#height.depth - 1); // leave through the epilogue
     else this.#pending.bytes(this.#body.code.subarray(start, this.#reader.offset));
+    if (code === GLOBAL_SET) this.#trackLow(start);
     if (op.nanResult && this.#options.floats === 'canonicalise') this.#canonicalise(op.nanResult);
     if (SEGMENT_ENDS.has(code)) this.#flush();
+  }
+
+  /** After a change of the watched global: keeps the lowest value it had. */
+  #trackLow(start: number): void {
+    const { low } = this.#instruments;
+    if (!low || new BinaryReader(this.#body.code, start + 1).u32() !== low.watched) return;
+    this.#pending.byte(0x23).u32(low.watched).byte(0x23).u32(low.global).byte(0x49, OP.if, 0x40);
+    this.#pending.byte(0x23).u32(low.watched).byte(GLOBAL_SET).u32(low.global).byte(OP.end);
   }
 
   #lookUp(code: number, start: number): Opcode {

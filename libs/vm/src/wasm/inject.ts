@@ -34,6 +34,10 @@ export const STACK_EXPORT = 'seele:stack';
 export const HOOK_EXPORT = 'seele:hook';
 /** The module's start function, to be called once fuel is set; absent when there is none. */
 export const START_EXPORT = 'seele:start';
+/** `(amount, weight)`: charges from outside without big integers. */
+export const CHARGE_EXPORT = 'seele:charge';
+/** Lowest value of the watched global since the host set this one; see `watchLow`. */
+export const LOW_EXPORT = 'seele:low';
 export const GLOBAL_EXPORT_PREFIX = 'seele:global:';
 const RESERVED_PREFIX = 'seele:';
 
@@ -46,6 +50,8 @@ export interface InjectOptions {
   readonly schedule?: FuelSchedule;
   /** Also export the module's own mutable globals, as `seele:global:<index>`, for checkpoints. */
   readonly exportGlobals?: boolean;
+  /** Name of an exported i32 global (the stack pointer) whose lowest value is to be known. */
+  readonly watchLow?: string;
 }
 
 export interface InjectedModule {
@@ -91,7 +97,17 @@ class Injector {
       hookTable: this.#module.tables.length + this.#module.importedTables,
       hookType: this.#typeIndex([], []),
       blockTypeOf: (results) => this.#typeIndex([], [...results]),
+      low: this.#watched(),
     };
+  }
+
+  #watched(): Instruments['low'] {
+    const { watchLow } = this.#options;
+    if (watchLow === undefined) return undefined;
+    const watched = this.#module.exportedGlobals.get(watchLow);
+    if (watched === undefined)
+      throw vmError('VM_MODULE_UNSUPPORTED', `the module exports no global ${watchLow}`);
+    return { watched, global: this.#module.globals + 2 };
   }
 
   #typeIndex(params: readonly number[], results: readonly number[]): number {
@@ -115,7 +131,7 @@ class Injector {
       SECTION.function,
       this.#appendItems(SECTION.function, [u32Leb(this.#chargeType)]),
     );
-    rewritten.set(SECTION.global, this.#appendItems(SECTION.global, [i64Global(), i32Global()]));
+    rewritten.set(SECTION.global, this.#appendItems(SECTION.global, this.#globals()));
     rewritten.set(SECTION.export, this.#appendItems(SECTION.export, this.#exports()));
     if (this.#module.memories.length > 0) rewritten.set(SECTION.memory, this.#memorySection());
     rewritten.set(SECTION.table, this.#tableSection());
@@ -178,6 +194,11 @@ class Injector {
     );
   }
 
+  #globals(): Bytes[] {
+    const { low } = this.#instruments;
+    return [i64Global(), i32Global(), ...(low ? [i32Global()] : [])];
+  }
+
   #exports(): Bytes[] {
     const global = (name: string, index: number) =>
       concatBytes(nameBytes(name), Uint8Array.of(0x03), u32Leb(index));
@@ -186,6 +207,11 @@ class Injector {
       global(STACK_EXPORT, this.#instruments.stackGlobal),
       concatBytes(nameBytes(HOOK_EXPORT), Uint8Array.of(0x01), u32Leb(this.#instruments.hookTable)),
     ];
+    const { low, chargeFunction } = this.#instruments;
+    exports.push(
+      concatBytes(nameBytes(CHARGE_EXPORT), Uint8Array.of(0x00), u32Leb(chargeFunction)),
+    );
+    if (low) exports.push(global(LOW_EXPORT, low.global));
     if (this.#options.exportGlobals)
       for (const index of this.#module.mutableGlobals)
         exports.push(global(`${GLOBAL_EXPORT_PREFIX}${index}`, index));

@@ -5,6 +5,7 @@
  */
 import { vmError } from '../errors.ts';
 import {
+  CHARGE_EXPORT,
   FUEL_EXPORT,
   GLOBAL_EXPORT_PREFIX,
   HOOK_EXPORT,
@@ -46,6 +47,7 @@ export class MeteredInstance {
   readonly exports: Record<string, WebAssembly.Exported>;
   readonly #fuel: WebAssembly.Global<bigint>;
   readonly #stack: WebAssembly.Global<number>;
+  readonly #charge: WebAssembly.ExportedFunction;
   #hook: (() => void) | undefined;
 
   constructor(module: WebAssembly.Module, imports: HostImports) {
@@ -63,6 +65,7 @@ export class MeteredInstance {
     }
     this.#fuel = this.#global<bigint>(FUEL_EXPORT);
     this.#stack = this.#global<number>(STACK_EXPORT);
+    this.#charge = this.#function(CHARGE_EXPORT);
   }
 
   #global<T>(name: string): WebAssembly.Global<T> {
@@ -111,9 +114,15 @@ export class MeteredInstance {
   /**
    * Charges the guest for work the host does on its behalf.
    *
-   * @throws GuestAbort when the fuel does not suffice and no hook gives more
+   * @param cost a number must be a whole one below 2^31
+   * @throws what ends the guest when the fuel does not suffice and no hook gives more
    */
-  charge(cost: bigint): void {
+  charge(cost: bigint | number): void {
+    if (typeof cost === 'number') {
+      // Ends the guest by a trap when the fuel does not suffice.
+      this.#charge(cost, 1);
+      return;
+    }
     this.#fuel.value -= cost;
     if (this.#fuel.value < 0n) this.#hook?.();
     if (this.#fuel.value < 0n) throw new OutOfFuel('out of fuel');

@@ -74,10 +74,13 @@ export interface ParsedModule {
   readonly tables: readonly { readonly type: number; readonly limits: Limits }[];
   readonly importedTables: number;
   readonly exportNames: readonly string[];
+  /** Indices of exported globals, by name. */
+  readonly exportedGlobals: ReadonlyMap<string, number>;
   readonly start: number | undefined;
   readonly bodies: readonly FunctionBody[];
 }
 
+const EXPORT_GLOBAL = 3;
 const MAGIC = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
 const VALUE_TYPES = new Set([0x7f, 0x7e, 0x7d, 0x7c, 0x70, 0x6f]);
 /** add, sub, mul of i32 and i64, allowed in initial values. */
@@ -265,6 +268,10 @@ export function parseModule(bytes: Bytes, limits: ModuleLimits): ParsedModule {
   const globals = readVector(section(SECTION.global), globalType);
   const startSection = section(SECTION.start);
   const types = readVector(section(SECTION.type), functionType);
+  const exported = readVector(section(SECTION.export), (reader) => {
+    const name = decoder.decode(reader.name());
+    return { name, kind: reader.byte(), index: reader.u32() };
+  });
   return {
     sections,
     types,
@@ -277,12 +284,10 @@ export function parseModule(bytes: Bytes, limits: ModuleLimits): ParsedModule {
     mutableGlobals: globals.flatMap((mutable, i) => (mutable ? [imports.globals + i] : [])),
     memories: readVector(section(SECTION.memory), readLimits),
     tables: readVector(section(SECTION.table), tableType),
-    exportNames: readVector(section(SECTION.export), (reader) => {
-      const name = decoder.decode(reader.name());
-      reader.byte();
-      reader.u32();
-      return name;
-    }),
+    exportNames: exported.map(({ name }) => name),
+    exportedGlobals: new Map(
+      exported.filter(({ kind }) => kind === EXPORT_GLOBAL).map(({ name, index }) => [name, index]),
+    ),
     start: startSection ? new BinaryReader(startSection).u32() : undefined,
     bodies: readVector(section(SECTION.code), (reader) => functionBody(reader, limits)),
   };
