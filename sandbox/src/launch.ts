@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { dirname, extname, join } from 'node:path';
 import { sandboxError } from './errors.ts';
 import type { SlotCommand, SlotLayer } from './layers/layer.ts';
+import type { Bytes } from '#libs/kernel';
 
 /** The isolated-vm build for this Node, architecture and C library. */
 export function findAddon(): string {
@@ -37,10 +38,18 @@ function packageFile(from: string): string | undefined {
 }
 
 /** The bare command; layers change it. */
-export function slotCommand(node: string, spareMemoryMb: number): SlotCommand {
+export function slotCommand(
+  node: string,
+  spareMemoryMb: number,
+  extra: { readonly main?: 'slot-main' | 'probe-main'; readonly jitless?: boolean } = {},
+): SlotCommand {
   const addon = findAddon();
   // The same extension as this module: sources in tests, compiled files in production.
-  const main = join(import.meta.dirname, 'slot', `slot-main${extname(import.meta.filename)}`);
+  const main = join(
+    import.meta.dirname,
+    'slot',
+    `${extra.main ?? 'slot-main'}${extname(import.meta.filename)}`,
+  );
   const manifest = packageFile(import.meta.dirname);
   return {
     prefix: [],
@@ -51,14 +60,23 @@ export function slotCommand(node: string, spareMemoryMb: number): SlotCommand {
       '--no-warnings',
       // Catastrophic backtracking falls back to a linear engine.
       '--enable-experimental-regexp-engine-on-excessive-backtracks',
+      ...(extra.jitless === true ? ['--jitless'] : []),
     ],
     script: [main, addon, String(spareMemoryMb)],
     readable: [dirname(main), addon, ...(manifest === undefined ? [] : [manifest])],
+    feeds: [],
   };
 }
 
-export function wrapCommand(command: SlotCommand, layers: readonly SlotLayer[]): string[] {
+/** What to spawn, and what to write to descriptors 5, 6, … */
+export interface SlotStart {
+  readonly command: readonly string[];
+  readonly feeds: readonly Bytes[];
+}
+
+export function wrapCommand(command: SlotCommand, layers: readonly SlotLayer[]): SlotStart {
   let wrapped = command;
   for (const layer of layers) wrapped = layer.wrap?.(wrapped) ?? wrapped;
-  return [...wrapped.prefix, wrapped.node, ...wrapped.nodeFlags, ...wrapped.script];
+  const { prefix, node, nodeFlags, script, feeds } = wrapped;
+  return { command: [...prefix, node, ...nodeFlags, ...script], feeds };
 }

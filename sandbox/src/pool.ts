@@ -1,11 +1,15 @@
 /** A provider's slots: keeps warm spares, gives each order's work a process of its own, and kills it. */
 import { sandboxError } from './errors.ts';
+import { inspectIsolation } from './isolation.ts';
 import { slotCommand, wrapCommand } from './launch.ts';
-import type { SlotLayer } from './layers/layer.ts';
+import { cgroupLayer } from './layers/cgroup.ts';
+import type { SlotCommand, SlotLayer } from './layers/layer.ts';
+import { type NamespaceTool, namespacesLayer } from './layers/namespaces.ts';
 import { networkNamespaceLayer } from './layers/network-namespace.ts';
 import { noNewPrivilegesLayer } from './layers/no-new-privileges.ts';
 import { permissionLayer } from './layers/permission.ts';
 import { prlimitLayer } from './layers/prlimit.ts';
+import { seccompLayer } from './layers/seccomp.ts';
 import { processFacts } from './process-facts.ts';
 import { SlotTask, isolateMemoryMb } from './run-task.ts';
 import { Slot } from './slot.ts';
@@ -19,23 +23,29 @@ export interface SlotPoolOptions {
   readonly spares?: number;
   /** Memory most jobs ask for: their isolate is made before they come. */
   readonly defaultMemoryBytes?: number;
-  /** Nearest to Node first; default `defaultLayers`. Those the machine lacks are left out and reported. */
+  /** In the order in which they change the command; default `defaultLayers`. Those the machine lacks are left out and reported. */
   readonly layers?: readonly SlotLayer[];
   /** Node to run slots with; default this process's own. */
   readonly node?: string;
+  /** Slots run without V8's compilers: slower, no WebAssembly, far less to attack. Flag `J`. */
+  readonly jitless?: boolean;
 }
 
 /** One order's work: its tasks run one after the other, each in a fresh isolate of one process. */
 export interface SlotSession {
   /** @throws SANDBOX_CANCELLED, SANDBOX_CLOSED */
   run(task: SandboxTask, host?: TaskHost): Promise<SlotOutcome>;
+  /** False once the process has ended: by `close`, by a limit, by a crash. */
+  readonly isOpen: boolean;
   /** Kills the process. */
   close(): void;
 }
 
 export interface SlotPool {
-  /** What the probe found; the same for every slot of this pool. */
+  /** What the last probe found; the same for every slot of this pool. */
   readonly isolation: SlotIsolation;
+  /** Probes again, in slots of its own. @throws SANDBOX_START, SANDBOX_CLOSED */
+  probe(): Promise<SlotIsolation>;
   readonly freeSlots: number;
   /** @throws SANDBOX_BUSY, SANDBOX_START, SANDBOX_CLOSED */
   open(): Promise<SlotSession>;
@@ -45,18 +55,21 @@ export interface SlotPool {
   close(): void;
 }
 
-/** The layers a provider uses, nearest to Node first. */
-export function defaultLayers(defaultMemoryBytes: number): SlotLayer[] {
+/** The layers a provider uses, in the order in which they change the command. */
+export function defaultLayers(
+  defaultMemoryBytes: number,
+  tools?: readonly NamespaceTool[],
+): SlotLayer[] {
   return [
+    namespacesLayer(tools),
+    seccompLayer(),
     permissionLayer(),
     noNewPrivilegesLayer(),
     networkNamespaceLayer(),
     prlimitLayer(defaultMemoryBytes),
+    cgroupLayer(defaultMemoryBytes),
   ];
 }
-
-/** S1 needs these; anything stronger is claimed only by layers that this version does not have. */
-const S1_LAYERS = ['permission', 'prlimit', 'watchdog'];
 
 async function splitLayers(layers: readonly SlotLayer[]) {
   const reasons = await Promise.all(layers.map((layer) => layer.unavailable()));
@@ -66,44 +79,6 @@ async function splitLayers(layers: readonly SlotLayer[]) {
     return reason === undefined ? [] : [{ name: layer.name, holds: false, evidence: reason }];
   });
   return { usable, missing };
-}
-
-async function inspect(
-  slot: Slot,
-  layers: readonly SlotLayer[],
-  missing: readonly LayerReport[],
-): Promise<SlotIsolation> {
-  const probe = await slot.probe();
-  const found = await Promise.all(
-    layers.map(async (layer): Promise<LayerReport> => {
-      try {
-        return { name: layer.name, ...(await layer.verify(slot.pid, probe)) };
-      } catch (error) {
-        return { name: layer.name, holds: false, evidence: String(error) };
-      }
-    }),
-  );
-  const facts = processFacts(slot.pid);
-  const reports: LayerReport[] = [
-    {
-      name: 'process',
-      holds: slot.pid !== process.pid && probe.environment.length === 0,
-      evidence: `own process, ${probe.environment.length} environment variables`,
-    },
-    {
-      name: 'watchdog',
-      holds: facts !== undefined && facts.residentBytes > 0,
-      evidence: `resident memory and CPU of the slot ${facts === undefined ? 'cannot' : 'can'} be read from outside`,
-    },
-    ...found,
-    ...missing,
-  ];
-  const holds = (name: string) => reports.some((report) => report.name === name && report.holds);
-  return {
-    level: S1_LAYERS.every(holds) ? 'S1' : 'S0',
-    networkClosed: holds('network-namespace'),
-    layers: reports,
-  };
 }
 
 function checkTask({ code, params, limits }: SandboxTask): void {
@@ -124,7 +99,8 @@ function checkTask({ code, params, limits }: SandboxTask): void {
 }
 
 class Pool implements SlotPool {
-  readonly isolation: SlotIsolation;
+  isolation: SlotIsolation;
+  readonly #inspect: (slot: Slot) => Promise<SlotIsolation>;
   readonly #start: () => Promise<Slot>;
   readonly #layers: readonly SlotLayer[];
   readonly #slots: number;
@@ -136,23 +112,28 @@ class Pool implements SlotPool {
 
   constructor(
     isolation: SlotIsolation,
-    first: Slot,
+    inspect: (slot: Slot) => Promise<SlotIsolation>,
     start: () => Promise<Slot>,
     layers: readonly SlotLayer[],
     { slots, spares = 1 }: SlotPoolOptions,
   ) {
     this.isolation = isolation;
+    this.#inspect = inspect;
     this.#start = start;
     this.#layers = layers;
     this.#slots = slots;
     this.#spares = Math.min(spares, slots);
-    if (this.#spares > 0) this.#ready.push(Promise.resolve(first));
-    else first.kill();
     this.#refill();
   }
 
   get freeSlots(): number {
     return this.#closed ? 0 : this.#slots - this.#open;
+  }
+
+  async probe(): Promise<SlotIsolation> {
+    if (this.#closed) throw sandboxError('SANDBOX_CLOSED', 'the slot pool is closed');
+    this.isolation = await this.#inspect(await this.#start());
+    return this.isolation;
   }
 
   async open(): Promise<SlotSession> {
@@ -210,6 +191,9 @@ class Pool implements SlotPool {
     };
     if (this.#closed) close();
     return {
+      get isOpen() {
+        return open && slot.isAlive;
+      },
       run: async (task, host = {}) => {
         checkTask(task);
         if (!open || !slot.isAlive)
@@ -253,16 +237,44 @@ export async function createSlotPool(options: SlotPoolOptions): Promise<SlotPool
       `limits cannot be enforced from outside on ${process.platform}: /proc is not readable`,
     );
   const memoryBytes = options.defaultMemoryBytes ?? DEFAULT_JOB_LIMITS.memoryBytes;
-  const { usable, missing } = await splitLayers(options.layers ?? defaultLayers(memoryBytes));
-  const bare = slotCommand(options.node ?? process.execPath, isolateMemoryMb(memoryBytes));
-  const command = wrapCommand(bare, usable);
+  const { jitless = false } = options;
+  const split = await splitLayers(options.layers ?? defaultLayers(memoryBytes));
+  const bare = (main: 'slot-main' | 'probe-main') =>
+    slotCommand(options.node ?? process.execPath, isolateMemoryMb(memoryBytes), { main, jitless });
+  const { first, usable, missing } = await startFirst(bare('slot-main'), split);
+  const command = wrapCommand(bare('slot-main'), usable);
+  const below = usable.filter(({ name }) => name !== 'permission');
+  const probeCommand = wrapCommand(bare('probe-main'), below);
   const start = () => Slot.start(command, usable);
-  const first = await start();
-  try {
-    const isolation = await inspect(first, usable, missing);
-    return new Pool(isolation, first, start, usable, options);
-  } catch (error) {
-    first.kill();
-    throw error;
+  const { node, script } = bare('slot-main');
+  const inspect = (slot: Slot) =>
+    inspectIsolation({
+      ...{ slot, layers: usable, missing, files: [node, ...script.slice(0, 2)] },
+      startProbe: () => Slot.start(probeCommand, below),
+    });
+  return new Pool(await inspect(first), inspect, start, usable, options);
+}
+
+/** Layers that can keep a slot from starting on an unusual machine, the first to be left out first. */
+const SUSPECTS = ['cgroup', 'seccomp', 'namespaces', 'network-namespace', 'no-new-privileges'];
+
+/** Starts with every usable layer; what keeps Node from starting is left out, and reported. */
+async function startFirst(
+  bare: SlotCommand,
+  { usable, missing }: Awaited<ReturnType<typeof splitLayers>>,
+) {
+  const present = SUSPECTS.filter((name) => usable.some((layer) => layer.name === name));
+  let failure: unknown;
+  for (const left of [[], ...present.map((name) => [name]), present]) {
+    const layers = usable.filter(({ name }) => !left.includes(name));
+    try {
+      const first = await Slot.start(wrapCommand(bare, layers), layers);
+      const evidence = `no slot starts with it: ${String(failure)}`.slice(0, 300);
+      const dropped = left.map((name): LayerReport => ({ name, holds: false, evidence }));
+      return { first, usable: layers, missing: [...missing, ...dropped] };
+    } catch (error) {
+      failure ??= error;
+    }
   }
+  throw failure;
 }

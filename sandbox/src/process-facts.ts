@@ -60,3 +60,39 @@ export function statusBytes(pid: number, name: string): number | undefined {
     return undefined;
   }
 }
+
+/** Parent of a process; `undefined` when it is gone. */
+function parentOf(pid: string): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The kernel's own list of children, where it has one. */
+function childrenOf(pid: number): number[] | undefined {
+  try {
+    const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1');
+    return text.trim() === '' ? [] : text.trim().split(' ').map(Number);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Follows only children down from `pid`: past the wrappers that fork (pid namespaces), to the program
+ * they started. Only before that program had children of its own.
+ */
+export function innermostProcess(pid: number): number {
+  let at = pid;
+  for (let depth = 0; depth < 8; depth++) {
+    const [child] =
+      childrenOf(at) ??
+      readdirSync('/proc').filter((name) => /^\d+$/.test(name) && parentOf(name) === at);
+    if (child === undefined) return at;
+    at = Number(child);
+  }
+  return at;
+}

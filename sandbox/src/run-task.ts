@@ -273,7 +273,8 @@ export class SlotTask {
       outputBytes: this.#outputBytes,
     };
     this.#stop();
-    if (exit !== 'ok') this.#slot.kill();
+    // A job that failed by itself leaves a sound process; its isolate goes before the next task.
+    if (exit !== 'ok' && exit !== 'guest-error') this.#slot.kill();
     this.#resolve({
       exit,
       usage,

@@ -4,7 +4,9 @@ import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { sandboxError } from './errors.ts';
 import type { SlotLayer, SlotProbe } from './layers/layer.ts';
-import { processFacts, statusBytes } from './process-facts.ts';
+import type { SlotStart } from './launch.ts';
+import { FIRST_FEED } from './layers/seccomp.ts';
+import { innermostProcess, processFacts, statusBytes } from './process-facts.ts';
 import { FROM_SLOT, FrameReader, SLOT_FRAME_MAX_BYTES, TO_SLOT, frame } from './slot/frames.ts';
 
 const START_TIMEOUT_MS = 15_000;
@@ -25,13 +27,23 @@ export interface SlotListener {
   onDeath(death: SlotDeath): void;
 }
 
+function killQuietly(pid: number): boolean {
+  try {
+    return process.kill(pid, 'SIGKILL');
+  } catch {
+    return false;
+  }
+}
+
 export class Slot {
-  readonly pid: number;
+  /** Of the process that runs Node, whatever wrapped it. */
+  pid: number;
   /** Resident bytes when ready: a job's memory is counted above this. */
   idleBytes = 0;
   /** Peak resident bytes when ready. */
   idlePeakBytes = 0;
   readonly startMs: number;
+  readonly #spawnedPid: number;
   readonly #child: ChildProcess;
   readonly #input: Socket;
   #listener: SlotListener | undefined;
@@ -41,10 +53,11 @@ export class Slot {
   #killed = false;
 
   /** Starts a slot process and waits until it is ready for a task. @throws SANDBOX_START */
-  static async start(command: readonly string[], layers: readonly SlotLayer[]): Promise<Slot> {
-    const slot = new Slot(command);
+  static async start(start: SlotStart, layers: readonly SlotLayer[]): Promise<Slot> {
+    const slot = new Slot(start, layers);
     try {
       await slot.#ready();
+      slot.pid = innermostProcess(slot.#spawnedPid);
       await Promise.all(layers.map(async (layer) => layer.afterReady?.(slot.pid)));
       slot.idleBytes = processFacts(slot.pid)?.residentBytes ?? 0;
       slot.idlePeakBytes = statusBytes(slot.pid, 'VmHWM') ?? slot.idleBytes;
@@ -55,18 +68,24 @@ export class Slot {
     }
   }
 
-  private constructor(command: readonly string[]) {
+  private constructor({ command, feeds }: SlotStart, layers: readonly SlotLayer[]) {
     const [file = '', ...args] = command;
     this.startMs = performance.now();
     this.#child = spawn(file, args, {
       cwd: '/',
       // Empty: wrappers are found on the C library's default path, Node by its full path.
       env: {},
-      stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'],
+      stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe', ...feeds.map(() => 'pipe' as const)],
       // A process group of its own, so that one kill reaches wrappers too.
       detached: true,
     });
-    this.pid = this.#child.pid ?? 0;
+    this.#spawnedPid = this.#child.pid ?? 0;
+    this.pid = this.#spawnedPid;
+    for (const [i, bytes] of feeds.entries()) {
+      const feed = this.#child.stdio[FIRST_FEED + i] as Socket;
+      feed.on('error', () => {});
+      feed.end(bytes);
+    }
     this.#input = this.#child.stdio[3] as Socket;
     // A dead slot shows as its exit, not as a broken pipe.
     this.#input.on('error', () => {});
@@ -89,6 +108,7 @@ export class Slot {
       if (this.#death !== undefined) return;
       this.#death = { code, signal, stderr: this.#stderr.slice(0, STDERR_KEPT_BYTES) };
       this.#listener?.onDeath(this.#death);
+      for (const layer of layers) layer.afterEnd?.(this.pid);
     };
     this.#child.on('error', (error) => {
       this.#stderr += String(error);
@@ -121,14 +141,12 @@ export class Slot {
 
   /** Kills the process and everything it started. Does nothing when it is dead. */
   kill(): void {
-    if (this.#killed || this.pid === 0) return;
+    if (this.#killed || this.#spawnedPid === 0) return;
     this.#killed = true;
     if (this.#death !== undefined) return;
-    try {
-      process.kill(-this.pid, 'SIGKILL');
-    } catch {
-      this.#child.kill('SIGKILL');
-    }
+    // The slot itself first; then its wrappers, whose death takes the whole namespace with them.
+    if (this.pid !== this.#spawnedPid) killQuietly(this.pid);
+    if (!killQuietly(-this.#spawnedPid)) this.#child.kill('SIGKILL');
   }
 
   #onProbed(payload: Buffer): void {

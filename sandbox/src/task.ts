@@ -49,12 +49,32 @@ export interface LayerReport {
   readonly evidence: string;
 }
 
+/** Something that must fail inside a slot, tried there. */
+export interface Verdict {
+  readonly attempt: string;
+  readonly refused: boolean;
+  /** The error code met, or what happened instead. */
+  readonly seen: string;
+}
+
+/** `J`: slots run without V8's compilers and without WebAssembly. `M`: metered engine only. */
+export type IsolationFlag = 'J' | 'M';
+
 /** How strong the sandbox really is here; probed inside a slot, self-reported, not attested. */
 export interface SlotIsolation {
   readonly level: IsolationLevel;
+  readonly flags: readonly IsolationFlag[];
+  /** The lowest layer that does not hold: what stands between this level and the next. */
+  readonly failing?: LayerReport;
   /** True when a slot has a network namespace of its own with nothing in it. */
   readonly networkClosed: boolean;
   readonly layers: readonly LayerReport[];
+  readonly attempts: readonly Verdict[];
+  readonly kernel: string;
+  readonly node: string;
+  readonly v8: string;
+  /** SHA-256 over Node, the addon and the slot's main file. */
+  readonly codeHash: string;
 }
 
 /** How a task ended, from host facts only. */

@@ -1,10 +1,11 @@
 /**
  * A layer of defence around a slot process. The launcher passes the command through every layer in
- * order (the first is nearest to Node, the last is what the kernel starts), tells each when the slot
- * is ready and when a task begins, and asks each at the end what it really achieved.
+ * order, tells each when the slot is ready, when a task begins and when the process ended, and asks
+ * each what it really achieved.
  */
+import type { Bytes } from '#libs/kernel';
 import type { JobLimits } from '#libs/market';
-import type { LayerReport } from '../task.ts';
+import type { LayerReport, Verdict } from '../task.ts';
 
 /** What will be started. */
 export interface SlotCommand {
@@ -14,12 +15,15 @@ export interface SlotCommand {
   readonly nodeFlags: readonly string[];
   /** Script and its arguments. */
   readonly script: readonly string[];
-  /** Files and folders the slot has to read. */
+  /** Files and folders the slot has to read, as the slot will see them. */
   readonly readable: readonly string[];
+  /** What wrappers read from descriptors 5, 6, …, each to its end. */
+  readonly feeds: readonly Bytes[];
 }
 
-/** What the slot process itself found it can do; asked before any guest ran in it. */
+/** What a slot process itself found it can do; asked before any guest ran in it. */
 export interface SlotProbe {
+  /** Through Node with its permission model, as our own code in a slot would. */
   readonly readFile: string;
   readonly writeFile: string;
   readonly spawn: string;
@@ -27,6 +31,9 @@ export interface SlotProbe {
   readonly environment: readonly string[];
   readonly node: string;
   readonly v8: string;
+  readonly hasWebAssembly: boolean;
+  /** Below Node's permission model, as native code in a slot would. */
+  readonly attempts: readonly Verdict[];
 }
 
 export interface SlotLayer {
@@ -42,6 +49,8 @@ export interface SlotLayer {
    * do nothing where what `afterReady` set will do.
    */
   beforeTask?(pid: number, limits: JobLimits, isFirst: boolean): Promise<void>;
+  /** The process has ended; frees what the layer made for it. Must not throw. */
+  afterEnd?(pid: number): void;
   /** Looks, from outside and through the slot's own probe, whether the layer holds. */
   verify(pid: number, probe: SlotProbe): Promise<Omit<LayerReport, 'name'>>;
 }

@@ -8,7 +8,11 @@ export function networkNamespaceLayer(): SlotLayer {
   return {
     name: 'network-namespace',
     unavailable: () => runTool('unshare', [...flags, 'true']),
-    wrap: (command) => ({ ...command, prefix: ['unshare', ...flags, ...command.prefix] }),
+    // Where `namespaces` wraps the command it has this one already.
+    wrap: (command) =>
+      command.prefix.some((word) => word === '--net' || word === '--unshare-net')
+        ? command
+        : { ...command, prefix: ['unshare', ...flags, ...command.prefix] },
     verify: (pid, { interfaces }) => {
       const own = readlinkSync('/proc/self/ns/net');
       const slot = readlinkSync(`/proc/${pid}/ns/net`);

@@ -8,7 +8,11 @@ export function noNewPrivilegesLayer(): SlotLayer {
   return {
     name: 'no-new-privileges',
     unavailable: () => runTool('setpriv', [...flags, 'true']),
-    wrap: (command) => ({ ...command, prefix: ['setpriv', ...flags, ...command.prefix] }),
+    // bubblewrap and the pivot do it themselves, last.
+    wrap: (command) =>
+      command.prefix.length > 0
+        ? command
+        : { ...command, prefix: ['setpriv', ...flags, ...command.prefix] },
     verify: (pid) => {
       const status = readFileSync(`/proc/${pid}/status`, 'latin1');
       const value = /^NoNewPrivs:\s+(\d)/m.exec(status)?.[1];

@@ -37,6 +37,15 @@ function refusal(attempt: () => void): string {
 const builtin = <N extends 'node:child_process' | 'node:os'>(name: N) =>
   process.getBuiltinModule(name);
 
+/** Names of interfaces that are up; asking takes a socket, which may be refused as well. */
+function interfaces(): string[] {
+  try {
+    return Object.keys(builtin('node:os').networkInterfaces());
+  } catch {
+    return [];
+  }
+}
+
 /** What this process can still do; asked before any guest ran in it. */
 function probe(): void {
   const verdicts = {
@@ -46,10 +55,13 @@ function probe(): void {
       const { error } = builtin('node:child_process').spawnSync('/bin/true');
       if (error !== undefined) throw error;
     }),
-    interfaces: Object.keys(builtin('node:os').networkInterfaces()),
-    environment: Object.keys(process.env),
+    interfaces: interfaces(),
+    // bubblewrap says where it starts; that is no secret.
+    environment: Object.keys(process.env).filter((name) => name !== 'PWD'),
     node: process.version,
     v8: process.versions.v8,
+    hasWebAssembly: typeof WebAssembly === 'object',
+    attempts: [],
   };
   send(FROM_SLOT.probed, Buffer.from(JSON.stringify(verdicts)));
 }
