@@ -17,6 +17,7 @@ const base = {
 
 export default {
   testTimeout: 30_000,
+  maxWorkers: 2,
   projects: [
     {
       ...base,

@@ -161,6 +161,7 @@ const program = (url: string): string => `
   const logger = createLogger({ name: 'crash', level: 'silent' });
   const rows = await openRowStore({ url: ${JSON.stringify(url)}, logger, identity: 'test', onLost: () => process.exit(3) });
   let next = (await rows.read('leaf')).length;
+  let letOut = 0;
   const loop = new MarketLoop({
     rows,
     machine: {
@@ -173,14 +174,18 @@ const program = (url: string): string => `
       },
       nextTickMs: () => undefined,
     },
-    perform: ({ event }) => writeSync(1, event.order + '\\n'),
+    perform: ({ event }) => {
+      writeSync(1, event.order + '\\n');
+      letOut++;
+    },
     onFatal: () => process.exit(4),
     monotonicMs: () => performance.now(),
   });
   armFailpoints(process.env.CRASH_AT);
   for (let i = 0; i < 40; i++) {
     loop.dispatch({ kind: 'tick' });
-    if (i % 3 === 0) await new Promise((resolve) => setTimeout(resolve, 2));
+    // A few events share a commit, and there are a dozen commits however slow the disk is.
+    while (i % 3 === 0 && letOut <= i) await new Promise((resolve) => setTimeout(resolve, 1));
   }
   await loop.stop();
   await rows.close();`;
