@@ -125,7 +125,7 @@ export async function startLocalMachine(
       processes: () => runState(home).processes,
       async orderer({ code, priceCap, ...job }) {
         const stored = await store.put(utf8(code));
-        const manifest = describeJob({ ...job, code: stored.cid });
+        const manifest = describeJob({ minIsolation: 'S0', ...job, code: stored.cid });
         const { cid } = await store.putBlock(encodeManifest(manifest), { codec: 'dag-cbor' });
         return async () => {
           const { id, signed } = signOrder(signer, {

@@ -90,7 +90,10 @@ async function createOrders(machine: LocalMachine) {
   const submit = async () => {
     const tier = (['A', 'B', 'C'] as const)[n % 3] ?? 'A';
     const limits = { wallMs: 20_000, cpuMs: 20_000 };
-    const manifest = describeJob({ code: code.cid, params: { n: n++ }, tier, limits });
+    const manifest = describeJob({
+      ...{ code: code.cid, params: { n: n++ }, tier, limits },
+      minIsolation: 'S0',
+    });
     const bytes = encodeManifest(manifest);
     let cid: string | undefined;
     while (cid === undefined && !stopped)

@@ -168,7 +168,7 @@ function jobOptions(command: Command): Command {
     .option('--name <text>', 'what the job is called')
     .option('--wall <seconds>', 'longest run', '60')
     .option('--memory <MiB>', 'most memory', '256')
-    .option('--min-isolation <level>', 'S0 to S4', 'S0')
+    .option('--min-isolation <level>', 'S0 to S4 (default: S0 on this machine, S2 on a network)')
     .option('--from <name>', 'account that pays', 'default')
     .option('--market <url>', 'market to use');
 }

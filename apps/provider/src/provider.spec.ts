@@ -79,6 +79,9 @@ describe('a provider', () => {
     provider = await start();
     const { offer } = await market.next('hello');
     expect(offer).toMatchObject({ slots: 2, isolation: provider.pool.isolation.level });
+    expect(offer.probe?.codeHash).toBe(provider.pool.isolation.codeHash);
+    expect(offer.probe?.failing?.layer).toBe(provider.pool.isolation.failing?.name);
+    expect(offer.probe?.verdicts.map(({ attempt }) => attempt)).toContain('read /etc/passwd');
     expect(offer.benchmarkScore).toBeGreaterThan(0);
     const manifest = await storeJob(
       `export default async ({ inputs, params, log, progress }) => {

@@ -23,7 +23,7 @@ import {
   homePassphrase,
 } from '#libs/platform';
 import { type BlobStore, createKuboBlobStore } from '#libs/storage';
-import { type SlotPool, createSlotPool } from '#sandbox';
+import { type SlotIsolation, type SlotPool, createSlotPool } from '#sandbox';
 import { type AgentLoop, createAgentLoop } from './agent-loop.ts';
 import { providerError } from './errors.ts';
 import { createContentCache } from './content-cache.ts';
@@ -38,6 +38,7 @@ import { startStatusServer } from './status-server.ts';
 /** A slot that keeps dying is started this often before the job is delivered as `crash`. */
 const ATTEMPTS = 2;
 const FLUSH_MS = 1_000;
+const PROBE_MS = 3_600_000;
 
 async function signerOf(settings: ProviderSettings): Promise<Signer> {
   const passphrase = await homePassphrase(settings.home, settings.passphrase);
@@ -59,8 +60,47 @@ async function makeOffer(
     ...{ provider: signer.account, name, domain, level, pricePerCoreSecond, pricePerGibSecond },
     ...facts,
     slots: pool.freeSlots,
-    isolation: pool.isolation.level,
+    ...isolationOf(pool.isolation),
   };
+}
+
+const clipped = (text: string, length: number): string => text.slice(0, length).toWellFormed();
+
+/** What the probe found, in the offer's words. */
+function isolationOf({ level, flags, failing, attempts, v8, codeHash }: SlotIsolation) {
+  const verdicts = attempts.map(({ attempt, refused, seen }) => ({
+    ...{ attempt: clipped(attempt, 40), refused, seen: clipped(seen, 120) },
+  }));
+  const lowest = failing && {
+    failing: { layer: clipped(failing.name, 40), evidence: clipped(failing.evidence, 300) },
+  };
+  return {
+    isolation: level,
+    probe: { flags: flags.join(''), ...lowest, verdicts, v8: clipped(v8, 40), codeHash },
+  };
+}
+
+/** Probes every hour; when what holds has changed, the offer is made anew. */
+function probeHourly(
+  pool: SlotPool,
+  logger: Logger,
+  changed: (isolation: SlotIsolation) => void,
+): () => void {
+  const timer = setInterval(() => {
+    const summary = ({ level, failing, attempts }: SlotIsolation) =>
+      [level, failing?.name, ...attempts.map(({ refused }) => refused)].join();
+    const before = summary(pool.isolation);
+    pool
+      .probe()
+      .then((isolation) => {
+        if (summary(isolation) === before) return;
+        logger.warn({ isolation }, 'the isolation of slots has changed');
+        changed(isolation);
+      })
+      .catch((error: unknown) => logger.error({ err: error }, 'the sandbox could not be probed'));
+  }, PROBE_MS);
+  timer.unref();
+  return () => clearInterval(timer);
 }
 
 async function stop(
@@ -93,19 +133,23 @@ export async function startProvider(
   const signer = await signerOf(settings);
   const journal = openLeaseJournal(folder, logger);
   const slots = settings.slots ?? (await probeMachine(folder)).cores;
-  const pool = await createSlotPool({ slots, spares: settings.spares });
+  const { jitless, spares } = settings;
+  const pool = await createSlotPool({ slots, spares, jitless });
   if (settings.networkRequired && !pool.isolation.networkClosed) {
     pool.close();
     throw providerError('PROVIDER_NETWORK_OPEN', 'slots cannot be cut off from the network here');
   }
-  const offer = await makeOffer(settings, folder, signer, pool);
+  let offer = await makeOffer(settings, folder, signer, pool);
   logger.info({ isolation: pool.isolation, benchmark: offer.benchmarkScore }, 'sandbox probed');
   const { storageToken, storageUrl } = settings;
   const token = storageToken === undefined ? {} : { token: storageToken };
   const blobs = parts.blobs ?? createKuboBlobStore({ url: storageUrl, ...token });
   const loop: AgentLoop = createAgentLoop({
     config: {
-      ...{ signer, offer, attempts: ATTEMPTS, times: parts.times ?? DEFAULT_AGENT_TIMES },
+      ...{ signer, attempts: ATTEMPTS, times: parts.times ?? DEFAULT_AGENT_TIMES },
+      get offer() {
+        return offer;
+      },
       ...(settings.chain === undefined ? {} : { chain: settings.chain }),
     },
     clock: createSystemClock(),
@@ -141,9 +185,22 @@ export async function startProvider(
     }),
   });
   const ending = new AbortController();
+  let registering = new AbortController();
+  const register = (): void => {
+    registering.abort();
+    registering = new AbortController();
+    const signal = AbortSignal.any([ending.signal, registering.signal]);
+    void keepOfferRegistered({ node, signer, offer, clock, logger }, signal);
+  };
   const node = createNodeClient(settings.nodeUrl);
   const clock = createSystemClock();
-  void keepOfferRegistered({ node, signer, offer, clock, logger }, ending.signal);
+  register();
+  const stopProbing = probeHourly(pool, logger, (isolation) => {
+    offer = { ...offer, ...isolationOf(isolation) };
+    register();
+    // The market hears the new offer in the next hello; leases outlive the line.
+    link.close();
+  });
   loop.emit({ kind: 'restored', leases: journal.restored });
   return {
     ...{ url: server.url, loop, pool },
@@ -151,6 +208,7 @@ export async function startProvider(
     async stop() {
       health.stopping();
       ending.abort();
+      stopProbing();
       await stop(loop, { link, runner, pool }, settings.drainMs);
       await server.close();
       await journal.close();

@@ -23,9 +23,13 @@ const DEFAULT_DEPOSIT = 10_000_000_000n;
 const offerIdOf = (name: string): string =>
   hashOf('seele/provider-offer/1', utf8(name)).slice(0, 32);
 
-/** What an offer promises; free disk and the benchmark change with every start. */
+/** What an offer promises; free disk, the benchmark and the figures of a probe change with every start. */
 const promiseOf = (offer: ProviderOffer): Bytes =>
-  encodeWith(providerOffer, { ...offer, diskBytes: 0, benchmarkScore: 0 });
+  encodeWith(providerOffer, {
+    ...offer,
+    ...{ diskBytes: 0, benchmarkScore: 0 },
+    ...(offer.probe && { probe: { ...offer.probe, verdicts: [] } }),
+  });
 
 /** The least deposit the chain asks for. */
 async function leastDeposit(node: NodeClient): Promise<bigint> {

@@ -59,6 +59,12 @@ export const providerSettings = defineSettings('provider', {
     default: 1,
     help: 'Started slots kept ready, about 60 MB of memory each.',
   },
+  jitless: {
+    env: 'SEELE_PROVIDER_JITLESS',
+    schema: flag,
+    default: false,
+    help: 'Run slots without V8’s compilers: 10 times slower, no WebAssembly, less to attack.',
+  },
   pricePerCoreSecond: {
     env: 'SEELE_PROVIDER_PRICE_PER_CORE_SECOND',
     schema: price,

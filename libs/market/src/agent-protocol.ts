@@ -5,6 +5,7 @@
  * because they outlive the connection.
  */
 import {
+  bool,
   type Bytes,
   type CodecValue,
   byteString,
@@ -31,6 +32,22 @@ export const AGENT_HELLO_DOMAIN = 'seele/agent/1';
 export const AGENT_FRAME_MAX_BYTES = 1024 * 1024;
 export const AGENT_PROTOCOL_VERSION = 1;
 
+/** Something that must fail inside a sandbox slot, tried there by the provider. */
+const probeVerdict = record({ attempt: text(40), refused: bool, seen: text(120) });
+
+/** What stands behind `isolation`: probed by the provider, signed with its offer, not attested. */
+export const isolationProbe = record({
+  /** `J` no compilers and no WebAssembly in slots, `M` metered engine only; nothing between. */
+  flags: text(8),
+  /** Lowest layer that does not hold, and what was seen. */
+  failing: optional(record({ layer: text(40), evidence: text(300) })),
+  verdicts: list(probeVerdict, 16),
+  v8: text(40),
+  /** SHA-256 over Node and the slot's code. */
+  codeHash: hash32,
+});
+export type IsolationProbe = CodecValue<typeof isolationProbe>;
+
 /** What a machine offers; also the signed descriptor whose CID stands in contract `resources`. */
 export const providerOffer = record({
   provider: hash32,
@@ -47,6 +64,7 @@ export const providerOffer = record({
   /** Single-core score of the built-in benchmark, operations per second. */
   benchmarkScore: uint(),
   isolation: isolationLevel,
+  probe: optional(isolationProbe),
   /** Price of one core-second in smallest units. */
   pricePerCoreSecond: u64,
   /** Price of one GiB-second of memory limit in smallest units. */

@@ -28,8 +28,20 @@ export interface JobDescription {
   /** `A` cheap, `B` fast, `C` safe. Preset `A`. */
   readonly tier?: Tier;
   readonly limits?: Partial<JobLimits>;
+  /** Preset `S2`; see `defaultMinIsolation` for one machine. */
   readonly minIsolation?: IsolationLevel;
   readonly cores?: number;
+}
+
+/**
+ * What a consumer who says nothing asks for: on one machine, whatever it reaches; on a network S2,
+ * an own file system, network and process table (docs/sandbox.md).
+ */
+export function defaultMinIsolation(marketUrl: string): IsolationLevel {
+  const { hostname } = new URL(marketUrl);
+  const isOwnMachine =
+    hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname);
+  return isOwnMachine ? 'S0' : 'S2';
 }
 
 /** @throws SDK_INPUT_INVALID */
@@ -49,7 +61,7 @@ export function describeJob(job: JobDescription): Manifest {
     inputs: inputs.map(({ name, cid, sizeBytes }) => ({ name, cid, sizeBytes })),
     params: JSON.stringify(job.params ?? {}),
     limits,
-    minIsolation: job.minIsolation ?? 'S0',
+    minIsolation: job.minIsolation ?? 'S2',
     tier: job.tier ?? 'A',
     resources: { cores: job.cores ?? 1, memoryBytes: limits.memoryBytes },
   };

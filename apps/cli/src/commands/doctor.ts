@@ -107,12 +107,37 @@ function kernelNumber(path: string): number | undefined {
   }
 }
 
+/** Whether this user may make a control group under its own, v1 or v2. */
+function isGroupWritable(controller: string): boolean {
+  try {
+    const lines = readFileSync('/proc/self/cgroup', 'utf8').trim().split('\n');
+    const old = lines.find((line) => line.split(':')[1]?.split(',').includes(controller));
+    const own = (line: string) => line.split(':').slice(2).join(':');
+    const unified = lines.find((line) => line.startsWith('0::'));
+    const folder =
+      old === undefined
+        ? join('/sys/fs/cgroup', own(unified ?? '0::/'))
+        : join('/sys/fs/cgroup', controller, own(old));
+    if (old === undefined) {
+      const offered = readFileSync(join(folder, 'cgroup.controllers'), 'utf8').trim().split(' ');
+      if (!offered.includes(controller)) return false;
+    }
+    accessSync(folder, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** What the kernel offers to sandboxes; the provider probes what really holds when it starts. */
 function checkLayers(): Finding[] {
   const namespaces = kernelNumber('/proc/sys/user/max_user_namespaces') ?? 0;
   const restricted = kernelNumber('/proc/sys/kernel/apparmor_restrict_unprivileged_userns') === 1;
   const usable = process.getuid?.() === 0 || (namespaces > 0 && !restricted);
-  const cgroup2 = existsSync('/sys/fs/cgroup/cgroup.controllers');
+  const hasBubblewrap = ['/usr/bin', '/bin', '/usr/local/bin'].some((folder) =>
+    existsSync(join(folder, 'bwrap')),
+  );
+  const writable = ['cpu', 'pids', 'memory'].filter(isGroupWritable);
   let seccomp = false;
   try {
     seccomp = /^Seccomp:/m.test(readFileSync('/proc/self/status', 'utf8'));
@@ -120,6 +145,13 @@ function checkLayers(): Finding[] {
     // Not Linux: the layer is not there.
   }
   return [
+    found(
+      'layer: bubblewrap',
+      hasBubblewrap,
+      hasBubblewrap ? 'installed' : 'not installed',
+      'apt-get install bubblewrap (Debian, Ubuntu), dnf install bubblewrap; it brings seccomp to slots',
+      'weak',
+    ),
     found(
       'layer: user namespaces',
       usable,
@@ -135,10 +167,10 @@ function checkLayers(): Finding[] {
       'weak',
     ),
     found(
-      'layer: cgroup v2',
-      cgroup2,
-      cgroup2 ? 'mounted' : 'not mounted',
-      'boot with systemd.unified_cgroup_hierarchy=1; memory limits then hold without polling',
+      'layer: control groups',
+      writable.length === 3,
+      writable.length === 0 ? 'not writable by this user' : `writable: ${writable.join(', ')}`,
+      'run providers as a systemd service with Delegate=yes, or as root; cpu, pids and memory are wanted',
       'weak',
     ),
   ];

@@ -1,9 +1,9 @@
 /** `seele quote` and `seele run`: what a job would cost; ordering it. */
 import { formatAmount, parseAccount, parseAmount } from '#libs/kernel';
-import { signOrder } from '#libs/sdk';
+import { defaultMinIsolation, signOrder } from '#libs/sdk';
 import { cliError } from '../errors.ts';
 import { type CommandContext, wholeNumber } from '../frame/command.ts';
-import { accountNames, connectStorage, signerOf } from '../frame/connect.ts';
+import { accountNames, connectStorage, serviceUrl, signerOf } from '../frame/connect.ts';
 import { writeUserFile } from '../frame/files.ts';
 import { followOrder } from '../frame/follow.ts';
 import { type JobOptions, prepareJob } from '../frame/job-input.ts';
@@ -11,13 +11,23 @@ import { money, orderLines, quoteLines } from '../frame/job-view.ts';
 import { connectMarket } from '../frame/market.ts';
 import type { Json } from '../frame/output.ts';
 
+/** Says openly what is asked for where nothing was said. */
+function withIsolation(context: CommandContext, options: JobOptions): JobOptions {
+  const url = serviceUrl(context, 'market', options.market);
+  return { ...options, minIsolation: options.minIsolation ?? defaultMinIsolation(url) };
+}
+
 export async function quote(
   context: CommandContext,
   options: JobOptions,
   code: string,
 ): Promise<void> {
   const market = connectMarket(context, options);
-  const { manifest } = await prepareJob(connectStorage(context), code, options);
+  const { manifest } = await prepareJob(
+    connectStorage(context),
+    code,
+    withIsolation(context, options),
+  );
   const answer = await market.quote(manifest);
   context.output.answer(answer as unknown as Json, () => {
     for (const line of quoteLines(answer)) context.output.line(line);
@@ -44,7 +54,7 @@ export async function run(
   const market = connectMarket(context, options);
   const [status, { manifest, manifestCid }] = await Promise.all([
     market.status(),
-    prepareJob(connectStorage(context), code, options),
+    prepareJob(connectStorage(context), code, withIsolation(context, options)),
   ]);
   const best = given === undefined ? (await market.quote(manifest)).options[0] : undefined;
   if (given === undefined && !best)

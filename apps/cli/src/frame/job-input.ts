@@ -22,7 +22,7 @@ export interface JobOptions {
   readonly name?: string;
   readonly wall: string;
   readonly memory: string;
-  readonly minIsolation: string;
+  readonly minIsolation?: string;
   readonly from: string;
   readonly market?: string;
   readonly [name: string]: unknown;
@@ -76,7 +76,7 @@ export async function prepareJob(
   const minIsolation: IsolationLevel = oneOf(
     '--min-isolation',
     ISOLATION_LEVELS,
-    options.minIsolation,
+    options.minIsolation ?? 'S2',
   );
   const wallMs = wholeNumber('--wall', options.wall, 1) * 1000;
   const memoryBytes = wholeNumber('--memory', options.memory, 8) * 2 ** 20;

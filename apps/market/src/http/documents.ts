@@ -55,7 +55,7 @@ export function orderToDocument(view: OrderView): OrderDocument {
 }
 
 export function providerToDocument(view: ProviderView) {
-  const { provider, pricePerCoreSecond, pricePerGibSecond, ...offer } = view.offer;
+  const { provider, pricePerCoreSecond, pricePerGibSecond, probe, ...offer } = view.offer;
   return {
     provider: formatAccount(provider),
     name: offer.name,
@@ -68,6 +68,8 @@ export function providerToDocument(view: ProviderView) {
     lastSeen: timeToText(view.lastSeenUs),
     offer: {
       ...offer,
+      ...(probe !== undefined && probe.flags !== '' && { isolationFlags: probe.flags }),
+      ...(probe?.failing && { failingLayer: probe.failing.layer }),
       pricePerCoreSecond: pricePerCoreSecond.toString(),
       pricePerGibSecond: pricePerGibSecond.toString(),
     },
