@@ -17,6 +17,21 @@ const ROWS_PER_MODEL = FULL_STEPS * PARTIAL_STEPS;
 const cpuStepOf = (cpuMilli: number): number =>
   Math.min(CPU_STEPS - 1, 32 - Math.clz32(cpuMilli / 1000));
 
+/** Part `index` of `count`: the machines whose number leaves that remainder. */
+export interface Part {
+  readonly index: number;
+  readonly count: number;
+}
+
+const WHOLE: Part = { index: 0, count: 1 };
+
+/** What a sample looks for. */
+interface Wish {
+  readonly shape: TaskShape;
+  readonly draws: Draws;
+  readonly into: Int32Array;
+}
+
 export class CapacityIndex {
   readonly #cluster: Cluster;
   /** One byte per row: which CPU steps have members. */
@@ -27,7 +42,10 @@ export class CapacityIndex {
   readonly #placeOf: Int32Array;
   readonly #eligible: Int32Array;
 
-  constructor(cluster: Cluster) {
+  readonly #part: Part;
+
+  constructor(cluster: Cluster, part: Part = WHOLE) {
+    this.#part = part;
     this.#cluster = cluster;
     const rows = cluster.models.length * ROWS_PER_MODEL;
     this.#occupied = new Uint8Array(rows);
@@ -117,34 +135,41 @@ export class CapacityIndex {
     const first = draws.below(buckets);
     const most = Math.min(wanted, into.length);
     const quota = Math.max(1, Math.trunc(most / buckets));
+    const wish = { shape, draws, into };
     let found = 0;
     for (let i = 0; i < buckets && found < most; i++) {
       let at = first + i;
       if (at >= buckets) at -= buckets;
-      found = this.#take(this.#eligible[at]!, shape, quota, quota * 2, draws, into, found);
+      found = this.#take(this.#eligible[at]!, wish, found, quota, quota * 2, this.#part);
     }
-    for (let i = 0; i < buckets && found === 0; i++)
-      found = this.#take(this.#eligible[i]!, shape, quota, Infinity, draws, into, found);
+    // Only looking at every machine shows that none has room.
+    for (let i = 0; i < buckets && found === 0; i++) {
+      const at = (first + i) % buckets;
+      found = this.#take(this.#eligible[at]!, wish, found, quota, Infinity, WHOLE);
+    }
     return found;
   }
 
+  /** Appends up to `quota` machines of one bucket, after at most `tries` looks at machines of the part. */
   #take(
     bucket: number,
-    shape: TaskShape,
+    { shape, draws, into }: Wish,
+    found: number,
     quota: number,
     tries: number,
-    draws: Draws,
-    into: Int32Array,
-    found: number,
+    part: Part,
   ): number {
     const members = this.#members[bucket]!;
     const count = this.#counts[bucket]!;
     const end = Math.min(into.length, found + quota);
     let place = count > 1 ? draws.below(count) : 0;
     let filled = found;
-    for (let tried = 0; tried < count && tried < tries && filled < end; tried++) {
+    let tried = 0;
+    for (let looked = 0; looked < count && tried < tries && filled < end; looked++) {
       const node = members[place]!;
       if (++place === count) place = 0;
+      if (part.count > 1 && node % part.count !== part.index) continue;
+      tried++;
       if (fits(this.#cluster, node, shape)) into[filled++] = node;
     }
     return filled;

@@ -44,7 +44,7 @@ export interface Cluster {
   /** One bit: the node's GPU model in `models`. */
   readonly modelBit: Uint32Array;
   readonly taskCount: Uint16Array;
-  /** Grows with every change of the node: caches and optimistic commits compare it. */
+  /** Grows with every change of the node and is odd while one is written: caches compare it. */
   readonly version: Uint32Array;
   readonly gpuMilliTotal: number;
 }
@@ -63,26 +63,32 @@ function checkNode(node: NodeSpec): void {
     throw schedulerError('SCHEDULER_NODE_INVALID', `node ${name} has ${gpuCount} GPUs`);
 }
 
-/** An empty cluster of these machines. @throws SeeleError SCHEDULER_NODE_INVALID, SCHEDULER_CLUSTER_LIMITS */
-export function createCluster(nodes: readonly NodeSpec[]): Cluster {
+/**
+ * An empty cluster of these machines. `isShared` puts its arrays into shared memory: posted to worker
+ * threads it is the same cluster there, changed by `tryBind` only.
+ * @throws SeeleError SCHEDULER_NODE_INVALID, SCHEDULER_CLUSTER_LIMITS
+ */
+export function createCluster(nodes: readonly NodeSpec[], isShared = false): Cluster {
   const count = nodes.length;
   if (count > MAX_NODES)
     throw schedulerError('SCHEDULER_CLUSTER_LIMITS', `${count} nodes, at most ${MAX_NODES}`);
   const models: string[] = [];
+  const memory = (bytes: number) =>
+    isShared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes);
   const cluster = {
     nodeCount: count,
     names: nodes.map(({ name }) => name),
     models,
-    cpuTotal: new Int32Array(count),
-    cpuFree: new Int32Array(count),
-    memoryTotal: new Int32Array(count),
-    memoryFree: new Int32Array(count),
-    gpuFree: new Int16Array(count * GPUS_PER_NODE),
-    gpuCount: new Uint8Array(count),
-    gpuFreeTotal: new Int32Array(count),
-    modelBit: new Uint32Array(count),
-    taskCount: new Uint16Array(count),
-    version: new Uint32Array(count),
+    cpuTotal: new Int32Array(memory(count * 4)),
+    cpuFree: new Int32Array(memory(count * 4)),
+    memoryTotal: new Int32Array(memory(count * 4)),
+    memoryFree: new Int32Array(memory(count * 4)),
+    gpuFree: new Int16Array(memory(count * GPUS_PER_NODE * 2)),
+    gpuCount: new Uint8Array(memory(count)),
+    gpuFreeTotal: new Int32Array(memory(count * 4)),
+    modelBit: new Uint32Array(memory(count * 4)),
+    taskCount: new Uint16Array(memory(count * 2)),
+    version: new Uint32Array(memory(count * 4)),
     gpuMilliTotal: 0,
   };
   for (const [n, node] of nodes.entries()) {
@@ -152,7 +158,6 @@ function move(c: Cluster, node: number, gpuMask: number, shape: TaskShape, sign:
     if (gpuMask & (1 << i)) c.gpuFree[node * GPUS_PER_NODE + i]! += sign * shape.gpuMilli;
   c.gpuFreeTotal[node]! += sign * shape.gpuMilli * shape.gpuCount;
   c.taskCount[node]! -= sign;
-  c.version[node]!++;
 }
 
 /**
@@ -163,6 +168,30 @@ export function bind(cluster: Cluster, node: number, gpuMask: number, shape: Tas
   if (!(node >= 0 && node < cluster.nodeCount) || !fitsOn(cluster, node, gpuMask, shape))
     throw schedulerError('SCHEDULER_BINDING_INVALID', `node ${node} cannot take the task now`);
   move(cluster, node, gpuMask, shape, -1);
+  cluster.version[node]! += 2;
+}
+
+/**
+ * Takes the resources if they are still free, safe beside schedulers in other threads that work on the
+ * same shared cluster: a sequence lock per node, whole vectors checked under it. Only an overcommitted
+ * resource is a conflict (as in Omega, EuroSys 2013), not every change of the node since it was scored.
+ * @returns false on a conflict; nothing is taken then
+ */
+export function tryBind(
+  cluster: Cluster,
+  node: number,
+  gpuMask: number,
+  shape: TaskShape,
+): boolean {
+  const { version } = cluster;
+  const before = Atomics.load(version, node);
+  // Odd: another scheduler is writing this very node.
+  if (before & 1 || Atomics.compareExchange(version, node, before, before + 1) !== before)
+    return false;
+  const isFree = fitsOn(cluster, node, gpuMask, shape);
+  if (isFree) move(cluster, node, gpuMask, shape, -1);
+  Atomics.store(version, node, isFree ? before + 2 : before);
+  return isFree;
 }
 
 /**
@@ -184,4 +213,5 @@ export function release(cluster: Cluster, node: number, gpuMask: number, shape: 
   if (isOver || isGpuOver)
     throw schedulerError('SCHEDULER_BINDING_INVALID', `node ${node} does not hold such a task`);
   move(cluster, node, gpuMask, shape, 1);
+  cluster.version[node]! += 2;
 }

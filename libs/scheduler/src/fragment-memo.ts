@@ -23,8 +23,8 @@ for (let milli = 0; milli <= GPU_MILLI; milli++) {
 /** Fragmentation of the cluster's machines, and of what they would be after a placement. */
 export class FragmentMemo {
   readonly #cluster: Cluster;
-  readonly #kinds: readonly TypicalKind[];
-  readonly #cpuSteps: Int32Array;
+  #kinds: readonly TypicalKind[] = [];
+  #cpuSteps = new Int32Array(0);
   readonly #mask: number;
   readonly #cpuKeys: Int32Array;
   readonly #keysA: Int32Array;
@@ -33,6 +33,7 @@ export class FragmentMemo {
   /** Sums of the words of each node's GPUs. */
   readonly #sumA: Int32Array;
   readonly #sumB: Int32Array;
+  /** Fragmentation of the nodes as they are; negative while not asked for. */
   readonly #now: Float64Array;
   readonly #state = createNodeState();
   /** Look-ups that found their state, and all of them. */
@@ -42,8 +43,6 @@ export class FragmentMemo {
   /** `slotsLog2` sets the size: 2^17 slots take 2.6 MB. */
   constructor(cluster: Cluster, kinds: readonly TypicalKind[], slotsLog2 = 17) {
     this.#cluster = cluster;
-    this.#kinds = kinds;
-    this.#cpuSteps = Int32Array.from(new Set(kinds.map(({ cpuMilli }) => cpuMilli))).toSorted();
     const slots = 2 ** slotsLog2;
     this.#mask = slots - 1;
     this.#cpuKeys = new Int32Array(slots);
@@ -54,6 +53,15 @@ export class FragmentMemo {
     this.#sumB = new Int32Array(cluster.nodeCount);
     this.#now = new Float64Array(cluster.nodeCount);
     for (let node = 0; node < cluster.nodeCount; node++) this.changed(node);
+    this.learn(kinds);
+  }
+
+  /** Goes on with other kinds: nothing remembered holds any longer. */
+  learn(kinds: readonly TypicalKind[]): void {
+    this.#kinds = kinds;
+    this.#cpuSteps = Int32Array.from(new Set(kinds.map(({ cpuMilli }) => cpuMilli))).toSorted();
+    this.#cpuKeys.fill(0);
+    this.#now.fill(-1);
   }
 
   /** Reads the node again: call it after every change of the node. */
@@ -68,12 +76,13 @@ export class FragmentMemo {
     }
     this.#sumA[node] = a;
     this.#sumB[node] = b;
-    this.#now[node] = this.after(node, 0, 0, 0);
+    this.#now[node] = -1;
   }
 
   /** Fragmentation of the node as it is. */
   now(node: number): number {
-    return this.#now[node]!;
+    const known = this.#now[node]!;
+    return known < 0 ? (this.#now[node] = this.after(node, 0, 0, 0)) : known;
   }
 
   /** How many of the kinds' distinct CPU demands fit into so much. */

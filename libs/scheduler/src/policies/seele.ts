@@ -1,4 +1,4 @@
-import { CapacityIndex } from '../capacity-index.ts';
+import { CapacityIndex, type Part } from '../capacity-index.ts';
 import { type Cluster, fits, GPU_MILLI, GPUS_PER_NODE } from '../cluster.ts';
 import { DemandProfile } from '../demand.ts';
 import { FragmentMemo } from '../fragment-memo.ts';
@@ -18,10 +18,16 @@ export interface SeelePolicyOptions {
   readonly draws: Draws;
   /** Machines scored for one placement; Infinity scores all that have room. */
   readonly candidates?: number;
+  /**
+   * With several schedulers on one shared cluster: which of how many this one is. It looks at its own
+   * part of the machines first and at the others' when its own has no room, so that two schedulers
+   * seldom want the same machine.
+   */
+  readonly part?: Part;
 }
 
 /** Machines scored for one placement unless said otherwise. */
-export const DEFAULT_CANDIDATES = 96;
+export const DEFAULT_CANDIDATES = 64;
 
 /**
  * Our own policy. It takes the machine where these grow least together:
@@ -36,22 +42,25 @@ export class SeelePolicy implements Policy {
   readonly #cluster: Cluster;
   readonly #draws: Draws;
   readonly #index: CapacityIndex;
+  readonly #memo: FragmentMemo;
   readonly #profile = new DemandProfile();
   readonly #found: Int32Array;
   readonly #candidates: number;
   readonly #cpuScale: number;
   readonly #gpuScale: number;
-  #memo: FragmentMemo;
+  /** Versions of the nodes as index and memo know them. */
+  readonly #seen: Uint32Array;
   #gpuPerCpu = 0;
   /** GPUs that belong to the last score. */
   #mask = 0;
 
-  constructor({ cluster, draws, candidates = DEFAULT_CANDIDATES }: SeelePolicyOptions) {
+  constructor({ cluster, draws, candidates = DEFAULT_CANDIDATES, part }: SeelePolicyOptions) {
     this.#cluster = cluster;
     this.#draws = draws;
     this.#candidates = Math.min(candidates, cluster.nodeCount);
     this.#found = new Int32Array(Math.max(1, this.#candidates));
-    this.#index = new CapacityIndex(cluster);
+    this.#index = new CapacityIndex(cluster, part);
+    this.#seen = cluster.version.slice();
     this.#memo = new FragmentMemo(cluster, []);
     // Leftovers are measured against the largest machine.
     const cpuMost = cluster.cpuTotal.reduce((most, cpu) => Math.max(most, cpu), 1);
@@ -63,11 +72,12 @@ export class SeelePolicy implements Policy {
   arrived(shape: TaskShape): void {
     if (!this.#profile.arrived(shape)) return;
     const { kinds, cpuPerGpu } = this.#profile.demand();
-    this.#memo = new FragmentMemo(this.#cluster, kinds);
+    this.#memo.learn(kinds);
     this.#gpuPerCpu = cpuPerGpu === 0 ? 0 : 1 / cpuPerGpu;
   }
 
   changed(node: number): void {
+    this.#seen[node] = this.#cluster.version[node]!;
     this.#index.changed(node);
     this.#memo.changed(node);
   }
@@ -79,6 +89,8 @@ export class SeelePolicy implements Policy {
     let gpuMask = 0;
     for (let i = 0; i < count; i++) {
       const candidate = this.#found[i]!;
+      // Another scheduler on the same shared cluster took something from it.
+      if (this.#seen[candidate] !== this.#cluster.version[candidate]) this.changed(candidate);
       const score = this.#score(candidate, shape);
       if (score >= least) continue;
       least = score;
