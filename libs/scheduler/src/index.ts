@@ -24,3 +24,8 @@ export * from './policies/random.ts';
 export * from './policies/seele.ts';
 export * from './policy.ts';
 export * from './shape.ts';
+export * from './cells.ts';
+export * from './fair-share.ts';
+export * from './gangs.ts';
+export * from './graph.ts';
+export * from './prediction.ts';
