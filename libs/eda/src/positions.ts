@@ -186,9 +186,9 @@ export class Positions {
   /** Closes the tick before `k`: one round of the convergence function for every open block. */
   closeTick(k: number, current: EraRoster): void {
     const { lying, quorum } = current.set;
-    const { me, rules, epsilonUs } = this.#options;
+    const { me, epsilonUs } = this.#options;
     for (const open of this.open()) {
-      if (open.x === undefined || (open.isConverged && !rules.voteUntilFinal)) continue;
+      if (open.x === undefined) continue;
       const xs = [open.x];
       const weights = [current.weightOf(me)];
       let listed = weights[0] as number;
@@ -216,8 +216,9 @@ export class Positions {
   /** Entries of this node's next tick: the oldest open blocks it acknowledged. */
   entries(): TickEntry[] {
     const entries: TickEntry[] = [];
+    const stops = !this.#options.rules.voteUntilFinal;
     for (const open of this.open())
-      if (open.isAcked && open.x !== undefined && open.x0 !== undefined)
+      if (open.isAcked && open.x !== undefined && open.x0 !== undefined && !(stops && open.isConverged))
         entries.push({ ...open.name, x0: open.x0, x: open.x });
     if (entries.length > ENTRIES_MAX) entries.sort((a, b) => a.x0 - b.x0);
     return entries.slice(0, ENTRIES_MAX);
