@@ -308,6 +308,40 @@ function measurements(): void {
       .option('--ranks <file>', 'exact ranks of machines for equal scores, one line per seed'),
     async () => (await import('./commands/sim-scheduler.ts')).simScheduler,
   );
+  for (const what of ['eda', 'pbft'] as const)
+    runs(
+      consensusOptions(
+        leaf(sim, what, {
+          summary:
+            what === 'eda'
+              ? 'Consensus: rounds, messages, finality, under faults and liars'
+              : 'The baseline, PBFT, on the same links',
+          examples: [`seele sim ${what} --nodes 10 --failed 0.4`],
+        }),
+      ),
+      async () => (await import('./commands/sim-consensus.ts')).simConsensus(what),
+    );
+}
+
+/** Read and checked by the simulation itself (`test/simulation/eda/main.ts`). */
+function consensusOptions(command: Command): Command {
+  return command
+    .option('--nodes <n>', 'validators; above 128 positions only')
+    .option('--failed <fraction>', 'fraction that is down')
+    .option('--byzantine <fraction>', 'fraction that lies')
+    .option('--links-lost <fraction>', 'fraction of messages lost')
+    .option('--adversary <name>', 'how they lie, or all')
+    .option('--mode <mode>', 'committee, or pull as the paper has it')
+    .option('--seats <n>', 'expected seats of the committee')
+    .option('--sampling-rate <fraction>', 'pull: fraction asked per round')
+    .option('--epsilon-us <n>', 'interval of agreement')
+    .option('--spread-us <n>', 'spread of first positions')
+    .option('--profile <name>', 'classic, seele-40, resilient-45 or crash-only')
+    .option('--blocks <n>', 'blocks ordered at once')
+    .option('--seed <n>', 'one seed')
+    .option('--seeds <A-B>', 'a range of seeds')
+    .option('--fuzz', 'random networks, faults and liars, one per seed')
+    .option('--mutants', 'with --fuzz: broken rules that must be noticed');
 }
 
 for (const add of [lifecycle, accounts, providers, storage, jobs, proofs, measurements]) add();

@@ -19,6 +19,7 @@ export { OPEN_PER_AUTHOR } from './open-block.ts';
 export { blockHash } from './positions.ts';
 export * from './profiles.ts';
 export * from './rules.ts';
+export * from './sortition.ts';
 export * from './types.ts';
 export * from './validator-set.ts';
 export * from './vote-rules.ts';

@@ -9,7 +9,7 @@ import { sha256 } from '#libs/crypto';
 import { type Bytes, concatBytes, equalBytes, hexToBytes, utf8 } from '#libs/kernel';
 import { Axis } from './axis.ts';
 import { Catchup } from './catchup.ts';
-import { type CutContext, ZERO_HASH, cutHash } from './cuts.ts';
+import { type CutContext, ZERO_HASH } from './cuts.ts';
 import { backlogOf, leaderCut, rowsOf, verdictOn } from './local-checks.ts';
 import {
   type Body,

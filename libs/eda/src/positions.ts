@@ -218,7 +218,12 @@ export class Positions {
     const entries: TickEntry[] = [];
     const stops = !this.#options.rules.voteUntilFinal;
     for (const open of this.open())
-      if (open.isAcked && open.x !== undefined && open.x0 !== undefined && !(stops && open.isConverged))
+      if (
+        open.isAcked &&
+        open.x !== undefined &&
+        open.x0 !== undefined &&
+        !(stops && open.isConverged)
+      )
         entries.push({ ...open.name, x0: open.x0, x: open.x });
     if (entries.length > ENTRIES_MAX) entries.sort((a, b) => a.x0 - b.x0);
     return entries.slice(0, ENTRIES_MAX);

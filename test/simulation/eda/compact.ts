@@ -19,6 +19,8 @@ export interface CompactOptions {
   readonly seats: number;
   /** Pull: fraction of nodes asked per round. */
   readonly samplingRate: number;
+  /** Values dropped per side; a share of what was heard when left out. */
+  readonly trim?: number;
   readonly epsilonUs: number;
   readonly spreadUs: number;
   readonly adversary?: LayerAAdversary;
@@ -144,7 +146,7 @@ export function runCompact(options: CompactOptions): CompactResult {
           }
         }
         votes += m;
-        const trim = Math.ceil(tau * m);
+        const trim = options.trim ?? Math.ceil(tau * m);
         next[i] = m < 2 * trim + 1 ? (x[i] as number) : trimmedMeanInPlace(heard, m, trim);
       }
     [x, next] = [next, x];
@@ -205,7 +207,7 @@ function committeeRound(
         if (stream.next() >= lostBelow) heard[m++] = honest[j] as number;
     const all = m + below + above;
     votes += all;
-    const trim = Math.ceil(TAU.committee * all);
+    const trim = options.trim ?? Math.ceil(TAU.committee * all);
     if (all < 2 * trim + 1) {
       next[i] = x[i] as number;
       continue;

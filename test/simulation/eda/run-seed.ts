@@ -16,11 +16,19 @@ export interface SeedOptions {
   readonly rules?: Partial<EdaRules>;
   readonly forgetful?: boolean;
   readonly wire?: boolean;
+  /** Leave parts of the plan out: how a failing seed is made small. */
+  readonly without?: ReadonlySet<Part>;
+  /** Keep a log for people. */
+  readonly logs?: boolean;
   /** Faults before the healing, µs of virtual time. */
   readonly faultUs?: number;
 }
 
+export const PARTS = ['loss', 'partitions', 'crashes', 'adversary', 'skew'] as const;
+export type Part = (typeof PARTS)[number];
+
 export interface SeedResult {
+  readonly log: readonly string[];
   readonly seed: number;
   readonly nodes: number;
   readonly adversary: string;
@@ -48,17 +56,18 @@ export function runSeed(options: SeedOptions): SeedResult {
   const probe = new World({ seed: options.seed, nodes, profile });
   const { lying, failed } = probe.set;
   const behaviours = new Map<number, Behaviour>();
-  const behaviour = ADVERSARIES[adversary];
+  const isIn = (part: Part) => !options.without?.has(part);
+  const behaviour = isIn('adversary') ? ADVERSARIES[adversary] : undefined;
   if (behaviour)
     for (let i = 0; i < lying; i++) behaviours.set((random.below(nodes) + i) % nodes, behaviour);
-  const skewUs = random.pick([0, 0, 10_000, 60_000]);
+  const skewUs = random.pick([0, 0, 10_000, 60_000]) * (isIn('skew') ? 1 : 0);
   const world = new World({
     seed: options.seed,
     nodes,
     profile,
     behaviours,
     delayUs: [500, random.pick([5000, 30_000, 60_000])],
-    loss: random.pick([0, 0.05, 0.3]),
+    loss: random.pick([0, 0.05, 0.3]) * (isIn('loss') ? 1 : 0),
     clockUs: () => Math.floor((random.float() - 0.5) * skewUs),
     ...(options.rules && { rules: options.rules }),
     ...(options.forgetful && { forgetful: true }),
@@ -68,8 +77,9 @@ export function runSeed(options: SeedOptions): SeedResult {
   const faultUs = options.faultUs ?? 4_000_000;
   const plan = { crashes: 0 };
   submitAll(world, random, faultUs);
-  partitions(world, random, faultUs);
-  crashes(world, random, faultUs, failed - behaviours.size, plan);
+  if (options.logs) world.log = [];
+  if (isIn('partitions')) partitions(world, random, faultUs);
+  if (isIn('crashes')) crashes(world, random, faultUs, failed - behaviours.size, plan);
   world.run(faultUs);
   heal(world);
   world.run(HEAL_US);
@@ -86,6 +96,7 @@ export function runSeed(options: SeedOptions): SeedResult {
     virtualUs: faultUs + HEAL_US,
     events: world.events,
     traceHash: world.traceHash,
+    log: world.log ?? [],
   };
 }
 
@@ -150,4 +161,36 @@ function heal(world: World): void {
   world.at(1_000_000, () => {
     for (const sim of world.nodes) if (!sim.behaviour) world.submit(sim.index);
   });
+}
+
+export interface MinimalFailure {
+  readonly options: SeedOptions;
+  readonly without: readonly Part[];
+  readonly violation: Violation;
+  /** The last things that happened before the violation. */
+  readonly trace: readonly string[];
+}
+
+const TRACE_LINES = 60;
+
+/** Makes a failing seed small: leaves out whatever it fails without, shortens its faults. */
+export function minimise(options: SeedOptions): MinimalFailure | undefined {
+  const without = new Set<Part>();
+  let best = options;
+  for (const part of PARTS) {
+    const smaller = { ...best, without: new Set([...without, part]) };
+    if (runSeed(smaller).violations.length === 0) continue;
+    without.add(part);
+    best = smaller;
+  }
+  for (const faultUs of [500_000, 1_000_000, 2_000_000]) {
+    const smaller = { ...best, faultUs };
+    if (runSeed(smaller).violations.length === 0) continue;
+    best = smaller;
+    break;
+  }
+  const last = runSeed({ ...best, logs: true });
+  const violation = last.violations[0];
+  if (!violation) return undefined;
+  return { options: best, without: [...without], violation, trace: last.log.slice(-TRACE_LINES) };
 }

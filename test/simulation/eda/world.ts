@@ -44,6 +44,8 @@ export interface WorldOptions {
   /** Messages go through the codecs. */
   readonly wire?: boolean;
   readonly genesisTimeUs?: number;
+  /** Count the bytes of every message (costs an encoding per message). */
+  readonly measures?: boolean;
   /** The journal is not synced before messages leave: what a crash then loses. */
   readonly forgetful?: boolean;
 }
@@ -95,6 +97,10 @@ export class World {
   timeUs: number;
   events = 0;
   messages = 0;
+  bytes = 0;
+  readonly #sizes = new WeakMap<EdaMessage, number>();
+  /** What happened, for people; kept when it is a list. */
+  log: string[] | undefined;
   readonly messagesByKind = new Map<string, number>();
   loss: number;
   /** Whether a link carries anything now. */
@@ -174,6 +180,7 @@ export class World {
   // Life of a node.
 
   start(sim: SimNode): void {
+    if (sim.generation > 0) this.#tell(() => `node ${sim.index} starts again`);
     sim.generation += 1;
     sim.crashIn = Number.POSITIVE_INFINITY;
     sim.node = new EdaNode(this.config(sim.index), this.local(sim), sim.journal);
@@ -187,6 +194,7 @@ export class World {
   }
 
   crash(sim: SimNode): void {
+    if (sim.node) this.#tell(() => `node ${sim.index} dies, ${sim.unsynced} records lost`);
     sim.node = undefined;
     sim.generation += 1;
     sim.crashIn = Number.POSITIVE_INFINITY;
@@ -242,6 +250,8 @@ export class World {
         if (effect.record.kind === 'block') this.#onHeld(sim, effect.record);
         return;
       case 'broadcast':
+        if (this.log && effect.message.kind !== 'tick')
+          this.#tell(() => `node ${sim.index} says ${wordsOf(effect.message)}`);
         for (const { index } of this.nodes)
           if (index !== sim.index) this.transmit(sim.index, index, effect.message);
         if (!sim.behaviour)
@@ -279,6 +289,10 @@ export class World {
       this.invariants.onHeld(sim.index, record, name, this.isHonest(message.author));
   }
   #onDecided(sim: SimNode, body: Body, effect: Extract<EdaEffect, { kind: 'decided' }>): void {
+    this.#tell(
+      () =>
+        `node ${sim.index} holds slot ${body.slot} final in view ${effect.certificate.view}: ${effect.hash.slice(0, 8)}`,
+    );
     this.invariants.onDecided(sim.index, body, effect.certificate, this.timeUs);
     for (const { hash } of body.entries)
       if (!this.finalAt.has(hash)) this.finalAt.set(hash, this.timeUs);
@@ -300,6 +314,7 @@ export class World {
   transmit(from: number, to: number, message: EdaMessage): void {
     this.messages += 1;
     this.messagesByKind.set(message.kind, (this.messagesByKind.get(message.kind) ?? 0) + 1);
+    if (this.options.measures) this.bytes += this.#sizeOf(message);
     const [low, high] = this.options.delayUs ?? [1000, 20_000];
     const delayUs = low + this.random.below(Math.max(1, high - low));
     const isLost = this.random.chance(this.loss);
@@ -313,6 +328,19 @@ export class World {
       to,
       message: carried,
     });
+  }
+
+  #sizeOf(message: EdaMessage): number {
+    const known = this.#sizes.get(message) ?? encodeMessage(message).length;
+    this.#sizes.set(message, known);
+    return known;
+  }
+
+  /** Milliseconds since the beginning, and what happened. */
+  #tell(what: () => string): void {
+    if (!this.log) return;
+    const ms = (this.timeUs - (this.options.genesisTimeUs ?? GENESIS_US)) / 1000;
+    this.log.push(`${ms.toFixed(1).padStart(8)} ms  ${what()}`);
   }
 
   /** Runs for so long; stops early at a violation. */
@@ -355,6 +383,22 @@ export class World {
 
   get cuts() {
     return this.invariants.cuts;
+  }
+}
+
+function wordsOf(message: EdaMessage): string {
+  switch (message.kind) {
+    case 'prepare':
+    case 'commit':
+      return `${message.kind} slot ${message.message.slot} view ${message.message.view} ${message.message.hash.slice(0, 8)}`;
+    case 'proposal':
+      return `proposal slot ${message.message.slot} view ${message.message.view}, ${message.message.body.entries.length} blocks`;
+    case 'newview':
+      return `newview slot ${message.message.slot} view ${message.message.view}, lock ${message.message.highQc?.view ?? 'none'}`;
+    case 'block':
+      return `block ${message.message.author}/${message.message.seq}`;
+    default:
+      return message.kind;
   }
 }
 

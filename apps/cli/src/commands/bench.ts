@@ -38,7 +38,7 @@ export function runBuilt(
   });
 }
 
-function flatten(value: Json, path: string): [string, string][] {
+export function flatten(value: Json, path: string): [string, string][] {
   if (typeof value !== 'object' || value === null) return [[path, String(value)]];
   return Object.entries(value).flatMap(([key, inner]) =>
     flatten(inner as Json, path === '' ? key : `${path}.${key}`),
