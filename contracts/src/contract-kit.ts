@@ -29,6 +29,8 @@ export interface ContractCall {
   readonly method: string;
   /** Canonical CBOR of the method's arguments. */
   readonly args: Bytes;
+  /** Money that goes with a call to a user contract. */
+  readonly value?: bigint;
 }
 
 type CallBuilders<M> = {

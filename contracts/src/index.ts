@@ -27,4 +27,5 @@ export * from './orders/state.ts';
 export * from './resources/resources.ts';
 export * from './system-contracts.ts';
 export * from './token/token.ts';
+export * from './user/test-chain.ts';
 export * from './user/user-contracts.ts';

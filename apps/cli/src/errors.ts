@@ -67,6 +67,16 @@ export const cliError = defineErrors({
     title: 'A check failed',
     fix: 'Read the failed lines above.',
   },
+  CLI_CONTRACT: {
+    status: 400,
+    title: 'The contract cannot be built',
+    fix: 'Mend what the message names; a contract is one file, contract.ts or contract.as, without imports of code.',
+  },
+  CLI_CALL_FAILED: {
+    status: 422,
+    title: 'The call failed',
+    fix: 'Read the contract’s code for the refusal that the message ends with.',
+  },
   CLI_INCOMPLETE: {
     status: 500,
     title: 'A part of the program is not there',
