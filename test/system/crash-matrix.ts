@@ -147,12 +147,19 @@ async function createOrders(machine: LocalMachine) {
 function keepStoring(machine: LocalMachine, randomness: Randomness) {
   const kept = new Set<string>();
   const token = readFileSync(join(machine.home, 'storage-token'), 'utf8').trim();
-  const collect = () =>
-    fetch(`${machine.urls.storage}/api/v0/repo/gc`, {
+  const call = (path: string, body?: FormData) =>
+    fetch(`${machine.urls.storage}/api/v0/${path}`, {
       method: 'POST',
       headers: { authorization: `Bearer ${token}` },
+      ...(body && { body }),
       signal: AbortSignal.timeout(5_000),
-    }).then((response) => response.arrayBuffer());
+    }).then((response) => response.text());
+  const add = async (bytes: Uint8Array) => {
+    const body = new FormData();
+    body.append('file', new Blob([Uint8Array.from(bytes)]));
+    const { Hash } = JSON.parse(await call('add?cid-version=1', body)) as { Hash?: string };
+    if (Hash !== undefined) kept.add(Hash);
+  };
   return {
     kept,
     async step(collects: boolean) {
@@ -161,7 +168,8 @@ function keepStoring(machine: LocalMachine, randomness: Randomness) {
         const { cid } = await machine.store.put(randomness.bytes(300_000), { pin: true });
         kept.add(cid);
         await machine.store.put(randomness.bytes(1_000), { pin: false });
-        if (collects) await collect();
+        await add(randomness.bytes(300_000));
+        if (collects) await call('repo/gc');
       } catch {
         // Struck in the middle: nothing was acknowledged.
       }

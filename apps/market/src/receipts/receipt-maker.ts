@@ -5,8 +5,8 @@
 import { AUDIT_CONTRACT, ORDERS_CONTRACT, auditKeys, ordersKeys } from '#contracts';
 import { buildReceipt, leafEntryHash, proveCheckpoints } from '#libs/audit';
 import type { Bytes } from '#libs/kernel';
-import { type LeafRow, type Market, type OrderView, decodeRow } from '#libs/market';
-import { createLogTree } from '#libs/merkle';
+import { type Market, type OrderView, decodeRow } from '#libs/market';
+import { type LogTree, createLogTree } from '#libs/merkle';
 import type { BlobStore } from '#libs/storage';
 import type { ChainNode } from '../chain/chain-node.ts';
 import { marketAppError } from '../errors.ts';
@@ -19,41 +19,39 @@ export interface ReceiptMakerParts {
   readonly blobs: BlobStore;
 }
 
-interface OperatorLog {
-  readonly tree: ReturnType<typeof createLogTree>;
-  readonly leavesOf: ReadonlyMap<string, readonly LeafRow[]>;
-}
+/** A tree nobody asked for in this time is let go; the next receipt reads it again. */
+const TREE_IDLE_MS = 10 * 60_000;
 
-/** Follows the stored leaves, so that a second receipt reads only what is new. */
-function createOperatorLogReader(rows: RowStore): () => Promise<OperatorLog> {
-  const tree = createLogTree();
-  const leavesOf = new Map<string, LeafRow[]>();
-  let reading: Promise<void> = Promise.resolve();
-  const readOn = async (): Promise<void> => {
+/** Follows the stored leaves (64 bytes each), so that a second receipt reads only what is new. */
+function createOperatorLogReader(rows: RowStore): () => Promise<LogTree> {
+  let tree = createLogTree();
+  let reading: Promise<unknown> = Promise.resolve();
+  let idle: NodeJS.Timeout | undefined;
+  const readOn = async (): Promise<LogTree> => {
     for (;;) {
       const page = await rows.readNumbered('leaf', tree.size);
-      if (page.length === 0) return;
+      if (page.length === 0) return tree;
       for (const { bytes } of page) {
         const leaf = decodeRow('leaf', bytes);
-        if (leaf.index !== tree.size) return;
+        if (leaf.index !== tree.size) return tree;
         tree.appendLeafHash(leafEntryHash({ job: leaf.job, log: leaf.log }));
-        const known = leavesOf.get(leaf.job);
-        if (known === undefined) leavesOf.set(leaf.job, [leaf]);
-        else known.push(leaf);
       }
     }
   };
-  return async () => {
-    reading = reading.catch(() => undefined).then(readOn);
-    await reading;
-    return { tree, leavesOf };
+  return () => {
+    clearTimeout(idle);
+    idle = setTimeout(() => (tree = createLogTree()), TREE_IDLE_MS).unref();
+    const read = reading.catch(() => undefined).then(readOn);
+    reading = read;
+    return read;
   };
 }
 
-/** Anchored sizes of the operator's log, ascending. */
-async function anchoredSizes(rows: RowStore): Promise<readonly number[]> {
-  const stored = await rows.read('checkpoint');
-  return stored.map(({ bytes }) => decodeRow('checkpoint', bytes).size);
+/** The job's leaves, and the anchored sizes of the operator's log that cover them first. */
+async function anchoredLeaves(rows: RowStore, job: string) {
+  const leaves = (await rows.readLeaves(job)).map(({ bytes }) => decodeRow('leaf', bytes));
+  const covering = await rows.readCheckpointsOver(leaves.map(({ index }) => index));
+  return { leaves, sizes: covering.map(({ bytes }) => decodeRow('checkpoint', bytes).size) };
 }
 
 async function allBatches(rows: RowStore, job: string) {
@@ -79,13 +77,13 @@ export function createReceiptMaker(parts: ReceiptMakerParts): (order: OrderView)
     if (stored === undefined)
       throw marketAppError('MARKET_NOT_READY', `order ${id} is not stored yet`);
     const { signed } = decodeRow('order', stored);
-    const [{ tree, leavesOf }, sizes, batches, manifest] = await Promise.all([
-      operatorLog(),
-      anchoredSizes(rows),
+    const [{ leaves, sizes }, batches, manifest] = await Promise.all([
+      anchoredLeaves(rows, id),
       allBatches(rows, id),
       blobs.getBlock(signed.order.manifest),
     ]);
-    const leaves = leavesOf.get(id) ?? [];
+    // After the leaves were read, so that it holds all of them.
+    const tree = await operatorLog();
     const proofs = proveCheckpoints(
       tree,
       leaves,

@@ -42,6 +42,10 @@ export interface RowStore {
   read(table: Table, options?: { readonly prefix?: string }): Promise<readonly StoredRow[]>;
   /** Rows whose id is a number (`numberId`), from that number on, a page at a time. */
   readNumbered(table: Table, from: number): Promise<readonly StoredRow[]>;
+  /** Leaves of one job in the operator's log. */
+  readLeaves(job: string): Promise<readonly StoredRow[]>;
+  /** The first checkpoint whose root covers each of these leaves, where there is one yet. */
+  readCheckpointsOver(leafIndexes: readonly number[]): Promise<readonly StoredRow[]>;
   readOne(table: Table, id: string): Promise<Bytes | undefined>;
   /** Rows of orders that did not end, and of those that ended after `endedAfterUs`. */
   readOrders(filter: OrderFilter): Promise<readonly StoredRow[]>;
@@ -170,6 +174,27 @@ class PostgresRowStore implements RowStore {
     return rows.map(toRow);
   }
 
+  async readLeaves(job: string): Promise<readonly StoredRow[]> {
+    const { rows } = await this.#readers.query<Found>(
+      `select kind, id, bytes from market.rows
+       where kind = 'leaf' and substring(bytes from 8 for 32) = decode($1, 'hex') order by id`,
+      [job],
+    );
+    return rows.map(toRow);
+  }
+
+  async readCheckpointsOver(leafIndexes: readonly number[]): Promise<readonly StoredRow[]> {
+    const { rows } = await this.#readers.query<Found>(
+      `select distinct on (found.id) found.kind, found.id, found.bytes
+       from unnest($1::text[]) as leaf(id) cross join lateral (
+         select kind, id, bytes from market.rows
+         where kind = 'checkpoint' and id > leaf.id collate "C" order by id limit 1
+       ) as found order by found.id`,
+      [leafIndexes.map(numberId)],
+    );
+    return rows.map(toRow);
+  }
+
   async readOne(table: Table, id: string): Promise<Bytes | undefined> {
     const { rows } = await this.#readers.query<Found>(
       'select kind, id, bytes from market.rows where kind = $1 and id = $2',
@@ -282,6 +307,8 @@ export async function openRowStore(options: OpenRowStoreOptions): Promise<RowSto
     read: (table, query) => store.read(table, query),
     readOne: (table, id) => store.readOne(table, id),
     readNumbered: (table, from) => store.readNumbered(table, from),
+    readLeaves: (job) => store.readLeaves(job),
+    readCheckpointsOver: (leaves) => store.readCheckpointsOver(leaves),
     readLog: (job, fromSeq) => store.readLog(job, fromSeq),
     readOpenOrders: (after) => store.readOpenOrders(after),
     readOrders: (filter) => store.readOrders(filter),
