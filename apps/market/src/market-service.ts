@@ -43,6 +43,7 @@ export interface MarketServiceParts {
   readonly node: ChainNode;
   readonly blobs: BlobStore;
   readonly hub: JobEventHub;
+  readonly isPrivate: boolean;
   receiptOf(order: OrderView): Promise<Bytes>;
 }
 
@@ -65,6 +66,10 @@ export class MarketService implements MarketApi {
 
   get isCrowded(): boolean {
     return this.#parts.loop.isCrowded;
+  }
+
+  get isPrivate(): boolean {
+    return this.#parts.isPrivate;
   }
 
   status(): MarketStatusFacts {

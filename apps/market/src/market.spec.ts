@@ -355,6 +355,32 @@ describe('hostile agents', () => {
   });
 });
 
+it('exposed beyond loopback, tells logs, results and receipts to the parties only', async () => {
+  const exposed = await startMarketRig({ publicUrl: 'https://market.example' });
+  try {
+    const { cid } = await exposed.blobs.put(utf8('mine'));
+    const agent = exposed.agent({ result: cid });
+    await agent.next('welcome');
+    const { id, body } = exposed.signOrder(someManifest());
+    expect((await exposed.request('POST', '/v1/orders', body)).status).toBe(201);
+    const path = `/v1/orders/${id}`;
+    const deadline = performance.now() + 10_000;
+    while ((await json(fetch(exposed.url + path)))['status'] !== 'settled')
+      if (performance.now() > deadline) throw new Error('not settled');
+      else await sleep(20);
+    for (const part of ['events', 'result', 'receipt']) {
+      const whole = `${path}/${part}`;
+      expect([part, (await fetch(exposed.url + whole)).status]).toEqual([part, 401]);
+      const other = await exposed.request('GET', whole, undefined, newSigner());
+      expect([part, other.status]).toEqual([part, 403]);
+    }
+    const own = await exposed.request('GET', `${path}/result`, undefined);
+    expect(await own.text()).toBe('mine');
+  } finally {
+    await exposed.stop();
+  }
+});
+
 it('answers quotes, status, providers, documentation and health', async () => {
   const agent = rig.agent();
   await agent.next('welcome');

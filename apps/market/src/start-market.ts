@@ -69,6 +69,7 @@ export interface MarketParts {
 const FUEL_LIMIT = 20_000_000n;
 const US_PER_MS = 1000;
 const BURST_FACTOR = 4;
+const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/;
 
 async function restoredRows(
   rows: RowStore,
@@ -175,7 +176,10 @@ export async function startMarket(parts: MarketParts): Promise<RunningService> {
   health.add('chain', () => parts.node.status().then(() => undefined));
   const { name, node, blobs } = parts;
   const receiptOf = createReceiptMaker({ market, rows, node, blobs });
-  const service = new MarketService({ name, market, loop, rows, node, blobs, hub, receiptOf });
+  const isPrivate = parts.publicUrl !== undefined || !LOOPBACK.test(parts.host);
+  const service = new MarketService({
+    ...{ name, market, loop, rows, node, blobs, hub, receiptOf, isPrivate },
+  });
   const verify = createRequestVerifier({ clock, publicUrl: parts.publicUrl });
   const app = await createHttpApp({
     module: MarketModule.over(service, verify),

@@ -22,6 +22,8 @@ export type LogEvent = Omit<JobEvent, 'order'> & { readonly seq: number };
 export interface MarketApi {
   /** True when new orders are to be sent away for a moment. */
   readonly isCrowded: boolean;
+  /** True when logs, results and receipts are told to an order's own parties only. */
+  readonly isPrivate: boolean;
   status(): MarketStatusFacts;
   quote(manifest: Manifest, priceCap?: bigint): Quote;
   /** Durable when it resolves; the same order again gives the same answer. */

@@ -24,6 +24,7 @@ import {
 } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
+import { cryptoError } from '#libs/crypto';
 import type { AccountId } from '#libs/kernel';
 import { type OrderView, marketError } from '#libs/market';
 import { platformError } from '#libs/platform';
@@ -83,6 +84,15 @@ export class OrdersController {
     const view = await this.#market.order(id);
     if (view === undefined) throw marketError('MARKET_ORDER_UNKNOWN', `there is no order ${id}`);
     return view;
+  }
+
+  /** An order as its parties may see it: others learn its state, not what it said and made. */
+  async #own(id: string, by: AccountId | undefined): Promise<OrderView> {
+    const view = await this.#view(id);
+    if (!this.#market.isPrivate || by === view.consumer || by === view.provider) return view;
+    if (by === undefined)
+      throw cryptoError('HTTP_SIGNATURE_MISSING', `what order ${id} said and made is its parties'`);
+    throw platformError('HTTP_FORBIDDEN', `order ${id} is of another account than the request`);
   }
 
   @Post()
@@ -175,6 +185,7 @@ export class OrdersController {
   }
 
   @Get(':id/events')
+  @UseGuards(OptionallySignedGuard)
   @ApiOperation({
     operationId: 'followOrder',
     summary: 'Follow a job live (server-sent events)',
@@ -185,28 +196,31 @@ export class OrdersController {
   @ApiParam(ORDER_ID)
   @ApiProduces('text/event-stream')
   @ApiOkResponse({ schema: { type: 'string' } })
-  @ApiProblems(400, 404, 429, 503)
+  @ApiProblems(400, 401, 403, 404, 429, 503)
   async events(
     @Param('id', { schema: orderIdParameter }) id: string,
+    @Signatory() by: AccountId | undefined,
     @Headers('last-event-id') lastEventId: string | undefined,
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    await this.#view(id);
+    await this.#own(id, by);
     await streamJobEvents(this.#market, id, lastEventId, request, reply);
   }
 
   @Get(':id/result')
+  @UseGuards(OptionallySignedGuard)
   @ApiOperation({ operationId: 'getResult', summary: 'The output of a finished job' })
   @ApiParam(ORDER_ID)
   @ApiProduces('application/octet-stream')
   @ApiOkResponse({ schema: { type: 'string', format: 'binary' } })
-  @ApiProblems(400, 404, 409, 429, 503)
+  @ApiProblems(400, 401, 403, 404, 409, 429, 503)
   async result(
     @Param('id', { schema: orderIdParameter }) id: string,
+    @Signatory() by: AccountId | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    const { result, status } = await this.#view(id);
+    const { result, status } = await this.#own(id, by);
     if (result === undefined)
       throw marketAppError('MARKET_NOT_READY', `order ${id} is ${status} and has no result`);
     const bytes = this.#market.result(result)[Symbol.asyncIterator]();
@@ -224,6 +238,7 @@ export class OrdersController {
   }
 
   @Get(':id/receipt')
+  @UseGuards(OptionallySignedGuard)
   @ApiOperation({
     operationId: 'getReceipt',
     summary: 'The receipt: one file that proves offline what ran and what it cost',
@@ -231,12 +246,13 @@ export class OrdersController {
   @ApiParam(ORDER_ID)
   @ApiProduces(RECEIPT_MEDIA_TYPE)
   @ApiOkResponse({ schema: { type: 'string', format: 'binary' } })
-  @ApiProblems(400, 404, 409, 429, 503)
+  @ApiProblems(400, 401, 403, 404, 409, 429, 503)
   async receipt(
     @Param('id', { schema: orderIdParameter }) id: string,
+    @Signatory() by: AccountId | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    await this.#view(id);
+    await this.#own(id, by);
     const receipt = await this.#market.receipt(id);
     await reply
       .header('content-type', RECEIPT_MEDIA_TYPE)
