@@ -10,9 +10,11 @@
  * const node = new EdaNode(config, nowUs, journal);
  * for (const effect of node.handle({ kind: 'wake' }, nowUs)) await carryOut(effect);
  */
+export * from './authenticator.ts';
 export * from './axis.ts';
 export * from './cuts.ts';
 export * from './errors.ts';
+export * from './journal.ts';
 export * from './messages.ts';
 export * from './node.ts';
 export { OPEN_PER_AUTHOR } from './open-block.ts';

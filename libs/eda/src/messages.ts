@@ -274,17 +274,17 @@ export function signedBytes<K extends SignedKind>(kind: K, message: SignedMessag
   return encodeWith(signedShapes[kind] as unknown as Codec<SignedMessages[K]>, message);
 }
 
-const blockSealed = record({
+export const sealedBlock = record({
   from: index,
   message: blockShape,
   signature: byteString(SIGNATURE_MAX_BYTES),
   payload: byteString(PAYLOAD_MAX_BYTES),
 });
 /** A block with its payload. */
-export type SealedBlock = CodecValue<typeof blockSealed>;
+export type SealedBlock = CodecValue<typeof sealedBlock>;
 
-const messageShape = variant({
-  block: blockSealed,
+export const messageShape = variant({
+  block: sealedBlock,
   tick: sealed(tickShape),
   proposal: sealed(proposalShape),
   prepare: sealed(voteShape),

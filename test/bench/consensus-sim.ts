@@ -1,0 +1,90 @@
+/** Rounds, messages and cost of EDA in the simulator, beside PBFT on the same links. */
+import {
+  type LayerAAdversary,
+  LAYER_A_ADVERSARIES,
+  runCompact,
+  worstRounds,
+} from '../simulation/eda/compact.ts';
+import { runPbft } from '../simulation/eda/pbft.ts';
+import { runFull } from '../simulation/eda/simulate.ts';
+import { type Bench, type BenchFigures, cpuSeconds, significant } from './harness.ts';
+
+const FAILED = [0, 10, 20, 33, 40, 45];
+const EPSILON_US = 128;
+const BASE = {
+  nodes: 1000,
+  failed: 0,
+  byzantine: 0,
+  linksLost: 0,
+  mode: 'committee',
+  seats: 200,
+  samplingRate: 0.1,
+  epsilonUs: EPSILON_US,
+  spreadUs: 1e5 * EPSILON_US,
+} as const;
+const N100 = 100;
+
+export const bench: Bench = async ({ full, seed, note }) => {
+  const seeds = [0, 1, 2, 3, 4].map((i) => seed + i);
+  const row = (linksLost: number): BenchFigures =>
+    Object.fromEntries(
+      FAILED.map((percent) => [
+        String(percent),
+        worstRounds({ ...BASE, failed: percent / 100, linksLost }, seeds).rounds,
+      ]),
+    );
+  const rounds = { full: row(0), links50: row(0.5), links90: row(0.9) };
+  note('rounds under crashes and lost links');
+  const liars = { ...BASE, seats: 400, byzantine: 0.19, failed: 0.21, linksLost: 0.3 };
+  const byAdversary = (adversary: LayerAAdversary) =>
+    worstRounds({ ...liars, adversary }, seeds).rounds;
+  const worstOf = LAYER_A_ADVERSARIES.map(byAdversary);
+  const unproven = { ...liars, adversary: 'equivocate', evidence: false, seed } as const;
+  note('rounds under liars');
+  const sizes = full ? [100, 1000, 10_000] : [100, 1000];
+  const pull = (nodes: number) => worstRounds({ ...BASE, nodes, mode: 'pull' }, [seed]).rounds;
+  const roundsBySize = Object.fromEntries(sizes.map((nodes) => [String(nodes), pull(nodes)]));
+  const began = cpuSeconds();
+  const large = runCompact({ ...BASE, nodes: 100_000, linksLost: 0.5, seed });
+  const largeSeconds = cpuSeconds() - began;
+  note('100 000 nodes');
+  const eda = runFull(
+    { ...BASE, nodes: N100, adversary: 'none', profile: 'seele-40', blocks: N100, seeds: [seed] },
+    'none',
+    seed,
+  );
+  const pbft = runPbft({
+    nodes: N100,
+    failed: 0,
+    linksLost: 0,
+    blocks: 3,
+    seed,
+    delayUs: [1000, 20_000],
+  });
+  const isWhole = eda.finalityMs.length === N100;
+  return {
+    figures: {
+      rounds,
+      roundsBySize: { ...roundsBySize, ...(full ? {} : { 10000: null }) },
+      byz19crash21Rounds: worstOf.includes(null) ? null : Math.max(...worstOf.map(Number)),
+      byz19crash21: Object.fromEntries(
+        LAYER_A_ADVERSARIES.map((name, i) => [name, worstOf[i] ?? null]),
+      ),
+      withoutEvidenceStalls: runCompact(unproven).rounds === null,
+      messagesPerBlockN100: isWhole ? Math.round(eda.world.messages / N100) : null,
+      pbftVotesPerBlockN100: Math.round(pbft.votes / pbft.decided),
+      pbftMessagesPerBlockN100: Math.round(pbft.messages / pbft.decided),
+      finalityMsN100: significant(eda.finalityMs.toSorted((a, b) => a - b)[N100 / 2] ?? Number.NaN),
+      throughputVsPbft: null,
+      throughputVsPbftDissemination: null,
+      nodes100k: { rounds: large.rounds, cpuSeconds: significant(largeSeconds) },
+      seedsTried: seeds.length,
+    },
+    skipped: {
+      throughputVsPbft: 'the full simulation has no bandwidth model',
+      throughputVsPbftDissemination: 'the full simulation has no bandwidth model',
+      ...(!full && { 'roundsBySize.10000': 'takes --full' }),
+      ...(!isWhole && { messagesPerBlockN100: 'not all blocks became final' }),
+    },
+  };
+};
