@@ -10,7 +10,7 @@ import { noNewPrivilegesLayer } from './layers/no-new-privileges.ts';
 import { permissionLayer } from './layers/permission.ts';
 import { prlimitLayer } from './layers/prlimit.ts';
 import { seccompLayer } from './layers/seccomp.ts';
-import { processFacts } from './process-facts.ts';
+import { preciseCpuMs, processFacts } from './process-facts.ts';
 import { SlotTask, isolateMemoryMb } from './run-task.ts';
 import { Slot } from './slot.ts';
 import type { LayerReport, SandboxTask, SlotIsolation, SlotOutcome, TaskHost } from './task.ts';
@@ -37,6 +37,8 @@ export interface SlotSession {
   run(task: SandboxTask, host?: TaskHost): Promise<SlotOutcome>;
   /** False once the process has ended: by `close`, by a limit, by a crash. */
   readonly isOpen: boolean;
+  /** CPU time of the process since it started, in milliseconds; 0 once it has ended. */
+  readonly cpuMs: number;
   /** Kills the process. */
   close(): void;
 }
@@ -193,6 +195,9 @@ class Pool implements SlotPool {
     return {
       get isOpen() {
         return open && slot.isAlive;
+      },
+      get cpuMs() {
+        return preciseCpuMs(slot.pid) ?? processFacts(slot.pid)?.cpuMs ?? 0;
       },
       run: async (task, host = {}) => {
         checkTask(task);

@@ -2,7 +2,7 @@
  * Runs one bench area and prints one JSON document. A bench never asserts: figures that could not be
  * taken are null, with the reason under `skipped`.
  *
- * Usage: node dist/test/bench/harness.js <area> [--full] [--seed N]
+ * Usage: node dist/test/bench/harness.js <area> [--full] [--seed N] [--attacks DIR]
  * An area is a module beside this one that exports `bench(options)`; see README.md.
  */
 import { globSync, readFileSync } from 'node:fs';
@@ -15,6 +15,8 @@ export interface BenchOptions {
   readonly full: boolean;
   /** Every random choice of the area follows from it. */
   readonly seed: number;
+  /** Folder of hostile programs for the areas that run them; their own corpus when absent. */
+  readonly attacks?: string;
   /** Progress for people, on stderr. */
   readonly note: (text: string) => void;
 }
@@ -92,7 +94,7 @@ function versions(): BenchDocument['versions'] {
 /** Runs one area. @throws Error when there is no such area */
 export async function runArea(
   area: string,
-  options: { readonly full: boolean; readonly seed: number },
+  options: Omit<BenchOptions, 'note'>,
 ): Promise<BenchDocument> {
   if (!areas().includes(area))
     throw new Error(`there is no bench area "${area}"; there are: ${areas().join(', ')}`);
@@ -117,21 +119,27 @@ async function main(): Promise<void> {
       full: { type: 'boolean', default: false },
       seed: { type: 'string', default: '1' },
       list: { type: 'boolean', default: false },
+      attacks: { type: 'string' },
     },
   });
   if (values.list) {
     process.stdout.write(`${JSON.stringify(areas())}\n`);
     return;
   }
+  const { full, attacks } = values;
   const seed = Number(values.seed);
   const [area] = positionals;
   if (area === undefined || !Number.isSafeInteger(seed) || seed < 0) {
-    process.stderr.write(`usage: <area> [--full] [--seed N]; areas: ${areas().join(', ')}\n`);
+    process.stderr.write(
+      `usage: <area> [--full] [--seed N] [--attacks DIR]; areas: ${areas().join(', ')}\n`,
+    );
     process.exitCode = 2;
     return;
   }
   try {
-    process.stdout.write(`${JSON.stringify(await runArea(area, { full: values.full, seed }))}\n`);
+    process.stdout.write(
+      `${JSON.stringify(await runArea(area, { full, seed, ...(attacks !== undefined && { attacks }) }))}\n`,
+    );
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
     process.exitCode = 1;

@@ -2,11 +2,23 @@
  * Figures of the job sandbox: how long a slot takes to start and, once warm, to reach the first guest
  * statement; what isolates, host calls and input cost; whether the hostile programs are contained.
  */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createRequire } from 'node:module';
+import { setTimeout as delay } from 'node:timers/promises';
 import { utf8, utf8Decode } from '#libs/kernel';
 import { DEFAULT_JOB_LIMITS } from '#libs/market';
 import { type SandboxTask, type SlotOutcome, type SlotPool, createSlotPool } from '#sandbox';
-import { corpusFolder, corpusPrograms, isHostAlive, runProgram } from '../security/corpus.ts';
-import { type Bench, percentile, significant } from './harness.ts';
+import {
+  CORPUS_LIMITS,
+  type Verdict,
+  corpusFolder,
+  corpusPrograms,
+  isHostAlive,
+  programsIn,
+  runProgram,
+} from '../security/corpus.ts';
+import { type Bench, cpuSeconds, percentile, significant } from './harness.ts';
 
 const NOOP = 'export default () => 1';
 const CALLS = 5_000;
@@ -28,23 +40,66 @@ async function timed(pool: SlotPool): Promise<{ started: number; done: number }>
   return { started, done: performance.now() - began };
 }
 
-async function latencies(spares: number, runs: number, pauseMs: number) {
+/** Milliseconds from asking for a slot until it is ready for a task. */
+async function readyMs(spares: number, runs: number, pauseMs: number): Promise<number> {
   const pool = await createSlotPool({ slots: 2, spares });
-  const samples: { started: number; done: number }[] = [];
+  const samples: number[] = [];
   for (let i = 0; i < runs; i++) {
-    await new Promise((resolve) => setTimeout(resolve, pauseMs));
-    samples.push(await timed(pool));
+    await delay(pauseMs);
+    const began = performance.now();
+    const session = await pool.open();
+    samples.push(performance.now() - began);
+    session.close();
   }
   pool.close();
-  const of = (p: number, which: 'started' | 'done') =>
-    significant(
-      percentile(
-        samples.map((sample) => sample[which]),
-        p,
-      ),
-      3,
-    );
-  return { startP50: of(0.5, 'started'), startP95: of(0.95, 'started'), doneP50: of(0.5, 'done') };
+  return significant(percentile(samples, 0.5), 3);
+}
+
+/** Start of a bare Node process until it has written its first byte. */
+async function plainSpawnMs(runs: number): Promise<number> {
+  const samples: number[] = [];
+  for (let i = 0; i < runs; i++) {
+    const began = performance.now();
+    const child = spawn(process.execPath, ['-e', 'process.stdout.write("r")']);
+    await once(child.stdout, 'data');
+    samples.push(performance.now() - began);
+    await once(child, 'close');
+  }
+  return significant(percentile(samples, 0.5), 3);
+}
+
+/** One call into an isolate by isolated-vm alone, in a process of its own; CPU microseconds. */
+async function ivmCallUs(): Promise<number> {
+  const program = `
+    const ivm = require(process.argv[1]);
+    const isolate = new ivm.Isolate({ memoryLimit: 64 });
+    const f = isolate.createContextSync().evalSync('(a) => a', { reference: true });
+    for (let i = 0; i < 20000; i++) f.applySync(undefined, [i]);
+    const before = process.cpuUsage();
+    for (let i = 0; i < 100000; i++) f.applySync(undefined, [i]);
+    const { user, system } = process.cpuUsage(before);
+    process.stdout.write(String((user + system) / 100000));`;
+  const path = createRequire(import.meta.url).resolve('isolated-vm');
+  const child = spawn(process.execPath, ['--no-node-snapshot', '-e', program, path]);
+  let said = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
+  await once(child, 'close');
+  return significant(Number(said), 3);
+}
+
+/** How long after its time was up a loop was still alive, the worst of several. */
+async function killAfterLimitMs(pool: SlotPool, runs: number): Promise<number> {
+  const loop = {
+    ...task('export default () => { for (;;); }'),
+    limits: { ...limits, wallMs: 200 },
+  };
+  const late: number[] = [];
+  for (let i = 0; i < runs; i++) {
+    await delay(200);
+    const { usage } = await pool.run(loop);
+    late.push(usage.wallMs - 200);
+  }
+  return Math.max(...late);
 }
 
 async function jobsPerSecond(durationMs: number): Promise<number> {
@@ -71,10 +126,15 @@ async function insideOneSlot(pool: SlotPool) {
     if (outcome.exit !== 'ok') throw new Error(`ended as ${outcome.exit}: ${outcome.error}`);
     return outcome;
   };
-  const tasks = 50;
+  const tasks = 200;
+  for (let i = 0; i < 20; i++) await run(task(NOOP));
+  const [cpuBefore, slotBefore] = [cpuSeconds(), session.cpuMs];
   let began = performance.now();
   for (let i = 0; i < tasks; i++) await run(task(NOOP));
-  const isolatesPerSecond = significant((tasks * 1000) / (performance.now() - began), 3);
+  const isolatesByTheClock = significant((tasks * 1000) / (performance.now() - began), 3);
+  const slotCpuSeconds = (session.cpuMs - slotBefore) / 1000;
+  const parentCpuUsPerTask = significant(((cpuSeconds() - cpuBefore) * 1e6) / tasks, 3);
+  const taskIsolatesPerSecond = significant(tasks / slotCpuSeconds, 3);
   const calls = `export default ({ progress }) => { for (let i = 0; i < ${CALLS}; i++) progress(0.5); return 1 }`;
   began = performance.now();
   await run(task(calls));
@@ -91,49 +151,86 @@ async function insideOneSlot(pool: SlotPool) {
   began = performance.now();
   const { output } = await run({ ...task(count), inputs: { data } });
   if (utf8Decode(output as Uint8Array) !== String(INPUT_BYTES)) throw new Error('input was lost');
-  const inputMbPerSecond = significant(INPUT_BYTES / 1000 / (performance.now() - began), 3);
+  const ingestMbPerSecond = significant(INPUT_BYTES / 1000 / (performance.now() - began), 3);
   session.close();
-  return { isolatesPerSecond, hostCallUs, inputMbPerSecond };
-}
-
-async function corpus(pool: SlotPool, full: boolean, note: (text: string) => void) {
-  const { folder, reason } = corpusFolder();
-  if (folder === undefined) return { reason };
-  const programs = corpusPrograms(folder, full ? undefined : ['e', 'c', 'p']);
-  const out: string[] = [];
-  let peakMemoryBytes = 0;
-  for (const path of programs) {
-    const verdict = await runProgram(pool, path);
-    peakMemoryBytes = Math.max(peakMemoryBytes, verdict.peakMemoryBytes);
-    if (!verdict.contained) out.push(verdict.program);
-  }
-  for (const name of out) note(`not contained: ${name}`);
-  const alive = (await isHostAlive(pool)) ? 1 : 0;
   return {
-    figures: { tried: programs.length, escaped: out.length, hostAlive: alive, peakMemoryBytes },
+    ...{ taskIsolatesPerSecond, isolatesByTheClock, parentCpuUsPerTask },
+    ...{ hostCallUs, ingestMbPerSecond },
   };
 }
 
-export const bench: Bench = async ({ full, note }) => {
+/** CPU seconds are dear in a bench; bombs show themselves in less. */
+const ATTACK_LIMITS = { ...CORPUS_LIMITS, cpuMs: 1_000 };
+
+async function attack(
+  pool: SlotPool,
+  given: string | undefined,
+  full: boolean,
+  note: (text: string) => void,
+) {
+  const { folder, reason } = corpusFolder(given);
+  if (folder === undefined) return { reason };
+  const programs = given === undefined ? corpusPrograms(folder) : programsIn(folder);
+  const verdicts: Verdict[] = [];
+  const queue = [...programs];
+  const worker = async () => {
+    for (let path = queue.shift(); path !== undefined; path = queue.shift()) {
+      const verdict = await runProgram(pool, path, full ? CORPUS_LIMITS : ATTACK_LIMITS);
+      verdicts.push(verdict);
+      const { contained, exit, program } = verdict;
+      if (given !== undefined || !contained)
+        note(`${contained ? 'contained' : 'NOT CONTAINED'} ${program}: ${exit}`);
+    }
+  };
+  await Promise.all([worker(), worker()]);
+  const over = verdicts.map((verdict) => verdict.peakMemoryBytes - ATTACK_LIMITS.memoryBytes);
+  const told = verdicts
+    .toSorted((a, b) => (a.program < b.program ? -1 : 1))
+    .map(({ program, contained, exit }) => [
+      program,
+      `${contained ? 'contained' : 'out'}: ${exit}`,
+    ]);
+  return {
+    figures: {
+      attacksTotal: verdicts.length,
+      attacksContained: verdicts.filter(({ contained }) => contained).length,
+      hostDeaths: (await isHostAlive(pool)) ? 0 : 1,
+      peakMemoryOverLimitMb: Math.round(Math.max(0, ...over) / 2 ** 20),
+      ...(given !== undefined && {
+        verdicts: Object.fromEntries(told) as Record<string, string>,
+      }),
+    },
+  };
+}
+
+const NO_ATTACKS = {
+  ...{ attacksTotal: null, attacksContained: null, hostDeaths: null },
+  peakMemoryOverLimitMb: null,
+};
+
+export const bench: Bench = async ({ full, attacks: folder, note }) => {
   note('slots: cold, warm');
-  const cold = await latencies(0, 10, 0);
-  const warm = await latencies(1, 20, 300);
-  const perSecond = await jobsPerSecond(5_000);
+  const slotReadyMsCold = await readyMs(0, 8, 0);
+  const slotReadyMsWarm = await readyMs(1, 8, 400);
+  const plain = await plainSpawnMs(8);
+  const perSecond = await jobsPerSecond(3_000);
   const pool = await createSlotPool({ slots: 2 });
   try {
     note('inside one slot');
     const inside = await insideOneSlot(pool);
+    const late = await killAfterLimitMs(pool, 5);
     note('hostile programs');
-    const attacks = await corpus(pool, full, note);
+    const attacks = await attack(pool, folder, full, note);
     return {
       figures: {
-        slotReadyMs: { cold, warm },
+        ...{ slotReadyMsCold, slotReadyMsWarm, plainSpawnMs: plain },
         separateJobsPerSecond: perSecond,
         ...inside,
-        isolation: Number(pool.isolation.level.slice(1)),
-        attacks: attacks.figures ?? null,
+        ...{ ivmCallUs: await ivmCallUs(), killAfterLimitMs: late },
+        isolation: pool.isolation.level,
+        ...(attacks.figures ?? NO_ATTACKS),
       },
-      ...(attacks.reason === undefined ? {} : { skipped: { attacks: attacks.reason } }),
+      ...(attacks.reason === undefined ? {} : { skipped: { attacksTotal: attacks.reason } }),
     };
   } finally {
     pool.close();

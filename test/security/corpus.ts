@@ -109,6 +109,17 @@ function textOf({ output, error }: SlotOutcome): string {
   return said.replace(/^"/, '').slice(0, 200);
 }
 
+/**
+ * Programs of any folder: all its scripts, except those that the file name assigns to the metered
+ * engine (`g` evades metering, `n` is not deterministic).
+ */
+export function programsIn(folder: string): string[] {
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.js') && !/^[gn]\d+/.test(name))
+    .toSorted()
+    .map((name) => join(folder, name));
+}
+
 /** Runs one program in a slot of its own. Rejects only when the host itself failed. */
 export async function runProgram(
   pool: SlotPool,

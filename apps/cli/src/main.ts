@@ -328,7 +328,8 @@ function measurements(): void {
       examples: ['seele bench merkle', 'seele bench e2e --json'],
     })
       .option('--full', 'also the long part')
-      .option('--seed <n>', 'start of every random choice', '1'),
+      .option('--seed <n>', 'start of every random choice', '1')
+      .option('--attacks <dir>', 'sandbox: folder of hostile programs to run, a verdict for each'),
     async () => (await import('./commands/bench.ts')).bench,
   );
   const sim = group(program, 'sim', 'Simulations that replay by their seed');

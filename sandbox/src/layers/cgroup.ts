@@ -112,6 +112,8 @@ function sweep(folder: string): void {
 export function cgroupLayer(defaultMemoryBytes: number): SlotLayer {
   const usable = new Map<Controller, Hierarchy>();
   const refused: string[] = [];
+  /** The limit a slot's group has, where it is not the default. */
+  const given = new Map<number, number>();
   const limitMemory = (pid: number, bytes: number): void => {
     const memory = usable.get('memory');
     const idle = statusBytes(pid, 'VmRSS') ?? 0;
@@ -161,11 +163,13 @@ export function cgroupLayer(defaultMemoryBytes: number): SlotLayer {
       limitMemory(pid, defaultMemoryBytes);
       return Promise.resolve();
     },
-    beforeTask: (pid, { memoryBytes }, isFirst) => {
-      if (!isFirst || memoryBytes !== defaultMemoryBytes) limitMemory(pid, memoryBytes);
+    beforeTask: (pid, { memoryBytes }) => {
+      if ((given.get(pid) ?? defaultMemoryBytes) !== memoryBytes) limitMemory(pid, memoryBytes);
+      given.set(pid, memoryBytes);
       return Promise.resolve();
     },
     afterEnd: (pid) => {
+      given.delete(pid);
       if (!removeAll(folders(pid)))
         setTimeout(() => removeAll(folders(pid)), REMOVE_AGAIN_MS).unref();
     },

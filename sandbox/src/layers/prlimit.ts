@@ -18,6 +18,8 @@ const NEW_ISOLATE_BYTES = 2 ** 30;
 
 /** `defaultMemoryBytes`: what most jobs ask for; set before any task, so those wait for nothing. */
 export function prlimitLayer(defaultMemoryBytes: number): SlotLayer {
+  /** What a slot that has run a task was last given. */
+  const given = new Map<number, number>();
   const limitData = (pid: number, bytes: number): Promise<string | undefined> => {
     const idle = statusBytes(pid, 'VmData') ?? 0;
     const soft = idle + bytes + SLACK_BYTES;
@@ -31,9 +33,12 @@ export function prlimitLayer(defaultMemoryBytes: number): SlotLayer {
       await limitData(pid, defaultMemoryBytes);
     },
     beforeTask: async (pid, { memoryBytes }, isFirst) => {
-      if (!isFirst || memoryBytes > defaultMemoryBytes)
-        await limitData(pid, memoryBytes + NEW_ISOLATE_BYTES);
+      if (isFirst && memoryBytes <= defaultMemoryBytes) return;
+      if (given.get(pid) === memoryBytes) return;
+      given.set(pid, memoryBytes);
+      await limitData(pid, memoryBytes + NEW_ISOLATE_BYTES);
     },
+    afterEnd: (pid) => void given.delete(pid),
     verify: (pid) => {
       const limits = readFileSync(`/proc/${pid}/limits`, 'latin1');
       const soft = (name: string) => new RegExp(`^${name}\\s+(\\S+)`, 'm').exec(limits)?.[1];

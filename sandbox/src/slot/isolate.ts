@@ -12,7 +12,7 @@ export interface GuestIsolate {
   readonly memoryMb: number;
   /** Who answers the guest's host calls from now on. */
   listen(answer: HostCall): void;
-  configure(json: string): Promise<void>;
+  configure(json: string): void;
   /** Hands a chunk, an end or a timer to the guest; `bytes` are moved, not copied. */
   deliver(id: number, code: number, payload?: string | ArrayBuffer): Promise<void>;
   poke(): Promise<void>;
@@ -30,29 +30,43 @@ const START_SOURCE =
   "const start = globalThis['seele:start']; delete globalThis['seele:start']; export default start;";
 const ENTRY_SOURCE = "import start from 'seele:start'; import job from 'seele:job'; start(job);";
 
-export async function createGuestIsolate(
+/** V8's own bytecode of the bridge, made by the first isolate of this process and used by the rest. */
+let bridgeCache: ivm.ExternalCopy<ArrayBuffer> | undefined;
+
+function compileBridge(isolate: ivm.Isolate): ivm.Script {
+  const filename = 'seele:bridge';
+  if (bridgeCache !== undefined)
+    return isolate.compileScriptSync(BRIDGE_SOURCE, bare({ filename, cachedData: bridgeCache }));
+  const produceCachedData = true as const;
+  const script = isolate.compileScriptSync(BRIDGE_SOURCE, bare({ filename, produceCachedData }));
+  bridgeCache = (script as ivm.Script & { cachedData?: ivm.ExternalCopy<ArrayBuffer> }).cachedData;
+  return script;
+}
+
+export function createGuestIsolate(
   vm: IsolatedVm,
   memoryMb: number,
   onCatastrophe: (message: string) => void,
-): Promise<GuestIsolate> {
+): GuestIsolate {
   const isolate = new vm.Isolate(
     bare({ memoryLimit: memoryMb, onCatastrophicError: onCatastrophe }),
   );
-  const context = await isolate.createContext();
+  // Synchronous: our own short code, and every hop to isolated-vm's thread costs more than it does.
+  const context = isolate.createContextSync();
   let answer: HostCall = () => 1;
   const send = new vm.Callback((op: number, a: unknown, b: unknown, c: unknown) =>
     answer(op, a, b, c),
   );
   const asReference = bare({ reference: true as const });
-  const script = await isolate.compileScript(BRIDGE_SOURCE, bare({ filename: 'seele:bridge' }));
-  const make = (await script.run(context, asReference)) as ivm.Reference<(s: unknown) => object>;
-  const bridge = (await make.apply(
+  const script = compileBridge(isolate);
+  const make = script.runSync(context, asReference) as ivm.Reference<(s: unknown) => object>;
+  const bridge = make.applySync(
     undefined,
     [send],
     bare({ result: asReference }),
-  )) as unknown as ivm.Reference<Record<string, (...args: unknown[]) => void>>;
-  const [configure, deliver, poke] = await Promise.all(
-    ['configure', 'deliver', 'poke'].map((name) => bridge.get(name, asReference)),
+  ) as unknown as ivm.Reference<Record<string, (...args: unknown[]) => void>>;
+  const [configure, deliver, poke] = ['configure', 'deliver', 'poke'].map((name) =>
+    bridge.getSync(name, asReference),
   );
   const apply = async (target: unknown, args: unknown[]): Promise<void> => {
     // The bridge functions return undefined; `copy` keeps anything else from becoming a Reference.
@@ -62,14 +76,19 @@ export async function createGuestIsolate(
       bare({ result: bare({ copy: true as const }) }),
     );
   };
-  const startModule = await isolate.compileModule(START_SOURCE, bare({ filename: 'seele:start' }));
-  const entry = await isolate.compileModule(ENTRY_SOURCE, bare({ filename: 'seele:entry' }));
+  const startModule = isolate.compileModuleSync(START_SOURCE, bare({ filename: 'seele:start' }));
+  const entry = isolate.compileModuleSync(ENTRY_SOURCE, bare({ filename: 'seele:entry' }));
   return {
     memoryMb,
     listen: (next) => {
       answer = next;
     },
-    configure: (json) => apply(configure, [json]),
+    configure: (json) =>
+      (configure as unknown as ivm.Reference<(text: string) => void>).applySync(
+        undefined,
+        [json],
+        bare({ result: bare({ copy: true as const }) }),
+      ),
     deliver: (id, code, payload) =>
       apply(deliver, [
         id,

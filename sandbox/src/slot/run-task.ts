@@ -62,7 +62,7 @@ export class TaskRun {
     isolate.listen((op, a, b, c) => this.#answer(op, a, b, c));
     try {
       const { inputs, params, seed } = this.#header;
-      await isolate.configure(JSON.stringify({ inputs, params, seed }));
+      isolate.configure(JSON.stringify({ inputs, params, seed }));
       await isolate.link(code.toString('utf8'));
       this.#send(FROM_SLOT.started);
       await isolate.evaluate();

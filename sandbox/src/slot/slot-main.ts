@@ -21,7 +21,7 @@ function send(type: number, payload?: Uint8Array): void {
   for (let at = 0; at < bytes.length;) at += writeSync(OUT_FD, bytes, at);
 }
 
-const fresh = (memoryMb: number): Promise<GuestIsolate> =>
+const fresh = (memoryMb: number): GuestIsolate =>
   createGuestIsolate(vm, memoryMb, () => current?.catastrophe());
 
 function refusal(attempt: () => void): string {
@@ -67,7 +67,7 @@ function probe(): void {
 }
 
 let used: GuestIsolate | undefined;
-let spare: GuestIsolate | undefined = await fresh(Number(spareMemory));
+let spare: GuestIsolate | undefined = fresh(Number(spareMemory));
 
 async function startTask(payload: Buffer): Promise<void> {
   const length = payload.readUInt32LE(0);
@@ -78,7 +78,7 @@ async function startTask(payload: Buffer): Promise<void> {
   // Before the next isolate is made: each reserves address space that counts against the data limit.
   if (ready === undefined) spare?.dispose();
   spare = undefined;
-  const isolate = ready ?? (await fresh(header.memoryMb));
+  const isolate = ready ?? fresh(header.memoryMb);
   used = isolate;
   current = new TaskRun(isolate, header, send);
   await current.run(payload.subarray(4 + length));
