@@ -7,7 +7,7 @@ import {
   type PolicyName,
   readSimSchedulerArguments,
   type SchedulerSimulationReport,
-  simulateOpenb,
+  simulateScheduler,
 } from './scheduler/main.ts';
 
 const data = join(process.env['SEELE_SHARED'] ?? '../shared', 'data/openb');
@@ -16,7 +16,7 @@ const describeWithTrace = existsSync(data) ? describe : describe.skip;
 describeWithTrace('the published openb runs (skipped when SEELE_SHARED has no trace)', () => {
   const workloads = ['default', 'cpu250'] as const;
   const run = (policy: PolicyName, workload: string, last: number): SchedulerSimulationReport =>
-    simulateOpenb({
+    simulateScheduler({
       nodes: join(data, 'openb_node_list_gpu_node.csv'),
       tasks: join(data, `openb_pod_list_${workload}.csv`),
       arrivals: join(data, `openb_arrivals_${workload}.txt.gz`),
@@ -77,8 +77,8 @@ describe('seele sim scheduler', () => {
   const base = { nodes, tasks, from: 1, to: 3, inflation: 1.3 } as const;
 
   it('replays by the seed and fills a small cluster', () => {
-    const first = simulateOpenb({ ...base, policy: 'seele' });
-    expect(simulateOpenb({ ...base, policy: 'seele' })).toEqual(first);
+    const first = simulateScheduler({ ...base, policy: 'seele' });
+    expect(simulateScheduler({ ...base, policy: 'seele' })).toEqual(first);
     expect(first.seeds.map(({ seed }) => seed)).toEqual([1, 2, 3]);
     // The rule adds copies until the next task could pass 1.3 times two GPUs.
     expect(first.arrivedTasks).toBeGreaterThanOrEqual(3 * 2);
@@ -93,7 +93,7 @@ describe('seele sim scheduler', () => {
     ['\u0000\u0001', 'lack the columns'],
   ])('refuses the node table %j', (text, reason) => {
     const wrong = file('wrong.csv', text);
-    expect(() => simulateOpenb({ ...base, nodes: wrong, policy: 'fgd' })).toThrow(reason);
+    expect(() => simulateScheduler({ ...base, nodes: wrong, policy: 'fgd' })).toThrow(reason);
   });
 
   it.each([
@@ -102,16 +102,16 @@ describe('seele sim scheduler', () => {
     ['0 1\n', 'no line for seed 1'],
   ])('refuses the arrivals %j', (text, reason) => {
     const arrivals = file('arrivals.txt', text);
-    expect(() => simulateOpenb({ ...base, arrivals, policy: 'fgd' })).toThrow(reason);
+    expect(() => simulateScheduler({ ...base, arrivals, policy: 'fgd' })).toThrow(reason);
   });
 
   it('refuses a file that is not there', () => {
     const nowhere = join(folder, 'nowhere.csv');
-    expect(() => simulateOpenb({ ...base, nodes: nowhere, policy: 'fgd' })).toThrow(SeeleError);
+    expect(() => simulateScheduler({ ...base, nodes: nowhere, policy: 'fgd' })).toThrow(SeeleError);
   });
 
   it.each([
-    [[], '--nodes'],
+    [[], '--tasks'],
     [['--nodes', 'a', '--tasks', 'b', '--policy', 'best'], '--policy is one of'],
     [['--nodes', 'a', '--tasks', 'b', '--seeds', '5-1'], 'seeds'],
     [['--nodes', 'a', '--tasks', 'b', '--seeds', 'x'], 'seeds'],
@@ -120,5 +120,44 @@ describe('seele sim scheduler', () => {
   ])('refuses the arguments %j', (args, reason) => {
     const command = readSimSchedulerArguments(args);
     expect('usage' in command && command.isWrong && command.usage).toContain(reason);
+  });
+});
+
+describe('SWF', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'seele-sim-swf-'));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  const simulate = (text: string) => {
+    const path = join(folder, 'trace.swf');
+    writeFileSync(path, text);
+    return simulateScheduler({ tasks: path, policy: 'seele', from: 1, to: 1, inflation: 1 });
+  };
+  /** number submit wait run allocated cpu memory wanted requested memory status user */
+  const job = (submit: number, run: number, processors: number, requested: number, user = 1) =>
+    `1 ${submit} -1 ${run} ${processors} -1 -1 ${processors} ${requested} -1 1 ${user} 1 1 1 1 -1 -1`;
+
+  it('EASY: a short job passes one that waits, a long one does not', () => {
+    const head = '; MaxProcs: 32';
+    const lines = [job(0, 100, 20, 100), job(1, 50, 32, 50), job(2, 90, 12, 90, 2)];
+    expect(simulate([head, ...lines].join('\n')).waits).toMatchObject({
+      p50Seconds: 0,
+      p95Seconds: 99,
+    });
+    lines[2] = job(2, 120, 12, 120, 2);
+    // 0, then 99 for the whole machine, then 148 for the one that would have delayed it.
+    expect(simulate([head, ...lines].join('\n')).waits).toMatchObject({
+      p50Seconds: 99,
+      p95Seconds: 148,
+    });
+  });
+
+  it('fails a job larger than the machine, and refuses what is no trace', () => {
+    expect(simulate(`; MaxProcs: 4\n${job(0, 5, 8, 5)}\n${job(0, 5, 4, 5)}`)).toMatchObject({
+      failedTasks: 1,
+      costVsLowerBound: 1,
+      jain: 1,
+    });
+    expect(() => simulate('; MaxProcs: 4\n1 2 x')).toThrow('line 2');
+    expect(() => simulate('; MaxProcs: 4\n')).toThrow('no job');
+    expect(() => simulate(job(0, 5, 4, 5))).toThrow('MaxProcs');
   });
 });

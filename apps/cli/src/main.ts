@@ -352,7 +352,7 @@ function measurements(): void {
         'seele sim scheduler --nodes nodes.csv --tasks tasks.csv --policy fgd --seeds 42-51 --json',
       ],
     })
-      .option('--nodes <file>', 'machines: openb node table')
+      .option('--nodes <file>', 'machines: openb node table; SWF may do without')
       .requiredOption('--tasks <file>', 'tasks: openb task table, or SWF')
       .option('--policy <name>', 'seele, fgd, best-fit or random (seele)')
       .option('--seed <n>', 'one run')

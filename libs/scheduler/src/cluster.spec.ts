@@ -1,7 +1,15 @@
 import fc from 'fast-check';
 import { createSeededRandomness, SeeleError } from '#libs/kernel';
 import { CapacityIndex } from './capacity-index.ts';
-import { bind, createCluster, fits, GPUS_PER_NODE, modelBits, release } from './cluster.ts';
+import {
+  bind,
+  createCluster,
+  fits,
+  GPUS_PER_NODE,
+  modelBits,
+  release,
+  tryBind,
+} from './cluster.ts';
 import { FragmentMemo } from './fragment-memo.ts';
 import { createNodeState, fragmentOf, readNodeState, typicalKinds } from './fragmentation.ts';
 import { tightestGpus } from './gpus.ts';
@@ -131,6 +139,56 @@ describe('policies', () => {
         }
       }),
       { numRuns: 40 },
+    );
+  });
+});
+
+describe('tryBind', () => {
+  it('takes what is free and says so when another scheduler took it first', () => {
+    const spec = { name: 'n', cpuMilli: 1000, memoryMib: 1024, gpuCount: 2, model: 'T4' };
+    const cluster = createCluster([spec], true);
+    expect(cluster.cpuFree.buffer).toBeInstanceOf(SharedArrayBuffer);
+    const task = createShapeTable().intern({
+      cpuMilli: 400,
+      memoryMib: 1,
+      gpuCount: 1,
+      gpuMilli: 600,
+      modelBits: ANY_MODEL,
+    });
+    expect(tryBind(cluster, 0, 1, task)).toBe(true);
+    expect(tryBind(cluster, 0, 1, task)).toBe(false);
+    expect(tryBind(cluster, 0, 2, task)).toBe(true);
+    expect(cluster.cpuFree[0]).toBe(200);
+    expect(cluster.version[0]).toBe(4);
+    // While another one writes the node nothing is taken.
+    Atomics.store(cluster.version, 0, 5);
+    release(cluster, 0, 1, task);
+    expect(tryBind(cluster, 0, 1, task)).toBe(false);
+  });
+
+  it('lets four schedulers with stale views never overcommit, whatever they choose', () => {
+    fc.assert(
+      fc.property(nodes, shapes, (specs, wanted) => {
+        const cluster = createCluster(specs, true);
+        const table = createShapeTable();
+        const policies = [0, 1, 2, 3].map(
+          (index) =>
+            new SeelePolicy({
+              cluster,
+              draws: createSeededRandomness(index),
+              part: { index, count: 4 },
+            }),
+        );
+        for (const item of wanted) {
+          const task = table.intern(item);
+          const choices = policies.map((policy) => policy.choose(task));
+          for (const choice of choices)
+            if (choice) tryBind(cluster, choice.node, choice.gpuMask, task);
+        }
+        for (const free of [cluster.cpuFree, cluster.memoryFree, cluster.gpuFree])
+          expect(free.every((value) => value >= 0)).toBe(true);
+      }),
+      { numRuns: 30 },
     );
   });
 });

@@ -6,7 +6,7 @@ import type { TypicalKind } from './fragmentation.ts';
 import type { TaskShape } from './shape.ts';
 
 /** Kinds kept for the fragmentation measure; the rest are too rare to matter. */
-const MAX_KINDS = 64;
+const MAX_KINDS = 256;
 const COVERED = 0.95;
 /** From here on all counts are halved, so that old arrivals fade. */
 const FADE_AT = 200_000;

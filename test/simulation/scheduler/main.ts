@@ -12,15 +12,15 @@ import {
   type PolicyName,
   type SchedulerSimulationOptions,
   type SchedulerSimulationReport,
-  simulateOpenb,
+  simulateScheduler,
 } from './simulate.ts';
 
 export * from './simulate.ts';
 
 export const SIM_SCHEDULER_HELP = `seele sim scheduler: how well a policy packs a recorded workload
 
-  --nodes FILE      machines, openb node table (.csv, .csv.gz)
-  --tasks FILE      tasks, openb task table
+  --nodes FILE      machines, openb node table (.csv, .csv.gz); SWF may do without
+  --tasks FILE      tasks, openb task table or SWF (Parallel Workloads Archive)
   --policy NAME     ${POLICIES.join(', ')} (default seele)
   --seeds A-B       one run per seed (default 42-51, the published ones)
   --seed N          one run
@@ -61,7 +61,7 @@ function seedRange(values: Values): { from: number; to: number } | string {
 
 function optionsOf(values: Values): SchedulerSimulationOptions | string {
   const { nodes, tasks, arrivals, ranks } = values;
-  if (typeof nodes !== 'string' || typeof tasks !== 'string') return 'give --nodes and --tasks';
+  if (typeof tasks !== 'string') return 'give --tasks, and --nodes unless they are an SWF file';
   const policy = String(values['policy'] ?? 'seele');
   if (!POLICIES.includes(policy as PolicyName))
     return `--policy is one of ${POLICIES.join(', ')}, not "${policy}"`;
@@ -71,7 +71,7 @@ function optionsOf(values: Values): SchedulerSimulationOptions | string {
   if (!(inflation > 0 && inflation <= MAX_INFLATION))
     return `--inflation is a number above 0, at most ${MAX_INFLATION}`;
   return {
-    nodes,
+    ...(typeof nodes === 'string' && { nodes }),
     tasks,
     policy: policy as PolicyName,
     ...range,
@@ -117,6 +117,8 @@ export function schedulerReportText(report: SchedulerSimulationReport): string {
       `unallocated GPU at full demand: ${unallocatedGpuPercent} % (sd ${unallocatedGpuPercentSd ?? 'of one run'})`,
       `fragmentation: ${fragmentation} %`,
     );
+  for (const [name, value] of Object.entries(report.waits ?? {})) lines.push(`${name}: ${value}`);
+  if (report.jain !== null) lines.push(`Jain index of users' slowdowns: ${report.jain}`);
   for (const [name, reason] of Object.entries(skipped ?? {})) lines.push(`no ${name}: ${reason}`);
   return `${lines.join('\n')}\n`;
 }
@@ -130,7 +132,7 @@ export function runSimScheduler(args: readonly string[]): number {
   }
   const { options, json } = command;
   try {
-    const report = simulateOpenb({
+    const report = simulateScheduler({
       ...options,
       onSeed(seed) {
         if (stderr.isTTY) stderr.write(`\rseed ${seed} of ${options.from}-${options.to}`);

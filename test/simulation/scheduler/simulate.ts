@@ -15,6 +15,7 @@ import {
 import { parseNodes, parseNumberLines, parseTasks, readTrace } from './openb.ts';
 import { inflatedOrder, shuffledRanks } from './orders.ts';
 import { replay, type ReplayResult } from './replay.ts';
+import { nodesForProcessors, parseSwf, replaySwf, type SwfResult } from './swf.ts';
 
 export const POLICIES = ['seele', 'fgd', 'best-fit', 'random'] as const;
 export type PolicyName = (typeof POLICIES)[number];
@@ -23,7 +24,8 @@ export type PolicyName = (typeof POLICIES)[number];
 const FIRST_PUBLISHED_SEED = 42;
 
 export interface SchedulerSimulationOptions {
-  readonly nodes: string;
+  /** Node table. SWF files may do without: their header states the processors. */
+  readonly nodes?: string;
   readonly tasks: string;
   readonly policy: PolicyName;
   readonly from: number;
@@ -94,11 +96,77 @@ function lineOf(lines: readonly Int32Array[], seed: number, path: string): Int32
   );
 }
 
-/** Replays an openb trace by the published protocol. */
-export function simulateOpenb(options: SchedulerSimulationOptions): SchedulerSimulationReport {
+/** The value below which `share` of the sorted values lie. */
+const quantile = (sorted: readonly number[], share: number): number =>
+  sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0;
+
+/** Replays an SWF trace; its arrivals are its own, so seeds differ in the policy's draws only. */
+function simulateSwf(options: SchedulerSimulationOptions, text: string): SchedulerSimulationReport {
+  const trace = parseSwf(text);
+  const nodes =
+    options.nodes === undefined
+      ? nodesForProcessors(trace.processors)
+      : parseNodes(readTrace(options.nodes));
+  if (nodes.length === 0)
+    throw schedulerError('SCHEDULER_TRACE_INVALID', 'neither --nodes nor a MaxProcs header');
+  const runs: ({ readonly seed: number } & SwfResult)[] = [];
+  for (let seed = options.from; seed <= options.to; seed++) {
+    const cluster = createCluster(nodes);
+    const ranks = shuffledRanks(nodes.length, createSeededRandomness(seed).fork('ranks'));
+    const policy = createPolicy(options.policy, cluster, ranks, [], seed);
+    runs.push({ seed, ...replaySwf(cluster, policy, trace) });
+    options.onSeed?.(seed);
+  }
+  const waits = runs.flatMap((run) => run.waitsSeconds).toSorted((a, b) => a - b);
+  const slowdowns = runs.flatMap((run) => run.boundedSlowdowns).toSorted((a, b) => a - b);
+  const none = 'the trace asks no GPUs';
+  return {
+    format: 'swf',
+    policy: options.policy,
+    nodes: nodes.length,
+    tasks: trace.jobs.length,
+    unallocatedGpuPercent: null,
+    unallocatedGpuPercentSd: null,
+    failedTasks: runs.reduce((sum, run) => sum + run.failedTasks, 0),
+    arrivedTasks: runs.length * trace.jobs.length,
+    fragmentation: null,
+    waits: {
+      meanSeconds: rounded(mean(waits)) ?? 0,
+      p50Seconds: quantile(waits, 0.5),
+      p95Seconds: quantile(waits, 0.95),
+      p99Seconds: quantile(waits, 0.99),
+      boundedSlowdownMean: rounded(mean(slowdowns)) ?? 0,
+      boundedSlowdownP95: rounded(quantile(slowdowns, 0.95)) ?? 0,
+    },
+    costVsLowerBound: rounded(mean(runs.map((run) => run.costVsLowerBound))),
+    jain: rounded(mean(runs.map((run) => run.jain))),
+    seeds: runs.map(({ seed, failedTasks }) => ({
+      seed,
+      arrived: trace.jobs.length,
+      failedTasks,
+    })),
+    skipped: { unallocatedGpuPercent: none, unallocatedGpuPercentSd: none, fragmentation: none },
+  };
+}
+
+/** True for Standard Workload Format: comments with a semicolon, then lines of numbers. */
+const isSwf = (text: string): boolean => /^\s*(?:;|-?[\d.]+\s+-?[\d.]+\s)/.test(text);
+
+/** Replays a trace: openb by the published protocol, SWF with its own arrivals. */
+export function simulateScheduler(options: SchedulerSimulationOptions): SchedulerSimulationReport {
+  const text = readTrace(options.tasks);
+  return isSwf(text) ? simulateSwf(options, text) : simulateOpenb(options, text);
+}
+
+function simulateOpenb(
+  options: SchedulerSimulationOptions,
+  text: string,
+): SchedulerSimulationReport {
+  if (options.nodes === undefined)
+    throw schedulerError('SCHEDULER_TRACE_INVALID', 'an openb task table needs --nodes');
   const nodes = parseNodes(readTrace(options.nodes));
   const empty = createCluster(nodes);
-  const tasks = parseTasks(readTrace(options.tasks), empty);
+  const tasks = parseTasks(text, empty);
   const { arrivals, ranks } = options;
   const orders =
     arrivals === undefined

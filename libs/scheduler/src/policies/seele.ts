@@ -10,8 +10,8 @@ import type { TaskShape } from '../shape.ts';
  * Weights against one thousandth of expected unusable GPU. They were chosen once, are the same for
  * every workload, and the result hardly depends on them (docs/scheduler.md shows a sweep).
  */
-const STRANDED_WEIGHT = 0.5;
-const LEFTOVER_WEIGHT = 100;
+const STRANDED_WEIGHT = 0.1;
+const LEFTOVER_WEIGHT = 50;
 
 export interface SeelePolicyOptions {
   readonly cluster: Cluster;
