@@ -179,5 +179,6 @@ export function planOf(deployment: Deployment): readonly (readonly ProcessSpec[]
   });
   const providers = deployment.providers.map((profile) => providerSpec(deployment, profile));
   const first = ownDatabase === undefined ? [node, storage, postgres] : [node, storage];
-  return [first, [market], providers];
+  // Providers take as long to start as the market, and try until they reach it.
+  return [first, [market, ...providers]];
 }
