@@ -1,7 +1,9 @@
 import { type Bytes, utf8 } from '#libs/kernel';
 import { DEFAULT_JOB_LIMITS } from '#libs/market';
 import { levelOf } from './isolation.ts';
+import { runTool } from './layers/run-tool.ts';
 import { seccompFilter } from './layers/seccomp-filter.ts';
+import { elfInterpreter } from './layers/slot-root.ts';
 import { createSlotPool, defaultLayers } from './pool.ts';
 
 describe('the level', () => {
@@ -41,6 +43,17 @@ describe('layers the machine may lack', () => {
     };
     expect(await weaker.run(task)).toMatchObject({ exit: 'ok' });
     weaker.close();
+  });
+});
+
+describe('tools', () => {
+  it('that are not there are named', async () => {
+    expect(await runTool('seele-no-such-tool', [])).toBe('seele-no-such-tool is not installed');
+  });
+
+  it('an executable names its loader, a script has none', () => {
+    expect(elfInterpreter(process.execPath) ?? '/').toMatch(/^\//);
+    expect(elfInterpreter(import.meta.filename)).toBeUndefined();
   });
 });
 

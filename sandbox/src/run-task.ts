@@ -215,7 +215,7 @@ export class SlotTask {
         if (piece.length === 0) continue;
         stream.credits--;
         this.#inputBytes += piece.length;
-        this.#slot.send(TO_SLOT.chunk, numbered(id, piece));
+        this.#slot.sendChunk(id, piece);
       }
       stream.busy = false;
     } catch (error) {

@@ -3,7 +3,7 @@ import type { ExitClass, Usage } from '#contracts';
 import type { Bytes } from '#libs/kernel';
 import type { IsolationLevel, JobLimits } from '#libs/market';
 
-/** One named input. `read` yields bytes whose hash has been verified already; it may be called again. */
+/** One named input. `read` yields bytes whose hash has been verified already; it may be called again and reuses no buffer it has yielded. */
 export interface TaskInput {
   readonly sizeBytes: number;
   read(): AsyncIterable<Bytes>;

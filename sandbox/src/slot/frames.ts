@@ -41,6 +41,15 @@ export function frame(type: number, payload: Uint8Array = new Uint8Array(0)): Bu
   return out;
 }
 
+/** Everything of a chunk's frame but its bytes, which follow. */
+export function chunkHead(stream: number, length: number): Buffer {
+  const out = Buffer.allocUnsafe(HEADER_BYTES + 4);
+  out[0] = TO_SLOT.chunk;
+  out.writeUInt32LE(4 + length, 1);
+  out.writeUInt32LE(stream, HEADER_BYTES);
+  return out;
+}
+
 /** A payload that starts with a uint32, e.g. a stream number. */
 export function numbered(value: number, rest: Uint8Array = new Uint8Array(0)): Buffer {
   const out = Buffer.allocUnsafe(4 + rest.length);
