@@ -28,4 +28,5 @@ export * from './cells.ts';
 export * from './fair-share.ts';
 export * from './gangs.ts';
 export * from './graph.ts';
+export * from './interference.ts';
 export * from './prediction.ts';

@@ -49,7 +49,7 @@ export class RunTimes {
     if (!Number.isFinite(inputBytes) || inputBytes < 0)
       throw schedulerError('SCHEDULER_POLICY_INVALID', `input of ${inputBytes} bytes`);
     const size = Math.ceil(Math.log2(inputBytes + 1));
-    return ['', `${code}`, `${code}/${size}`, `${code}/${size}/${nodeClass}`];
+    return ['', code, `${code}/${size}`, `${code}/${size}/${nodeClass}`];
   }
 
   #expectedLog(names: readonly string[]): number {
