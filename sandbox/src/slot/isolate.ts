@@ -16,8 +16,8 @@ export interface GuestIsolate {
   /** Hands a chunk, an end or a timer to the guest; `bytes` are moved, not copied. */
   deliver(id: number, code: number, payload?: string | ArrayBuffer): Promise<void>;
   poke(): Promise<void>;
-  /** Compiles and links the job; rejects with what is wrong with it. */
-  link(source: string): Promise<void>;
+  /** Compiles and links the job; throws what is wrong with it. */
+  link(source: string): void;
   /** Runs the job's module and then its default export. Resolves when control first comes back. */
   evaluate(): Promise<void>;
   /** True once isolated-vm ended the isolate by itself: its memory limit. */
@@ -100,9 +100,9 @@ export function createGuestIsolate(
           : payload,
       ]),
     poke: () => apply(poke, []),
-    link: async (source) => {
-      const job = await isolate.compileModule(source, bare({ filename: 'job.js' }));
-      await entry.instantiate(context, (specifier, referrer) => {
+    link: (source) => {
+      const job = isolate.compileModuleSync(source, bare({ filename: 'job.js' }));
+      entry.instantiateSync(context, (specifier, referrer) => {
         if (referrer === entry && specifier === 'seele:start') return startModule;
         if (referrer === entry && specifier === 'seele:job') return job;
         throw new Error(`a job has no imports, but this one imports ${JSON.stringify(specifier)}`);

@@ -63,7 +63,7 @@ export class TaskRun {
     try {
       const { inputs, params, seed } = this.#header;
       isolate.configure(JSON.stringify({ inputs, params, seed }));
-      await isolate.link(code.toString('utf8'));
+      isolate.link(code.toString('utf8'));
       this.#send(FROM_SLOT.started);
       await isolate.evaluate();
     } catch (error) {
