@@ -65,7 +65,8 @@ const extension = extname(import.meta.filename);
 function areas(): string[] {
   return globSync(`*${extension}`, { cwd: here })
     .map((file) => basename(file, extension))
-    .filter((name) => name !== 'harness' && !name.includes('.') && !name.includes('-'))
+    .filter((name) => name !== 'harness' && !name.includes('.'))
+    .filter((name) => !name.includes('-') || name.startsWith('consensus-'))
     .toSorted();
 }
 

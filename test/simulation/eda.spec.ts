@@ -25,15 +25,15 @@ const network = (options: Partial<WorldOptions>) =>
   new World({ seed: 1, nodes: 4, delayUs: [500, 20_000], ...options });
 
 describe('seeds: random networks, faults, liars', () => {
-  test('24 seeds keep every invariant; views change and nodes die in them', () => {
-    const results = Array.from({ length: 24 }, (_, i) => runSeed({ seed: i + 1 }));
+  test('12 seeds keep every invariant; views change and nodes die in them', () => {
+    const results = Array.from({ length: 12 }, (_, i) => runSeed({ seed: i + 1 }));
     expect(results.flatMap(({ violations }) => violations)).toEqual([]);
     const sum = (pick: (r: (typeof results)[number]) => number) =>
       results.reduce((total, result) => total + pick(result), 0);
-    expect(sum(({ checked }) => checked)).toBeGreaterThan(4_000);
+    expect(sum(({ checked }) => checked)).toBeGreaterThan(2_000);
     expect(sum(({ viewsBeyondFirst }) => viewsBeyondFirst)).toBeGreaterThan(0);
     expect(sum(({ crashes }) => crashes)).toBeGreaterThan(0);
-    expect(new Set(results.map(({ adversary }) => adversary)).size).toBeGreaterThan(4);
+    expect(new Set(results.map(({ adversary }) => adversary)).size).toBeGreaterThan(3);
   });
 
   test('one seed replays byte for byte, another does not', () => {

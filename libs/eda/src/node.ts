@@ -5,16 +5,15 @@
  *
  * `nowUs` is the host's monotonic clock, set once to wall time (µs).
  */
-import { sha256 } from '#libs/crypto';
-import { type Bytes, concatBytes, equalBytes, hexToBytes, utf8 } from '#libs/kernel';
+import { type Bytes, hexToBytes, utf8 } from '#libs/kernel';
 import { Axis } from './axis.ts';
 import { Catchup } from './catchup.ts';
-import { type CutContext, ZERO_HASH } from './cuts.ts';
-import { backlogOf, leaderCut, rowsOf, verdictOn } from './local-checks.ts';
+import { ZERO_HASH } from './cuts.ts';
+import { Decisions } from './decisions.ts';
+import { rowsOf } from './local-checks.ts';
 import {
   type Body,
   type Certificate,
-  type CutEntry,
   type EdaMessage,
   type MessageOf,
   type SealedBlock,
@@ -22,12 +21,12 @@ import {
   type SignedMessages,
   type Sealed,
   type Tick,
-  signedBytes,
 } from './messages.ts';
 import { OPEN_PER_AUTHOR } from './open-block.ts';
 import { Positions, blockHash } from './positions.ts';
 import { Roster } from './roster.ts';
 import { type EdaRules, SOUND_RULES } from './rules.ts';
+import { createSlotHost } from './slot-host.ts';
 import { Strengths } from './strengths.ts';
 import { Ticks } from './ticks.ts';
 import {
@@ -35,24 +34,15 @@ import {
   type EdaEffect,
   type EdaEvent,
   type JournalRecord,
-  type Roots,
   MIN_CUT_INTERVAL_US,
   SETTLE_DELTAS,
 } from './types.ts';
 import { Voting } from './voting.ts';
 import type { VotingHost, VotingRecord } from './voting-types.ts';
 
-const OVERDUE_DELTAS = SETTLE_DELTAS + 14;
 /** An idle chain ticks once a second. */
 const IDLE_TICK_US = 1_000_000;
 const TICK_RESERVE = 16;
-
-interface Decided {
-  readonly slot: number;
-  readonly hash: string;
-  readonly timeUs: number;
-  readonly entries: readonly CutEntry[];
-}
 
 export class EdaNode {
   readonly #config: EdaConfig;
@@ -67,13 +57,8 @@ export class EdaNode {
   readonly #settleUs: number;
   readonly #cutIntervalUs: number;
   #voting: Voting;
-  #last: Decided;
+  readonly #decisions: Decisions;
   #era: number;
-  #beacon: Bytes;
-  #eraBeacon: Bytes;
-  #executed: { slot: number; roots: Roots };
-  /** Decided slots whose blocks are not all here yet, in order. */
-  readonly #unready: Decided[] = [];
   #ownSeq = 0;
   #ownPrev = ZERO_HASH;
   #tickHorizon = 0;
@@ -103,10 +88,11 @@ export class EdaNode {
     this.#strengths = new Strengths();
     this.#settleUs = SETTLE_DELTAS * parameters.deltaUs;
     this.#cutIntervalUs = Math.max(MIN_CUT_INTERVAL_US, this.#settleUs);
-    this.#last = { slot: 0, hash: config.chain, timeUs: genesisTimeUs, entries: [] };
-    this.#beacon = hexToBytes(config.chain) ?? utf8(config.chain);
-    this.#eraBeacon = this.#beacon;
-    this.#executed = { slot: 0, roots: config.genesisRoots };
+    this.#decisions = new Decisions(
+      { slot: 0, hash: config.chain, timeUs: genesisTimeUs, entries: [] },
+      config.genesisRoots,
+      hexToBytes(config.chain) ?? utf8(config.chain),
+    );
     this.#voting = this.#openSlot(nowUs);
     this.#restore(journal, nowUs);
   }
@@ -117,13 +103,13 @@ export class EdaNode {
     return this.#voting.slot;
   }
   get view(): number {
-    return this.#voting.view;
+    return this.#voting.state.view;
   }
   get era(): number {
     return this.#era;
   }
   get lastCut(): { readonly slot: number; readonly hash: string; readonly timeUs: number } {
-    return this.#last;
+    return this.#decisions.last;
   }
   /** State of the votes in the current slot. */
   get votes() {
@@ -131,9 +117,6 @@ export class EdaNode {
   }
   get positions(): Positions {
     return this.#positions;
-  }
-  axisAt(nowUs: number): number {
-    return this.#axis.at(nowUs);
   }
 
   /** The node's tentative order: what is not final, by its own positions. */
@@ -161,8 +144,8 @@ export class EdaNode {
     else if (event.kind === 'message') this.#onMessage(event.peer, event.message, nowUs, out);
     else if (event.kind === 'author') this.#author(event.payload, event.count, nowUs, out);
     else if (event.kind === 'set') this.#roster.install(event.era, event.set);
-    else if (event.slot === this.#executed.slot + 1) {
-      this.#executed = { slot: event.slot, roots: event.roots };
+    else if (event.slot === this.#decisions.executed.slot + 1) {
+      this.#decisions.executed = { slot: event.slot, roots: event.roots };
       this.#voting.again(nowUs, out);
     }
     return out;
@@ -203,7 +186,7 @@ export class EdaNode {
 
   #openSlot(nowUs: number, saved?: VotingRecord): Voting {
     const { set } = this.#roster.at(this.#era);
-    const { hash, timeUs, slot } = this.#last;
+    const { hash, timeUs, slot } = this.#decisions.last;
     const context = {
       chain: this.#config.chain,
       era: this.#era,
@@ -211,99 +194,25 @@ export class EdaNode {
       prevHash: hash,
       prevTimeUs: timeUs,
       set,
-      beacon: this.#eraBeacon,
+      beacon: this.#decisions.eraBeacon,
     };
     return new Voting(this.#host(), context, nowUs, saved);
   }
 
-  // Layer B's view of this node.
-
   #host(): VotingHost {
-    const { auth, parameters } = this.#config;
-    const rows = () => rowsOf(this.#positions, this.#era);
-    return {
-      auth,
+    return createSlotHost({
+      config: this.#config,
       rules: this.#rules,
-      deltaUs: parameters.deltaUs,
-      cutIntervalUs: this.#cutIntervalUs,
-      myIndex: this.#roster.at(this.#era).indexOf(this.#me),
-      context: () => this.#context(),
-      backlog: (nowUs) =>
-        backlogOf(rows(), this.#cutTimeUs(nowUs), nowUs, OVERDUE_DELTAS * parameters.deltaUs),
-      firstCut: (context, nowUs) => leaderCut(context, rows(), this.#cutTimeUs(nowUs), this.#rules),
-      completeBody: (context, timeUs, entries) => this.#completeBody(context, timeUs, entries),
-      isCreator: (body, leader) => this.#isCreator(body, leader),
-      localVerdict: (context, body, nowUs) =>
-        verdictOn({
-          context,
-          body,
-          nowUs,
-          rows: rows(),
-          cutTimeUs: this.#cutTimeUs(nowUs),
-          deltaUs: parameters.deltaUs,
-          epsilonUs: parameters.epsilonUs,
-        }),
-      cutTimeUs: (nowUs) => {
-        const timeUs = this.#cutTimeUs(nowUs);
-        return timeUs === Number.NEGATIVE_INFINITY ? 0 : timeUs;
-      },
-      reports: () => this.#positions.reports(),
-      signedTime: (timeUs) => this.#axis.raiseTo(timeUs),
-      isSame: (kind, a, b) =>
-        a === b ||
-        equalBytes(
-          signedBytes(kind, a.message as SignedMessages[typeof kind]),
-          signedBytes(kind, b.message as SignedMessages[typeof kind]),
-        ),
-      decided: (body, certificate, nowUs, out) => this.#decide(body, certificate, nowUs, out),
-    };
-  }
-
-  #cutTimeUs(nowUs: number): number {
-    return this.#axis.cutTimeUs(nowUs, this.#settleUs, this.#rules.connectedTime);
-  }
-
-  #context(): CutContext | undefined {
-    if (this.#executed.slot !== this.#last.slot) return undefined;
-    return {
-      chain: this.#config.chain,
+      roster: this.#roster,
+      me: this.#me,
+      positions: this.#positions,
+      axis: this.#axis,
+      decisions: this.#decisions,
       era: this.#era,
-      slot: this.#last.slot + 1,
-      prevHash: this.#last.hash,
-      prevTimeUs: this.#last.timeUs,
-      set: this.#roster.at(this.#era).set,
-      nextSetHash: this.#roster.at(this.#era + 1).set.hash,
-      roots: this.#executed.roots,
-      endOf: this.#positions.endOf,
-    };
-  }
-
-  #alpha(slot: number): Bytes {
-    return concatBytes(this.#eraBeacon, utf8(`cut/${slot}`));
-  }
-
-  #completeBody(context: CutContext, timeUs: number, entries: readonly CutEntry[]): Body {
-    const { chain, era, slot, prevHash, roots, set, nextSetHash } = context;
-    return {
-      chain,
-      era,
-      slot,
-      prevHash,
-      timeUs,
-      entries,
-      ...roots,
-      setHash: set.hash,
-      nextSetHash,
-      parentHeader: null,
-      creator: this.#roster.at(era).indexOf(this.#me),
-      vrf: this.#config.auth.prove(this.#alpha(slot)).proof,
-    };
-  }
-
-  #isCreator(body: Body, leader: number): boolean {
-    const publicKey = this.#roster.at(body.era).set.validators[leader]?.publicKey;
-    if (body.creator !== leader || publicKey === undefined) return false;
-    return this.#config.auth.verifyProof(publicKey, this.#alpha(body.slot), body.vrf) !== undefined;
+      settleUs: this.#settleUs,
+      cutIntervalUs: this.#cutIntervalUs,
+      decided: (body, certificate, nowUs, out) => this.#decide(body, certificate, nowUs, out),
+    });
   }
 
   // Time.
@@ -391,13 +300,13 @@ export class EdaNode {
     const { era, author, seq, txRoot } = block.message;
     const hash = blockHash(block.message);
     if (this.#positions.held.has(hash)) return;
-    const isNeeded = this.#needs(hash);
+    const isNeeded = this.#decisions.needs(hash);
     if (!isNeeded && !this.#positions.isOrderable(era, author, seq)) return;
     if (block.from !== author || !this.#isSigned('block', block)) return;
     if (this.#config.auth.payloadRoot(block.payload) !== txRoot) return;
     if (isNeeded) this.#positions.held.set(hash, block);
     out.push(...this.#positions.addBlock(block, this.#axis.at(nowUs), nowUs));
-    this.#checkReady(out);
+    this.#decisions.release(this.#positions.held, out);
     this.#voting.again(nowUs, out);
   }
 
@@ -489,25 +398,23 @@ export class EdaNode {
 
   #advance(body: Body, certificate: Certificate, nowUs: number, out: EdaEffect[]): void {
     const { hash } = certificate;
-    const before = this.#last.timeUs;
+    const before = this.#decisions.last.timeUs;
     out.push({ kind: 'decided', body, certificate, hash });
     this.#catchup.keep(body, certificate);
-    this.#last = { slot: body.slot, hash, timeUs: body.timeUs, entries: body.entries };
-    this.#unready.push(this.#last);
-    this.#beacon = sha256(concatBytes(this.#beacon, body.vrf));
+    this.#decisions.add(body, hash);
     out.push(...this.#positions.finalise(body.entries, this.#axis.at(nowUs), nowUs));
     this.#attest(body, hash, before, out);
     const { eraUs } = this.#config.parameters;
     const crosses = Math.floor(body.timeUs / eraUs) > Math.floor(before / eraUs);
     if (crosses && this.#rules.eraByCut) this.#enterEra(this.#era + 1, out);
     this.#voting = this.#openSlot(nowUs);
-    this.#checkReady(out);
+    this.#decisions.release(this.#positions.held, out);
   }
 
   #enterEra(era: number, out: EdaEffect[]): void {
     this.#roster.install(era, this.#roster.at(era).set);
     this.#era = era;
-    this.#eraBeacon = this.#beacon;
+    this.#decisions.enterEra();
     this.#ownSeq = 0;
     this.#ownPrev = ZERO_HASH;
     for (const block of this.#positions.enterEra(era)) out.push({ kind: 'expired', block });
@@ -538,29 +445,8 @@ export class EdaNode {
     this.#strengths.onAttest(sealed, () => true, out);
   }
 
-  #needs(hash: string): boolean {
-    return this.#unready.some(({ entries }) => entries.some((entry) => entry.hash === hash));
-  }
-
-  #checkReady(out: EdaEffect[]): void {
-    for (;;) {
-      const next = this.#unready[0];
-      if (!next) return;
-      const blocks: SealedBlock[] = [];
-      for (const { hash } of next.entries) {
-        const block = this.#positions.held.get(hash);
-        if (!block) return;
-        blocks.push(block);
-      }
-      this.#unready.shift();
-      out.push({ kind: 'ready', slot: next.slot, blocks });
-    }
-  }
-
   #fetchUnready(nowUs: number, out: EdaEffect[]): void {
-    const next = this.#unready[0];
-    if (!next) return;
-    const missing = next.entries.filter(({ hash }) => !this.#positions.held.has(hash));
+    const missing = this.#decisions.missing(this.#positions.held);
     const peers = this.#roster.at(this.#era).set.validators;
     this.#catchup.fetchBlocks(missing, peers, this.#config.publicKey, nowUs, out);
   }

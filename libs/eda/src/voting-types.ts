@@ -1,10 +1,20 @@
 /** What the voting of a slot needs from the node around it. */
 import type { Bytes } from '#libs/kernel';
 import type { CutContext } from './cuts.ts';
-import type { Body, Certificate, CutEntry, Report, Sealed, SignedKind, Vote } from './messages.ts';
+import type {
+  EdaMessage,
+  Body,
+  Certificate,
+  CutEntry,
+  Report,
+  Sealed,
+  SignedKind,
+  Vote,
+} from './messages.ts';
 import type { EdaRules } from './rules.ts';
 import type { Authenticator, EdaEffect, JournalRecord } from './types.ts';
 import type { ValidatorSet } from './validator-set.ts';
+import type { VoteState } from './vote-rules.ts';
 
 export type VotingRecord = Extract<JournalRecord, { kind: 'vote' }>;
 
@@ -42,6 +52,51 @@ export interface VotingHost {
   signedTime(timeUs: number): void;
   isSame(kind: SignedKind, a: Sealed<unknown>, b: Sealed<unknown>): boolean;
   decided(body: Body, certificate: Certificate, nowUs: number, out: EdaEffect[]): void;
+}
+
+/** Timer of view 0 beyond the cut interval, and of each later view, in Δ. */
+export const TIMER_DELTAS = 8;
+const DOUBLINGS_MAX = 5;
+const VIEWS_PER_DOUBLING = 4;
+
+/** How long a later view may take: doubled every four views, 32 times at most. */
+export function viewTimeoutUs(view: number, deltaUs: number): number {
+  const doublings = Math.min(DOUBLINGS_MAX, Math.floor(view / VIEWS_PER_DOUBLING));
+  return TIMER_DELTAS * deltaUs * 2 ** doublings;
+}
+
+/** Own signed messages of a slot, to be sent again. */
+export interface OwnMessages {
+  readonly newview?: EdaMessage;
+  readonly proposal?: EdaMessage;
+  readonly prepare?: EdaMessage;
+  readonly commit?: EdaMessage;
+}
+
+/** What a vote leaves in the journal: enough to go on as if nothing had happened. */
+export function votingRecord(
+  { slot, prevTimeUs }: SlotContext,
+  { view, prepared, committed }: VoteState,
+  highQc: Certificate | undefined,
+  bodies: ReadonlyMap<string, Body>,
+  sent: readonly EdaMessage[],
+): VotingRecord {
+  const kept = new Set<Body>();
+  for (const hash of [prepared?.hash, highQc?.hash]) {
+    const body = hash === undefined ? undefined : bodies.get(hash);
+    if (body) kept.add(body);
+  }
+  return {
+    kind: 'vote',
+    slot,
+    view,
+    prepared: prepared ?? null,
+    committed: committed ?? null,
+    highQc: highQc ?? null,
+    bodies: [...kept],
+    sent,
+    floorUs: prevTimeUs,
+  };
 }
 
 export type AddBallot = (

@@ -2,13 +2,12 @@
  * Layer B: one slot after the other, views with leaders, PREPARE and COMMIT certificates, locks,
  * NEWVIEW justifications and the pacemaker. Everything that is signed goes through the journal first.
  */
-import type { AddBallot } from './voting-types.ts';
 import { Ballots, VIEWS_AHEAD } from './ballots.ts';
-import { cutHash, deriveCut, faultOf } from './cuts.ts';
+import { cutHash, deriveCut } from './cuts.ts';
+import { bodyFetches, genuineWeight, signersOf, verdictOnProposal, weighed } from './judgements.ts';
 import type {
   Body,
   Certificate,
-  EdaMessage,
   NewView,
   Proposal,
   Sealed,
@@ -16,6 +15,7 @@ import type {
   SignedMessages,
   Vote,
 } from './messages.ts';
+import { NewViews } from './new-views.ts';
 import type { EdaRules } from './rules.ts';
 import type { EdaEffect } from './types.ts';
 import { leaderOf } from './validator-set.ts';
@@ -27,20 +27,18 @@ import {
   raiseLock,
   reportedLock,
 } from './vote-rules.ts';
-import type { SlotContext, VotingHost, VotingRecord } from './voting-types.ts';
+import {
+  type AddBallot,
+  type OwnMessages,
+  TIMER_DELTAS,
+  type SlotContext,
+  type VotingHost,
+  type VotingRecord,
+  viewTimeoutUs,
+  votingRecord,
+} from './voting-types.ts';
 
-const TIMER_DELTAS = 8;
-const DOUBLINGS_MAX = 5;
-const VIEWS_PER_DOUBLING = 4;
 const RESEND_DELTAS = 4;
-const NEWVIEWS_PER_PEER = 8;
-
-interface OwnMessages {
-  readonly newview?: EdaMessage;
-  readonly proposal?: EdaMessage;
-  readonly prepare?: EdaMessage;
-  readonly commit?: EdaMessage;
-}
 
 export class Voting {
   readonly #host: VotingHost;
@@ -50,8 +48,7 @@ export class Voting {
   #highQc: Certificate | undefined;
   readonly #prepares: Ballots;
   readonly #commits: Ballots;
-  /** NEWVIEWs by validator, then view. */
-  readonly #newViews = new Map<number, Map<number, Sealed<NewView>>>();
+  readonly #newViews: NewViews;
   readonly #bodies = new Map<string, Body>();
   #proposal: Sealed<Proposal> | undefined;
   #proposedView = -1;
@@ -70,6 +67,7 @@ export class Voting {
     this.#slot = slot;
     this.#prepares = new Ballots(slot.set);
     this.#commits = new Ballots(slot.set);
+    this.#newViews = new NewViews(slot.set);
     this.#startUs = nowUs;
     this.#resendAtUs = nowUs + RESEND_DELTAS * host.deltaUs;
     if (saved) this.#restore(saved);
@@ -77,9 +75,6 @@ export class Voting {
 
   get slot(): number {
     return this.#slot.slot;
-  }
-  get view(): number {
-    return this.#state.view;
   }
   get state(): VoteState {
     return this.#state;
@@ -101,7 +96,7 @@ export class Voting {
     this.#resendAtUs = 0;
     const { newview, proposal, prepare, commit } = this.#own;
     const out: EdaEffect[] = [];
-    if (newview?.kind === 'newview') this.#storeNewView(newview);
+    if (newview?.kind === 'newview') this.#newViews.add(newview);
     if (proposal?.kind === 'proposal') {
       this.#proposedView = proposal.message.view;
       this.#proposal = proposal;
@@ -139,11 +134,6 @@ export class Voting {
     return this.#deadlineUs ?? Number.POSITIVE_INFINITY;
   }
 
-  #viewTimeoutUs(view: number): number {
-    const doublings = Math.min(DOUBLINGS_MAX, Math.floor(view / VIEWS_PER_DOUBLING));
-    return TIMER_DELTAS * this.#host.deltaUs * 2 ** doublings;
-  }
-
   #enterView(view: number, nowUs: number, out: EdaEffect[]): void {
     if (view <= this.#state.view || this.#decided) return;
     this.#state = { ...this.#state, view };
@@ -165,34 +155,27 @@ export class Voting {
     });
     this.#own = { newview: { kind: 'newview', ...sealed } };
     this.#say('newview', nowUs, out);
-    this.#storeNewView(sealed);
+    this.#newViews.add(sealed);
     this.#afterNewView(nowUs, out);
   }
 
   #say(kind: keyof OwnMessages, nowUs: number, out: EdaEffect[]): void {
     const message = this.#own[kind];
     if (!message) return;
-    out.push({ kind: 'journal', record: this.#record() }, { kind: 'broadcast', message });
+    out.push(
+      {
+        kind: 'journal',
+        record: votingRecord(
+          this.#slot,
+          this.#state,
+          this.#highQc,
+          this.#bodies,
+          Object.values(this.#own),
+        ),
+      },
+      { kind: 'broadcast', message },
+    );
     this.#resendAtUs = nowUs + RESEND_DELTAS * this.#host.deltaUs;
-  }
-
-  #record(): VotingRecord {
-    const { view, prepared, committed } = this.#state;
-    const kept = [prepared?.hash, this.#highQc?.hash].flatMap((hash) => {
-      const body = hash === undefined ? undefined : this.#bodies.get(hash);
-      return body ? [body] : [];
-    });
-    return {
-      kind: 'vote',
-      slot: this.#slot.slot,
-      view,
-      prepared: prepared ?? null,
-      committed: committed ?? null,
-      highQc: this.#highQc ?? null,
-      bodies: [...new Set(kept)],
-      sent: Object.values(this.#own),
-      floorUs: this.#slot.prevTimeUs,
-    };
   }
 
   #seal<K extends SignedKind>(kind: K, message: SignedMessages[K]): Sealed<SignedMessages[K]> {
@@ -211,9 +194,8 @@ export class Voting {
 
   // Proposals.
 
-  #leader(view: number): number {
-    return leaderOf(this.#slot.set, this.#slot.beacon, this.#slot.slot, view);
-  }
+  readonly #leader = (view: number) =>
+    leaderOf(this.#slot.set, this.#slot.beacon, this.#slot.slot, view);
 
   #proposeFirst(nowUs: number, out: EdaEffect[]): void {
     if (this.#leader(0) !== this.#host.myIndex || !mayPrepare(this.#state, 0)) return;
@@ -249,13 +231,12 @@ export class Voting {
     const before = this.#proposal;
     if (before?.message.view === view && before.from === sealed.from) return;
     if (!this.#isSigned('proposal', sealed)) return;
-    if (view === 0) {
-      if (justification.length > 0) return;
-    } else if (!this.#isJustified(view, justification)) return;
+    const isFirst = view === 0 && justification.length === 0;
+    if (!isFirst && !this.#isJustified(view, justification)) return;
     // A valid justification moves its reader.
     if (view > this.#state.view) this.#enterView(view, nowUs, out);
     for (const newView of justification) {
-      this.#storeNewView(newView);
+      this.#newViews.add(newView);
       this.#raise(newView.message.highQc);
     }
     this.#proposal = sealed;
@@ -265,12 +246,13 @@ export class Voting {
 
   /** Weight Q of NEWVIEWs for exactly this view, each valid. */
   #isJustified(view: number, justification: readonly Sealed<NewView>[]): boolean {
+    if (view < 1) return false;
     let weight = 0;
     const seen = new Set<number>();
     for (const newView of justification) {
       if (newView.message.view !== view || seen.has(newView.from)) return false;
       seen.add(newView.from);
-      const known = this.#newViews.get(newView.from)?.get(view);
+      const known = this.#newViews.get(newView.from, view);
       if (known !== newView && !this.#isValidNewView(newView)) return false;
       weight += this.#slot.set.weights[newView.from] ?? 0;
     }
@@ -283,38 +265,19 @@ export class Voting {
     if (!proposal || proposal.message.view !== this.#state.view || this.#decided) return;
     const { view, body } = proposal.message;
     if (this.#host.myIndex < 0 || !mayPrepare(this.#state, view)) return;
-    const verdict = this.#verdict(proposal.message, nowUs);
+    const verdict = verdictOnProposal(
+      this.#host,
+      this.#slot.set,
+      proposal.message,
+      this.#leader(view),
+      nowUs,
+    );
     if (verdict === 'refuse') this.#enterView(view + 1, nowUs, out);
     if (verdict !== 'accept') return;
     const hash = cutHash(body);
     this.#state = { ...this.#state, prepared: { view, hash } };
     this.#bodies.set(hash, body);
     this.#vote('prepare', view, hash, nowUs, out);
-  }
-
-  #verdict(proposal: Proposal, nowUs: number): 'accept' | 'wait' | 'refuse' {
-    const { view, body, justification } = proposal;
-    const bound = boundHash(justification.map(({ message }) => message.highQc));
-    // Weight Q prepared it: all checks were made.
-    if (bound !== undefined) return cutHash(body) === bound ? 'accept' : 'refuse';
-    const context = this.#host.context();
-    if (!context) return 'wait';
-    if (faultOf(context, body, this.#rules) !== undefined) return 'refuse';
-    if (!this.#host.isCreator(body, this.#leader(view))) return 'refuse';
-    if (view === 0) return this.#host.localVerdict(context, body, nowUs);
-    const derived = deriveCut(context, this.#weighed(justification), this.#rules);
-    const expected: Body = { ...body, timeUs: derived.timeUs, entries: derived.entries };
-    if (cutHash(expected) !== cutHash(body)) return 'refuse';
-    return this.#rules.derivedWithoutLocalChecks
-      ? 'accept'
-      : this.#host.localVerdict(context, body, nowUs);
-  }
-
-  #weighed(newViews: readonly Sealed<NewView>[]) {
-    return newViews.map(({ from, message }) => ({
-      weight: this.#slot.set.weights[from] ?? 0,
-      message,
-    }));
   }
 
   // NEWVIEW.
@@ -331,40 +294,23 @@ export class Voting {
 
   onNewView(sealed: Sealed<NewView>, nowUs: number, out: EdaEffect[]): void {
     if (this.#decided || sealed.message.view < this.#state.view) return;
-    const known = this.#newViews.get(sealed.from)?.get(sealed.message.view);
+    const known = this.#newViews.get(sealed.from, sealed.message.view);
     if (known === sealed || !this.#isValidNewView(sealed)) return;
     if (known && !this.#host.isSame('newview', known, sealed))
       return this.#accuse('newview', known, sealed, out);
     if (known) return;
-    this.#storeNewView(sealed);
+    this.#newViews.add(sealed);
     this.#raise(sealed.message.highQc);
     this.#afterNewView(nowUs, out);
   }
 
-  #storeNewView(sealed: Sealed<NewView>): void {
-    const byView = this.#newViews.get(sealed.from) ?? new Map<number, Sealed<NewView>>();
-    this.#newViews.set(sealed.from, byView);
-    if (!byView.has(sealed.message.view)) byView.set(sealed.message.view, sealed);
-    if (byView.size > NEWVIEWS_PER_PEER) byView.delete(Math.min(...byView.keys()));
-  }
-
   /** The pacemaker: joins views that weight > r is in, starts the timer once weight Q is there. */
   #afterNewView(nowUs: number, out: EdaEffect[]): void {
-    const { set } = this.#slot;
-    const highest: { view: number; weight: number }[] = [];
-    for (const [from, byView] of this.#newViews)
-      highest.push({ view: Math.max(...byView.keys()), weight: set.weights[from] ?? 0 });
-    highest.sort((a, b) => b.view - a.view);
-    let weight = 0;
-    for (const entry of highest) {
-      weight += entry.weight;
-      if (entry.view <= this.#state.view) break;
-      if (weight > set.lying) return this.#enterView(entry.view, nowUs, out);
-    }
+    const joinable = this.#newViews.joinable(this.#state.view);
+    if (joinable !== undefined) return this.#enterView(joinable, nowUs, out);
     const { view } = this.#state;
-    let here = 0;
-    for (const entry of highest) if (entry.view >= view) here += entry.weight;
-    if (view > 0 && here >= this.#quorum) this.#deadlineUs ??= nowUs + this.#viewTimeoutUs(view);
+    if (view > 0 && this.#newViews.weightFrom(view) >= this.#quorum)
+      this.#deadlineUs ??= nowUs + viewTimeoutUs(view, this.#host.deltaUs);
     this.#lead(nowUs, out);
   }
 
@@ -372,32 +318,20 @@ export class Voting {
   #lead(nowUs: number, out: EdaEffect[]): void {
     const { view } = this.#state;
     if (view < 1 || this.#proposedView >= view || this.#leader(view) !== this.#host.myIndex) return;
-    const justification: Sealed<NewView>[] = [];
-    let weight = 0;
-    for (const byView of this.#newViews.values()) {
-      const newView = byView.get(view);
-      if (!newView || weight >= this.#quorum) continue;
-      justification.push(newView);
-      weight += this.#slot.set.weights[newView.from] ?? 0;
-    }
-    if (weight < this.#quorum) return;
+    const justification = this.#newViews.justification(view, this.#quorum);
+    if (!justification) return;
     const bound = boundHash(justification.map(({ message }) => message.highQc));
     if (bound !== undefined) {
       const body = this.#bodies.get(bound);
       if (body) this.#propose(body, view, justification, nowUs, out);
-      else this.#fetchBody(bound, this.#signersOf(justification, bound), nowUs, out);
+      else this.#fetchBody(bound, signersOf(justification, bound), nowUs, out);
       return;
     }
     const context = this.#host.context();
     if (!context) return;
-    const cut = deriveCut(context, this.#weighed(justification), this.#rules);
+    const cut = deriveCut(context, weighed(this.#slot.set, justification), this.#rules);
     const body = this.#host.completeBody(context, cut.timeUs, cut.entries);
     this.#propose(body, view, justification, nowUs, out);
-  }
-
-  #signersOf(justification: readonly Sealed<NewView>[], hash: string): number[] {
-    const newView = justification.find(({ message }) => message.highQc?.hash === hash);
-    return newView?.message.highQc?.votes.map(({ from }) => from) ?? [];
   }
 
   // Votes.
@@ -458,20 +392,15 @@ export class Voting {
 
   /** Whether the votes of a certificate are genuine and weigh Q. */
   isCertificate(kind: 'prepare' | 'commit', certificate: Certificate): boolean {
-    const { chain, era, slot, set } = this.#slot;
-    const { view, hash, votes } = certificate;
-    const message: Vote = { chain, era, slot, view, hash };
     const ballots = kind === 'prepare' ? this.#prepares : this.#commits;
-    const seen = new Set<number>();
-    let weight = 0;
-    for (const { from, signature } of votes) {
-      if (seen.has(from)) return false;
-      seen.add(from);
+    const { view, hash } = certificate;
+    const { chain, era, slot, set } = this.#slot;
+    const message: Vote = { chain, era, slot, view, hash };
+    const weight = genuineWeight(set, certificate, (from, signature) => {
       const known = ballots.voteOf(view, from);
-      const isKnown = known?.signature === signature && known.message.hash === hash;
-      if (!isKnown && !this.#isSigned(kind, { from, message, signature })) return false;
-      weight += set.weights[from] ?? 0;
-    }
+      if (known?.signature === signature && known.message.hash === hash) return true;
+      return this.#isSigned(kind, { from, message, signature });
+    });
     return weight >= this.#quorum;
   }
 
@@ -502,12 +431,7 @@ export class Voting {
   #fetchBody(hash: string, signers: readonly number[], nowUs: number, out: EdaEffect[]): void {
     if (nowUs < this.#fetchAtUs) return;
     this.#fetchAtUs = nowUs + 2 * this.#host.deltaUs;
-    for (const index of signers) {
-      const to = this.#slot.set.validators[index]?.publicKey;
-      if (to === undefined || index === this.#host.myIndex) continue;
-      const message: EdaMessage = { kind: 'fetch', blocks: [], bodies: [hash], finalsFrom: null };
-      out.push({ kind: 'send', to, message });
-    }
+    out.push(...bodyFetches(hash, signers, this.#slot.set, this.#host.myIndex));
   }
 
   body(hash: string): Body | undefined {

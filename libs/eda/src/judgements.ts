@@ -1,0 +1,73 @@
+/** What a voter makes of a proposal and of a certificate. */
+import type { Bytes } from '#libs/kernel';
+import { cutHash, deriveCut, faultOf } from './cuts.ts';
+import type { Body, Certificate, EdaMessage, NewView, Proposal, Sealed } from './messages.ts';
+import type { EdaEffect } from './types.ts';
+import type { ValidatorSet } from './validator-set.ts';
+import { boundHash } from './vote-rules.ts';
+import type { VotingHost } from './voting-types.ts';
+
+export function weighed(set: ValidatorSet, newViews: readonly Sealed<NewView>[]) {
+  return newViews.map(({ from, message }) => ({ weight: set.weights[from] ?? 0, message }));
+}
+
+/** Weight of the votes of a certificate; 0 when one of them is forged or counted twice. */
+export function genuineWeight(
+  set: ValidatorSet,
+  certificate: Certificate,
+  isGenuine: (from: number, signature: Bytes) => boolean,
+): number {
+  const seen = new Set<number>();
+  let weight = 0;
+  for (const { from, signature } of certificate.votes) {
+    if (seen.has(from) || !isGenuine(from, signature)) return 0;
+    seen.add(from);
+    weight += set.weights[from] ?? 0;
+  }
+  return weight;
+}
+
+/** Accept, wait for what is missing here, or leave the view. The justification was checked before. */
+export function verdictOnProposal(
+  host: VotingHost,
+  set: ValidatorSet,
+  proposal: Proposal,
+  leader: number,
+  nowUs: number,
+): 'accept' | 'wait' | 'refuse' {
+  const { view, body, justification } = proposal;
+  const bound = boundHash(justification.map(({ message }) => message.highQc));
+  // Weight Q prepared it: all checks were made.
+  if (bound !== undefined) return cutHash(body) === bound ? 'accept' : 'refuse';
+  const context = host.context();
+  if (!context) return 'wait';
+  if (faultOf(context, body, host.rules) !== undefined) return 'refuse';
+  if (!host.isCreator(body, leader)) return 'refuse';
+  if (view === 0) return host.localVerdict(context, body, nowUs);
+  const derived = deriveCut(context, weighed(set, justification), host.rules);
+  const expected: Body = { ...body, timeUs: derived.timeUs, entries: derived.entries };
+  if (cutHash(expected) !== cutHash(body)) return 'refuse';
+  if (host.rules.derivedWithoutLocalChecks) return 'accept';
+  return host.localVerdict(context, body, nowUs);
+}
+
+/** Who signed the lock on `hash` that a justification holds: they have its body. */
+export function signersOf(justification: readonly Sealed<NewView>[], hash: string): number[] {
+  const newView = justification.find(({ message }) => message.highQc?.hash === hash);
+  return newView?.message.highQc?.votes.map(({ from }) => from) ?? [];
+}
+
+/** Asks signers for a body. */
+export function bodyFetches(
+  hash: string,
+  signers: readonly number[],
+  set: ValidatorSet,
+  me: number,
+): EdaEffect[] {
+  return signers.flatMap((index): EdaEffect[] => {
+    const to = set.validators[index]?.publicKey;
+    if (to === undefined || index === me) return [];
+    const message: EdaMessage = { kind: 'fetch', blocks: [], bodies: [hash], finalsFrom: null };
+    return [{ kind: 'send', to, message }];
+  });
+}
