@@ -103,9 +103,20 @@ function removeAll(folders: readonly string[]): boolean {
   return gone;
 }
 
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
+}
+
 /** Groups left by a provider that was killed; a group with a live process in it refuses to go. */
 function sweep(folder: string): void {
-  const left = readdirSync(folder).filter((name) => name.startsWith('seele-slot-'));
+  const left = readdirSync(folder).filter((name) => {
+    const owner = /^seele-slot-(\d+)-\d+$/.exec(name)?.[1];
+    return owner !== undefined && !isRunning(Number(owner));
+  });
   removeAll(left.map((name) => join(folder, name)));
 }
 
