@@ -72,8 +72,12 @@ const flatten = (value, leaves) => {
       const item = value[name];
       if (item === undefined) continue;
       leaves[leaves.length] = name;
-      shape += flatten(item, leaves);
       count++;
+      // Calls are dear here: the common kinds are told apart on the spot.
+      const kind = typeof item;
+      if (kind === 'bigint') { leaves[leaves.length] = item; shape += 'i'; }
+      else if (kind === 'string') { leaves[leaves.length] = item; shape += 's'; }
+      else shape += flatten(item, leaves);
     }
     return '{' + count + ';' + shape;
   }
@@ -99,35 +103,36 @@ ${FLATTEN}
 ${TAMING}
 const describe = (error) => { try { return String(error).toWellFormed(); } catch { return 'an error without text'; } };
 const integerOf = (n) => typeof n === 'bigint' ? n : BigInt(n);
-// Single values, by far the most, go without a list of leaves.
 const send = (operation, name, value) => {
-  const type = typeof value;
-  if (type === 'bigint') return host(operation, name, 'i', value);
-  if (type === 'string') return host(operation, name, 's', value);
   const leaves = [];
   const shape = flatten(value, leaves);
   switch (leaves.length) {
     case 0: return host(operation, name, shape);
     case 1: return host(operation, name, shape, leaves[0]);
     case 2: return host(operation, name, shape, leaves[0], leaves[1]);
-    case 3: return host(operation, name, shape, leaves[0], leaves[1], leaves[2]);
     case 4: return host(operation, name, shape, leaves[0], leaves[1], leaves[2], leaves[3]);
     default: return host(operation, name, shape, ...leaves);
   }
 };
+// Single values, by far the most, go without a list of leaves; bound functions cost less than arrows.
 const storage = Object.freeze({
-  get: (key) => host(${OP.get}, key),
-  put: (key, value) => { send(${OP.put}, key, value); },
-  delete: (key) => { host(${OP.delete}, key); },
+  get: host.bind(undefined, ${OP.get}),
+  put: (key, value) => {
+    const type = typeof value;
+    if (type === 'bigint') host(${OP.put}, key, 'i', value);
+    else if (type === 'string') host(${OP.put}, key, 's', value);
+    else send(${OP.put}, key, value);
+  },
+  delete: host.bind(undefined, ${OP.delete}),
   scan: (prefix, cursor = '', limit = 100) => host(${OP.scan}, prefix, cursor, Number(limit)),
 });
 const revert = (code, message = '') => { host(${OP.revert}, String(code), String(message).toWellFormed()); };
 const api = {
   storage,
   revert,
-  emit: (topic, value) => { send(${OP.emit}, topic, value); },
-  sha256: (data) => host(${OP.sha256}, data),
-  verify: (key, domain, message, signature) => host(${OP.verify}, key, domain, message, signature),
+  emit: send.bind(undefined, ${OP.emit}),
+  sha256: host.bind(undefined, ${OP.sha256}),
+  verify: host.bind(undefined, ${OP.verify}),
   pay: (to, amount) => {
     const reply = host(${OP.call}, to, '', integerOf(amount), 0n, '[0;');
     if (!reply[0]) revert(reply[1], reply[2]);
@@ -150,7 +155,7 @@ const block = Object.freeze({
   get timeUs() { return field(7); },
 });
 const frame = Object.create({ ...api, block }, Object.fromEntries(['caller', 'origin', 'self', 'value', 'seed'].map((name, i) =>
-  [name, { enumerable: true, get: () => field(i) }])));
+  [name, { enumerable: true, get: () => known[i] ?? (known[i] = host(${OP.frame}, i)) }])));
 Object.freeze(frame);
 return (program) => () => {
   const input = host(${OP.input});
