@@ -17,6 +17,7 @@ export * from './http-app-options.ts';
 export * from './http-app.ts';
 export * from './keystore-files.ts';
 export * from './logger.ts';
+export * from './make-directory.ts';
 export * from './metrics.ts';
 export * from './node-client.ts';
 export * from './operations.ts';

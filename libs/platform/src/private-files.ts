@@ -3,10 +3,11 @@
  * (temporary file, fsync, rename, fsync of the directory), refused when others can read them.
  */
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { chmod, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Bytes } from '#libs/kernel';
 import { describeSystemError, platformError, systemCode } from './errors.ts';
+import { makeDirectory } from './make-directory.ts';
 
 export const PRIVATE_FILE_MODE = 0o600;
 export const PRIVATE_DIRECTORY_MODE = 0o700;
@@ -25,7 +26,7 @@ async function syncDirectory(path: string): Promise<void> {
 /** Creates a directory only its owner can enter; an existing one keeps its mode. */
 export async function ensurePrivateDirectory(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true, mode: PRIVATE_DIRECTORY_MODE });
+    makeDirectory(path, PRIVATE_DIRECTORY_MODE);
   } catch (error) {
     throw describeSystemError(error, path);
   }

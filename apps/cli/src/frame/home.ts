@@ -2,9 +2,10 @@
  * SEELE_HOME: the one folder that holds keys, chain, blobs, database, logs and what runs now.
  * Default `~/.seele`; every path of it is named here.
  */
-import { accessSync, constants, mkdirSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { makeDirectory } from '#libs/platform';
 import { cliError } from '../errors.ts';
 
 export interface Home {
@@ -39,9 +40,8 @@ export function defaultHome(): string {
 export function prepareHome(home: Home): void {
   try {
     // Others may pass through (PostgreSQL runs as another user when we are root), not look.
-    mkdirSync(home.path, { recursive: true, mode: 0o711 });
-    for (const folder of [home.keys, home.run, home.logs])
-      mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeDirectory(home.path, 0o711);
+    for (const folder of [home.keys, home.run, home.logs]) makeDirectory(folder, 0o700);
     for (const folder of [home.path, home.keys, home.run, home.logs])
       accessSync(folder, constants.W_OK | constants.X_OK);
   } catch (error) {

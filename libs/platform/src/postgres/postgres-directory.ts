@@ -21,6 +21,7 @@ import {
 import { dirname, join } from 'node:path';
 import { utf8Decode } from '#libs/kernel';
 import { describeSystemError, platformError, systemCode } from '../errors.ts';
+import { makeDirectory } from '../make-directory.ts';
 import { readPrivateFile, writePrivateFile } from '../private-files.ts';
 import type { PostgresEngine } from './postgres-engine.ts';
 import { isReachableBy, type RunAs } from './run-as.ts';
@@ -154,7 +155,7 @@ export async function preparePostgresCluster(
   engineAt: (base: string) => Promise<PostgresEngine>,
 ): Promise<{ engine: PostgresEngine; cluster: PostgresCluster }> {
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+    makeDirectory(directory, 0o700);
     const data = await placeCluster(directory, runAs);
     const base = dirname(data);
     const engine = await engineAt(base);
