@@ -114,8 +114,11 @@ export class JsContract implements UserContract {
     on(
       OP.call,
       'ssii*',
-      (contract: string, method: string, value: bigint, fuel: bigint, args: CborValue) =>
-        callFrame(this.#running, { contract, method, args: encodeCbor(args), value, fuel }),
+      (contract: string, method: string, value: Integer, fuel: Integer, args: CborValue) =>
+        callFrame(this.#running, {
+          ...{ contract, method, args: encodeCbor(args) },
+          ...{ value: BigInt(value), fuel: BigInt(fuel) },
+        }),
     );
     return table;
   }
@@ -126,6 +129,8 @@ export class JsContract implements UserContract {
     return this.#frame[name];
   }
 }
+
+type Integer = bigint | number;
 
 function stored(bytes: Bytes | undefined): CborValue | undefined {
   return bytes && decodeCbor(bytes);

@@ -82,6 +82,7 @@ function crossingOf(wasm: MeteredInstance): Crossing {
 
 /** Characters that a loop moves faster than the coders do. */
 const SHORT_TEXT = 160;
+const SMALL_DIGITS = 15;
 
 export class GuestValues {
   /** A few bytes of guest memory for out-parameters. */
@@ -97,21 +98,25 @@ export class GuestValues {
     this.#wasm = wasm;
     this.#memory = wasm.memory;
     this.#call = crossingOf(wasm);
+    this.#look();
   }
 
   /** The guest's memory as it is now. */
   get memory(): Bytes {
-    const { buffer } = this.#memory;
-    if (this.#bytes.buffer !== buffer) {
-      this.#bytes = new Uint8Array(buffer);
-      this.#view = new DataView(buffer);
-    }
+    // A memory that grew detaches its old buffer: the view on it is then empty.
+    if (this.#bytes.length === 0) this.#look();
     return this.#bytes;
+  }
+
+  #look(): void {
+    const { buffer } = this.#memory;
+    this.#bytes = new Uint8Array(buffer);
+    this.#view = new DataView(buffer);
   }
 
   /** The 32-bit word at an address. */
   word(at: number): number {
-    if (this.#bytes.buffer !== this.#memory.buffer) void this.memory;
+    if (this.#bytes.length === 0) this.#look();
     return this.#view.getUint32(at, true);
   }
 
@@ -138,13 +143,33 @@ export class GuestValues {
     }
   }
 
-  /** Through text: the engine's own 64-bit getter wraps silently. */
-  #readInteger(value: number): bigint {
-    const text = this.#readText(value);
-    // A short one fits, and a number is made of text faster than a bigint.
-    const integer = text.length <= 15 ? BigInt(Number(text)) : BigInt(text);
-    if (integer < MIN_I64 || integer > MAX_I64)
+  /**
+   * Through text: the engine's own 64-bit getter wraps silently. What is small enough comes as a
+   * number, which costs less than a bigint.
+   */
+  #readInteger(value: number): bigint | number {
+    const at = this.#call.getStringLength(value, this.scratch);
+    if (at === 0) throw new GuestAbort('guest memory exhausted');
+    const size = this.word(this.scratch);
+    this.#chargeMessage(size);
+    const small = this.#smallInteger(at, size);
+    const integer = small ?? BigInt(this.#longText(at, size));
+    this.#call.freeString(at);
+    if (typeof integer === 'bigint' && (integer < MIN_I64 || integer > MAX_I64))
       throw new GuestAbort('an integer for the host is wider than 64 bits');
+    return integer;
+  }
+
+  /** Up to fifteen decimal digits, exactly. */
+  #smallInteger(at: number, size: number): number | undefined {
+    if (size > SMALL_DIGITS) return undefined;
+    const { memory } = this;
+    let integer = 0;
+    for (let i = at; i < at + size; i++) {
+      const digit = (memory[i] as number) - 48;
+      if (digit < 0 || digit > 9) return undefined;
+      integer = integer * 10 + digit;
+    }
     return integer;
   }
 

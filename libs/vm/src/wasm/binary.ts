@@ -81,6 +81,7 @@ export class BinaryReader {
 }
 
 export function u32Leb(value: number): Bytes {
+  if (!(value >= 0 && value <= 0xffffffff)) throw malformed(`${value} is no unsigned integer`, 0);
   const out: number[] = [];
   let rest = value;
   do {

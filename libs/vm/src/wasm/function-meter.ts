@@ -130,6 +130,7 @@ class FunctionMeter {
   }
 
   #instruction(): void {
+    if (this.#height.depth === 0) this.#reader.fail('instruction after the end of a function');
     const start = this.#reader.offset;
     const code = this.#reader.byte();
     const op = this.#lookUp(code, start);
