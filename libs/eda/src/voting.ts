@@ -131,7 +131,10 @@ export class Voting {
 
   /** Time of the next thing that `wake` would do by itself (besides the checks of every tick). */
   get nextWakeUs(): number {
-    return this.#deadlineUs ?? Number.POSITIVE_INFINITY;
+    // A decided slot that waits for its body asks at every tick; its timer is over.
+    return this.#decided
+      ? Number.POSITIVE_INFINITY
+      : (this.#deadlineUs ?? Number.POSITIVE_INFINITY);
   }
 
   #enterView(view: number, nowUs: number, out: EdaEffect[]): void {
