@@ -86,6 +86,44 @@ describe('a contract in WebAssembly', () => {
     expect([value(call('remember', [], host)), value(call('remember', [], host))]).toEqual([1, 1]);
   });
 
+  it.each([
+    [
+      'memory',
+      '(i32.store8 (i32.const 50) (i32.add (i32.load8_u (i32.const 50)) (i32.const 1)))',
+      '(i32.load8_u (i32.const 50))',
+    ],
+    ['grown memory', '(drop (memory.grow (i32.const 1)))', '(memory.size)'],
+    [
+      'a table',
+      '(table.set $t (i32.const 0) (ref.null func))',
+      '(i32.add (i32.const 1) (ref.is_null (table.get $t (i32.const 0))))',
+    ],
+    [
+      'a dropped segment',
+      '(memory.init $d (i32.const 50) (i32.const 0) (i32.const 1)) (data.drop $d)',
+      '(i32.load8_u (i32.const 50))',
+    ],
+    [
+      'a float that is not a number',
+      '(global.set $f (f64.div (f64.const 0) (f64.const 0)))',
+      '(i32.add (i32.const 1) (f64.eq (global.get $f) (global.get $f)))',
+    ],
+  ])('finds %s as it was before the call before', (_what, change, look) => {
+    const changing = WasmContract.load(
+      compile(`(module ${IMPORTS} (table $t 1 funcref)
+        (global $f (mut f64) (f64.const 1)) (data $d "\\05") (elem (i32.const 0) func $run)
+        (func $run (export "run") ${change} (i32.store8 (i32.const 100) ${look})
+          (call $output (i32.const 100) (i32.const 1))))`),
+    );
+    const run = () => {
+      const host = new MemoryContractHost();
+      return changing.call({ method: 'run', args: encodeCbor([]), fuel: FUEL, host });
+    };
+    const first = run();
+    expect(first.kind).toBe('returned');
+    expect([run(), run()]).toEqual([first, first]);
+  });
+
   it('uses the same fuel every time', () => {
     expect(call('bump').fuelUsed).toBe(call('bump').fuelUsed);
   });

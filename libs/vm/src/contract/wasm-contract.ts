@@ -25,7 +25,7 @@ import {
   utf8Decode,
 } from '#libs/kernel';
 import { vmError } from '../errors.ts';
-import { injectFuel } from '../wasm/inject.ts';
+import { GLOBAL_EXPORT_PREFIX, injectFuel } from '../wasm/inject.ts';
 import { type CallOutcome, GuestAbort, MeteredInstance } from '../wasm/metered-instance.ts';
 import { ContractRevert, FrameOperations } from './frame-operations.ts';
 import { CONTRACT_LIMITS, type ContractHost } from './host.ts';
@@ -40,7 +40,11 @@ import {
 
 export const WASM_CONTRACT_MAX_BYTES = 512 * 1024;
 /** How the injector treats contracts; part of the VM version. */
-export const WASM_CONTRACT_RULES = { floats: 'canonicalise', memoryPagesMax: 512 } as const;
+export const WASM_CONTRACT_RULES = {
+  floats: 'canonicalise',
+  memoryPagesMax: 512,
+  exportGlobals: true,
+} as const;
 const FUEL_PER_CODE_BYTE = 100n;
 /** Machine code and metadata that V8 keeps, about. */
 const COMPILED_BYTES_PER_CODE_BYTE = 12;
@@ -66,10 +70,15 @@ export class WasmContract implements UserContract {
   readonly loadFuelUsed: bigint;
   readonly residentBytes: number;
   readonly #module: WebAssembly.Module;
+  readonly #isResettable: boolean;
   readonly #methods: ReadonlySet<string>;
+  /** How an instance is before its first call; undefined where restoring it is not exact. */
+  #fresh: InstanceState | undefined;
+  /** An instance that waits for its next call. */
+  #idle: WasmFrame | undefined;
 
   private constructor(code: Bytes) {
-    const { bytes, imports } = injectFuel(code, WASM_CONTRACT_RULES);
+    const { bytes, imports, isResettable } = injectFuel(code, WASM_CONTRACT_RULES);
     for (const { module, name, params, results } of imports)
       if (module !== 'seele' || IMPORT_TYPES.get(name) !== `${params}:${results}`)
         throw vmError(
@@ -84,6 +93,7 @@ export class WasmContract implements UserContract {
     this.#methods = new Set(
       exported.filter((e) => e.kind === 'function' && METHOD_NAME.test(e.name)).map((e) => e.name),
     );
+    this.#isResettable = isResettable;
     this.loadFuelUsed = FUEL_PER_CODE_BYTE * BigInt(code.length);
     this.residentBytes = COMPILED_BYTES_PER_CODE_BYTE * bytes.length;
   }
@@ -99,8 +109,10 @@ export class WasmContract implements UserContract {
         `contract of ${code.length} bytes where ${WASM_CONTRACT_MAX_BYTES} are allowed`,
       );
     const contract = new WasmContract(code);
-    const instance = new WasmFrame(contract.#module, undefined, fuelMax).instance;
-    const started = instance.start(CONTRACT_STACK_BYTES);
+    const frame = new WasmFrame(contract.#module);
+    if (contract.#isResettable) contract.#fresh = stateOf(frame.instance);
+    frame.instance.fuel = fuelMax;
+    const started = frame.instance.start(CONTRACT_STACK_BYTES);
     if (started.kind !== 'returned')
       throw vmError('VM_PROGRAM_INVALID', 'the start function does not end well');
     return contract;
@@ -118,32 +130,78 @@ export class WasmContract implements UserContract {
   call({ method, args, fuel, host }: ContractCall): ContractOutcome {
     if (!this.#methods.has(method))
       return { kind: 'reverted', code: 'NO_SUCH_METHOD', message: method, fuelUsed: 0n };
-    const frame = new WasmFrame(this.#module, { host, args }, fuel);
+    const frame = this.#take();
+    frame.bind(host, args);
+    frame.instance.fuel = fuel;
     const started = frame.instance.start(CONTRACT_STACK_BYTES);
     const outcome =
       started.kind === 'returned' ? frame.instance.call(method, [], CONTRACT_STACK_BYTES) : started;
-    return frameOutcome(outcome, frame, fuel);
+    const ended = frameOutcome(outcome, frame, fuel);
+    if (this.#fresh) this.#idle = frame;
+    return ended;
   }
+
+  /** An instance as it is before its first call. */
+  #take(): WasmFrame {
+    const idle = this.#idle;
+    this.#idle = undefined;
+    const reset = idle && this.#fresh && restore(idle.instance, this.#fresh);
+    return reset ? idle : new WasmFrame(this.#module);
+  }
+}
+
+/** Memory and number globals of an instance. */
+interface InstanceState {
+  readonly memory: Bytes;
+  readonly globals: readonly (readonly [name: string, value: number | bigint])[];
+}
+
+/** Restoring costs as much as the memory is long: larger ones are made anew. */
+const RESTORED_BYTES_MAX = 1024 * 1024;
+
+function stateOf({ exports }: MeteredInstance): InstanceState | undefined {
+  const { memory } = exports;
+  // A memory that cannot be seen cannot be restored.
+  if (!(memory instanceof WebAssembly.Memory)) return undefined;
+  const bytes = new Uint8Array(memory.buffer).slice();
+  if (bytes.length > RESTORED_BYTES_MAX) return undefined;
+  const globals = Object.entries(exports)
+    .filter(([name]) => name.startsWith(GLOBAL_EXPORT_PREFIX))
+    .map(([name, global]) => [name, (global as WebAssembly.Global).value] as const);
+  // The payload of a NaN does not survive a way through JavaScript.
+  if (globals.some(([, value]) => Number.isNaN(value))) return undefined;
+  return { memory: bytes, globals };
+}
+
+/** False when the instance outgrew the state: memory cannot shrink. */
+function restore({ exports }: MeteredInstance, { memory, globals }: InstanceState): boolean {
+  const held = exports['memory'];
+  if (held instanceof WebAssembly.Memory) {
+    if (held.buffer.byteLength !== memory.length) return false;
+    new Uint8Array(held.buffer).set(memory);
+  }
+  for (const [name, value] of globals) (exports[name] as WebAssembly.Global).value = value;
+  return true;
 }
 
 /** One call: an instance, its operations and its result buffer. */
 class WasmFrame {
   readonly instance: MeteredInstance;
-  readonly #operations: FrameOperations | undefined;
-  readonly #host: ContractHost | undefined;
-  readonly #args: Bytes;
+  #operations: FrameOperations | undefined;
+  #host: ContractHost | undefined;
+  #args: Bytes = new Uint8Array();
   #result: Bytes = new Uint8Array();
 
-  constructor(
-    module: WebAssembly.Module,
-    bound: { readonly host: ContractHost; readonly args: Bytes } | undefined,
-    fuel: bigint,
-  ) {
+  constructor(module: WebAssembly.Module) {
     this.instance = new MeteredInstance(module, { seele: this.#imports() });
-    this.instance.fuel = fuel;
-    this.#host = bound?.host;
-    this.#args = bound?.args ?? new Uint8Array();
-    this.#operations = bound && new FrameOperations(bound.host, this.instance);
+  }
+
+  /** Names the call that runs next. */
+  bind(host: ContractHost, args: Bytes): void {
+    this.#host = host;
+    this.#args = args;
+    this.#result = new Uint8Array();
+    this.#operations = new FrameOperations(host, this.instance);
   }
 
   get returned(): Bytes | undefined {

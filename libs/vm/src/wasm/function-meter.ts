@@ -21,7 +21,15 @@ import { OperandHeight } from './operand-height.ts';
 export type FloatRule = 'refuse' | 'canonicalise' | 'keep';
 
 /** Indices of what the injector adds to the module. */
+/** Instructions whose effect lies in no memory and no number global. */
+const LASTING = new Set([
+  ...['table.set', 'table.init', 'table.copy', 'table.grow', 'table.fill'],
+  ...['elem.drop', 'data.drop'],
+]);
+
 export interface Instruments {
+  /** Called for every instruction that changes what restoring memory and globals does not undo. */
+  noteLasting(): void;
   /** Keeps the lowest value of another global in `global`, where asked for. */
   readonly low?: { readonly watched: number; readonly global: number } | undefined;
   readonly fuelGlobal: number;
@@ -138,6 +146,7 @@ class FunctionMeter {
       throw vmError('VM_MODULE_UNSUPPORTED', `the module uses floats (${op.name})`, {
         detail: { feature: 'floats' },
       });
+    if (LASTING.has(op.name)) this.#instruments.noteLasting();
     this.#cost += this.#options.schedule.instruction[op.fuel];
     this.#chargeOperand(op);
     this.#immediate(op, code);

@@ -57,6 +57,8 @@ export interface InjectOptions {
 export interface InjectedModule {
   readonly bytes: Bytes;
   readonly hasStart: boolean;
+  /** Restoring its memory and number globals makes an instance as good as new. */
+  readonly isResettable: boolean;
   /** What the host must give; check the types, since JavaScript functions take anything. */
   readonly imports: readonly ImportedFunction[];
 }
@@ -80,6 +82,7 @@ class Injector {
   readonly #types: FunctionType[];
   readonly #instruments: Instruments;
   readonly #chargeType: number;
+  #isResettable: boolean;
 
   constructor(bytes: Bytes, options: InjectOptions) {
     this.#module = parseModule(bytes, options.limits ?? DEFAULT_MODULE_LIMITS);
@@ -89,6 +92,7 @@ class Injector {
       if (name.startsWith(RESERVED_PREFIX))
         throw vmError('VM_MODULE_UNSUPPORTED', `the module exports the reserved name ${name}`);
     this.#types = [...this.#module.types];
+    this.#isResettable = !this.#module.hasMutableReferences;
     this.#chargeType = this.#typeIndex([0x7f, 0x7f], [0x7f]);
     this.#instruments = {
       fuelGlobal: this.#module.globals,
@@ -98,6 +102,9 @@ class Injector {
       hookType: this.#typeIndex([], []),
       blockTypeOf: (results) => this.#typeIndex([], [...results]),
       low: this.#watched(),
+      noteLasting: () => {
+        this.#isResettable = false;
+      },
     };
   }
 
@@ -143,6 +150,7 @@ class Injector {
     return {
       bytes: out.finish(),
       hasStart: this.#module.start !== undefined,
+      isResettable: this.#isResettable,
       imports: this.#module.importedFunctions,
     };
   }

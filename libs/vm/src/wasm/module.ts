@@ -70,6 +70,7 @@ export interface ParsedModule {
   readonly globals: number;
   /** Indices of the module's own mutable globals of number types. */
   readonly mutableGlobals: readonly number[];
+  readonly hasMutableReferences: boolean;
   readonly memories: readonly Limits[];
   readonly tables: readonly { readonly type: number; readonly limits: Limits }[];
   readonly importedTables: number;
@@ -165,13 +166,14 @@ export interface ImportedFunction {
 
 const decoder = new TextDecoder('utf-8');
 
-/** Whether a global is mutable and a number; its initial value is skipped. */
-function globalType(reader: BinaryReader): boolean {
+/** What a mutable global holds; undefined when it never changes. Its initial value is skipped. */
+function globalType(reader: BinaryReader): 'number' | 'reference' | undefined {
   const type = valueType(reader);
   const mutable = reader.byte() === 1;
   for (;;) {
     const op = reader.byte();
-    if (op === 0x0b) return mutable && !REFERENCE_TYPES.has(type);
+    if (op === 0x0b && !mutable) return undefined;
+    if (op === 0x0b) return REFERENCE_TYPES.has(type) ? 'reference' : 'number';
     if (op === 0x41) reader.skipSigned(32);
     else if (op === 0x42) reader.skipSigned(64);
     else if (op === 0x43) reader.skip(4);
@@ -281,7 +283,8 @@ export function parseModule(bytes: Bytes, limits: ModuleLimits): ParsedModule {
     ),
     importedTables: imports.tables,
     globals: imports.globals + globals.length,
-    mutableGlobals: globals.flatMap((mutable, i) => (mutable ? [imports.globals + i] : [])),
+    mutableGlobals: globals.flatMap((held, i) => (held === 'number' ? [imports.globals + i] : [])),
+    hasMutableReferences: globals.includes('reference'),
     memories: readVector(section(SECTION.memory), readLimits),
     tables: readVector(section(SECTION.table), tableType),
     exportNames: exported.map(({ name }) => name),
