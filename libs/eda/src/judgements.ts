@@ -27,6 +27,23 @@ export function genuineWeight(
   return weight;
 }
 
+/** Weight of a justification; 0 when one of it is of another view, counted twice or not valid. */
+export function justifyingWeight(
+  set: ValidatorSet,
+  view: number,
+  justification: readonly Sealed<NewView>[],
+  isValid: (newView: Sealed<NewView>) => boolean,
+): number {
+  const seen = new Set<number>();
+  let weight = 0;
+  for (const newView of justification) {
+    if (newView.message.view !== view || seen.has(newView.from) || !isValid(newView)) return 0;
+    seen.add(newView.from);
+    weight += set.weights[newView.from] ?? 0;
+  }
+  return weight;
+}
+
 /** Accept, wait for what is missing here, or leave the view. The justification was checked before. */
 export function verdictOnProposal(
   host: VotingHost,

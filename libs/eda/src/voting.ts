@@ -4,7 +4,14 @@
  */
 import { Ballots, VIEWS_AHEAD } from './ballots.ts';
 import { cutHash, deriveCut } from './cuts.ts';
-import { bodyFetches, genuineWeight, signersOf, verdictOnProposal, weighed } from './judgements.ts';
+import {
+  bodyFetches,
+  genuineWeight,
+  justifyingWeight,
+  signersOf,
+  verdictOnProposal,
+  weighed,
+} from './judgements.ts';
 import type {
   Body,
   Certificate,
@@ -249,17 +256,11 @@ export class Voting {
 
   /** Weight Q of NEWVIEWs for exactly this view, each valid. */
   #isJustified(view: number, justification: readonly Sealed<NewView>[]): boolean {
-    if (view < 1) return false;
-    let weight = 0;
-    const seen = new Set<number>();
-    for (const newView of justification) {
-      if (newView.message.view !== view || seen.has(newView.from)) return false;
-      seen.add(newView.from);
+    const weight = justifyingWeight(this.#slot.set, view, justification, (newView) => {
       const known = this.#newViews.get(newView.from, view);
-      if (known !== newView && !this.#isValidNewView(newView)) return false;
-      weight += this.#slot.set.weights[newView.from] ?? 0;
-    }
-    return weight >= this.#quorum;
+      return known === newView || this.#isValidNewView(newView);
+    });
+    return view >= 1 && weight >= this.#quorum;
   }
 
   /** Looks at the current proposal again: PREPARE it, wait, or leave the view. */
