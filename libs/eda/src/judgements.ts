@@ -1,14 +1,19 @@
 /** What a voter makes of a proposal and of a certificate. */
 import type { Bytes } from '#libs/kernel';
 import { cutHash, deriveCut, faultOf } from './cuts.ts';
-import type { Body, Certificate, EdaMessage, NewView, Proposal, Sealed } from './messages.ts';
+import type { Body, Certificate, EdaMessage, NewView, Proposal, Sealed, Vote } from './messages.ts';
 import type { EdaEffect } from './types.ts';
 import type { ValidatorSet } from './validator-set.ts';
 import { boundHash } from './vote-rules.ts';
-import type { VotingHost } from './voting-types.ts';
+import type { SlotContext, VotingHost } from './voting-types.ts';
 
 export function weighed(set: ValidatorSet, newViews: readonly Sealed<NewView>[]) {
   return newViews.map(({ from, message }) => ({ weight: set.weights[from] ?? 0, message }));
+}
+
+/** The vote that a certificate's signatures are over. */
+export function voteOf({ chain, era, slot }: SlotContext, { view, hash }: Certificate): Vote {
+  return { chain, era, slot, view, hash };
 }
 
 /** Weight of the votes of a certificate; 0 when one of them is forged or counted twice. */

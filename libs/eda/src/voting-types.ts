@@ -56,6 +56,8 @@ export interface VotingHost {
 
 /** Timer of view 0 beyond the cut interval, and of each later view, in Δ. */
 export const TIMER_DELTAS = 8;
+/** Own votes of an unfinished slot are sent again after so many Δ. */
+export const RESEND_DELTAS = 4;
 const DOUBLINGS_MAX = 5;
 const VIEWS_PER_DOUBLING = 4;
 

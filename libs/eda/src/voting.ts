@@ -10,6 +10,7 @@ import {
   justifyingWeight,
   signersOf,
   verdictOnProposal,
+  voteOf,
   weighed,
 } from './judgements.ts';
 import type {
@@ -37,6 +38,7 @@ import {
 import {
   type AddBallot,
   type OwnMessages,
+  RESEND_DELTAS,
   TIMER_DELTAS,
   type SlotContext,
   type VotingHost,
@@ -44,8 +46,6 @@ import {
   viewTimeoutUs,
   votingRecord,
 } from './voting-types.ts';
-
-const RESEND_DELTAS = 4;
 
 export class Voting {
   readonly #host: VotingHost;
@@ -256,10 +256,9 @@ export class Voting {
 
   /** Weight Q of NEWVIEWs for exactly this view, each valid. */
   #isJustified(view: number, justification: readonly Sealed<NewView>[]): boolean {
-    const weight = justifyingWeight(this.#slot.set, view, justification, (newView) => {
-      const known = this.#newViews.get(newView.from, view);
-      return known === newView || this.#isValidNewView(newView);
-    });
+    const isValid = (newView: Sealed<NewView>) =>
+      this.#newViews.get(newView.from, view) === newView || this.#isValidNewView(newView);
+    const weight = justifyingWeight(this.#slot.set, view, justification, isValid);
     return view >= 1 && weight >= this.#quorum;
   }
 
@@ -397,12 +396,10 @@ export class Voting {
   /** Whether the votes of a certificate are genuine and weigh Q. */
   isCertificate(kind: 'prepare' | 'commit', certificate: Certificate): boolean {
     const ballots = kind === 'prepare' ? this.#prepares : this.#commits;
-    const { view, hash } = certificate;
-    const { chain, era, slot, set } = this.#slot;
-    const message: Vote = { chain, era, slot, view, hash };
-    const weight = genuineWeight(set, certificate, (from, signature) => {
-      const known = ballots.voteOf(view, from);
-      if (known?.signature === signature && known.message.hash === hash) return true;
+    const message = voteOf(this.#slot, certificate);
+    const weight = genuineWeight(this.#slot.set, certificate, (from, signature) => {
+      const known = ballots.voteOf(message.view, from);
+      if (known?.signature === signature && known.message.hash === message.hash) return true;
       return this.#isSigned(kind, { from, message, signature });
     });
     return weight >= this.#quorum;
