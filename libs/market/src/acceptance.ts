@@ -1,4 +1,5 @@
 /** Taking an order on: what is checked, in which order, and what a refusal says. */
+import { formatAmount } from '#libs/kernel';
 import { ORDER_DOMAIN, type SignedOrder, orderBytes, orderId } from '#contracts';
 import { accountOf } from '#libs/crypto';
 import { LOG_START } from '#libs/audit';
@@ -200,7 +201,7 @@ function refuseTerms(
   if (balance.amount < reserved + order.priceCap)
     return {
       code: 'MARKET_BALANCE_TOO_LOW',
-      message: `prepaid ${balance.amount}, of which ${reserved} is promised to earlier orders; this one needs ${order.priceCap}`,
+      message: `prepaid ${formatAmount(balance.amount)}, of which ${formatAmount(reserved)} is promised to earlier orders; this one needs ${formatAmount(order.priceCap)}`,
     };
   return undefined;
 }
