@@ -60,6 +60,7 @@ export const EXIT_CLASSES = [
   'output-limit',
   'log-limit',
   'host-call-limit',
+  'fuel-limit',
   'crash',
   'refused',
 ] as const;
@@ -75,6 +76,18 @@ export const usage = record({
 });
 export type Usage = CodecValue<typeof usage>;
 
+/** What a run in the metered engine comes to: the same on every machine that has this engine. */
+export const meteredRun = record({
+  /** Version of the engine, `JOB_VM_VERSIONS` of libs/vm. */
+  engine: hash32,
+  fuel: u64,
+  /** How many checkpoints were taken. */
+  checkpoints: uint(4096),
+  /** RFC 9162 root over them; they themselves stand in the job's log. */
+  checkpointsRoot: hash32,
+});
+export type MeteredRun = CodecValue<typeof meteredRun>;
+
 /** What a provider states when its work is done, signed with the bound provider's key. */
 export const delivery = record({
   chain: hash32,
@@ -86,6 +99,8 @@ export const delivery = record({
   /** Output; absent unless `exit` is `ok`. */
   result: optional(cid),
   usage,
+  /** For jobs of kind `wasm` and `verifiable`. */
+  metered: optional(meteredRun),
   /** What the provider asks for, at most the bound price. */
   charge: u64,
   /** Length and head hash of the job's event log when the provider handed it back. */

@@ -8,7 +8,7 @@ import { enqueueBinding } from './binding.ts';
 import { misfitOf, needsOf } from './fitting.ts';
 import { logStep } from './job-log.ts';
 import { MARKET_ENTRIES } from '#libs/audit';
-import { manifestCid } from './manifest.ts';
+import { manifestCid, manifestProblem } from './manifest.ts';
 import type { MarketConfig } from './model/config.ts';
 import type { MarketEvent } from './model/events.ts';
 import { type JobNeeds, type OrderRow, ROW_VERSION } from './model/rows.ts';
@@ -117,6 +117,8 @@ function refuseDocument(
       code: 'MARKET_MANIFEST_MISMATCH',
       message: `order names manifest ${order.manifest}, another one was sent`,
     };
+  const problem = manifestProblem(manifest);
+  if (problem !== undefined) return { code: 'MARKET_MANIFEST_INVALID', message: problem };
   return (
     refuseDates(config, order, manifest.limits.wallMs, nowUs) ?? refuseLimits(config, manifest)
   );

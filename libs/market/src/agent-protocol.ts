@@ -26,7 +26,7 @@ import {
 } from '#libs/kernel';
 import { eventBatch, logPosition } from '#libs/audit';
 import { publicKey, signedDelivery } from '#contracts';
-import { isolationLevel } from './manifest.ts';
+import { type JobKind, isolationLevel, jobKind } from './manifest.ts';
 
 export const AGENT_HELLO_DOMAIN = 'seele/agent/1';
 export const AGENT_FRAME_MAX_BYTES = 1024 * 1024;
@@ -65,12 +65,16 @@ export const providerOffer = record({
   benchmarkScore: uint(),
   isolation: isolationLevel,
   probe: optional(isolationProbe),
+  /** Kinds of job that run here, tried at start; `js` alone where nothing is said. */
+  kinds: optional(list(jobKind, 3)),
   /** Price of one core-second in smallest units. */
   pricePerCoreSecond: u64,
   /** Price of one GiB-second of memory limit in smallest units. */
   pricePerGibSecond: u64,
 });
 export type ProviderOffer = CodecValue<typeof providerOffer>;
+
+export const kindsOf = ({ kinds }: ProviderOffer): readonly JobKind[] => kinds ?? ['js'];
 
 export const agentMessage = variant({
   /** Answer to `challenge`: signature over {nonce, market, offer} in AGENT_HELLO_DOMAIN. */

@@ -106,6 +106,10 @@ function refuseDelivery(
     return 'the signature does not verify';
   if ((delivery.exit === 'ok') !== (delivery.result !== undefined))
     return `exit ${delivery.exit} ${delivery.result === undefined ? 'without' : 'with'} a result`;
+  const kind = needs.kind ?? 'js';
+  const isMetered = delivery.metered !== undefined;
+  if (kind === 'js' ? isMetered : !isMetered && delivery.exit === 'ok')
+    return `a ${kind} job ${isMetered ? 'with' : 'without'} fuel`;
   if (isContradicted(row.chain, delivery)) return 'the chain was given another delivery';
   const most = chargeFor(lease, needs.limits, delivery.usage, lease.price);
   if (delivery.charge > most) return `charge ${delivery.charge} above ${most} for this use`;

@@ -27,6 +27,11 @@ export const marketError = defineErrors({
     title: 'Manifest is not the signed one',
     fix: 'Send the manifest whose CID the order carries.',
   },
+  MARKET_MANIFEST_INVALID: {
+    status: 422,
+    title: 'Manifest contradicts itself',
+    fix: 'Mend what the message names; docs/verifiable-jobs.md says what goes with which kind.',
+  },
   MARKET_LIMITS_EXCEEDED: {
     status: 422,
     title: 'Job asks for more than the market allows',

@@ -1,5 +1,5 @@
 /** Which providers may run a job, why others may not, and which of them a tier likes best. */
-import type { ProviderOffer } from './agent-protocol.ts';
+import { type ProviderOffer, kindsOf } from './agent-protocol.ts';
 import { ISOLATION_LEVELS, type IsolationLevel, type Manifest, type Tier } from './manifest.ts';
 import type { JobNeeds } from './model/rows.ts';
 import { priceAtLimits } from './pricing.ts';
@@ -15,6 +15,7 @@ export function needsOf(manifest: Manifest): JobNeeds {
   return {
     name: manifest.name,
     code: manifest.code,
+    ...(manifest.kind !== 'js' && { kind: manifest.kind }),
     limits: manifest.limits,
     minIsolation: manifest.minIsolation,
     tier: manifest.tier,
@@ -26,7 +27,7 @@ export function needsOf(manifest: Manifest): JobNeeds {
 }
 
 /** Filters in the order in which they are reported. */
-export const MISFITS = ['domain', 'isolation', 'cores', 'memory', 'disk', 'price'] as const;
+export const MISFITS = ['domain', 'kind', 'isolation', 'cores', 'memory', 'disk', 'price'] as const;
 export type Misfit = (typeof MISFITS)[number];
 
 /** What keeps this machine from ever taking the job, or undefined when nothing does. */
@@ -38,6 +39,7 @@ export function misfitOf(
   // Tier C is a promise about where data goes, so no price makes another domain acceptable.
   if (needs.tier === 'C' && offer.domain !== 'confidential' && offer.domain !== 'private')
     return 'domain';
+  if (!kindsOf(offer).includes(needs.kind ?? 'js')) return 'kind';
   if (isolationRank(offer.isolation) < isolationRank(needs.minIsolation)) return 'isolation';
   if (offer.cores < needs.cores) return 'cores';
   if (offer.memoryBytes < needs.memoryBytes) return 'memory';

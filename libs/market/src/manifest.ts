@@ -4,7 +4,7 @@
  */
 import { CID } from 'multiformats/cid';
 import { create as createDigest } from 'multiformats/hashes/digest';
-import { sha256 } from '#libs/crypto';
+import { hashOf, sha256 } from '#libs/crypto';
 import {
   type CodecValue,
   cid,
@@ -13,9 +13,11 @@ import {
   optional,
   record,
   text,
+  u64,
   uint,
   decodeWith,
   encodeWith,
+  utf8,
   type Bytes,
 } from '#libs/kernel';
 
@@ -53,10 +55,40 @@ export const TIERS = ['A', 'B', 'C'] as const;
 export const tier = oneOf(...TIERS);
 export type Tier = CodecValue<typeof tier>;
 
+/**
+ * What runs a job. `js`: isolated-vm, fast. `wasm`: a WASI preview1 command in the metered engine.
+ * `verifiable`: JavaScript or WebAssembly in the metered engine, with checkpoints, so that anyone can
+ * run it again and get the same bytes and the same fuel (docs/verifiable-jobs.md).
+ */
+export const JOB_KINDS = ['js', 'wasm', 'verifiable'] as const;
+export const jobKind = oneOf(...JOB_KINDS);
+export type JobKind = CodecValue<typeof jobKind>;
+
+/** Fuel is counted in 64 signed bits. */
+const FUEL_MAX = 1n << 62n;
+/** Fuel of a verifiable job that says nothing: some ten seconds of work on common machines. */
+export const DEFAULT_JOB_FUEL = 100_000_000_000n;
+const CHECKPOINT_FUEL = 2_000_000_000n;
+/** Each boundary makes at most two checkpoints, and a run has at most 4 096. */
+const BOUNDARIES_MAX = 2_000n;
+
+/** Terms of the metered engine. */
+export const metering = record({
+  /** The job ends as `fuel-limit` beyond this. */
+  fuel: u64,
+  /** Distance of checkpoints; `verifiable` only. */
+  checkpointFuel: optional(u64),
+  /** What the job's clock says, always; milliseconds since 1970, 0 unless given. */
+  epochMs: optional(uint()),
+});
+export type Metering = CodecValue<typeof metering>;
+
 export const manifest = record({
   version: uint(1),
   name: text(200),
-  kind: oneOf('js'),
+  kind: jobKind,
+  /** Needed for `verifiable`, possible for `wasm`, not for `js`. */
+  metering: optional(metering),
   code: cid,
   inputs: list(record({ name: text(100), cid, sizeBytes: uint() }), MANIFEST_INPUTS_MAX),
   /** JSON text handed to the guest as `params`. */
@@ -67,6 +99,63 @@ export const manifest = record({
   resources: record({ cores: uint(1024), memoryBytes: uint(), diskBytes: optional(uint()) }),
 });
 export type Manifest = CodecValue<typeof manifest>;
+
+/** What is wrong with a manifest beyond the shape of its fields, in words; undefined when nothing is. */
+export function manifestProblem({ kind, metering: terms, inputs }: Manifest): string | undefined {
+  const names = inputs.map(({ name }) => name);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) return `two inputs are named ${JSON.stringify(twice)}`;
+  if (kind === 'js') return terms && 'a js job is not metered: leave fuel out, or say another kind';
+  if (terms === undefined)
+    return kind === 'verifiable' ? 'a verifiable job needs a fuel limit' : undefined;
+  const { fuel, checkpointFuel } = terms;
+  if (fuel === 0n || fuel > FUEL_MAX) return `the fuel limit must be between 1 and ${FUEL_MAX}`;
+  if (checkpointFuel === undefined) return undefined;
+  if (kind !== 'verifiable') return 'only verifiable jobs have checkpoints';
+  if (checkpointFuel === 0n) return 'the distance of checkpoints must be at least 1 fuel';
+  const least = leastCheckpointFuel(fuel);
+  return checkpointFuel < least
+    ? `checkpoints ${checkpointFuel} fuel apart are too many for ${fuel}: at least ${least}`
+    : undefined;
+}
+
+const leastCheckpointFuel = (fuel: bigint): bigint => (fuel + BOUNDARIES_MAX - 1n) / BOUNDARIES_MAX;
+
+/** Distance of checkpoints for a fuel limit when nobody says one. */
+export function checkpointFuelFor(fuel: bigint): bigint {
+  const least = leastCheckpointFuel(fuel);
+  return least > CHECKPOINT_FUEL ? least : CHECKPOINT_FUEL;
+}
+
+/** Everything besides program and inputs that decides the result of a metered job. */
+export interface MeteredTerms {
+  readonly fuelLimit: bigint;
+  readonly checkpointFuel: bigint;
+  /** Most that a WebAssembly job's own memory can grow to. */
+  readonly memoryBytes: number;
+  /** 32 bytes, hex: where the job's randomness comes from. */
+  readonly seed: string;
+  readonly epochMs: number;
+  readonly quotas: Pick<JobLimits, 'outputBytes' | 'logLines' | 'logBytes' | 'hostCalls'>;
+}
+
+/** The terms by a manifest and its CID: the provider's and everybody's who runs the job again. */
+export function meteredTermsOf(value: Manifest, itsCid: string): MeteredTerms {
+  const { kind, metering: given, limits } = value;
+  const { outputBytes, logLines, logBytes, hostCalls } = limits;
+  const fuelLimit = given?.fuel ?? FUEL_MAX;
+  // Beyond the limit there is no boundary, and so no checkpoint.
+  const checkpointFuel =
+    kind === 'verifiable'
+      ? (given?.checkpointFuel ?? checkpointFuelFor(fuelLimit))
+      : fuelLimit + 1n;
+  return {
+    ...{ fuelLimit, checkpointFuel, memoryBytes: limits.memoryBytes },
+    seed: hashOf('seele/job-seed/1', utf8(itsCid)),
+    epochMs: given?.epochMs ?? 0,
+    quotas: { outputBytes, logLines, logBytes, hostCalls },
+  };
+}
 
 const DAG_CBOR = 0x71;
 const SHA2_256 = 0x12;

@@ -12,7 +12,7 @@ const UNKNOWN_SHARE = 0.1;
 const START_MS = 100;
 const OPTIONS_MAX = 100;
 
-const MISFIT_TEXT: Readonly<Record<Misfit, string>> = {
+const MISFIT_TEXT: Readonly<Record<Exclude<Misfit, 'kind'>, string>> = {
   domain: 'outside the confidential domains that tier C keeps to',
   isolation: 'with weaker isolation than asked for',
   cores: 'with too few cores',
@@ -43,16 +43,24 @@ export function quoteJob(market: Market, needs: JobNeeds, priceCap?: bigint): Qu
   return {
     options: fitting.slice(0, OPTIONS_MAX).map(({ option }) => option),
     considered: market.providers.size,
-    reasons: reasonsOf(left),
+    reasons: reasonsOf(left, needs),
   };
 }
 
-function reasonsOf(left: ReadonlyMap<Misfit | 'offline', number>): QuoteReason[] {
+function textOf(code: Misfit | 'offline', { kind = 'js' }: JobNeeds): string {
+  if (code === 'offline') return 'offline';
+  if (code !== 'kind') return MISFIT_TEXT[code];
+  return kind === 'js'
+    ? 'that run metered jobs only, not js'
+    : `without the metered engine that ${kind} jobs need (kinds are listed by: seele provider list)`;
+}
+
+function reasonsOf(left: ReadonlyMap<Misfit | 'offline', number>, needs: JobNeeds): QuoteReason[] {
   const reasons: QuoteReason[] = [];
   for (const code of ['offline', ...MISFITS] as const) {
     const providers = left.get(code);
     if (providers === undefined) continue;
-    reasons.push({ code, providers, text: code === 'offline' ? 'offline' : MISFIT_TEXT[code] });
+    reasons.push({ code, providers, text: textOf(code, needs) });
   }
   return reasons;
 }

@@ -29,6 +29,7 @@ export function viewOf(row: OrderRow): OrderView {
     id: row.id,
     name: row.needs.name,
     consumer: order.consumer,
+    kind: row.needs.kind ?? 'js',
     tier: row.needs.tier,
     status: statusOf(row),
     work: row.work,
@@ -46,6 +47,7 @@ export function viewOf(row: OrderRow): OrderView {
       charge: delivered.charge,
       delivery: row.delivery,
     }),
+    ...(delivered?.metered && { metered: delivered.metered }),
     ...(delivered?.result !== undefined && { result: delivered.result }),
     ...(row.endedAtUs !== undefined && { endedAtUs: row.endedAtUs }),
   };

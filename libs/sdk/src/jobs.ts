@@ -7,12 +7,16 @@ import { type Order, type SignedOrder, ORDER_DOMAIN, orderBytes, orderId } from 
 import type { Signer } from '#libs/crypto';
 import type { AccountId } from '#libs/kernel';
 import {
+  DEFAULT_JOB_FUEL,
   DEFAULT_JOB_LIMITS,
   type IsolationLevel,
+  type JobKind,
   type JobLimits,
   MANIFEST_INPUTS_MAX,
   type Manifest,
+  type Metering,
   type Tier,
+  manifestProblem,
 } from '#libs/market';
 import type { BlobRef } from '#libs/storage';
 import { sdkError } from './errors.ts';
@@ -20,8 +24,12 @@ import { sdkError } from './errors.ts';
 /** What a person says about a job; everything but the code has a preset. */
 export interface JobDescription {
   readonly name?: string;
-  /** The ES module to run: `export default async ({ inputs, params, output, log, progress }) => …`. */
+  /** CID of the program: an ES module (`export default async ({ inputs, … }) => …`) or a WASI command. */
   readonly code: string;
+  /** Preset `js`. */
+  readonly kind?: JobKind;
+  /** Terms of the metered engine; a verifiable job that gives none gets `DEFAULT_JOB_FUEL`. */
+  readonly metering?: Metering;
   readonly inputs?: readonly (BlobRef & { readonly name: string })[];
   /** Any JSON value; the guest sees it as `params`. */
   readonly params?: unknown;
@@ -49,14 +57,14 @@ export function describeJob(job: JobDescription): Manifest {
   const { inputs = [] } = job;
   if (inputs.length > MANIFEST_INPUTS_MAX)
     throw sdkError('SDK_INPUT_INVALID', `${inputs.length} inputs, at most ${MANIFEST_INPUTS_MAX}`);
-  const names = inputs.map(({ name }) => name);
-  const twice = names.find((name, i) => names.indexOf(name) !== i);
-  if (twice !== undefined) throw sdkError('SDK_INPUT_INVALID', `two inputs are named "${twice}"`);
   const limits = { ...DEFAULT_JOB_LIMITS, ...job.limits };
-  return {
+  const kind = job.kind ?? 'js';
+  const metering = job.metering ?? (kind === 'verifiable' ? { fuel: DEFAULT_JOB_FUEL } : undefined);
+  const manifest: Manifest = {
     version: 1,
     name: job.name ?? 'job',
-    kind: 'js',
+    kind,
+    ...(metering && { metering }),
     code: job.code,
     inputs: inputs.map(({ name, cid, sizeBytes }) => ({ name, cid, sizeBytes })),
     params: JSON.stringify(job.params ?? {}),
@@ -65,6 +73,9 @@ export function describeJob(job: JobDescription): Manifest {
     tier: job.tier ?? 'A',
     resources: { cores: job.cores ?? 1, memoryBytes: limits.memoryBytes },
   };
+  const problem = manifestProblem(manifest);
+  if (problem !== undefined) throw sdkError('SDK_INPUT_INVALID', problem);
+  return manifest;
 }
 
 export interface OrderTerms {

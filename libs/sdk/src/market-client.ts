@@ -151,11 +151,20 @@ function isPublic(request: Request): boolean {
   return /^\/v1\/(quotes|status|providers)\b/.test(new URL(request.url).pathname);
 }
 
-function manifestToDocument({ resources, ...manifest }: Manifest): ManifestDocument {
+function manifestToDocument({ resources, metering, ...manifest }: Manifest): ManifestDocument {
   const { diskBytes, ...needed } = resources;
   return {
     ...manifest,
     version: 1,
+    ...(metering && {
+      metering: {
+        fuel: metering.fuel.toString(),
+        ...(metering.checkpointFuel !== undefined && {
+          checkpointFuel: metering.checkpointFuel.toString(),
+        }),
+        ...(metering.epochMs !== undefined && { epochMs: metering.epochMs }),
+      },
+    }),
     inputs: [...manifest.inputs],
     resources: { ...needed, ...(diskBytes === undefined ? {} : { diskBytes }) },
   };

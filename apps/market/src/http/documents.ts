@@ -11,7 +11,7 @@ import {
   parseAccount,
   parseUnits,
 } from '#libs/kernel';
-import type { JobEvent, Manifest, OrderView, ProviderView, Quote } from '#libs/market';
+import type { JobEvent, Manifest, Metering, OrderView, ProviderView, Quote } from '#libs/market';
 import { platformError } from '#libs/platform';
 import type { JobEventDocument, ManifestDocument, OrderDocument, OrderRequest } from './schemas.ts';
 
@@ -30,6 +30,7 @@ export function orderToDocument(view: OrderView): OrderDocument {
     id: view.id,
     name: view.name,
     consumer: formatAccount(view.consumer),
+    kind: view.kind,
     tier: view.tier,
     status: view.status,
     ...(view.reason && { reason: view.reason }),
@@ -43,6 +44,9 @@ export function orderToDocument(view: OrderView): OrderDocument {
     ...(view.exit !== undefined && { exit: view.exit }),
     ...(view.result !== undefined && { result: view.result }),
     ...(view.usage && { usage: view.usage }),
+    ...(view.metered && {
+      metered: { ...view.metered, fuel: view.metered.fuel.toString() },
+    }),
     ...(view.charge !== undefined && { charge: view.charge.toString() }),
     log: view.log,
     chain: {
@@ -55,7 +59,7 @@ export function orderToDocument(view: OrderView): OrderDocument {
 }
 
 export function providerToDocument(view: ProviderView) {
-  const { provider, pricePerCoreSecond, pricePerGibSecond, probe, ...offer } = view.offer;
+  const { provider, pricePerCoreSecond, pricePerGibSecond, probe, kinds, ...offer } = view.offer;
   return {
     provider: formatAccount(provider),
     name: offer.name,
@@ -68,6 +72,7 @@ export function providerToDocument(view: ProviderView) {
     lastSeen: timeToText(view.lastSeenUs),
     offer: {
       ...offer,
+      kinds: (kinds ?? ['js']).join(' '),
       ...(probe !== undefined && probe.flags !== '' && { isolationFlags: probe.flags }),
       ...(probe?.failing && { failingLayer: probe.failing.layer }),
       pricePerCoreSecond: pricePerCoreSecond.toString(),
@@ -93,9 +98,23 @@ export function quoteToDocument(quote: Quote) {
 export function manifestFromDocument(document: ManifestDocument): Manifest {
   for (const text of [document.code, ...document.inputs.map((input) => input.cid)]) checkCid(text);
   const { diskBytes, ...resources } = document.resources;
+  const { metering, ...rest } = document;
   return {
-    ...document,
+    ...rest,
+    ...(metering && { metering: meteringFromDocument(metering) }),
     resources: { ...resources, ...(diskBytes !== undefined && { diskBytes }) },
+  };
+}
+
+function meteringFromDocument({
+  fuel,
+  checkpointFuel,
+  epochMs,
+}: NonNullable<ManifestDocument['metering']>): Metering {
+  return {
+    fuel: parseUnits(fuel),
+    ...(checkpointFuel !== undefined && { checkpointFuel: parseUnits(checkpointFuel) }),
+    ...(epochMs !== undefined && { epochMs }),
   };
 }
 

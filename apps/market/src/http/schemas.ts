@@ -8,6 +8,7 @@ const amount = z
   .string()
   .regex(/^(0|[1-9]\d{0,19})$/)
   .describe('Smallest units, decimal');
+const fuelAmount = amount.describe('Fuel, decimal');
 const hash = z
   .string()
   .regex(/^[0-9a-f]{64}$/)
@@ -39,7 +40,15 @@ export const manifestDocument = z
   .strictObject({
     version: z.literal(1),
     name: z.string().max(200),
-    kind: z.literal('js'),
+    kind: z.enum(['js', 'wasm', 'verifiable']),
+    metering: z
+      .strictObject({
+        fuel: fuelAmount,
+        checkpointFuel: fuelAmount.optional(),
+        epochMs: count.optional().describe('What the job’s clock says'),
+      })
+      .optional()
+      .describe('For verifiable, possible for wasm'),
     code: cid,
     inputs: z.array(z.strictObject({ name: z.string().max(100), cid, sizeBytes: count })).max(64),
     params: z.string().max(65_536).describe('JSON text, handed to the job'),
@@ -127,6 +136,7 @@ export const orderDocument = z
     id: hash,
     name: z.string(),
     consumer: account,
+    kind: z.enum(['js', 'wasm', 'verifiable']),
     tier,
     status: z.enum(ORDER_STATUSES),
     reason: reason.optional(),
@@ -148,6 +158,10 @@ export const orderDocument = z
         outputBytes: count,
       })
       .optional(),
+    metered: z
+      .object({ engine: hash, fuel: fuelAmount, checkpoints: count, checkpointsRoot: hash })
+      .optional()
+      .describe('What a run in the metered engine came to'),
     charge: amount.optional(),
     log: z.object({ length: count, head: hash }),
     chain: z.object({ state: z.string(), height: count, paid: amount, refunded: amount }),

@@ -53,6 +53,8 @@ class Step extends AgentOutbox {
         return this.#line(event);
       case 'progress':
         return this.#progress(event.lease, event.share, event.note);
+      case 'checkpoints':
+        return this.#checkpoints(event);
       case 'finished':
         return this.#finished(event.lease, event.outcome);
       case 'failed':
@@ -263,17 +265,30 @@ class Step extends AgentOutbox {
     this.update(id, { progress: { share, note: clip(note, 200) } });
   }
 
+  #checkpoints({ lease: id, first, items }: Extract<AgentEvent, { kind: 'checkpoints' }>): void {
+    const lease = this.#working(id);
+    if (lease === undefined) return;
+    const data = { first, items: [...items] };
+    const { order } = lease.stored;
+    this.update(id, {
+      log: appendEntry(lease.log, order, this.now.timeUs, 'checkpoints', data),
+    });
+    // At once: what is anchored while the job runs cannot be thought up afterwards.
+    this.sendLog(id);
+  }
+
   #finished(id: string, outcome: WorkOutcome): void {
     const lease = this.#working(id);
     if (lease === undefined) return;
     const { attempts } = this.agent.config;
     if (outcome.exit === 'crash' && lease.attempt < attempts)
       return this.#retry(id, lease, outcome);
-    const { exit, usage, result, error } = outcome;
+    const { exit, usage, result, error, metered } = outcome;
     const log = appendEntry(lease.log, lease.stored.order, this.now.timeUs, 'finished', {
       ...{ exit, usage },
       ...(result === undefined ? {} : { result }),
       ...(error === undefined ? {} : { error: clip(error, 8_192) }),
+      ...(metered && { metered }),
     });
     const delivery = this.#signDelivery({ ...lease, log }, outcome);
     const stored: StoredLease = { ...lease.stored, delivery, entries: [...log.unsaved] };
@@ -294,13 +309,14 @@ class Step extends AgentOutbox {
 
   #signDelivery({ stored, log }: AgentLease, outcome: WorkOutcome) {
     const { signer, offer } = this.agent.config;
-    const { exit, usage, result, limits } = outcome;
+    const { exit, usage, result, limits, metered } = outcome;
     // What ended by no doing of the guest costs nothing.
     const free = exit === 'crash' || exit === 'refused';
     const delivery: Delivery = {
       ...{ chain: stored.chain, order: stored.order, provider: offer.provider },
       ...{ fence: stored.fence, exit, usage },
       ...(result === undefined ? {} : { result }),
+      ...(metered && { metered }),
       charge: free ? 0n : chargeFor(offer, limits, usage, stored.price),
       logLength: log.position.length,
       logHead: log.position.head,

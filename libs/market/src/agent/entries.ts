@@ -1,7 +1,24 @@
 /** Log entries that a provider writes while it holds a job's log, and their fields. */
-import { exitClass, usage } from '#contracts';
-import { cid, float, hash32, list, oneOf, optional, record, text, uint } from '#libs/kernel';
+import { exitClass, meteredRun, usage } from '#contracts';
+import {
+  bool,
+  cid,
+  float,
+  hash32,
+  list,
+  oneOf,
+  optional,
+  record,
+  text,
+  u64,
+  uint,
+} from '#libs/kernel';
 import { isolationLevel } from '../manifest.ts';
+
+export const CHECKPOINTS_PER_ENTRY = 512;
+
+/** A checkpoint of libs/vm as it stands in a log. */
+const checkpointItem = record({ fuel: u64, root: hash32, resumable: bool });
 
 export const PROVIDER_ENTRIES = {
   /** The first guest statement is about to run. `attempt` counts from 1. */
@@ -26,7 +43,15 @@ export const PROVIDER_ENTRIES = {
   /** The slot went away by no fault that is known to be the guest's; the work begins again. */
   retried: record({ attempt: uint(), reason: text(500) }),
   /** How the work ended; the delivery says the same and is signed. */
-  finished: record({ exit: exitClass, usage, result: optional(cid), error: optional(text(8_192)) }),
+  finished: record({
+    exit: exitClass,
+    usage,
+    result: optional(cid),
+    error: optional(text(8_192)),
+    metered: optional(meteredRun),
+  }),
+  /** Checkpoints of a verifiable job as they are taken; `first` counts from 0 in each attempt. */
+  checkpoints: record({ first: uint(4096), items: list(checkpointItem, CHECKPOINTS_PER_ENTRY) }),
 } as const;
 
 export type ProviderEntryKind = keyof typeof PROVIDER_ENTRIES;

@@ -3,7 +3,13 @@
  * machine without clock, sockets or disk: apps/provider and the market simulation both drive it.
  */
 import { type EventEntry, eventEntry, logPosition, type LogPosition } from '#libs/audit';
-import { type ExitClass, type SignedDelivery, signedDelivery, type Usage } from '#contracts';
+import {
+  type ExitClass,
+  type MeteredRun,
+  type SignedDelivery,
+  signedDelivery,
+  type Usage,
+} from '#contracts';
 import {
   type Bytes,
   type CodecValue,
@@ -79,6 +85,8 @@ export interface WorkOutcome {
   /** CID of the stored output; present exactly when `exit` is `ok`. */
   readonly result?: string;
   readonly error?: string;
+  /** For jobs that ran in the metered engine. */
+  readonly metered?: MeteredRun;
   /** The manifest's, for the price. */
   readonly limits: JobLimits;
 }
@@ -112,6 +120,17 @@ export type AgentEvent =
       readonly lease: string;
       readonly share: number;
       readonly note: string;
+    }
+  | {
+      readonly kind: 'checkpoints';
+      readonly lease: string;
+      /** Number of the first of them in this attempt. */
+      readonly first: number;
+      readonly items: readonly {
+        readonly fuel: bigint;
+        readonly root: string;
+        readonly resumable: boolean;
+      }[];
     }
   | { readonly kind: 'finished'; readonly lease: string; readonly outcome: WorkOutcome }
   /** The provider cannot do the work (input not to be had, slot does not start): hand it back. */

@@ -28,7 +28,7 @@ import {
   variant,
 } from '#libs/kernel';
 import { providerOffer } from '../agent-protocol.ts';
-import { isolationLevel, jobLimits, tier } from '../manifest.ts';
+import { isolationLevel, jobKind, jobLimits, tier } from '../manifest.ts';
 
 export const ROW_VERSION = 1;
 
@@ -36,6 +36,8 @@ export const ROW_VERSION = 1;
 export const jobNeeds = record({
   name: text(200),
   code: cid,
+  /** `js` where nothing is said. */
+  kind: optional(jobKind),
   limits: jobLimits,
   minIsolation: isolationLevel,
   tier,

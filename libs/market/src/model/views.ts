@@ -1,8 +1,8 @@
 /** What people and programs see of an order, a provider and a quote; edges turn it into JSON. */
-import type { ExitClass, SignedDelivery, Usage } from '#contracts';
+import type { ExitClass, MeteredRun, SignedDelivery, Usage } from '#contracts';
 import type { LogPosition } from '#libs/audit';
 import type { ProviderOffer } from '../agent-protocol.ts';
-import type { IsolationLevel, Tier } from '../manifest.ts';
+import type { IsolationLevel, JobKind, Tier } from '../manifest.ts';
 import type { ChainView, Reason, WorkState } from './rows.ts';
 
 /** One word for where an order stands. */
@@ -21,6 +21,7 @@ export interface OrderView {
   readonly id: string;
   readonly name: string;
   readonly consumer: string;
+  readonly kind: JobKind;
   readonly tier: Tier;
   readonly status: OrderStatus;
   readonly work: WorkState;
@@ -34,6 +35,7 @@ export interface OrderView {
   readonly exit?: ExitClass;
   readonly result?: string;
   readonly usage?: Usage;
+  readonly metered?: MeteredRun;
   readonly charge?: bigint;
   readonly delivery?: SignedDelivery;
   readonly log: LogPosition;

@@ -194,7 +194,7 @@ export interface components {
                 sizeBytes: number;
             }[];
             /** @enum {string} */
-            kind: "js";
+            kind: "js" | "wasm" | "verifiable";
             limits: {
                 cpuMs: number;
                 hostCalls: number;
@@ -203,6 +203,15 @@ export interface components {
                 memoryBytes: number;
                 outputBytes: number;
                 wallMs: number;
+            };
+            /** @description For verifiable, possible for wasm */
+            metering?: {
+                /** @description Fuel, decimal */
+                checkpointFuel?: string;
+                /** @description What the job’s clock says */
+                epochMs?: number;
+                /** @description Fuel, decimal */
+                fuel: string;
             };
             /** @enum {string} */
             minIsolation: "S0" | "S1" | "S2" | "S3" | "S4";
@@ -254,10 +263,22 @@ export interface components {
             exit?: string;
             /** @description 32 bytes in lower-case hex */
             id: string;
+            /** @enum {string} */
+            kind: "js" | "wasm" | "verifiable";
             log: {
                 /** @description 32 bytes in lower-case hex */
                 head: string;
                 length: number;
+            };
+            /** @description What a run in the metered engine came to */
+            metered?: {
+                checkpoints: number;
+                /** @description 32 bytes in lower-case hex */
+                checkpointsRoot: string;
+                /** @description 32 bytes in lower-case hex */
+                engine: string;
+                /** @description Fuel, decimal */
+                fuel: string;
             };
             name: string;
             /** @description Smallest units, decimal */
