@@ -66,7 +66,7 @@ async function openSequencer(settings: NodeSettings, genesis: Genesis) {
   const passphrase = await homePassphrase(settings.home, settings.passphrase);
   const { seed } = await readKeystoreFile(keystorePath(settings.home, settings.key), passphrase);
   const signer = createSigner(seed);
-  if (signer.publicKey !== genesis.ordering.sequencer)
+  if (genesis.ordering.kind !== 'solo' || signer.publicKey !== genesis.ordering.sequencer)
     throw ledgerError(
       'LEDGER_GENESIS_MISMATCH',
       `key ${settings.key} is not the sequencer that the genesis names`,

@@ -19,6 +19,8 @@ import {
   uint,
   variant,
 } from '#libs/kernel';
+import { VALIDATORS_MAX } from '#libs/eda';
+import { stateProof as statePath } from '#libs/merkle';
 import { TRANSACTION_MAX_BYTES, type TransactionEnvelope } from './transaction.ts';
 
 /** Domain of header hashes and of the signatures over them. */
@@ -49,13 +51,41 @@ export const header = record({
 });
 export type Header = CodecValue<typeof header>;
 
+/** Who signed, by index in the set of validators, and how. */
+const vote = record({ from: uint(VALIDATORS_MAX - 1), signature: byteString(96) });
+
+/**
+ * A change of validators that a verifier follows from the genesis on: a header that the set before it
+ * certified, and the path to the set that its state holds for a later era.
+ */
+export const handover = record({
+  /** The era from which the new set is in force. */
+  era: uint(),
+  header,
+  /** Era whose set certified the header. */
+  certifiedBy: uint(),
+  votes: list(vote, VALIDATORS_MAX),
+  /** Canonical bytes of the set, as the state holds them, and their path in the state tree. */
+  set: byteString(512 * 1024),
+  path: statePath,
+});
+export type Handover = CodecValue<typeof handover>;
+
 /** Why a header is final. `genesis`: block 0 needs none; whoever runs the genesis gets the same. */
 export const certificate = variant({
   genesis: record({}),
   /** Signature of the sequencer named in the genesis over the header hash. */
   solo: record({ signature: byteString(96) }),
+  /** Signatures over the header hash, of weight Q of the era's set of validators. */
+  eda: record({
+    era: uint(),
+    votes: list(vote, VALIDATORS_MAX),
+    /** Every change of the set since genesis; absent while there was none. */
+    handovers: optional(list(handover, 10_000)),
+  }),
 });
 export type Certificate = CodecValue<typeof certificate>;
+export type EdaCertificate = Extract<Certificate, { kind: 'eda' }>;
 
 export const certifiedHeader = record({ header, certificate });
 export type CertifiedHeader = CodecValue<typeof certifiedHeader>;

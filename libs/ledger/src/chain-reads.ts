@@ -42,7 +42,8 @@ import type { Machine } from './machine.ts';
 import { type ChainHead, checkBlock, readHeader, readPacked } from './open-chain.ts';
 import { type Call, call } from './transaction.ts';
 import { UserRun } from './frames.ts';
-import { type StateProof, stateTreeKeyBytes, stateValueHashBytes } from './state-proof.ts';
+import { stateTreeKeyBytes, stateValueHashBytes } from './state-keys.ts';
+import { type StateProof } from './state-proof.ts';
 
 export interface ScanOptions {
   /** Only entries after this key. */

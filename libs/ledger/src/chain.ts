@@ -3,6 +3,8 @@
  * One durable commit per block holds everything the block changed; whatever ends the process, the
  * store has the whole block or nothing of it.
  */
+import { accountOf } from '#libs/crypto';
+import type { ValidatorSet } from '#libs/eda';
 import { type StateTree, createLogTree } from '#libs/merkle';
 import {
   type Bytes,
@@ -21,13 +23,9 @@ import {
 } from './block.ts';
 import { type ChainReads, createChainReads } from './chain-reads.ts';
 import type { SystemContract } from './contract.ts';
+import { type FeeShare, feeSharesOf, validatorsOf } from './eda-ordering.ts';
 import { ledgerError } from './errors.ts';
-import {
-  type BlockOutcome,
-  type DroppedTransaction,
-  executeBlock,
-  feeAccountOf,
-} from './execute-block.ts';
+import { type BlockOutcome, type DroppedTransaction, executeBlock } from './execute-block.ts';
 import { fuelPriceOn } from './execute-transaction.ts';
 import type { FeePort } from './fees.ts';
 import { type ChainLimits, type Genesis, chainLimits } from './genesis.ts';
@@ -46,8 +44,9 @@ import {
 import type { VerifySignature } from './frames.ts';
 import { type Machine, createMachine } from './machine.ts';
 import { type ChainHead, checkStoredChain, storeGenesis } from './open-chain.ts';
-import type { Cut } from './ordering.ts';
-import { genesisId, headerHash, verifyCertifiedHeader } from './state-proof.ts';
+import type { Cut, InvalidTransactions } from './ordering.ts';
+import { headerHash } from './state-keys.ts';
+import { genesisId, isCertifiedIn } from './state-proof.ts';
 import { openStateTree, stateWrites, updateStateTree } from './state-store.ts';
 import type { UserContracts } from './user-frames.ts';
 import { type TransactionEnvelope, hasValidSignature, readTransaction } from './transaction.ts';
@@ -86,14 +85,25 @@ export interface Chain extends ChainReads {
    * execution that was not committed is forgotten.
    * @throws LEDGER_BLOCK_INVALID, LEDGER_CONTRACT_FAULT, LEDGER_STOPPED
    */
-  execute(cut: Cut, invalidTransactions: 'drop' | 'keep'): Execution;
+  execute(cut: Cut, invalidTransactions: InvalidTransactions): Execution;
   /**
-   * Stores the block, durably when it resolves.
+   * Stores the block, durably when it resolves, and `also` with it: what the ordering keeps per height.
    * @throws LEDGER_CERTIFICATE_INVALID; any storage error, after which the process must end
    */
-  commit(execution: Execution, certificate: Certificate): Promise<CommittedBlock>;
-  /** Checks, executes and commits a block that somebody else made. @throws LEDGER_BLOCK_INVALID */
-  apply(block: Block): Promise<CommittedBlock>;
+  commit(
+    execution: Execution,
+    certificate: Certificate,
+    also?: readonly KeyValueWrite[],
+  ): Promise<CommittedBlock>;
+  /**
+   * Checks, executes and commits a block that somebody else made.
+   * @throws LEDGER_BLOCK_INVALID, LEDGER_CERTIFICATE_INVALID
+   */
+  apply(block: Block, also?: readonly KeyValueWrite[]): Promise<CommittedBlock>;
+  /** Validators of an era, as the last block's state says. */
+  validators(era: number): ValidatorSet;
+  /** Whether a certificate holds with the sets that this chain's own state names. */
+  isCertified(header: Header, certificate: Certificate): boolean;
 }
 
 interface Pending {
@@ -115,7 +125,6 @@ class StoredChain {
   head: ChainHead;
   readonly #options: ChainOptions;
   readonly #machine: Machine;
-  readonly #feeAccount: string;
   #tree: StateTree;
   #pending: Pending | undefined;
   #isCommitting = false;
@@ -128,7 +137,6 @@ class StoredChain {
     this.head = head;
     this.#options = options;
     this.#machine = machine;
-    this.#feeAccount = feeAccountOf(options.genesis.ordering);
     this.#tree = this.#openTree();
   }
 
@@ -136,7 +144,7 @@ class StoredChain {
     return openStateTree(this.#options.store, this.#options.maxCachedNodes);
   }
 
-  execute(cut: Cut, invalidTransactions: 'drop' | 'keep'): Execution {
+  execute(cut: Cut, invalidTransactions: InvalidTransactions): Execution {
     this.#checkReady();
     const { head } = this;
     if (cut.height !== head.header.height + 1 || cut.parent !== head.hash)
@@ -178,9 +186,10 @@ class StoredChain {
    * A failure of the host is never a result: everything is discarded, the loaded contracts too, and
    * the cut runs once more; what fails again stops the chain.
    */
-  #runCut(cut: Cut, invalidTransactions: 'drop' | 'keep'): BlockOutcome {
+  #runCut(cut: Cut, invalidTransactions: InvalidTransactions): BlockOutcome {
     const state = stateReaderOf(this.#options.store);
     const fuelPrice = fuelPriceOn(state, this.limits, cut.timeUs);
+    const feeShares = this.#feeShares(cut.era);
     const run = () =>
       executeBlock(
         {
@@ -194,7 +203,7 @@ class StoredChain {
           loadedContracts: new Set(),
         },
         cut.transactions,
-        this.#feeAccount,
+        feeShares,
         invalidTransactions,
       );
     try {
@@ -206,6 +215,13 @@ class StoredChain {
     }
   }
 
+  #feeShares(era: number | undefined): readonly FeeShare[] {
+    const { ordering } = this.genesis;
+    if (ordering.kind === 'solo') return [{ account: accountOf(ordering.sequencer), weight: 1 }];
+    const state = stateReaderOf(this.#options.store);
+    return feeSharesOf(validatorsOf(state, ordering, era ?? Number.NaN));
+  }
+
   #checkReady(): void {
     if (this.#failure)
       throw ledgerError('LEDGER_STOPPED', 'a block could not be stored', { cause: this.#failure });
@@ -213,19 +229,40 @@ class StoredChain {
       throw ledgerError('LEDGER_BLOCK_INVALID', 'a block is being stored: wait for it');
   }
 
-  async commit(execution: Execution, certificate: Certificate): Promise<CommittedBlock> {
+  validators(era: number): ValidatorSet {
+    const { ordering } = this.genesis;
+    if (ordering.kind === 'solo')
+      throw ledgerError('LEDGER_GENESIS_INVALID', 'a solo chain has no validators');
+    return validatorsOf(stateReaderOf(this.#options.store), ordering, era);
+  }
+
+  isCertified(header: Header, certificate: Certificate): boolean {
+    const { store, verifySignature } = this.#options;
+    const state = stateReaderOf(store);
+    return isCertifiedIn(state, this.genesis, header, certificate, verifySignature);
+  }
+
+  async commit(
+    execution: Execution,
+    certificate: Certificate,
+    also: readonly KeyValueWrite[] = [],
+  ): Promise<CommittedBlock> {
     this.#checkReady();
     const pending = this.#pending;
     if (pending?.execution !== execution)
       throw ledgerError('LEDGER_BLOCK_INVALID', 'this execution has been forgotten');
     const { header, headerHash: hash, transactions, receipts } = execution;
-    const { verifySignature, store } = this.#options;
-    if (!verifyCertifiedHeader(this.genesis, header, certificate, verifySignature))
+    const { store } = this.#options;
+    if (!this.isCertified(header, certificate))
       throw ledgerError('LEDGER_CERTIFICATE_INVALID', `block ${header.height} is not certified`);
     const { receiptBytes } = pending;
     this.#isCommitting = true;
     try {
-      await store.commit([...pending.writes, ...blockWrites(execution, certificate, receiptBytes)]);
+      await store.commit([
+        ...pending.writes,
+        ...blockWrites(execution, certificate, receiptBytes),
+        ...also,
+      ]);
     } catch (error) {
       this.#failure = error; // Stored or not, only reopening can tell.
       throw error;
@@ -237,23 +274,30 @@ class StoredChain {
     return { header, hash, certificate, transactions, receipts, receiptBytes };
   }
 
-  async apply(block: Block): Promise<CommittedBlock> {
+  async apply(block: Block, also: readonly KeyValueWrite[] = []): Promise<CommittedBlock> {
     const { header, certificate } = block;
     const { verifySignature } = this.#options;
     const invalid = (why: string) =>
       ledgerError('LEDGER_BLOCK_INVALID', `block ${header.height}: ${why}`);
-    if (!verifyCertifiedHeader(this.genesis, header, certificate, verifySignature))
+    if (!this.isCertified(header, certificate))
       throw ledgerError('LEDGER_CERTIFICATE_INVALID', `block ${header.height} is not certified`);
     const transactions = block.transactions.map(readTransaction);
     for (const transaction of transactions)
       if (!hasValidSignature(transaction, verifySignature))
         throw invalid(`transaction ${transaction.id} has a wrong signature`);
     const { height, parent, timeUs, decision } = header;
-    const cut = { height, parent, timeUs, transactions };
-    const execution = this.execute(decision === undefined ? cut : { ...cut, decision }, 'keep');
+    const cut: Cut = {
+      height,
+      parent,
+      timeUs,
+      transactions,
+      ...(decision === undefined ? {} : { decision }),
+      ...(certificate.kind === 'eda' ? { era: certificate.era } : {}),
+    };
+    const execution = this.execute(cut, 'keep');
     if (execution.headerHash !== headerHash(header))
       throw invalid('executing it gives another header');
-    return this.commit(execution, certificate);
+    return this.commit(execution, certificate, also);
   }
 }
 

@@ -137,6 +137,16 @@ export const ledgerError = defineErrors({
     title: 'State proof does not hold',
     fix: 'Fetch the proof again from a node you trust.',
   },
+  LEDGER_GENESIS_INVALID: {
+    status: 400,
+    title: 'Genesis cannot be used',
+    fix: 'Create the genesis anew; docs/ledger.md has the ranges of its parameters.',
+  },
+  LEDGER_BLOCK_FULL: {
+    status: 503,
+    title: 'Transaction does not fit the block',
+    fix: 'It waits for the next one.',
+  },
   LEDGER_GENESIS_MISMATCH: {
     status: 409,
     title: 'Data belongs to another chain',

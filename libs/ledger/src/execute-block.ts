@@ -1,5 +1,4 @@
 /** One cut against one state: receipts, changed entries, fees paid out, money conserved. */
-import { accountOf } from '#libs/crypto';
 import { type SeeleError, hasCode, invariant } from '#libs/kernel';
 import type { Receipt } from './block.ts';
 import { ledgerError } from './errors.ts';
@@ -10,10 +9,11 @@ import {
   feeStorageOf,
   fuelPriceRule,
 } from './execute-transaction.ts';
+import { type FeeShare, divideFees } from './eda-ordering.ts';
 import type { FeePort } from './fees.ts';
 import { FUEL_EXCESS_KEY, encodeFuelExcess, excessAfter, readFuelExcess } from './fuel-price.ts';
-import type { OrderingRule } from './genesis.ts';
 import type { StateChange } from './journal.ts';
+import type { InvalidTransactions } from './ordering.ts';
 import type { TransactionEnvelope } from './transaction.ts';
 
 export interface DroppedTransaction {
@@ -27,11 +27,6 @@ export interface BlockOutcome {
   readonly dropped: readonly DroppedTransaction[];
   readonly fuelUsed: bigint;
   readonly changes: readonly StateChange[];
-}
-
-/** The account that earns the fees of every block. */
-export function feeAccountOf(ordering: OrderingRule): string {
-  return accountOf(ordering.sequencer);
 }
 
 /** Money that the changed entries hold after minus before; 0 when it is conserved. */
@@ -57,6 +52,11 @@ function writeFuelExcess(
   journal.put(LEDGER_STATE, FUEL_EXCESS_KEY, encodeFuelExcess({ excess, timeUs }));
 }
 
+/** Whether one more transaction, with which they have so many bytes, is too much for a block. */
+function isFull(limits: BlockRun['limits'], transactions: number, sizeBytes: number): boolean {
+  return transactions >= limits.blockTransactions || sizeBytes > limits.blockBytes;
+}
+
 const invalidReceipt = (transaction: TransactionEnvelope, reason: SeeleError): Receipt => ({
   transaction: transaction.id,
   status: 'invalid',
@@ -69,16 +69,15 @@ const invalidReceipt = (transaction: TransactionEnvelope, reason: SeeleError): R
 });
 
 /**
- * @param invalid what becomes of transactions that cannot be executed: left out, or kept with a
- *   receipt that says so
- * @throws LEDGER_BLOCK_INVALID over a block limit; LEDGER_CONTRACT_FAULT when an agreed transaction
- *   (`keep`) fails in a way that is not a result; KERNEL_INVARIANT when money was created
+ * @throws LEDGER_BLOCK_INVALID over a block limit (`skip` leaves out what is too much);
+ *   LEDGER_CONTRACT_FAULT when an agreed transaction (`keep`, `skip`) fails in a way that is not a
+ *   result; KERNEL_INVARIANT when money was created
  */
 export function executeBlock(
   run: BlockRun,
   cut: readonly TransactionEnvelope[],
-  feeAccount: string,
-  invalid: 'drop' | 'keep',
+  feeShares: readonly FeeShare[],
+  invalid: InvalidTransactions,
 ): BlockOutcome {
   const { journal, fees, limits, block } = run;
   const transactions: TransactionEnvelope[] = [];
@@ -88,7 +87,7 @@ export function executeBlock(
   let feesPaid = 0n;
   let sizeBytes = 0;
   const setAside = (transaction: TransactionEnvelope, reason: SeeleError): void => {
-    if (invalid === 'drop') {
+    if (invalid !== 'keep') {
       dropped.push({ transaction, reason });
       return;
     }
@@ -96,6 +95,14 @@ export function executeBlock(
     receipts.push(invalidReceipt(transaction, reason));
   };
   for (const transaction of cut) {
+    if (
+      invalid === 'skip' &&
+      isFull(limits, transactions.length, sizeBytes + transaction.bytes.length)
+    ) {
+      const reason = ledgerError('LEDGER_BLOCK_FULL', `block ${block.height} is full`);
+      dropped.push({ transaction, reason });
+      continue;
+    }
     sizeBytes += transaction.bytes.length;
     try {
       const outcome = executeTransaction(run, transaction, limits.blockFuel - fuelUsed);
@@ -109,17 +116,19 @@ export function executeBlock(
       receipts.push(outcome.receipt);
     } catch (error) {
       // A host fault is never a result: a block that others agreed on must not go on from here.
-      if (invalid === 'keep' || !hasCode(error, 'LEDGER_CONTRACT_FAULT')) throw error;
+      if (invalid !== 'drop' || !hasCode(error, 'LEDGER_CONTRACT_FAULT')) throw error;
       dropped.push({ transaction, reason: error as SeeleError });
     }
   }
-  if (sizeBytes > limits.blockBytes || cut.length > limits.blockTransactions)
+  if (invalid !== 'skip' && isFull(limits, cut.length - 1, sizeBytes))
     throw ledgerError(
       'LEDGER_BLOCK_INVALID',
       `${cut.length} transactions of ${sizeBytes} bytes are over the limits of a block`,
     );
   writeFuelExcess(run, fuelUsed);
-  if (feesPaid > 0n) fees.refund(feeStorageOf(journal, fees), feeAccount, feesPaid);
+  if (feesPaid > 0n)
+    for (const { account, amount } of divideFees(feesPaid, feeShares))
+      fees.refund(feeStorageOf(journal, fees), account, amount);
   const changes = journal.changes();
   const created = moneyCreated(fees, changes);
   invariant(created === 0n, `block ${block.height} would create ${created} units of money`);

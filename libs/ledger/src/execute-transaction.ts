@@ -177,7 +177,7 @@ export function executeTransaction(
   const refusal = refusalOf(envelope, block.chain, limits, block.timeUs, run.fuelPrice);
   if (refusal) return refuse(refusal);
   if (body.fuelLimit > fuelLeft)
-    return refuse(ledgerError('LEDGER_FUEL_LIMIT', `the block has ${fuelLeft} fuel left`));
+    return refuse(ledgerError('LEDGER_BLOCK_FULL', `the block has ${fuelLeft} fuel left`));
   const nonce = nonceOf(journal, account);
   if (body.nonce !== nonce)
     return refuse(

@@ -17,6 +17,7 @@ import {
   variant,
 } from '#libs/kernel';
 import type { GenesisParameters } from './contract.ts';
+import { edaOrdering } from './eda-ordering.ts';
 
 export const GENESIS_DOMAIN = 'seele/genesis/1';
 export const GENESIS_MAX_BYTES = 64 * 1024 * 1024;
@@ -24,6 +25,8 @@ export const GENESIS_MAX_BYTES = 64 * 1024 * 1024;
 /** Who orders transactions. `solo`: one sequencer, for development only. */
 export const orderingRule = variant({
   solo: record({ sequencer: hexBytes(33) }),
+  /** EDA consensus of validators. */
+  eda: edaOrdering,
 });
 export type OrderingRule = CodecValue<typeof orderingRule>;
 

@@ -10,6 +10,8 @@ export * from './block.ts';
 export * from './chain.ts';
 export * from './chain-reads.ts';
 export * from './contract.ts';
+export { isSignedBySet } from './eda-certificate.ts';
+export * from './eda-ordering.ts';
 export * from './errors.ts';
 export * from './fees.ts';
 export * from './fuel.ts';
@@ -31,6 +33,7 @@ export * from './mempool.ts';
 export * from './ordering.ts';
 export * from './producer.ts';
 export * from './solo.ts';
+export * from './state-keys.ts';
 export * from './state-proof.ts';
 export * from './transaction.ts';
 export {

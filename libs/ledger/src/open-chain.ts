@@ -30,7 +30,8 @@ import {
 } from './layout.ts';
 import type { VerifySignature } from './frames.ts';
 import type { Machine } from './machine.ts';
-import { genesisId, headerHash, verifyCertifiedHeader } from './state-proof.ts';
+import { headerHash } from './state-keys.ts';
+import { genesisId, isCertifiedIn } from './state-proof.ts';
 import { UserRun } from './frames.ts';
 import { openStateTree, stateWrites, updateStateTree } from './state-store.ts';
 
@@ -161,6 +162,7 @@ function checkHeaders(
   head: ChainHead,
   verifySignature: VerifySignature,
 ): void {
+  const state = stateReaderOf(store);
   let expected = head.hash;
   const lowest = Math.max(0, head.header.height - HEADERS_CHECKED + 1);
   for (let height = head.header.height; height >= lowest; height--) {
@@ -169,7 +171,7 @@ function checkHeaders(
     const { header, certificate } = stored;
     if (headerHash(header) !== expected)
       throw corrupt(`block ${height}: its header is not the one that block ${height + 1} follows`);
-    if (height > 0 && !verifyCertifiedHeader(genesis, header, certificate, verifySignature))
+    if (height > 0 && !isCertifiedIn(state, genesis, header, certificate, verifySignature))
       throw corrupt(`block ${height}: its certificate does not hold`);
     expected = header.parent;
   }

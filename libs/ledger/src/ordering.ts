@@ -16,7 +16,16 @@ export interface Cut {
   readonly transactions: readonly TransactionEnvelope[];
   /** Hash of the ordering's own record of the decision, copied into the header. */
   readonly decision?: string;
+  /** Era of the validators that earn the block's fees; absent where one sequencer does. */
+  readonly era?: number;
 }
+
+/**
+ * What becomes of transactions of a cut that cannot be executed. `drop` (the only sequencer decides):
+ * left out, together with those that make a contract fail. `skip` (others agreed on the cut): left out,
+ * but a fault of the host stops the chain. `keep` (a block that somebody else made): kept as `invalid`.
+ */
+export type InvalidTransactions = 'drop' | 'skip' | 'keep';
 
 /** Where an ordering takes waiting transactions from; a mempool is one. */
 export interface TransactionSource {
@@ -28,11 +37,7 @@ export interface OrderingPort {
   readonly kind: string;
   /** What an operator has to know about this ordering; shown at start and in the status. */
   readonly notice: string;
-  /**
-   * Transactions that the ordering puts into cuts although they turn out not to be executable: `drop`
-   * them from the block (the only sequencer decides) or `keep` them as `invalid` (others agreed).
-   */
-  readonly invalidTransactions: 'drop' | 'keep';
+  readonly invalidTransactions: InvalidTransactions;
   /** The next cut, or undefined while there is nothing to order. */
   nextCut(
     parent: { readonly header: Header; readonly hash: string },

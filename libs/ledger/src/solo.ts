@@ -5,7 +5,7 @@
 import type { Signer } from '#libs/crypto';
 import { type Bytes, hexToBytes } from '#libs/kernel';
 import type { OrderingPort } from './ordering.ts';
-import { CERTIFICATE_DOMAIN, headerHash } from './state-proof.ts';
+import { CERTIFICATE_DOMAIN, headerHash } from './state-keys.ts';
 
 export const SOLO_NOTICE =
   'solo ordering: one sequencer, for development only; it can reorder, withhold and rewrite';

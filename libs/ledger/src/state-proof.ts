@@ -3,33 +3,34 @@
  * header that names the tree's root and the certificate that makes the header final. Verifies offline
  * against the genesis alone.
  */
-import { hashOf, separated, sha256 } from '#libs/crypto';
+import { hashOf } from '#libs/crypto';
 import {
   type Bytes,
   type CodecValue,
   byteString,
   bytesToHex,
-  concatBytes,
   decodeWith,
   encodeWith,
   hexToBytes,
   optional,
   record,
   text,
-  utf8,
 } from '#libs/kernel';
 import { stateProof as statePath, verifyStateProof as verifyStatePath } from '#libs/merkle';
-import { type Certificate, HEADER_DOMAIN, type Header, certificate, header } from './block.ts';
+import { type Certificate, type Header, certificate, header } from './block.ts';
+import { isEdaCertificate, isSignedBySet } from './eda-certificate.ts';
+import { type StateEntries, validatorsOf } from './eda-ordering.ts';
 import { ledgerError } from './errors.ts';
 import { GENESIS_DOMAIN, type Genesis, encodeGenesis } from './genesis.ts';
 import type { VerifySignature } from './frames.ts';
+import {
+  CERTIFICATE_DOMAIN,
+  headerHash,
+  stateTreeKeyBytes,
+  stateValueHashBytes,
+} from './state-keys.ts';
 
-export const STATE_KEY_DOMAIN = 'seele/state-key/1';
-export const STATE_VALUE_DOMAIN = 'seele/state-value/1';
-/** What a certificate signs is the header's hash, in this domain. */
-export const CERTIFICATE_DOMAIN = 'seele/certificate/1';
 const PROOF_MAX_BYTES = 256 * 1024;
-const SEPARATOR = Uint8Array.of(0);
 
 export const stateProof = record({
   contract: text(64),
@@ -41,16 +42,6 @@ export const stateProof = record({
   certificate,
 });
 export type StateProof = CodecValue<typeof stateProof>;
-
-/** Position of an entry in the state tree: contract names hold no zero byte. */
-export function stateTreeKeyBytes(contract: string, key: Bytes): Bytes {
-  return sha256(separated(STATE_KEY_DOMAIN, concatBytes(utf8(contract), SEPARATOR, key)));
-}
-
-/** What the state tree holds for a value. */
-export function stateValueHashBytes(value: Bytes): Bytes {
-  return sha256(separated(STATE_VALUE_DOMAIN, value));
-}
 
 /** A genesis may hold a million allocations, and every certificate asks for its id. */
 const knownIds = new WeakMap<Genesis, string>();
@@ -64,10 +55,6 @@ export function genesisId(genesis: Genesis): string {
   return id;
 }
 
-export function headerHash(value: Header): string {
-  return hashOf(HEADER_DOMAIN, encodeWith(header, value));
-}
-
 /**
  * True when the header belongs to the chain of this genesis and the certificate makes it final. Block
  * 0 has no certificate: whoever wants to know its state runs the genesis.
@@ -78,9 +65,32 @@ export function verifyCertifiedHeader(
   proof: Certificate,
   verifySignature: VerifySignature,
 ): boolean {
-  if (value.chain !== genesisId(genesis) || proof.kind !== genesis.ordering.kind) return false;
+  if (value.chain !== genesisId(genesis)) return false;
+  const { ordering } = genesis;
+  if (ordering.kind === 'eda')
+    return proof.kind === 'eda' && isEdaCertificate(ordering, value, proof, verifySignature);
+  if (proof.kind !== 'solo') return false;
   const hash = hexToBytes(headerHash(value)) as Bytes;
-  return verifySignature(genesis.ordering.sequencer, CERTIFICATE_DOMAIN, hash, proof.signature);
+  return verifySignature(ordering.sequencer, CERTIFICATE_DOMAIN, hash, proof.signature);
+}
+
+/**
+ * The same for whoever holds the state of the chain: the sets of validators come from there, so a stored
+ * certificate need not bring their changes along.
+ */
+export function isCertifiedIn(
+  state: StateEntries,
+  genesis: Genesis,
+  value: Header,
+  proof: Certificate,
+  verifySignature: VerifySignature,
+): boolean {
+  const { ordering } = genesis;
+  if (ordering.kind !== 'eda' || proof.kind !== 'eda' || proof.handovers !== undefined)
+    return verifyCertifiedHeader(genesis, value, proof, verifySignature);
+  if (value.chain !== genesisId(genesis)) return false;
+  const set = validatorsOf(state, ordering, proof.era);
+  return isSignedBySet(set, value, proof.votes, verifySignature);
 }
 
 /**

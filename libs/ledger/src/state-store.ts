@@ -3,7 +3,7 @@ import { type StateTree, createStateTree } from '#libs/merkle';
 import type { KeyValueReader, KeyValueWrite } from '#libs/kernel';
 import type { StateChange } from './journal.ts';
 import { TREE_PREFIX, stateKey } from './layout.ts';
-import { stateTreeKeyBytes, stateValueHashBytes } from './state-proof.ts';
+import { stateTreeKeyBytes, stateValueHashBytes } from './state-keys.ts';
 
 const DEFAULT_CACHED_NODES = 500_000;
 

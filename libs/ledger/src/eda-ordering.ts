@@ -1,0 +1,157 @@
+/**
+ * What EDA ordering means to the ledger: the part of a genesis that names validators and pace, sets of
+ * validators as the state holds them, and who earns the fees.
+ */
+import { accountOf } from '#libs/crypto';
+import {
+  type EdaParameters,
+  type ValidatorSet,
+  PROFILES,
+  VALIDATORS_MAX,
+  createValidatorSet,
+  validatorsShape,
+} from '#libs/eda';
+import {
+  type Bytes,
+  type CodecValue,
+  concatBytes,
+  decodeWith,
+  hexBytes,
+  isSeeleError,
+  list,
+  oneOf,
+  record,
+  u64,
+  uint,
+  utf8,
+} from '#libs/kernel';
+import { ledgerError } from './errors.ts';
+
+export const edaOrdering = record({
+  /** The set of the first eras. */
+  validators: list(record({ publicKey: hexBytes(33), stake: u64 }), VALIDATORS_MAX),
+  /** Stake of one unit of weight; what is left over does not count. */
+  stakeUnit: u64,
+  profile: oneOf(...PROFILES),
+  /** Bound of the one-way delay that the pace is set for; safety does not depend on it. */
+  deltaUs: uint(),
+  epsilonUs: uint(),
+  eraUs: uint(),
+  /** Checkpoints at which validators attest; 0 for never. */
+  attestEveryUs: uint(),
+});
+export type EdaOrdering = CodecValue<typeof edaOrdering>;
+
+/** Contract that fixes the validators of eras to come, and where its state holds them. */
+export const STAKE_CONTRACT = 'stake';
+
+/** Key of an era's set in the state of `STAKE_CONTRACT`; no entry: the set of the era before. */
+export function validatorSetKey(era: number): Bytes {
+  const number = new Uint8Array(8);
+  new DataView(number.buffer).setBigUint64(0, BigInt(era));
+  return concatBytes(utf8('set/'), number);
+}
+
+/** A set of validators as it lies in the state. */
+export const storedValidators = validatorsShape;
+
+/** The set that stored bytes stand for; undefined when they are none. */
+export function readValidatorSet(
+  { profile }: Pick<EdaOrdering, 'profile'>,
+  bytes: Bytes,
+): ValidatorSet | undefined {
+  try {
+    return createValidatorSet(decodeWith(storedValidators, bytes), profile);
+  } catch (error) {
+    if (isSeeleError(error)) return undefined;
+    throw error;
+  }
+}
+
+const genesisSets = new WeakMap<EdaOrdering, ValidatorSet>();
+
+/**
+ * The set that a genesis begins with.
+ * @throws EDA_SET_INVALID, LEDGER_GENESIS_INVALID when a stake has no weight
+ */
+export function genesisValidators(ordering: EdaOrdering): ValidatorSet {
+  const known = genesisSets.get(ordering);
+  if (known) return known;
+  const { validators, stakeUnit, profile } = ordering;
+  if (stakeUnit < 1n)
+    throw ledgerError('LEDGER_GENESIS_INVALID', 'a unit of weight must cost something');
+  const weighed = validators.map(({ publicKey, stake }) => ({
+    publicKey,
+    weight: Number(stake / stakeUnit),
+  }));
+  const set = createValidatorSet(weighed, profile);
+  genesisSets.set(ordering, set);
+  return set;
+}
+
+/** What the state says about validators: a reader of it. */
+export interface StateEntries {
+  scan(
+    contract: string,
+    prefix: Bytes,
+    cursor: Bytes | undefined,
+  ): Iterable<readonly [key: Bytes, value: Bytes]>;
+}
+
+const SETS_PREFIX = utf8('set/');
+
+/** The set of an era: the last one that the state fixed for it or for an era before, else genesis. */
+export function validatorsOf(
+  state: StateEntries,
+  ordering: EdaOrdering,
+  era: number,
+): ValidatorSet {
+  let found: Bytes | undefined;
+  for (const [key, value] of state.scan(STAKE_CONTRACT, SETS_PREFIX, undefined)) {
+    if (eraOfKey(key) > era) break;
+    found = value;
+  }
+  return (found && readValidatorSet(ordering, found)) ?? genesisValidators(ordering);
+}
+
+function eraOfKey(key: Bytes): number {
+  const at = SETS_PREFIX.length;
+  return Number(new DataView(key.buffer, key.byteOffset + at, 8).getBigUint64(0));
+}
+
+export function edaParameters(ordering: EdaOrdering): EdaParameters {
+  const { deltaUs, epsilonUs, eraUs, attestEveryUs } = ordering;
+  if (deltaUs < 1_000 || deltaUs > 10_000_000 || epsilonUs < 1 || eraUs < 100 * deltaUs)
+    throw ledgerError(
+      'LEDGER_GENESIS_INVALID',
+      `delta ${deltaUs} µs, epsilon ${epsilonUs} µs, era ${eraUs} µs cannot be a pace`,
+    );
+  return { deltaUs, epsilonUs, eraUs, attestEveryUs };
+}
+
+/** Part of a block's fees that an account earns. */
+export interface FeeShare {
+  readonly account: string;
+  readonly weight: number;
+}
+
+export function feeSharesOf(set: ValidatorSet): readonly FeeShare[] {
+  return set.validators.map(({ publicKey, weight }) => ({
+    account: accountOf(publicKey),
+    weight,
+  }));
+}
+
+/** Divides fees by weight; the first gets what cannot be divided. */
+export function divideFees(
+  fees: bigint,
+  shares: readonly FeeShare[],
+): readonly { readonly account: string; readonly amount: bigint }[] {
+  const whole = shares.reduce((sum, { weight }) => sum + weight, 0);
+  const parts = shares.map(({ account, weight }) => ({
+    account,
+    amount: (fees * BigInt(weight)) / BigInt(whole),
+  }));
+  const left = fees - parts.reduce((sum, { amount }) => sum + amount, 0n);
+  return parts.map((part, i) => (i === 0 ? { ...part, amount: part.amount + left } : part));
+}
