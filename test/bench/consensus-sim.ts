@@ -39,7 +39,11 @@ export const bench: Bench = async ({ full, seed, note }) => {
   const byAdversary = (adversary: LayerAAdversary) =>
     worstRounds({ ...liars, adversary }, seeds).rounds;
   const worstOf = LAYER_A_ADVERSARIES.map(byAdversary);
-  const unproven = { ...liars, adversary: 'equivocate', evidence: false, seed } as const;
+  const stubborn = { ...liars, liarsLose: false };
+  const unproven = { ...stubborn, adversary: 'equivocate', evidence: false, seed } as const;
+  const repeated = LAYER_A_ADVERSARIES.map(
+    (adversary) => worstRounds({ ...stubborn, adversary }, seeds).rounds,
+  );
   note('rounds under liars');
   const sizes = full ? [100, 1000, 10_000] : [100, 1000];
   const pull = (nodes: number) => worstRounds({ ...BASE, nodes, mode: 'pull' }, [seed]).rounds;
@@ -70,6 +74,9 @@ export const bench: Bench = async ({ full, seed, note }) => {
       byz19crash21: Object.fromEntries(
         LAYER_A_ADVERSARIES.map((name, i) => [name, worstOf[i] ?? null]),
       ),
+      byz19crash21LiarsRepeatRounds: repeated.includes(null)
+        ? null
+        : Math.max(...repeated.map(Number)),
       withoutEvidenceStalls: runCompact(unproven).rounds === null,
       messagesPerBlockN100: isWhole ? Math.round(eda.world.messages / N100) : null,
       pbftVotesPerBlockN100: Math.round(pbft.votes / pbft.decided),

@@ -293,6 +293,7 @@ describe('Layer A in compact form', () => {
       linksLost: 0.3,
       seats: 200,
       adversary: 'equivocate',
+      liarsLose: false,
     } as const;
     expect(runCompact({ ...liars, evidence: false, seed: 1 }).rounds).toBeNull();
     expect(runCompact({ ...liars, seed: 1 }).rounds).toBeLessThanOrEqual(12);

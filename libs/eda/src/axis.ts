@@ -2,7 +2,7 @@
  * The virtual axis on which blocks get positions: the local clock with a correction that follows the
  * other validators, never backwards, never below a time this node has signed.
  */
-import { trimmedMean } from './weighted.ts';
+import { trimmed } from './weighted.ts';
 
 const CORRECTION_MAX_US = 2_000_000;
 const CONNECTED_TICKS = 6;
@@ -38,7 +38,7 @@ export class Axis {
    * (jitter would drive every clock), else 0.2Δ a tick, 2 s in all.
    */
   follow(errors: readonly number[], weights: readonly number[], trim: number): void {
-    const mean = trimmedMean(errors, weights, trim)?.mean ?? 0;
+    const mean = trimmed(errors, weights, trim)?.mean ?? 0;
     if (Math.abs(mean) <= this.#deltaUs) return;
     const step = Math.max(-0.2 * this.#deltaUs, Math.min(0.2 * this.#deltaUs, mean));
     const next = this.#correctionUs + step;

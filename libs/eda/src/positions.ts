@@ -20,7 +20,7 @@ import { AuthorChain, type OpenBlock } from './open-block.ts';
 import type { EraRoster, Roster } from './roster.ts';
 import type { EdaRules } from './rules.ts';
 import type { EdaEffect } from './types.ts';
-import { trimmedMean } from './weighted.ts';
+import { trimmed } from './weighted.ts';
 
 const QUIET_TICKS = 2;
 const FETCH_DELTAS = 2;
@@ -203,13 +203,13 @@ export class Positions {
         open.quietTicks = 0;
         continue;
       }
-      const trimmed = trimmedMean(xs, weights, lying);
-      if (!trimmed) continue;
-      const quiet = listed >= quorum && trimmed.spread <= epsilonUs;
+      const kept = trimmed(xs, weights, lying);
+      if (!kept) continue;
+      const quiet = listed >= quorum && kept.spread <= epsilonUs;
       open.quietTicks = quiet ? open.quietTicks + 1 : 0;
       open.isConverged = open.quietTicks >= QUIET_TICKS;
       const author = this.#options.roster.at(open.name.era);
-      open.x = open.clamped(trimmed.mean, author.weightOf, author.set.lying);
+      open.x = open.clamped(kept.centre, author.weightOf, author.set.lying);
     }
   }
 

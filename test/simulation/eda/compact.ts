@@ -5,7 +5,7 @@
  */
 import { createSeededRandomness, type SeededRandomness } from '#libs/kernel';
 
-export const LAYER_A_ADVERSARIES = ['extreme', 'selective', 'equivocate'] as const;
+export const LAYER_A_ADVERSARIES = ['extreme', 'selective', 'threefold', 'equivocate'] as const;
 export type LayerAAdversary = (typeof LAYER_A_ADVERSARIES)[number];
 
 export interface CompactOptions {
@@ -26,6 +26,8 @@ export interface CompactOptions {
   readonly adversary?: LayerAAdversary;
   /** Equivocators are proven and heard no more after one round. Default true. */
   readonly evidence?: boolean;
+  /** What liars say is lost as often as the rest; false for liars that repeat it. Default true. */
+  readonly liarsLose?: boolean;
   readonly seed: number;
   readonly maxRounds?: number;
 }
@@ -108,6 +110,18 @@ export function runCompact(options: CompactOptions): CompactResult {
   };
   range(x);
   const [startLow, startHigh] = [low, high];
+  const sorted = new Float64Array(nodes - firstHonest);
+  /** Halves, or thirds of the honest nodes: what an adversary keeps apart. */
+  const split = (): Split => {
+    if (adversary === undefined || adversary === 'extreme')
+      return { low, high, firstCut: low, lastCut: low };
+    sorted.set(x.subarray(firstHonest));
+    sorted.sort();
+    const { length } = sorted;
+    const first = Math.floor(length / (adversary === 'threefold' ? 3 : 2));
+    const [firstCut, lastCut] = [sorted[first] as number, sorted[length - first] as number];
+    return { low, high, firstCut, lastCut: adversary === 'threefold' ? lastCut : firstCut };
+  };
   const tau = TAU[mode];
   const perNode = Math.ceil(options.samplingRate * nodes);
   const heard = new Float64Array(perNode);
@@ -131,7 +145,8 @@ export function runCompact(options: CompactOptions): CompactResult {
           voters.push(i);
       messages += voters.length * (live - 1);
     }
-    if (mode === 'committee') votes += committeeRound(options, stream, x, next, voters, low, high);
+    const targets = split();
+    if (mode === 'committee') votes += committeeRound(options, stream, x, next, voters, targets);
     else
       for (let i = firstHonest; i < nodes; i++) {
         let m = 0;
@@ -141,7 +156,7 @@ export function runCompact(options: CompactOptions): CompactResult {
           if (from < firstLiar || (linksLost > 0 && stream.chance(linksLost))) continue;
           if (from >= firstHonest) heard[m++] = x[from] as number;
           else if (!isBurned) {
-            const said = lieOf(adversary, i, from, x, low, high, spreadUs);
+            const said = lieOf(adversary, x[i] as number, from, targets, spreadUs);
             if (!Number.isNaN(said)) heard[m++] = said;
           }
         }
@@ -157,9 +172,18 @@ export function runCompact(options: CompactOptions): CompactResult {
   return { rounds: null, leftRange, votes, messages };
 }
 
+/** The range of honest positions, and where an adversary cuts it into parts. */
+interface Split {
+  readonly low: number;
+  readonly high: number;
+  readonly firstCut: number;
+  readonly lastCut: number;
+}
+
 /**
  * One round of a committee. All nodes hear the same voters, so those are sorted once; what a node
- * misses it leaves out, and lies stand at the ends, where every liar of `lieOf` puts them.
+ * misses it leaves out, and lies stand at the ends, where every liar of `lieOf` puts them. What is
+ * kept is condensed as in the reducer (`trimmedCentre`): its smallest, middle and largest value.
  */
 function committeeRound(
   options: CompactOptions,
@@ -167,10 +191,9 @@ function committeeRound(
   x: Float64Array,
   next: Float64Array,
   voters: readonly number[],
-  low: number,
-  high: number,
+  targets: Split,
 ): number {
-  const { nodes, linksLost, adversary, spreadUs } = options;
+  const { nodes, linksLost, adversary, spreadUs, liarsLose = true } = options;
   const firstHonest = Math.round(options.failed * nodes) + Math.round(options.byzantine * nodes);
   const liars = voters.filter((voter) => voter < firstHonest);
   const honest = Float64Array.from(
@@ -178,18 +201,19 @@ function committeeRound(
     (v) => x[v] as number,
   );
   honest.sort();
-  const heard = new Float64Array(voters.length);
-  const middle = (low + high) / 2;
+  const heard = linksLost === 0 ? honest : new Float64Array(voters.length);
+  const middle = (targets.low + targets.high) / 2;
   const lostBelow = linksLost * 2 ** 32;
   let votes = 0;
   for (let i = firstHonest; i < nodes; i++) {
+    const own = x[i] as number;
     let below = 0;
     let above = 0;
     let lowest = 0;
     let highest = 0;
     for (const from of liars) {
-      if (stream.next() < lostBelow) continue;
-      const said = lieOf(adversary, i, from, x, low, high, spreadUs);
+      if (liarsLose && stream.next() < lostBelow) continue;
+      const said = lieOf(adversary, own, from, targets, spreadUs);
       if (said < middle) {
         below += 1;
         lowest = said;
@@ -198,48 +222,45 @@ function committeeRound(
         highest = said;
       }
     }
-    let m = 0;
-    if (linksLost === 0) {
-      heard.set(honest);
-      m = honest.length;
-    } else
+    let m = honest.length;
+    if (linksLost > 0) {
+      m = 0;
       for (let j = 0; j < honest.length; j++)
         if (stream.next() >= lostBelow) heard[m++] = honest[j] as number;
+    }
     const all = m + below + above;
     votes += all;
     const trim = options.trim ?? Math.ceil(TAU.committee * all);
     if (all < 2 * trim + 1) {
-      next[i] = x[i] as number;
+      next[i] = own;
       continue;
     }
-    let sum = lowest * Math.max(0, below - trim) + highest * Math.max(0, above - trim);
-    const from = Math.max(0, trim - below);
-    const to = m - Math.max(0, trim - above);
-    for (let j = from; j < to; j++) sum += heard[j] as number;
-    next[i] = Math.floor(sum / (all - 2 * trim));
+    const at = (rank: number): number => {
+      if (rank < below) return lowest;
+      return rank < below + m ? (heard[rank - below] as number) : highest;
+    };
+    const ends = at(trim) + at(all - 1 - trim);
+    const middles = at((all - 1) >> 1) + at(all >> 1);
+    next[i] = Math.floor((2 * ends + middles) / 6);
   }
   return votes;
 }
 
-/** What a liar says to node `to`; NaN for nothing. All liars know every position. */
+/** What a liar says to a node at `own`; NaN for nothing. All liars know every position. */
 function lieOf(
   adversary: LayerAAdversary | undefined,
-  to: number,
+  own: number,
   from: number,
-  x: Float64Array,
-  low: number,
-  high: number,
+  { low, high, firstCut, lastCut }: Split,
   spreadUs: number,
 ): number {
   if (adversary === 'extreme') return from & 1 ? -1e9 : spreadUs + 1e9;
-  const middle = (low + high) / 2;
-  const pulls = (x[to] as number) < middle ? low : high;
-  // Selective: one value for all, shown only to those whom it keeps apart.
-  if (adversary === 'selective') {
-    const said = from & 1 ? low : high;
-    return said === pulls ? said : Number.NaN;
-  }
-  return adversary === 'equivocate' ? pulls : Number.NaN;
+  if (adversary === 'equivocate') return own < firstCut ? low : high;
+  if (adversary !== 'selective' && adversary !== 'threefold') return Number.NaN;
+  // One value for all, shown only to those whom it keeps apart; the middle third sees both.
+  const said = from & 1 ? low : high;
+  if (own < firstCut) return said === low ? said : Number.NaN;
+  return own >= lastCut && said === low ? Number.NaN : said;
 }
 
 /** Rounds over several seeds: the worst; null when one of them did not converge. */

@@ -44,6 +44,7 @@ const VOTE_BYTES = 60;
 const FULL_NAME: Readonly<Record<LayerAAdversary, string>> = {
   extreme: 'liar',
   selective: 'selective',
+  threefold: 'selective',
   equivocate: 'equivocator',
 };
 
