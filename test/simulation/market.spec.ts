@@ -38,7 +38,7 @@ describe('simulation of the market: real ledger, contracts, market and agents un
     'the invariants notice a system that is broken: %s',
     async (name) => {
       const mutant = MUTANTS.find((one) => one.name === name);
-      const caught = mutant && (await catchMutant(mutant, 1, ORDERS, 20));
+      const caught = mutant && (await catchMutant(mutant, 1, ORDERS, SEEDS));
       expect(caught?.caughtBySeed).toBeGreaterThan(0);
     },
     120_000,

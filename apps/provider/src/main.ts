@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { createLogger, errorLine, loadSettings, runProcess } from '#libs/platform';
-import { startProvider } from './provider.ts';
+import { type Provider, startProvider } from './provider.ts';
 import { providerSettings } from './settings.ts';
 
 /** A market that starts beside us is waited for so long before we say that we are ready. */
@@ -11,12 +11,20 @@ try {
   const settings = loadSettings(providerSettings);
   const name = `provider-${settings.name}`;
   const logger = createLogger({ name, level: settings.logLevel });
+  let provider: Provider | undefined;
+  let drains = false;
+  process.on('SIGUSR2', () => {
+    if (drains) return;
+    drains = true;
+    provider?.drain();
+  });
   await runProcess({
     name,
     home: settings.home,
     logger,
     start: async () => {
-      const provider = await startProvider(settings, logger);
+      provider = await startProvider(settings, logger);
+      if (drains) provider.drain();
       const until = performance.now() + MARKET_WAIT_MS;
       while (provider.loop.agent.link !== 'up' && performance.now() < until) await delay(LOOK_MS);
       return provider;

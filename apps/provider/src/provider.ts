@@ -116,6 +116,13 @@ async function stop(
   parts.pool.close();
 }
 
+export interface Provider extends RunningService {
+  readonly loop: AgentLoop;
+  readonly pool: SlotPool;
+  /** From now on no new lease is taken; running ones go on. Nothing takes it back but a restart. */
+  drain(): void;
+}
+
 export interface ProviderParts {
   /** For tests: another storage. */
   readonly blobs?: BlobStore;
@@ -127,7 +134,7 @@ export async function startProvider(
   settings: ProviderSettings,
   logger: Logger,
   parts: ProviderParts = {},
-): Promise<RunningService & { readonly loop: AgentLoop; readonly pool: SlotPool }> {
+): Promise<Provider> {
   const folder = settings.providerHome ?? join(settings.home, 'providers', settings.name);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const signer = await signerOf(settings);
@@ -180,6 +187,7 @@ export async function startProvider(
     status: () => ({
       ...{ name: settings.name, account: formatAccount(signer.account), slots },
       ...{ freeSlots: agentFreeSlots(loop.agent), market: loop.agent.link },
+      draining: loop.agent.draining,
       leases: [...loop.agent.leases].map(([lease, { stage }]) => ({ lease, stage })),
       isolation: pool.isolation,
     }),
@@ -205,6 +213,10 @@ export async function startProvider(
   return {
     ...{ url: server.url, loop, pool },
     facts: { account: formatAccount(signer.account), isolation: pool.isolation.level },
+    drain() {
+      logger.info({ leases: loop.agent.leases.size }, 'draining: no new work is taken');
+      loop.emit({ kind: 'drain' });
+    },
     async stop() {
       health.stopping();
       ending.abort();

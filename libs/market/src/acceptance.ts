@@ -209,8 +209,9 @@ function refuseTerms(
 }
 
 function canEverRun(market: Market, needs: JobNeeds, priceCap: bigint): boolean {
-  for (const { row, session } of market.providers.values())
-    if (session !== undefined && misfitOf(row.offer, needs, priceCap) === undefined) return true;
+  for (const { row, session, draining } of market.providers.values())
+    if (session !== undefined && !draining && misfitOf(row.offer, needs, priceCap) === undefined)
+      return true;
   return false;
 }
 

@@ -86,9 +86,11 @@ export const agentMessage = variant({
     signature: byteString(96),
     /** Leases this agent still works on, so that a reconnect loses nothing. */
     leases: list(record({ lease: hash32, fence: uint() }), 4096),
+    /** True while it only finishes what it has; absent means false. */
+    draining: optional(bool),
   }),
   /** Free slots and the leases being worked on; extends each lease. */
-  heartbeat: record({ freeSlots: uint(), leases: list(hash32, 4096) }),
+  heartbeat: record({ freeSlots: uint(), leases: list(hash32, 4096), draining: optional(bool) }),
   /** The agent has the lease on disk and begins. */
   accept: record({ lease: hash32 }),
   /** The agent will not run it; the market binds it elsewhere. */

@@ -47,6 +47,7 @@ export function agentHello(step: Step, event: Hello): void {
   const provider: ProviderState = known ?? newProvider(event, account);
   provider.session = session;
   provider.reportedFree = Math.max(0, offer.slots - event.leases.length);
+  provider.draining = event.draining === true;
   provider.row = { ...provider.row, publicKey, offer, lastSeenUs: now.timeUs };
   market.providers.set(account, provider);
   market.sessions.set(session, account);
@@ -69,6 +70,7 @@ function newProvider({ publicKey, offer }: Hello, provider: string): ProviderSta
     },
     session: undefined,
     reportedFree: 0,
+    draining: false,
     holding: new Set(),
     usedCores: 0,
     usedMemoryBytes: 0,
@@ -157,6 +159,7 @@ function heartbeat(
   message: Extract<Message, { kind: 'heartbeat' }>,
 ): void {
   provider.reportedFree = Math.min(message.freeSlots, provider.row.offer.slots);
+  provider.draining = message.draining === true;
   for (const lease of message.leases) keepLease(step, provider, session, lease);
   if (freeSlots(provider) > 0) fillProvider(step, provider.row.provider);
 }
@@ -170,6 +173,7 @@ function decline(
   if (row.work !== 'leased') return;
   const { code, reason } = message;
   if (NO_ROOM.has(code)) provider.reportedFree = 0;
+  if (code === 'PROVIDER_DRAINING') provider.draining = true;
   const isFault = row.lease?.state === 'working' && !NO_ROOM.has(code) && !NO_FAULT.has(code);
   loseLease(step, row.id, { code, reason, isFault });
 }

@@ -12,7 +12,11 @@ const UNKNOWN_SHARE = 0.1;
 const START_MS = 100;
 const OPTIONS_MAX = 100;
 
-const MISFIT_TEXT: Readonly<Record<Exclude<Misfit, 'kind'>, string>> = {
+type QuoteFilter = 'offline' | 'draining' | Misfit;
+
+const FILTER_TEXT: Readonly<Record<Exclude<QuoteFilter, 'kind'>, string>> = {
+  offline: 'offline',
+  draining: 'finishing their work before they stop',
   domain: 'outside the confidential domains that tier C keeps to',
   isolation: 'with weaker isolation than asked for',
   cores: 'with too few cores',
@@ -26,11 +30,10 @@ const MISFIT_TEXT: Readonly<Record<Exclude<Misfit, 'kind'>, string>> = {
  * speed, C by isolation. `priceCap`, when given, leaves dearer providers out and says so.
  */
 export function quoteJob(market: Market, needs: JobNeeds, priceCap?: bigint): Quote {
-  const left = new Map<Misfit | 'offline', number>();
+  const left = new Map<QuoteFilter, number>();
   const fitting: { option: QuoteOption; score: readonly number[] }[] = [];
   for (const provider of market.providers.values()) {
-    const misfit =
-      provider.session === undefined ? 'offline' : misfitOf(provider.row.offer, needs, priceCap);
+    const misfit = absenceOf(provider) ?? misfitOf(provider.row.offer, needs, priceCap);
     if (misfit) {
       left.set(misfit, (left.get(misfit) ?? 0) + 1);
       continue;
@@ -47,17 +50,21 @@ export function quoteJob(market: Market, needs: JobNeeds, priceCap?: bigint): Qu
   };
 }
 
-function textOf(code: Misfit | 'offline', { kind = 'js' }: JobNeeds): string {
-  if (code === 'offline') return 'offline';
-  if (code !== 'kind') return MISFIT_TEXT[code];
+function absenceOf({ session, draining }: ProviderState): QuoteFilter | undefined {
+  if (session === undefined) return 'offline';
+  return draining ? 'draining' : undefined;
+}
+
+function textOf(code: QuoteFilter, { kind = 'js' }: JobNeeds): string {
+  if (code !== 'kind') return FILTER_TEXT[code];
   return kind === 'js'
     ? 'that run metered jobs only, not js'
     : `without the metered engine that ${kind} jobs need (kinds are listed by: seele provider list)`;
 }
 
-function reasonsOf(left: ReadonlyMap<Misfit | 'offline', number>, needs: JobNeeds): QuoteReason[] {
+function reasonsOf(left: ReadonlyMap<QuoteFilter, number>, needs: JobNeeds): QuoteReason[] {
   const reasons: QuoteReason[] = [];
-  for (const code of ['offline', ...MISFITS] as const) {
+  for (const code of ['offline', 'draining', ...MISFITS] as const) {
     const providers = left.get(code);
     if (providers === undefined) continue;
     reasons.push({ code, providers, text: textOf(code, needs) });

@@ -57,6 +57,7 @@ function restoreProvider(market: Market, row: ProviderRow): void {
     row,
     session: undefined,
     reportedFree: 0,
+    draining: false,
     holding: new Set(),
     usedCores: 0,
     usedMemoryBytes: 0,

@@ -3,6 +3,7 @@ import type { JobNeeds, OrderRow } from './model/rows.ts';
 import type { ProviderState } from './state.ts';
 
 export function freeSlots(provider: ProviderState): number {
+  if (provider.draining) return 0;
   const unleased = provider.row.offer.slots - provider.holding.size;
   return Math.max(0, Math.min(unleased, provider.reportedFree));
 }

@@ -29,6 +29,8 @@ export interface ProviderState {
   session: string | undefined;
   /** Free slots by its last heartbeat, less what was granted since. */
   reportedFree: number;
+  /** It finishes what it has and takes nothing new. */
+  draining: boolean;
   /** Orders it holds a live lease of. */
   readonly holding: Set<string>;
   usedCores: number;

@@ -76,6 +76,7 @@ export function providerViews(market: Market): readonly ProviderView[] {
     offer: provider.row.offer,
     cell: cellOf(provider.row.offer),
     online: provider.session !== undefined,
+    draining: provider.session !== undefined && provider.draining,
     freeSlots: provider.session === undefined ? 0 : freeSlots(provider),
     leases: provider.holding.size,
     completed: provider.row.completed,

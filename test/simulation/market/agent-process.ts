@@ -94,8 +94,18 @@ export class AgentProcess {
 
   crash(): void {
     if (!this.life.isUp) return;
+    this.#options.world.count('fault agent crash');
+    this.#startAgain();
+  }
+
+  /** Finishes what it has, stops, and comes back. */
+  drain(): void {
+    this.#options.world.count('fault agent drained');
+    this.#apply({ kind: 'drain' });
+  }
+
+  #startAgain(): void {
     const { world } = this.#options;
-    world.count('fault agent crash');
     this.life.end();
     this.#cut();
     world.after(world.between(50, 5000), 'agent starts', () => this.start());
@@ -174,6 +184,8 @@ export class AgentProcess {
         return this.#runJob(effect.lease);
       case 'kill':
         return void this.#running.delete(effect.lease);
+      case 'drained':
+        return this.#startAgain();
       default:
         return;
     }

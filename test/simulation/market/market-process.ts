@@ -251,8 +251,8 @@ export class MarketProcess {
     const challenge = { nonce: known.nonce, market: this.#options.signer.account };
     if (helloProblem(message, challenge, this.#options.verify)) return this.disconnect(session);
     known.greeted = true;
-    const { publicKey, offer, leases } = message;
-    this.dispatch({ kind: 'agentHello', session, publicKey, offer, leases });
+    const { publicKey, offer, leases, draining = false } = message;
+    this.dispatch({ kind: 'agentHello', session, publicKey, offer, leases, draining });
   }
 
   disconnect(session: string): void {

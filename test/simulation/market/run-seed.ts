@@ -233,6 +233,7 @@ class Simulation {
       some(2, () => agent.crash());
       some(1, () => agent.pause());
       some(2, () => agent.cut());
+      some(1, () => agent.drain());
     }
     world.after(this.#faultsMs, 'peace', () => {
       world.faulty = false;

@@ -23,7 +23,7 @@ export async function providerList(context: CommandContext, options: MarketOptio
     const rows = providers.map((provider) => [
       provider.name,
       provider.cell,
-      provider.online ? 'online' : 'offline',
+      provider.draining ? 'draining' : provider.online ? 'online' : 'offline',
       String(provider.freeSlots),
       String(provider.completed),
       String(provider.faults),
@@ -160,14 +160,41 @@ export async function providerDrain(
 ): Promise<void> {
   const timeoutMs = wholeNumber('--timeout', options.timeout, 1) * 1000;
   const deadline = performance.now() + timeoutMs;
-  while ((await providerNamed(context, {}, name)).leases > 0) {
-    if (performance.now() > deadline)
-      throw cliError('CLI_TIMEOUT', `${name} still works after ${timeoutMs / 1000} s`);
-    context.output.status(`${name} finishes its work …`);
-    await pause(250);
+  for (;;) {
+    const left = await drainedTo(context, name);
+    if (left === 0) break;
+    if (performance.now() > deadline || context.signal.aborted)
+      throw cliError(
+        'CLI_TIMEOUT',
+        `${name} still works after ${timeoutMs / 1000} s; it takes nothing new: drain it again to wait on, or remove it`,
+      );
+    context.output.status(`${name} finishes its work (${left ?? 'starting'}) …`);
+    await pause(100);
   }
   await stopProvider(context, name);
   context.output.answer({ drained: name }, () => context.output.line(`${name} is drained.`));
+}
+
+/**
+ * Tells the provider's process to take nothing new, as often as it was started anew, and says how
+ * many leases it still holds; undefined while it does not serve.
+ */
+async function drainedTo({ home }: CommandContext, name: string): Promise<number | undefined> {
+  const state = liveRunState(home);
+  if (!state) throw cliError('CLI_NOT_UP', `nothing runs in ${home.path}`);
+  const found = state.processes.find((process) => process.name === providerProcess(name));
+  if (!found) throw cliError('CLI_CHECK_FAILED', `this home runs no provider "${name}"`);
+  const { pid, url } = found;
+  // Before it is ready the signal would end it.
+  if (found.state !== 'ready' || pid === undefined || url === undefined) return undefined;
+  try {
+    process.kill(pid, 'SIGUSR2');
+    const answer = await fetch(`${url}/v1/status`, { signal: AbortSignal.timeout(2_000) });
+    const status = (await answer.json()) as { draining?: boolean; leases?: readonly unknown[] };
+    return status.draining === true ? status.leases?.length : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 export async function providerRemove(

@@ -136,9 +136,9 @@ export class AgentGateway {
     }
     connection.proven = true;
     this.#proven.set(connection.session, connection);
-    const { publicKey, offer, leases } = hello;
+    const { publicKey, offer, leases, draining = false } = hello;
     const { session } = connection;
-    this.#options.dispatch({ kind: 'agentHello', session, publicKey, offer, leases });
+    this.#options.dispatch({ kind: 'agentHello', session, publicKey, offer, leases, draining });
   }
 
   #closed(connection: AgentConnection): void {

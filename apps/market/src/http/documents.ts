@@ -65,6 +65,7 @@ export function providerToDocument(view: ProviderView) {
     name: offer.name,
     cell: view.cell,
     online: view.online,
+    draining: view.draining,
     freeSlots: view.freeSlots,
     leases: view.leases,
     completed: view.completed,

@@ -195,6 +195,7 @@ export const providerDocument = z
     name: z.string(),
     cell: z.string(),
     online: z.boolean(),
+    draining: z.boolean().describe('It finishes what it has and takes nothing new'),
     freeSlots: count,
     leases: count,
     completed: count,

@@ -75,7 +75,8 @@ export class AgentOutbox {
     const agent = this.agent;
     agent.heartbeatAtMs = this.now.monotonicMs + agent.heartbeatMs;
     const leases = this.held().map(({ lease }) => lease);
-    this.send({ kind: 'heartbeat', freeSlots: agentFreeSlots(agent), leases });
+    const draining = agent.draining ? { draining: true } : {};
+    this.send({ kind: 'heartbeat', freeSlots: agentFreeSlots(agent), leases, ...draining });
   }
 
   protected decline(lease: string, code: string, reason: string): void {

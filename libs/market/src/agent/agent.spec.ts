@@ -284,7 +284,9 @@ describe('agent: restart, drain', () => {
     const bench = createBench();
     bench.greet();
     const lease = working(bench);
-    expect(only(bench.give({ kind: 'drain' }), 'drained')).toEqual([]);
+    const draining = bench.give({ kind: 'drain' });
+    expect(only(draining, 'drained')).toEqual([]);
+    expect(sent(draining)).toMatchObject([{ kind: 'heartbeat', freeSlots: 0, draining: true }]);
     const effects = bench.give({ kind: 'stop' });
     expect(sent(effects)).toMatchObject([{ kind: 'decline', code: 'PROVIDER_STOPPING' }]);
     expect(only(effects, 'kill')).toEqual([{ kind: 'kill', lease }]);

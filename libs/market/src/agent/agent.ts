@@ -153,7 +153,10 @@ class Step extends AgentOutbox {
     agent.chain = challenge.chain;
     agent.link = 'greeting';
     const leases = this.held().map(({ lease, fence }) => ({ lease, fence }));
-    this.effects.push({ kind: 'send', message: signHello(signer, challenge, offer, leases) });
+    this.effects.push({
+      kind: 'send',
+      message: signHello(signer, challenge, offer, leases, agent.draining),
+    });
   }
 
   #welcomed(heartbeatMs: number): void {
@@ -188,6 +191,8 @@ class Step extends AgentOutbox {
 
   #leased(message: Lease): void {
     const agent = this.agent;
+    // Before its greeting a market has no say: the chain is not even known.
+    if (agent.link !== 'up') return;
     const known = agent.leases.get(message.lease);
     if (known !== undefined) return this.#leasedAgain(known, message);
     const older = [...agent.leases.values()].find(({ stored }) => stored.order === message.order);

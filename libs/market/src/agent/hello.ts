@@ -26,6 +26,7 @@ export function signHello(
   challenge: Pick<ChallengeMessage, 'nonce' | 'market'>,
   offer: ProviderOffer,
   leases: HelloMessage['leases'],
+  draining = false,
 ): HelloMessage {
   const { nonce, market } = challenge;
   return {
@@ -36,6 +37,7 @@ export function signHello(
     offer,
     signature: signer.sign(AGENT_HELLO_DOMAIN, helloBytes(nonce, market, offer)),
     leases,
+    ...(draining && { draining }),
   };
 }
 

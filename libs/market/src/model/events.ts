@@ -87,6 +87,8 @@ export type MarketEvent =
       readonly publicKey: string;
       readonly offer: ProviderOffer;
       readonly leases: readonly { readonly lease: string; readonly fence: number }[];
+      /** It only finishes what it has. */
+      readonly draining?: boolean;
     }
   | {
       readonly kind: 'agentMessage';

@@ -48,6 +48,8 @@ export interface ProviderView {
   readonly offer: ProviderOffer;
   readonly cell: string;
   readonly online: boolean;
+  /** It finishes what it has and takes nothing new. */
+  readonly draining: boolean;
   readonly freeSlots: number;
   readonly leases: number;
   readonly completed: number;

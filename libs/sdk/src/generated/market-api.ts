@@ -351,6 +351,8 @@ export interface components {
         Provider: {
             cell: string;
             completed: number;
+            /** @description It finishes what it has and takes nothing new */
+            draining: boolean;
             faults: number;
             freeSlots: number;
             /**
