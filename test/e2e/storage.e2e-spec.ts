@@ -74,6 +74,28 @@ describe('the storage process, spoken to by kubo-rpc-client', () => {
     expect(await joined(client().cat(cid, { offset: bytes.length + 5 }))).toHaveLength(0);
   });
 
+  it('keeps the answers of many readers apart, some slow, some gone half way', async () => {
+    const contents = [11, 12, 13].map((seed) => noise(6 * MIB + seed, seed));
+    const cids: CID[] = [];
+    for (const bytes of contents) {
+      const { cid } = await client().add(bytes, { cidVersion: 1, chunker: `size-${MIB}` });
+      cids.push(cid as CID);
+    }
+    const reader = async (i: number) => {
+      const bytes = contents[i % 3] as Buffer;
+      const offset = (i * 777_777) % (5 * MIB);
+      const parts: Uint8Array[] = [];
+      for await (const part of client().cat(cids[i % 3] as CID, { offset })) {
+        parts.push(part);
+        if (i % 4 === 3) return; // hangs up in the middle of a block
+        if (i % 4 === 2) await new Promise((resolve) => setTimeout(resolve, 2));
+      }
+      expect(Buffer.concat(parts).equals(bytes.subarray(offset))).toBe(true);
+    };
+    for (let round = 0; round < 3; round++)
+      await Promise.all(Array.from({ length: 12 }, (_, i) => reader(i + round)));
+  });
+
   it('adds only the hash when asked, and stores nothing', async () => {
     const { cid } = await client().add(noise(1000, 77), { onlyHash: true, cidVersion: 1 });
     await expect(client().block.stat(cid)).rejects.toThrow(/not found/);

@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { Bytes } from '#libs/kernel';
-import { parseCid, storageError, verifyBlock } from '#libs/storage';
+import { parseCid, RAW_CODE, storageError, verifyBlock } from '#libs/storage';
 import { CID } from 'multiformats/cid';
 import { identity } from 'multiformats/hashes/identity';
 
@@ -13,6 +13,7 @@ import { createCollector, type Collector, type Guard } from './store/collector.t
 import { requireSpace, writeFailure } from './store/disk.ts';
 import { openDurableBlockstore, type DurableBlockstore } from './store/durable-blockstore.ts';
 import { lockFolder } from './store/folder-lock.ts';
+import { createReadBuffers, type ReadBuffers } from './store/read-buffers.ts';
 import { openPinLog, type PinLog, type PinType } from './store/pin-log.ts';
 
 export interface StorageNodeOptions {
@@ -44,6 +45,9 @@ export interface StorageNode extends DagReader {
   readonly collector: Collector;
   readonly helia: HeliaNode;
   readonly home: string;
+  /** Raw blocks come in buffers of `buffers`, to be given back there once they are sent. */
+  readonly readToSend: DagReader['read'];
+  readonly buffers: ReadBuffers;
   session(): Session;
   /** Throws STORAGE_FULL when the disk is in its reserve. */
   requireSpace(): Promise<void>;
@@ -64,9 +68,9 @@ export async function openStorageNode(options: StorageNodeOptions): Promise<Stor
   const helia = await openHelia({ store, home, swarm: options.swarm });
 
   /** From disk, or else from peers when there are any. */
-  async function read(cid: CID, signal?: AbortSignal): Promise<Bytes> {
+  async function read(cid: CID, signal?: AbortSignal, into?: Buffer): Promise<Bytes> {
     if (cid.multihash.code === identity.code) return verifyBlock(cid, cid.multihash.digest);
-    const local = await store.read(cid);
+    const local = await store.read(cid, into);
     if (local !== undefined) return local;
     if (helia.peerCount() === 0)
       throw storageError('STORAGE_NOT_FOUND', `block ${cid.toString()} was not found locally`);
@@ -83,6 +87,20 @@ export async function openStorageNode(options: StorageNodeOptions): Promise<Stor
   }
   async function require(cid: CID, signal?: AbortSignal): Promise<void> {
     if (cid.multihash.code !== identity.code && !(await store.has(cid))) await read(cid, signal);
+  }
+
+  const buffers = createReadBuffers();
+  async function readToSend(cid: CID, signal?: AbortSignal): Promise<Bytes> {
+    if (cid.code !== RAW_CODE) return read(cid, signal); // to be decoded: views of it may live on
+    const buffer = buffers.take();
+    try {
+      const bytes = await read(cid, signal, buffer);
+      if (bytes.buffer !== buffer.buffer) buffers.giveBack(buffer);
+      return bytes;
+    } catch (error) {
+      buffers.giveBack(buffer);
+      throw error;
+    }
   }
 
   const collector = createCollector({
@@ -147,6 +165,8 @@ export async function openStorageNode(options: StorageNodeOptions): Promise<Stor
     helia,
     home,
     read,
+    readToSend,
+    buffers,
     require,
     session,
     requireSpace: () => requireSpace(home, reserveBytes),

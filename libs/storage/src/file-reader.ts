@@ -113,17 +113,21 @@ async function* walkNode(
   }
 }
 
-/**
- * Streams a file, `readAhead` blocks ahead of the reader (default 8).
- *
- * @throws STORAGE_TOO_LARGE when the file is longer than `maxBytes`, before its first byte
- * @throws STORAGE_MALFORMED when the CID does not name a well-formed UnixFS file
- */
-export async function* readFile(
+export interface OpenFile {
+  /** Of the whole file, whatever part of it is read. */
+  readonly sizeBytes: number;
+  /** The part that was asked for. To be read once. */
+  readonly content: AsyncGenerator<Bytes>;
+}
+
+export type FileOptions = GetOptions & { readonly readAhead?: number };
+
+/** `readFile` in two steps: the length is known before the first byte is read. */
+export async function openFile(
   read: BlockReader,
   cid: CID,
-  options: GetOptions & { readonly readAhead?: number } = {},
-): AsyncGenerator<Bytes> {
+  options: FileOptions = {},
+): Promise<OpenFile> {
   const { offset = 0, length = Infinity, maxBytes = Infinity, signal } = options;
   const root = decodeFileNode(cid, await read(cid, signal));
   if (root.sizeBytes > maxBytes)
@@ -138,7 +142,21 @@ export async function* readFile(
     end: Math.min(offset + length, root.sizeBytes),
     signal,
   };
-  yield* walkNode(walk, root, 0, 0);
+  return { sizeBytes: root.sizeBytes, content: walkNode(walk, root, 0, 0) };
+}
+
+/**
+ * Streams a file, `readAhead` blocks ahead of the reader (default 8).
+ *
+ * @throws STORAGE_TOO_LARGE when the file is longer than `maxBytes`, before its first byte
+ * @throws STORAGE_MALFORMED when the CID does not name a well-formed UnixFS file
+ */
+export async function* readFile(
+  read: BlockReader,
+  cid: CID,
+  options?: FileOptions,
+): AsyncGenerator<Bytes> {
+  yield* (await openFile(read, cid, options)).content;
 }
 
 /** Length of the file that a CID names, from its root block alone. @throws STORAGE_MALFORMED */

@@ -13,14 +13,15 @@ import type { Parameters } from './parameters.ts';
 export interface Reply {
   readonly started: boolean;
   json(value: unknown): void;
-  /** One small answer of bytes. */
+  /** One answer of bytes, at once. */
   bytes(value: Bytes, contentType: string): void;
   /** One line of newline-delimited JSON; waits while the client does not read. */
   line(value: unknown): Promise<void>;
   /** Ends a stream of lines (also one without any). */
   endLines(): void;
-  /** Streams bytes; the status goes out with the first of them. */
-  stream(source: AsyncIterable<Bytes>, contentType: string): Promise<void>;
+  /** Streams bytes; the status goes out with the first of them. With `sizeBytes` the answer has a
+   *  length of its own, which spares client and server the framing of chunks. */
+  stream(source: AsyncIterable<Bytes>, contentType: string, sizeBytes?: number): Promise<void>;
 }
 
 export interface Call {
@@ -43,18 +44,28 @@ export interface CommandEntry {
   readonly writes?: boolean;
 }
 
-export function createReply(response: ServerResponse, signal: AbortSignal): Reply {
-  const start = (contentType: string) => {
+/** `sent` is told of everything written, once the system has it. */
+export function createReply(
+  response: ServerResponse,
+  signal: AbortSignal,
+  sent: (bytes: Bytes) => void,
+): Reply {
+  const start = (contentType: string, sizeBytes?: number) => {
     if (response.headersSent) return;
     response.writeHead(200, {
       'content-type': contentType,
+      ...(sizeBytes === undefined ? {} : { 'content-length': sizeBytes }),
       'x-chunked-output': '1',
       'cache-control': 'no-store',
     });
   };
-  const write = async (chunk: Bytes | string) => {
-    signal.throwIfAborted();
-    if (!response.write(chunk)) await once(response, 'drain', { signal });
+  /** A write that failed may still be looked at below us: only a finished one is told. */
+  const send = (bytes: Bytes) =>
+    response.write(bytes, (error) => {
+      if (error === null || error === undefined) sent(bytes);
+    });
+  const drained = async (mayGoOn: boolean) => {
+    if (!mayGoOn) await once(response, 'drain', { signal });
   };
   return {
     get started() {
@@ -70,22 +81,25 @@ export function createReply(response: ServerResponse, signal: AbortSignal): Repl
     },
     bytes(value, contentType) {
       response.writeHead(200, { 'content-type': contentType, 'content-length': value.length });
-      response.end(value);
+      send(value);
+      response.end();
     },
     async line(value) {
+      signal.throwIfAborted();
       start('application/json');
-      await write(`${JSON.stringify(value)}\n`);
+      await drained(response.write(`${JSON.stringify(value)}\n`));
     },
     endLines() {
       start('application/json');
       response.end();
     },
-    async stream(source, contentType) {
+    async stream(source, contentType, sizeBytes) {
       for await (const chunk of source) {
-        start(contentType);
-        await write(chunk);
+        signal.throwIfAborted();
+        start(contentType, sizeBytes);
+        await drained(send(chunk));
       }
-      start(contentType);
+      start(contentType, sizeBytes);
       response.end();
     },
   };

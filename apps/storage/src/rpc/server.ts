@@ -148,7 +148,7 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
     response.once('close', () => gone.abort(new Error('the client went away')));
     try {
       admission.check(request);
-      const reply = createReply(response, gone.signal);
+      const reply = createReply(response, gone.signal, (bytes) => node.buffers.giveBack(bytes));
       await runCall(request, url, name, reply, gone.signal);
     } catch (error) {
       fail(error, name, request, response);

@@ -6,9 +6,16 @@
  * whole; `sync()` makes the names durable as well. Reads check the hash all the same (disks lie) and
  * move a file that fails aside, so that putting the content again mends it.
  */
-import { constants, unlinkSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  open as openCallback,
+  read as readCallback,
+  unlinkSync,
+} from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 
 import { declareFailpoints, failpoint } from '#libs/platform';
 import { isBlockOf, storageError } from '#libs/storage';
@@ -46,8 +53,9 @@ export interface StoredBlock {
 export interface DurableBlockstore extends HeliaBlockstore {
   /** Stores a block; its bytes are on the disk when this resolves, its name after `sync()`. */
   put(cid: CID, value: PutValue, options?: CallOptions): Promise<CID>;
-  /** The verified bytes, or undefined when absent. @throws STORAGE_CORRUPT */
-  read(cid: CID): Promise<Bytes | undefined>;
+  /** The verified bytes, or undefined when absent; a view of `into` when given and long enough.
+   *  @throws STORAGE_CORRUPT */
+  read(cid: CID, into?: Buffer): Promise<Bytes | undefined>;
   has(cid: CID): Promise<boolean>;
   /** Length of a stored block in bytes, or undefined when absent. */
   sizeOf(cid: CID): Promise<number | undefined>;
@@ -65,6 +73,43 @@ async function wholeValue(value: PutValue): Promise<Bytes> {
   const parts: Uint8Array[] = [];
   for await (const part of value) parts.push(part);
   return Buffer.concat(parts);
+}
+
+const openFd = promisify(openCallback);
+
+/**
+ * A block shorter than the buffer, in one `read`; undefined when it may be longer. Closing is done
+ * at once: of a file that was only read it never waits, unlike a trip through the thread pool.
+ */
+async function readShort(path: string, into: Buffer): Promise<Bytes | undefined> {
+  const fd = await openFd(path, constants.O_RDONLY);
+  try {
+    const length = await new Promise<number>((resolve, reject) =>
+      readCallback(fd, into, 0, into.length, 0, (error, bytesRead) =>
+        error === null ? resolve(bytesRead) : reject(error),
+      ),
+    );
+    return length < into.length ? into.subarray(0, length) : undefined;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+async function readWhole(path: string): Promise<Bytes> {
+  const file = await open(path, constants.O_RDONLY);
+  try {
+    const { size } = await file.stat();
+    const bytes = Buffer.allocUnsafeSlow(size);
+    let at = 0;
+    while (at < size) {
+      const { bytesRead } = await file.read(bytes, at, size - at);
+      if (bytesRead === 0) break;
+      at += bytesRead;
+    }
+    return bytes;
+  } finally {
+    await file.close();
+  }
 }
 
 /** Opens (and creates) the store. @throws STORAGE_FULL, STORAGE_DISK when the folder is unusable */
@@ -148,24 +193,14 @@ export async function openDurableBlockstore(root: string): Promise<DurableBlocks
       }
       return cid;
     },
-    async read(cid) {
+    async read(cid, into) {
       const key = keyOf(cid);
       const path = pathOf(key);
-      let bytes: Buffer;
+      let bytes: Bytes;
       try {
-        const file = await open(path, constants.O_RDONLY);
-        try {
-          const { size } = await file.stat();
-          bytes = Buffer.allocUnsafeSlow(size);
-          let at = 0;
-          while (at < size) {
-            const { bytesRead } = await file.read(bytes, at, size - at);
-            if (bytesRead === 0) break;
-            at += bytesRead;
-          }
-        } finally {
-          await file.close();
-        }
+        const short = into === undefined ? undefined : await readShort(path, into);
+        if (short !== undefined && (await isBlockOf(cid, short))) return short;
+        bytes = await readWhole(path);
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
         throw storageError('STORAGE_FAILED', `cannot read ${path}: ${String(error)}`);

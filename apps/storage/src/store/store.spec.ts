@@ -7,6 +7,7 @@ import type { CID } from 'multiformats/cid';
 
 import { createCollector } from './collector.ts';
 import { openDurableBlockstore } from './durable-blockstore.ts';
+import { createReadBuffers } from './read-buffers.ts';
 import { openPinLog } from './pin-log.ts';
 
 let folder: string;
@@ -51,6 +52,27 @@ describe('the durable blockstore', () => {
     expect(await store.read(cid)).toEqual(bytes);
   });
 
+  it('reads into the buffer it is given, and past its end into one of its own', async () => {
+    const { cid, bytes } = await block('kept');
+    const store = await openDurableBlockstore(folder);
+    await store.put(cid, bytes);
+    for (const [length, isMine] of [
+      [100, true],
+      [5, true],
+      [4, false], // as long as the block: there might be more of it
+      [1, false],
+    ] as const) {
+      const buffer = Buffer.alloc(length);
+      const got = await store.read(cid, buffer);
+      expect(Buffer.from(got as Uint8Array)).toEqual(bytes);
+      expect(got?.buffer === buffer.buffer).toBe(isMine);
+    }
+    await writeFile(await fileOf(), 'kEpt');
+    await expect(store.read(cid, Buffer.alloc(100))).rejects.toMatchObject({
+      code: 'STORAGE_CORRUPT',
+    });
+  });
+
   it('writes a cut block again even before anybody read it', async () => {
     const { cid, bytes } = await block('kept');
     const store = await openDurableBlockstore(folder);
@@ -58,6 +80,21 @@ describe('the durable blockstore', () => {
     await truncate(await fileOf(), 1);
     await store.put(cid, bytes);
     expect(await store.read(cid)).toEqual(bytes);
+  });
+});
+
+describe('buffers for reading', () => {
+  it('lends a buffer to one reader at a time, and takes back only its own, once', () => {
+    const buffers = createReadBuffers();
+    const [a, b] = [buffers.take(), buffers.take()];
+    expect(a.buffer).not.toBe(b.buffer);
+    buffers.giveBack(a.subarray(3, 5));
+    buffers.giveBack(a);
+    buffers.giveBack(Buffer.alloc(10));
+    expect(buffers.take()).toBe(a);
+    const other = buffers.take();
+    expect(other.buffer).not.toBe(a.buffer);
+    expect(other.buffer).not.toBe(b.buffer);
   });
 });
 

@@ -54,7 +54,7 @@ export async function blockPut(call: Call): Promise<void> {
 
 export async function blockGet(call: Call): Promise<void> {
   const cid = parseCid(call.parameters.arg().replace(/^\/ipfs\//, ''));
-  const bytes = await call.node.read(cid, call.signal);
+  const bytes = await call.node.readToSend(cid, call.signal);
   call.reply.bytes(bytes, 'application/octet-stream');
 }
 

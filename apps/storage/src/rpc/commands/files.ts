@@ -1,6 +1,6 @@
 /** `cat`, `get`, `ls`, `resolve`, `refs`: reading what was added. */
 import type { Bytes } from '#libs/kernel';
-import { fileSize, readFile, storageError } from '#libs/storage';
+import { fileSize, openFile, readFile, storageError } from '#libs/storage';
 import type { CID } from 'multiformats/cid';
 import { UnixFS } from 'ipfs-unixfs';
 
@@ -17,6 +17,7 @@ import { rpcError } from '../../errors.ts';
 import type { Call } from '../call.ts';
 import { tarEnd, tarHeader, tarPadding } from '../tar.ts';
 
+const OCTETS = 'application/octet-stream';
 const MAX_DEPTH = 64;
 const MAX_OFFSET = Number.MAX_SAFE_INTEGER;
 
@@ -29,23 +30,35 @@ async function resolveNode(call: Call, text: string): Promise<CID> {
 }
 
 export async function cat(call: Call): Promise<void> {
-  const { parameters, node, signal } = call;
-  parameters.arg();
+  const { parameters, node, signal, reply } = call;
+  const first = parameters.arg();
+  const readAhead = call.blockReadConcurrency;
   let offset = parameters.integer('offset', { min: 0, max: MAX_OFFSET }) ?? 0;
   let left = parameters.integer('length', { min: 0, max: MAX_OFFSET }) ?? Infinity;
+  const open = async (text: string) =>
+    openFile(node.readToSend, await resolveNode(call, text), {
+      offset,
+      length: left,
+      signal,
+      readAhead,
+    });
+  if (parameters.args.length === 1) {
+    const { sizeBytes, content } = await open(first);
+    const length = Math.max(0, Math.min(left, sizeBytes - offset));
+    return reply.stream(content, OCTETS, length);
+  }
   async function* contents(): AsyncGenerator<Bytes> {
     for (const text of parameters.args) {
-      const cid = await resolveNode(call, text);
-      const options = { offset, length: left, signal, readAhead: call.blockReadConcurrency };
-      for await (const chunk of readFile(node.read, cid, options)) {
+      const { sizeBytes, content } = await open(text);
+      for await (const chunk of content) {
         left -= chunk.length;
         yield chunk;
       }
-      if (offset > 0) offset = Math.max(0, offset - (await fileSize(node.read, cid, signal)));
+      offset = Math.max(0, offset - sizeBytes);
       if (left <= 0) return;
     }
   }
-  await call.reply.stream(contents(), 'application/octet-stream');
+  await reply.stream(contents(), OCTETS);
 }
 
 async function* tarOf(call: Call, cid: CID, path: string, depth = 0): AsyncGenerator<Bytes> {
