@@ -18,5 +18,6 @@ export * from './contract/vm-version.ts';
 export * from './contract/wasm-contract.ts';
 export * from './job/checkpoints.ts';
 export * from './job/dispute.ts';
+export * from './job/job-version.ts';
 export * from './job/recorder.ts';
 export * from './job/verifiable-job.ts';

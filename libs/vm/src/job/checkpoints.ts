@@ -58,6 +58,14 @@ export function checkpointRoot(state: GuestState, io: RecordedIo, fuel: bigint):
   );
 }
 
+/** Root of the RFC 9162 tree over a run's checkpoints: what a provider signs in place of them all. */
+export function checkpointsRoot(checkpoints: readonly Checkpoint[]): string {
+  const leaves = checkpoints.map(({ fuel, root, resumable }) =>
+    logLeafHash(encodeCbor([fuel, root, resumable])),
+  );
+  return createLogTree(leaves).root();
+}
+
 /** What the clock needs of the running guest. */
 export interface ClockedGuest {
   fuel: bigint;

@@ -60,7 +60,8 @@ export function matchesCheckpoint(point: ResumePoint, agreed: Checkpoint | undef
 export type Ruling = 'first' | 'second' | 'neither';
 
 export interface DisputedJob {
-  readonly engine: JsEngine;
+  /** Needed for JavaScript. */
+  readonly engine: JsEngine | undefined;
   readonly program: JobProgram;
   readonly surroundings: JobSurroundings;
   readonly terms: JobTerms;

@@ -41,7 +41,7 @@ globalThis.TextEncoder = class TextEncoder { encode(text = '') { return host(${O
 const show = (value) => typeof value === 'string' ? value : value instanceof Error ? String(value) : JSON.stringify(value, (_k, v) => typeof v === 'bigint' ? v + 'n' : v) ?? String(value);
 const log = (...values) => { host(${OP.log}, values.map(show).join(' ').toWellFormed()); };
 globalThis.console = Object.freeze({ log, info: log, warn: log, error: log, debug: log });
-const makeInput = (index, sizeBytes) => {
+const makeInput = (name, index, sizeBytes) => {
   const bytes = () => {
     const out = new Uint8Array(Number(sizeBytes));
     for (let at = 0; at < out.length; ) { const part = host(${OP.read}, index, at, out.length - at); out.set(part, at); at += part.length; }
@@ -68,11 +68,11 @@ const makeInput = (index, sizeBytes) => {
     }
     if (rest.length > 0) yield host(${OP.decode}, rest);
   }
-  return Object.freeze({ sizeBytes: Number(sizeBytes), bytes: async () => bytes(), text: async () => host(${OP.decode}, bytes()), chunks, lines });
+  return Object.freeze({ name, sizeBytes: Number(sizeBytes), bytes: async () => bytes(), text: async () => host(${OP.decode}, bytes()), chunks, lines });
 };
 return (program) => () => {
   const [paramsText, listed] = host(${OP.begin});
-  const inputs = Object.fromEntries(listed.map(([name, sizeBytes], i) => [name, makeInput(i, sizeBytes)]));
+  const inputs = Object.fromEntries(listed.map(([name, sizeBytes], i) => [name, makeInput(name, i, sizeBytes)]));
   let written = false;
   const output = Object.freeze({
     write: (data) => {

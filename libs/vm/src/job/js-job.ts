@@ -2,12 +2,20 @@
 import { type Bytes, utf8, utf8Decode } from '#libs/kernel';
 import { vmError } from '../errors.ts';
 import type { JsEngine } from '../js/js-engine.ts';
-import { type JsHost, JsMachine, type JsOperation, type JsOutcome } from '../js/js-machine.ts';
+import {
+  JS_SOURCE_MAX_BYTES,
+  type JsHost,
+  JsMachine,
+  type JsOperation,
+  type JsOutcome,
+} from '../js/js-machine.ts';
+import { GuestAbort } from '../wasm/metered-instance.ts';
 import { JobRun, ReachedCheckpoint } from './job-run.ts';
 import { JOB_OPERATION, JOB_PRELUDE } from './job-prelude.ts';
-import { JobStop, type JobSurroundings } from './recorder.ts';
+import { JOB_HOST_FUEL, JobStop, type JobSurroundings } from './recorder.ts';
 import type { JobTerms, JobVerdict, RunOptions } from './verifiable-job.ts';
 
+const RANDOM_BYTES_MAX = 65_536;
 const lenient = new TextDecoder('utf-8', { ignoreBOM: true });
 
 export class JsJob {
@@ -16,6 +24,7 @@ export class JsJob {
   readonly #options: RunOptions;
   readonly #run: JobRun;
   #done = false;
+  #isLoaded = false;
 
   constructor(
     engine: JsEngine,
@@ -34,6 +43,7 @@ export class JsJob {
       this.#host(),
       terms.fuelLimit,
     );
+    this.#isLoaded = true;
     const machine = this.#machine;
     const guest = {
       get fuel() {
@@ -82,6 +92,10 @@ export class JsJob {
       table.set(number, {
         takes,
         run: (args) => {
+          // A module that logs or draws at its top level: there is no run yet that could record it.
+          if (!this.#isLoaded)
+            throw new GuestAbort('call log, random and inputs inside the exported function only');
+          this.#machine.charge(JOB_HOST_FUEL.call);
           this.#run.recorder.called();
           return run(...(args as never[])) as ReturnType<JsOperation['run']>;
         },
@@ -93,13 +107,21 @@ export class JsJob {
     on(OP.read, 'nnn', (input: number, offset: number, length: number) =>
       this.#run.recorder.read(input, offset, length),
     );
-    on(OP.writeText, 's', (text: string) => this.#run.recorder.write(utf8(text)));
-    on(OP.writeBytes, 'b', (bytes: Bytes) => this.#run.recorder.write(bytes));
+    const write = (bytes: Bytes) => {
+      this.#machine.charge(bytes.length * JOB_HOST_FUEL.writtenByte);
+      this.#run.recorder.write(bytes);
+    };
+    on(OP.writeText, 's', (text: string) => write(utf8(text)));
+    on(OP.writeBytes, 'b', write);
     on(OP.log, 's', (line: string) => this.#run.recorder.log(line));
     on(OP.progress, 'ns', (share: number, note: string) =>
       this.#run.recorder.progress(share, note),
     );
-    on(OP.random, 'n', (length: number) => this.#run.recorder.random(Math.min(length, 65_536)));
+    on(OP.random, 'n', (asked: number) => {
+      const length = Math.min(Math.max(0, Math.floor(asked) || 0), RANDOM_BYTES_MAX);
+      this.#machine.charge(length * JOB_HOST_FUEL.randomByte);
+      return this.#run.recorder.random(length);
+    });
     on(OP.done, '', () => {
       this.#done = true;
     });
@@ -107,6 +129,16 @@ export class JsJob {
     on(OP.encode, 's', (text: string) => utf8(text));
     return table;
   }
+}
+
+/** @throws VM_SOURCE_LIMIT, VM_PROGRAM_INVALID */
+export function checkJsSource(code: Bytes): void {
+  if (code.length > JS_SOURCE_MAX_BYTES)
+    throw vmError(
+      'VM_SOURCE_LIMIT',
+      `source of ${code.length} bytes where ${JS_SOURCE_MAX_BYTES} are allowed`,
+    );
+  sourceText(code);
 }
 
 function sourceText(code: Bytes): string {

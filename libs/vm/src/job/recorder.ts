@@ -77,6 +77,9 @@ export const NOTHING_RECORDED: RecordedIo = {
   randomDrawn: 0,
 };
 
+/** What the host's own work costs: per call, and per byte of random bytes and of output. */
+export const JOB_HOST_FUEL = { call: 500, randomByte: 40, writtenByte: 8 } as const;
+
 const LOG_LINE_CHARS_MAX = 4_096;
 const NOTE_CHARS_MAX = 200;
 const READ_BYTES_MAX = 1024 * 1024;
@@ -127,8 +130,13 @@ export class JobRecorder {
     this.#surroundings.onOutput?.(chunk);
   }
 
-  log(line: string): void {
-    const text = line.slice(0, LOG_LINE_CHARS_MAX);
+  /** One call may hold several lines; each counts. */
+  log(text: string): void {
+    for (const line of text.split(/\r?\n/)) this.#line(line);
+  }
+
+  #line(line: string): void {
+    const text = line.slice(0, LOG_LINE_CHARS_MAX).toWellFormed();
     const { quotas } = this.#surroundings;
     const logLines = this.#io.logLines + 1;
     const logBytes = this.#io.logBytes + utf8(text).length;

@@ -4,8 +4,8 @@ import wabtFactory from 'wabt';
 import { type Bytes, concatBytes, utf8, utf8Decode } from '#libs/kernel';
 import { loadJsEngine } from '../js/js-engine.ts';
 import { bisect, type JobClaim, matchesCheckpoint, settleDispute } from './dispute.ts';
-import type { JobQuotas, JobSurroundings } from './recorder.ts';
-import { type JobProgram, type ResumePoint, runVerifiableJob } from './verifiable-job.ts';
+import { JOB_HOST_FUEL, type JobQuotas, type JobSurroundings } from './recorder.ts';
+import { type JobProgram, type ResumePoint, judgeJob, runVerifiableJob } from './verifiable-job.ts';
 
 const wabt = await wabtFactory();
 const engine = loadJsEngine(
@@ -52,7 +52,7 @@ function world(
 const js = (source: string): JobProgram => ({ kind: 'js', code: utf8(source) });
 
 function wasm(source: string): JobProgram {
-  const module = wabt.parseWat('job.wat', source);
+  const module = wabt.parseWat('job.wat', source, { simd: true, threads: true });
   try {
     return { kind: 'wasm', code: module.toBinary({}).buffer };
   } finally {
@@ -123,6 +123,29 @@ describe('a verifiable JavaScript job', () => {
       checkpointFuel: 100_000_000n,
     });
     expect(verdict.exit).toBe(exit);
+  });
+
+  it.each([
+    ['speaks while it loads', 'console.log("x"); export default () => 1;'],
+    ['does not parse', 'export default (;'],
+    ['imports', 'import fs from "node:fs"; export default () => fs;'],
+    ['is over 256 kB', `export default () => ${'1 + '.repeat(66_000)} 1`],
+  ])('that %s is judged, not a fault of the host', (_what, source) => {
+    const verdict = judgeJob(engine, js(source), world(), TERMS);
+    expect(verdict).toMatchObject({ exit: 'guest-error', fuelUsed: 0n, checkpoints: [] });
+    expect(verdict.message).toMatch(/^VM_(PROGRAM_INVALID|SOURCE_LIMIT): /);
+  });
+
+  it('counts each line of its log', () => {
+    const many = js(`export default ({ log }) => { log('a\\n'.repeat(60)); return 1; }`);
+    expect(run(many).verdict.exit).toBe('log-limit');
+  });
+
+  it('pays for what its host does', () => {
+    const fuelOf = (body: string) => run(js(`export default () => { ${body} }`)).verdict.fuelUsed;
+    expect(fuelOf('Math.random(); return 1') - fuelOf('Math.abs(1); return 1')).toBeGreaterThan(
+      BigInt(JOB_HOST_FUEL.call + 8 * JOB_HOST_FUEL.randomByte),
+    );
   });
 
   it('goes on from a resumable checkpoint and meets the same later checkpoints', () => {
@@ -262,6 +285,30 @@ describe('a verifiable WebAssembly job (WASI preview1)', () => {
     expect(
       run(wasm(source), world({ data: 'x' }), { ...TERMS, fuelLimit: 10_000_000n }).verdict.exit,
     ).toBe(exit);
+  });
+
+  it.each([
+    [
+      'SIMD',
+      '(module (memory (export "memory") 1) (func (export "_start") (drop (v128.const i32x4 0 0 0 0))))',
+      'VM_MODULE_UNSUPPORTED',
+    ],
+    ['threads', '(module (memory (export "memory") 1 1 shared))', 'VM_MODULE_UNSUPPORTED'],
+    ['no _start', '(module (memory (export "memory") 1))', 'VM_MODULE_UNSUPPORTED'],
+    ['no memory of its own', '(module (func (export "_start")))', 'VM_MODULE_UNSUPPORTED'],
+  ])('with %s is judged with a clear word', (_what, source, code) => {
+    const verdict = judgeJob(undefined, wasm(source), world(), TERMS);
+    expect(verdict).toMatchObject({ exit: 'guest-error', fuelUsed: 0n });
+    expect(verdict.message).toContain(code);
+  });
+
+  it('cannot grow beyond its memory limit, and is told so', () => {
+    const grows = wasm(`(module ${WASI('proc_exit', 'i32', '')} (memory (export "memory") 1)
+      (func (export "_start") (call $proc_exit (i32.add (i32.const 2) (memory.grow (i32.const 64))))))`);
+    const terms = { ...TERMS, memoryBytes: 32 * 65_536 };
+    expect(runVerifiableJob(undefined, grows, world(), terms)).toMatchObject({
+      message: 'exit code 1', // 2 + (−1)
+    });
   });
 
   it('refuses imports it does not know', () => {

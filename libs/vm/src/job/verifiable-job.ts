@@ -2,13 +2,18 @@
  * A verifiable job: the same program on the same inputs gives the same output, fuel and checkpoints
  * on every machine, so a result can be checked by running it again, or only the stretch in dispute.
  */
-import type { Bytes } from '#libs/kernel';
+import { type Bytes, isSeeleError } from '#libs/kernel';
 import { vmError } from '../errors.ts';
 import type { JsEngine } from '../js/js-engine.ts';
 import type { ClockPosition, Checkpoint } from './checkpoints.ts';
-import { JsJob } from './js-job.ts';
-import type { JobExit, JobSurroundings, RecordedIo } from './recorder.ts';
-import { WasiJob } from './wasi-job.ts';
+import { JsJob, checkJsSource } from './js-job.ts';
+import {
+  type JobExit,
+  type JobSurroundings,
+  NOTHING_RECORDED,
+  type RecordedIo,
+} from './recorder.ts';
+import { WasiJob, checkWasiModule } from './wasi-job.ts';
 
 export interface JobProgram {
   readonly kind: 'js' | 'wasm';
@@ -19,6 +24,8 @@ export interface JobProgram {
 export interface JobTerms {
   readonly fuelLimit: bigint;
   readonly checkpointFuel: bigint;
+  /** Most that a WebAssembly job's memory grows to; 1 GiB unless given. */
+  readonly memoryBytes?: number;
 }
 
 export interface JobVerdict {
@@ -50,7 +57,7 @@ export interface RunOptions {
 
 /** Runs a job to its end, or over the stretch that `options` names. */
 export function runVerifiableJob(
-  engine: JsEngine,
+  engine: JsEngine | undefined,
   program: JobProgram,
   surroundings: JobSurroundings,
   terms: JobTerms,
@@ -58,7 +65,49 @@ export function runVerifiableJob(
 ): JobVerdict {
   if (terms.checkpointFuel <= 0n || terms.fuelLimit <= 0n)
     throw vmError('VM_PROGRAM_INVALID', 'fuel limit and checkpoint distance must be positive');
-  return program.kind === 'js'
-    ? new JsJob(engine, program.code, surroundings, terms, options).run()
-    : new WasiJob(program.code, surroundings, terms, options).run();
+  if (program.kind === 'wasm') return new WasiJob(program.code, surroundings, terms, options).run();
+  if (!engine) throw vmError('VM_ENGINE_MISMATCH', 'a JavaScript job needs the JavaScript engine');
+  return new JsJob(engine, program.code, surroundings, terms, options).run();
+}
+
+/**
+ * As `runVerifiableJob`, and a program that cannot be loaded is a verdict too: the same everywhere,
+ * so it can be claimed and checked.
+ *
+ * @throws VM_HOST_FAULT, which is never a result
+ */
+export function judgeJob(...args: Parameters<typeof runVerifiableJob>): JobVerdict {
+  try {
+    return runVerifiableJob(...args);
+  } catch (error) {
+    if (!isSeeleError(error) || !REFUSALS.has(error.code)) throw error;
+    const message = `${error.code}: ${error.message}`;
+    return {
+      ...{ exit: 'guest-error', message, fuelUsed: 0n },
+      ...{ io: NOTHING_RECORDED, checkpoints: [] },
+    };
+  }
+}
+
+/** Refusals of a program by what it is. */
+const REFUSALS = new Set([
+  ...['VM_MODULE_MALFORMED', 'VM_MODULE_UNSUPPORTED', 'VM_MODULE_LIMIT'],
+  ...['VM_SOURCE_LIMIT', 'VM_PROGRAM_INVALID'],
+]);
+
+const WASM_MAGIC = [0x00, 0x61, 0x73, 0x6d];
+
+/** Says by its first bytes whether code is a WebAssembly module; anything else is a script. */
+export function jobProgramOf(code: Bytes): JobProgram {
+  return { kind: WASM_MAGIC.every((byte, i) => code[i] === byte) ? 'wasm' : 'js', code };
+}
+
+/**
+ * Checks what can be checked of a program without running it.
+ *
+ * @throws VM_MODULE_MALFORMED, VM_MODULE_UNSUPPORTED, VM_MODULE_LIMIT, VM_SOURCE_LIMIT, VM_PROGRAM_INVALID
+ */
+export function checkJobProgram({ kind, code }: JobProgram): void {
+  if (kind === 'wasm') checkWasiModule(code);
+  else checkJsSource(code);
 }

@@ -9,11 +9,12 @@ import { vmError } from '../errors.ts';
 import { injectFuel } from '../wasm/inject.ts';
 import { GuestAbort, type HostImports, MeteredInstance } from '../wasm/metered-instance.ts';
 import { JobRun } from './job-run.ts';
-import type { JobSurroundings } from './recorder.ts';
+import { JOB_HOST_FUEL, type JobSurroundings } from './recorder.ts';
 import type { JobTerms, JobVerdict, RunOptions } from './verifiable-job.ts';
 
 /** 4 GiB is the most a 32-bit memory can have; jobs get 1 GiB. */
 const MEMORY_PAGES_MAX = 16_384;
+const PAGE_BYTES = 65_536;
 const FIRST_INPUT_FD = 3;
 
 const ERRNO = { success: 0, badf: 8, inval: 28, nosys: 52, spipe: 70 } as const;
@@ -48,19 +49,10 @@ export class WasiJob {
       throw vmError('VM_PROGRAM_INVALID', 'a WebAssembly job can only start at its beginning');
     this.#surroundings = surroundings;
     this.#args = ['job', surroundings.params].map((arg) => utf8(`${arg}\0`));
-    const { bytes, imports } = injectFuel(code, {
-      floats: 'canonicalise',
-      memoryPagesMax: MEMORY_PAGES_MAX,
-      exportGlobals: true,
-    });
-    const host = this.#imports();
-    for (const { module, name, params, results } of imports) {
-      const known = module === 'wasi_snapshot_preview1' ? WASI_TYPES.get(name) : undefined;
-      if (known !== `${params}:${results}`)
-        throw vmError('VM_MODULE_UNSUPPORTED', `the job imports ${module}.${name}`);
-    }
-    this.#instance = new MeteredInstance(new WebAssembly.Module(bytes), host);
+    const bytes = checkWasiModule(code, terms.memoryBytes);
+    this.#instance = new MeteredInstance(compiled(bytes), this.#imports());
     const instance = this.#instance;
+    void instance.memory; // without one there is nothing to check a run by: refused
     const guest = {
       get fuel() {
         return instance.fuel;
@@ -149,6 +141,7 @@ export class WasiJob {
     let total = 0;
     for (const [at, length] of this.#vectors(list, count)) {
       const chunk = this.#bytes(at, length).slice();
+      this.#instance.charge(BigInt(chunk.length * JOB_HOST_FUEL.writtenByte));
       if (fd === 1) this.#run.recorder.write(chunk);
       else this.#logBytes(chunk);
       total += length;
@@ -235,6 +228,7 @@ export class WasiJob {
       },
       random_get: (at: number, length: number) => {
         const target = this.#bytes(at, length);
+        this.#instance.charge(BigInt(target.length * JOB_HOST_FUEL.randomByte));
         target.set(this.#run.recorder.random(target.length));
         return ERRNO.success;
       },
@@ -245,7 +239,8 @@ export class WasiJob {
       fd_seek: (fd: number, delta: bigint, whence: number, result: number) =>
         this.#seek(fd, delta, whence, result),
       fd_tell: (fd: number, result: number) => this.#seek(fd, 0n, 1, result),
-      fd_close: (fd: number) => (this.#inputOf(fd) === undefined ? ERRNO.badf : ERRNO.success),
+      fd_close: (fd: number) =>
+        fd === 1 || fd === 2 || this.#inputOf(fd) !== undefined ? ERRNO.success : ERRNO.badf,
       fd_fdstat_get: (fd: number, at: number) => this.#describe(fd, at),
       fd_filestat_get: (fd: number, at: number) => this.#statistics(fd, at),
       fd_prestat_get: () => ERRNO.badf,
@@ -258,10 +253,40 @@ export class WasiJob {
     const counted: Record<string, (...args: never[]) => number> = {};
     for (const name of WASI_TYPES.keys())
       counted[name] = (...args: never[]) => {
+        this.#instance.charge(JOB_HOST_FUEL.call);
         this.#run.recorder.called();
         return known[name]?.(...args) ?? ERRNO.nosys; // paths, sockets, polling: not here
       };
     return { wasi_snapshot_preview1: counted };
+  }
+}
+
+/**
+ * Rewrites the module and checks what it asks of its host.
+ *
+ * @throws VM_MODULE_MALFORMED, VM_MODULE_UNSUPPORTED, VM_MODULE_LIMIT
+ */
+export function checkWasiModule(code: Bytes, memoryBytes = MEMORY_PAGES_MAX * PAGE_BYTES): Bytes {
+  const { bytes, imports } = injectFuel(code, {
+    floats: 'canonicalise',
+    memoryPagesMax: Math.min(MEMORY_PAGES_MAX, Math.floor(memoryBytes / PAGE_BYTES)),
+    exportGlobals: true,
+  });
+  for (const { module, name, params, results } of imports) {
+    const known = module === 'wasi_snapshot_preview1' ? WASI_TYPES.get(name) : undefined;
+    if (known !== `${params}:${results}`)
+      throw vmError('VM_MODULE_UNSUPPORTED', `the job imports ${module}.${name}`);
+  }
+  return bytes;
+}
+
+/** What the injector does not look at (types of operands), the compiler does. */
+function compiled(bytes: Bytes): WebAssembly.Module {
+  try {
+    return new WebAssembly.Module(bytes);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw vmError('VM_MODULE_MALFORMED', `the module is not valid: ${why}`, { cause });
   }
 }
 

@@ -25,12 +25,27 @@ export interface JsEngine {
   readonly version: string;
 }
 
+/** The rewritten blob: one process can make it and hand it to others, which only have to compile it. */
+export interface PreparedJsEngine {
+  readonly bytes: Bytes;
+  readonly version: string;
+}
+
 /**
  * Prepares the engine from its blob (about a second; once per process).
  *
  * @throws VM_ENGINE_MISMATCH when the blob is not the pinned one
  */
 export function loadJsEngine(blob: Bytes): JsEngine {
+  return startJsEngine(prepareJsEngine(blob));
+}
+
+export function startJsEngine({ bytes, version }: PreparedJsEngine): JsEngine {
+  return { module: new WebAssembly.Module(bytes), version };
+}
+
+/** @throws VM_ENGINE_MISMATCH when the blob is not the pinned one */
+export function prepareJsEngine(blob: Bytes): PreparedJsEngine {
   const hash = sha256Hex(blob);
   if (hash !== JS_BLOB_SHA256)
     throw vmError('VM_ENGINE_MISMATCH', `engine blob ${hash} where ${JS_BLOB_SHA256} is pinned`);
@@ -41,5 +56,5 @@ export function loadJsEngine(blob: Bytes): JsEngine {
   const version = sha256Hex(
     encodeCbor({ blob: hash, injected: sha256Hex(bytes), schedule: { ...FUEL_SCHEDULE } }),
   );
-  return { module: new WebAssembly.Module(bytes), version };
+  return { bytes, version };
 }
