@@ -47,8 +47,8 @@ const OP = CONTRACT_OPERATION;
  * never walks guest objects. `{n;` and `[n;` open maps and lists; a map's keys are leaves too.
  */
 const FLATTEN = `
-const { keys, isArray, isView, isSafeInteger, toBigInt } = {
-  keys: Object.keys, isArray: Array.isArray, isView: ArrayBuffer.isView, isSafeInteger: Number.isSafeInteger, toBigInt: BigInt,
+const { apply, keys, isArray, isView, isSafeInteger, toBigInt } = {
+  apply: Reflect.apply, keys: Object.keys, isArray: Array.isArray, isView: ArrayBuffer.isView, isSafeInteger: Number.isSafeInteger, toBigInt: BigInt,
 };
 const flatten = (value, leaves) => {
   const type = typeof value;
@@ -63,23 +63,7 @@ const flatten = (value, leaves) => {
       return shape;
     }
     if (isView(value)) { leaves[leaves.length] = value; return 'b'; }
-    const names = keys(value);
-    const { length } = names;
-    let shape = '';
-    let count = 0;
-    for (let i = 0; i < length; i++) {
-      const name = names[i];
-      const item = value[name];
-      if (item === undefined) continue;
-      leaves[leaves.length] = name;
-      count++;
-      // Calls are dear here: the common kinds are told apart on the spot.
-      const kind = typeof item;
-      if (kind === 'bigint') { leaves[leaves.length] = item; shape += 'i'; }
-      else if (kind === 'string') { leaves[leaves.length] = item; shape += 's'; }
-      else shape += flatten(item, leaves);
-    }
-    return '{' + count + ';' + shape;
+    return flattenMap(value, keys(value), leaves);
   }
   if (type === 'boolean') return value ? 't' : 'f';
   if (type === 'undefined') return 'z';
@@ -87,6 +71,24 @@ const flatten = (value, leaves) => {
   if (!isSafeInteger(value)) throw new TypeError('only whole numbers can be kept or sent');
   leaves[leaves.length] = toBigInt(value);
   return 'i';
+};
+const flattenMap = (value, names, leaves) => {
+  const { length } = names;
+  let shape = '';
+  let count = 0;
+  for (let i = 0; i < length; i++) {
+    const name = names[i];
+    const item = value[name];
+    if (item === undefined) continue;
+    leaves[leaves.length] = name;
+    count++;
+    // Calls are dear here: the common kinds are told apart on the spot.
+    const kind = typeof item;
+    if (kind === 'bigint') { leaves[leaves.length] = item; shape += 'i'; }
+    else if (kind === 'string') { leaves[leaves.length] = item; shape += 's'; }
+    else shape += flatten(item, leaves);
+  }
+  return '{' + count + ';' + shape;
 };
 `;
 
@@ -103,18 +105,32 @@ ${FLATTEN}
 ${TAMING}
 const describe = (error) => { try { return String(error).toWellFormed(); } catch { return 'an error without text'; } };
 const integerOf = (n) => typeof n === 'bigint' ? n : BigInt(n);
+const pairOf = { ss: '{2;ss', si: '{2;si', is: '{2;is', ii: '{2;ii' };
+const leafKind = (value) => typeof value === 'bigint' ? 'i' : typeof value === 'string' ? 's' : '';
 const send = (operation, name, value) => {
-  const leaves = [];
-  const shape = flatten(value, leaves);
-  switch (leaves.length) {
-    case 0: return host(operation, name, shape);
-    case 1: return host(operation, name, shape, leaves[0]);
-    case 2: return host(operation, name, shape, leaves[0], leaves[1]);
-    case 4: return host(operation, name, shape, leaves[0], leaves[1], leaves[2], leaves[3]);
-    default: return host(operation, name, shape, ...leaves);
+  // Single values, by far the most, go without a list of leaves; so do two plain fields, the usual event.
+  const type = typeof value;
+  if (type === 'bigint') return host(operation, name, 'i', value);
+  if (type === 'string') return host(operation, name, 's', value);
+  if (type !== 'object' || value === null || isArray(value) || isView(value)) {
+    const leaves = [operation, name, ''];
+    leaves[2] = flatten(value, leaves);
+    return apply(host, undefined, leaves);
   }
+  const names = keys(value);
+  if (names.length === 2) {
+    const a = names[0];
+    const b = names[1];
+    const x = value[a];
+    const y = value[b];
+    const shape = pairOf[leafKind(x) + leafKind(y)];
+    if (shape !== undefined) return host(operation, name, shape, a, x, b, y);
+  }
+  const leaves = [operation, name, ''];
+  leaves[2] = flattenMap(value, names, leaves);
+  return apply(host, undefined, leaves);
 };
-// Single values, by far the most, go without a list of leaves; bound functions cost less than arrows.
+// Bound functions cost less than arrows, and a call more costs more than either.
 const storage = Object.freeze({
   get: host.bind(undefined, ${OP.get}),
   put: (key, value) => {

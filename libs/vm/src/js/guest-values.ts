@@ -216,9 +216,22 @@ export class GuestValues {
     if (at === 0) throw new GuestAbort('guest memory exhausted');
     const size = this.word(this.scratch);
     this.#chargeMessage(size);
-    if (!this.#isAscii(at, size)) this.#longText(at, size);
-    const bytes = this.memory.slice(at, at + size);
+    const bytes = this.#shortBytes(at, size);
     this.#call.freeString(at);
+    return bytes;
+  }
+
+  /** Copies text and checks it in one pass; `slice` alone costs more than that for a key. */
+  #shortBytes(at: number, size: number): Bytes {
+    const { memory } = this;
+    if (size > SHORT_TEXT) {
+      if (!this.#isAscii(at, size)) this.#longText(at, size);
+      return memory.slice(at, at + size);
+    }
+    const bytes = new Uint8Array(size);
+    let all = 0;
+    for (let i = 0; i < size; i++) all |= bytes[i] = memory[at + i] as number;
+    if (all >= 0x80) this.#longText(at, size);
     return bytes;
   }
 
