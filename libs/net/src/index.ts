@@ -16,6 +16,7 @@
  */
 export * from './errors.ts';
 export * from './limits.ts';
+export * from './memory-network.ts';
 export * from './options.ts';
 export * from './protocols.ts';
 export * from './tcp-transport.ts';

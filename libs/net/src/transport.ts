@@ -75,8 +75,9 @@ export type PeerEvent =
 /**
  * Takes one message. A handler that returns a promise is busy until it settles: a peer with too much
  * under way is not read meanwhile, so what it sends queues on its own side. The bytes belong to the
- * handler. A handler that throws or rejects ends the link as `misbehaved`: refuse what is merely
- * unwanted by returning.
+ * handler. A handler that throws or rejects with a `SeeleError` ends the link as `misbehaved` and bars
+ * the peer for a while: refuse what is merely unwanted by returning. Any other error is a defect of
+ * this side and is thrown on.
  */
 export type MessageHandler = (peer: PeerKey, message: Bytes) => void | Promise<void>;
 
