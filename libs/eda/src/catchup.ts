@@ -1,5 +1,12 @@
 /** Decided slots for peers that lag, and asking peers that are ahead. */
-import type { BlockName, Body, Certificate, EdaMessage, MessageOf } from './messages.ts';
+import type {
+  BlockName,
+  Body,
+  Certificate,
+  EdaMessage,
+  MessageOf,
+  SealedBlock,
+} from './messages.ts';
 import { FETCH_MAX } from './messages.ts';
 import type { EdaEffect } from './types.ts';
 import type { Validator } from './validator-set.ts';
@@ -52,6 +59,25 @@ export class Catchup {
       if (!message) return;
       out.push({ kind: 'send', to: peer, message });
     }
+  }
+
+  /** What a peer asked for and this node holds. */
+  answer(
+    peer: string,
+    { blocks, bodies, finalsFrom }: MessageOf<'fetch'>,
+    held: ReadonlyMap<string, SealedBlock>,
+    voting: { body(hash: string): Body | undefined },
+    out: EdaEffect[],
+  ): void {
+    for (const hash of blocks) {
+      const block = held.get(hash);
+      if (block) out.push({ kind: 'send', to: peer, message: { kind: 'block', ...block } });
+    }
+    for (const hash of bodies) {
+      const body = voting.body(hash) ?? this.bodyOf(hash);
+      if (body) out.push({ kind: 'send', to: peer, message: { kind: 'body', body } });
+    }
+    if (finalsFrom !== null) this.serve(peer, finalsFrom, out);
   }
 
   /** A peer votes in a slot ahead: asks it for what was decided. */

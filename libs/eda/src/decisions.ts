@@ -1,8 +1,12 @@
 /** What was decided and what is still to be executed; the beacon that follows from it. */
 import { sha256 } from '#libs/crypto';
 import { type Bytes, concatBytes } from '#libs/kernel';
+import type { EdaBase } from './base.ts';
 import type { BlockName, Body, CutEntry, SealedBlock } from './messages.ts';
 import type { EdaEffect, Roots } from './types.ts';
+
+/** Payloads of so many executed cuts are kept for peers; older ones come from the host's store. */
+const SERVED_CUTS = 16;
 
 export interface Decided {
   readonly slot: number;
@@ -19,12 +23,17 @@ export class Decisions {
   eraBeacon: Bytes;
   /** Decided slots whose blocks are not all held, in order. */
   readonly #unready: Decided[] = [];
+  /** Handed out and not executed yet, by slot. */
+  readonly #released = new Map<number, Decided>();
 
-  constructor(genesis: Decided, roots: Roots, beacon: Bytes) {
-    this.last = genesis;
-    this.executed = { slot: genesis.slot, roots };
+  /** Blocks of the last executed cuts, oldest first. */
+  readonly #served: (readonly CutEntry[])[] = [];
+
+  constructor({ slot, hash, timeUs, beacon, eraBeacon }: EdaBase, roots: Roots) {
+    this.last = { slot, hash, timeUs, entries: [] };
+    this.executed = { slot, roots };
     this.#beacon = beacon;
-    this.eraBeacon = beacon;
+    this.eraBeacon = eraBeacon;
   }
 
   add(body: Body, hash: string): void {
@@ -35,6 +44,17 @@ export class Decisions {
 
   enterEra(): void {
     this.eraBeacon = this.#beacon;
+  }
+
+  /** The next slot is executed, from its blocks or otherwise; forgets payloads nobody needs here. */
+  markExecuted(slot: number, roots: Roots, held: Map<string, SealedBlock>): void {
+    this.executed = { slot, roots };
+    const waiting = this.#unready[0];
+    const done = waiting?.slot === slot ? this.#unready.shift() : this.#released.get(slot);
+    this.#released.delete(slot);
+    if (done) this.#served.push(done.entries);
+    if (this.#served.length <= SERVED_CUTS) return;
+    for (const { hash } of this.#served.shift() ?? []) held.delete(hash);
   }
 
   /** Whether a decided cut waits for this block. */
@@ -52,6 +72,7 @@ export class Decisions {
         blocks.push(block);
       }
       this.#unready.shift();
+      this.#released.set(next.slot, next);
       out.push({ kind: 'ready', slot: next.slot, blocks });
     }
   }

@@ -12,6 +12,7 @@
  */
 export * from './authenticator.ts';
 export * from './axis.ts';
+export * from './base.ts';
 export * from './cuts.ts';
 export * from './errors.ts';
 export * from './journal.ts';

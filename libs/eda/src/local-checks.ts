@@ -22,6 +22,13 @@ export function rowsOf(positions: Positions, era: number): Row[] {
   return rows;
 }
 
+/** Available blocks by this node's own positions. */
+export function tentativeOrder(positions: Positions, era: number) {
+  return rowsOf(positions, era)
+    .map(({ block, raw }) => ({ hash: block.name.hash, x: raw }))
+    .sort((a, b) => a.x - b.x || (a.hash < b.hash ? -1 : 1));
+}
+
 /** The leader's cut: all converged blocks up to a time below every block that has not converged. */
 export function leaderCut(
   context: CutContext,

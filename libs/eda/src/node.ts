@@ -5,12 +5,13 @@
  *
  * `nowUs` is the host's monotonic clock, set once to wall time (µs).
  */
-import { type Bytes, hexToBytes, utf8 } from '#libs/kernel';
+import type { Bytes } from '#libs/kernel';
 import { Axis } from './axis.ts';
+import { crossesEra, genesisBase } from './base.ts';
 import { Catchup } from './catchup.ts';
-import { ZERO_HASH } from './cuts.ts';
+import { type ChainEnd, ZERO_HASH } from './cuts.ts';
 import { Decisions } from './decisions.ts';
-import { rowsOf } from './local-checks.ts';
+import { tentativeOrder } from './local-checks.ts';
 import {
   type Body,
   type Certificate,
@@ -66,15 +67,18 @@ export class EdaNode {
   #nextTickUs = 0;
   #buffered: EdaMessage[] = [];
   #committedElsewhere = false;
+  #restored: EdaEffect[] = [];
 
   constructor(config: EdaConfig, nowUs: number, journal: readonly JournalRecord[] = []) {
     const { parameters, genesisSet, genesisTimeUs } = config;
     this.#config = config;
     this.#rules = config.rules ?? SOUND_RULES;
-    this.#era = Math.floor(genesisTimeUs / parameters.eraUs);
-    this.#roster.install(this.#era, genesisSet);
+    const base = config.base ?? genesisBase(config.chain, genesisTimeUs, parameters.eraUs);
+    this.#era = base.era;
+    const sets = [{ era: Math.floor(genesisTimeUs / parameters.eraUs), set: genesisSet }];
+    for (const { era, set } of sets.concat(config.sets ?? [])) this.#roster.install(era, set);
     this.#me = this.#roster.numberOf(config.publicKey);
-    this.#axis = new Axis(parameters.deltaUs, genesisTimeUs);
+    this.#axis = new Axis(parameters.deltaUs, base.timeUs);
     const shared = {
       roster: this.#roster,
       me: this.#me,
@@ -88,11 +92,8 @@ export class EdaNode {
     this.#strengths = new Strengths();
     this.#settleUs = SETTLE_DELTAS * parameters.deltaUs;
     this.#cutIntervalUs = Math.max(MIN_CUT_INTERVAL_US, this.#settleUs);
-    this.#decisions = new Decisions(
-      { slot: 0, hash: config.chain, timeUs: genesisTimeUs, entries: [] },
-      config.genesisRoots,
-      hexToBytes(config.chain) ?? utf8(config.chain),
-    );
+    this.#decisions = new Decisions(base, config.baseRoots ?? config.genesisRoots);
+    for (const { era, author, ...end } of base.ends) this.#resume(era, author, end);
     this.#voting = this.#openSlot(nowUs);
     this.#restore(journal, nowUs);
   }
@@ -121,9 +122,7 @@ export class EdaNode {
 
   /** The node's tentative order: what is not final, by its own positions. */
   tentative(): readonly { readonly hash: string; readonly x: number }[] {
-    return rowsOf(this.#positions, this.#era)
-      .map(({ block, raw }) => ({ hash: block.name.hash, x: raw }))
-      .sort((a, b) => a.x - b.x || (a.hash < b.hash ? -1 : 1));
+    return tentativeOrder(this.#positions, this.#era);
   }
 
   /** Whether an `author` event would be taken now. */
@@ -145,7 +144,8 @@ export class EdaNode {
     else if (event.kind === 'author') this.#author(event.payload, event.count, nowUs, out);
     else if (event.kind === 'set') this.#roster.install(event.era, event.set);
     else if (event.slot === this.#decisions.executed.slot + 1) {
-      this.#decisions.executed = { slot: event.slot, roots: event.roots };
+      this.#decisions.markExecuted(event.slot, event.roots, this.#positions.held);
+      this.#decisions.release(this.#positions.held, out);
       this.#voting.again(nowUs, out);
     }
     return out;
@@ -154,11 +154,12 @@ export class EdaNode {
   // Start and restart.
 
   #restore(journal: readonly JournalRecord[], nowUs: number): void {
-    const discard: EdaEffect[] = [];
+    const done: EdaEffect[] = [];
     let vote: VotingRecord | undefined;
     for (const record of journal) {
       if (record.kind === 'final') {
-        this.#advance(record.body, record.certificate, nowUs, discard);
+        if (record.body.slot === this.slot)
+          this.#advance(record.body, record.certificate, nowUs, done);
       } else if (record.kind === 'block') {
         this.#positions.addBlock(record.block, record.x0, nowUs, record.x0);
         this.#positions.held.set(blockHash(record.block.message), record.block);
@@ -174,6 +175,20 @@ export class EdaNode {
     // A tick number that may have been used is never used again.
     this.#lastTick = this.#tickHorizon - 1;
     this.#nextTickUs = nowUs;
+    this.#restored = done.filter(({ kind }) => kind === 'decided' || kind === 'ready');
+  }
+
+  /** The author's last final block, as the base says. */
+  #resume(era: number, author: number, end: ChainEnd): void {
+    this.#positions.chain(era, author).finalise(end);
+    if (era !== this.#era || this.#roster.at(era).indexOf(this.#me) !== author) return;
+    this.#ownSeq = end.seq;
+    this.#ownPrev = end.hash;
+  }
+
+  /** After a restart, once: cuts after the base that were decided, and those ready to be executed. */
+  takeRestored(): readonly EdaEffect[] {
+    return this.#restored.splice(0);
   }
 
   #noteOwn(block: SealedBlock): void {
@@ -321,7 +336,7 @@ export class EdaNode {
       case 'attest':
         return this.#strengths.onAttest(message, (sealed) => this.#isSigned('attest', sealed), out);
       case 'fetch':
-        return this.#serve(peer, message, out);
+        return this.#catchup.answer(peer, message, this.#positions.held, this.#voting, out);
       case 'body':
         return this.#voting.onBody(message.body, nowUs, out);
       case 'final':
@@ -372,18 +387,6 @@ export class EdaNode {
     out.push(...this.#positions.hear(peer, message.message, nowUs));
   }
 
-  #serve(peer: string, message: MessageOf<'fetch'>, out: EdaEffect[]): void {
-    for (const hash of message.blocks) {
-      const block = this.#positions.held.get(hash);
-      if (block) out.push({ kind: 'send', to: peer, message: { kind: 'block', ...block } });
-    }
-    for (const hash of message.bodies) {
-      const body = this.#voting.body(hash) ?? this.#catchup.bodyOf(hash);
-      if (body) out.push({ kind: 'send', to: peer, message: { kind: 'body', body } });
-    }
-    if (message.finalsFrom !== null) this.#catchup.serve(peer, message.finalsFrom, out);
-  }
-
   // Decisions.
 
   #decide(body: Body, certificate: Certificate, nowUs: number, out: EdaEffect[]): void {
@@ -405,8 +408,8 @@ export class EdaNode {
     out.push(...this.#positions.finalise(body.entries, this.#axis.at(nowUs), nowUs));
     this.#attest(body, hash, before, out);
     const { eraUs } = this.#config.parameters;
-    const crosses = Math.floor(body.timeUs / eraUs) > Math.floor(before / eraUs);
-    if (crosses && this.#rules.eraByCut) this.#enterEra(this.#era + 1, out);
+    if (crossesEra(before, body.timeUs, eraUs) && this.#rules.eraByCut)
+      this.#enterEra(this.#era + 1, out);
     this.#voting = this.#openSlot(nowUs);
     this.#decisions.release(this.#positions.held, out);
   }

@@ -1,5 +1,6 @@
 /** What goes into the consensus reducer and what comes out of it. */
 import type { Bytes } from '#libs/kernel';
+import type { EdaBase } from './base.ts';
 import type {
   Body,
   Certificate,
@@ -67,6 +68,11 @@ export interface EdaConfig {
   readonly genesisTimeUs: number;
   readonly genesisSet: ValidatorSet;
   readonly genesisRoots: Roots;
+  /** Where to go on; absent at genesis. `baseRoots` is the state after its slot. */
+  readonly base?: EdaBase;
+  readonly baseRoots?: Roots;
+  /** Sets of eras after genesis, as the state at the base says. */
+  readonly sets?: readonly { readonly era: number; readonly set: ValidatorSet }[];
   readonly rules?: EdaRules;
 }
 
