@@ -1,14 +1,18 @@
 /** What a transport counts. */
 import type { LinkEnd, ProtocolRules, ProtocolStats } from './transport.ts';
 
-export class ProtocolCounters {
-  sentMessages = 0;
-  sentBytes = 0;
-  receivedMessages = 0;
-  receivedBytes = 0;
-  refused = 0;
-  expired = 0;
-}
+export type ProtocolCounters = {
+  -readonly [K in keyof Omit<ProtocolStats, 'queuedBytes'>]: number;
+};
+
+const zeros = (): ProtocolCounters => ({
+  sentMessages: 0,
+  sentBytes: 0,
+  receivedMessages: 0,
+  receivedBytes: 0,
+  refused: 0,
+  expired: 0,
+});
 
 export class Counters {
   readonly ends: Partial<Record<LinkEnd, number>> = {};
@@ -17,8 +21,7 @@ export class Counters {
   readonly #protocols = new Map<number, { name: string; counters: ProtocolCounters }>();
 
   constructor(protocols: readonly ProtocolRules[]) {
-    for (const { id, name } of protocols)
-      this.#protocols.set(id, { name, counters: new ProtocolCounters() });
+    for (const { id, name } of protocols) this.#protocols.set(id, { name, counters: zeros() });
   }
 
   of(protocol: number): ProtocolCounters {

@@ -195,10 +195,15 @@ export class LinkTransport implements Transport, LinkHost {
   // Streams.
 
   #onWire(wire: Wire): void {
+    let total = 0;
     let fromThere = 0;
-    for (const link of this.#greeting) if (link.wire.remote === wire.remote) fromThere++;
+    for (const { role, wire: other } of this.#greeting) {
+      if (role === 'dialler') continue;
+      total++;
+      if (other.remote === wire.remote) fromThere++;
+    }
     const { handshakes, handshakesPerAddress } = this.limits;
-    const isFull = this.#greeting.size >= handshakes || fromThere >= handshakesPerAddress;
+    const isFull = total >= handshakes || fromThere >= handshakesPerAddress;
     if (this.#isClosed || isFull) {
       this.counters.ended('too-many-links');
       wire.open(

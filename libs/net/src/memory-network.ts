@@ -301,7 +301,7 @@ class VirtualNetwork implements MemoryNetwork {
 
 /** Enough turns of the promise queue for a handler that awaits a few things. */
 async function settled(): Promise<void> {
-  for (let turn = 0; turn < 8; turn++) await undefined;
+  for (let turn = 0; turn < 8; turn++) await Promise.resolve();
 }
 
 export function createMemoryNetwork(options: MemoryNetworkOptions): MemoryNetwork {

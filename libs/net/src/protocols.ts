@@ -39,4 +39,21 @@ export const NODE_PROTOCOLS = {
     maxMessageBytes: 4 * MEBIBYTE,
     queueBytes: 16 * MEBIBYTE,
   },
+  /** Signatures over the results of executed cuts. */
+  results: {
+    id: 5,
+    name: 'results',
+    priority: 0,
+    maxMessageBytes: 64 * 1024,
+    queueBytes: MEBIBYTE,
+    maxAgeMs: 30_000,
+  },
+  /** State with proofs, for nodes that do not replay. */
+  snapshot: {
+    id: 6,
+    name: 'snapshot',
+    priority: 3,
+    maxMessageBytes: 4 * MEBIBYTE,
+    queueBytes: 16 * MEBIBYTE,
+  },
 } as const satisfies Record<string, ProtocolRules>;

@@ -216,7 +216,12 @@ export function describeTransport(name: string, createBed: () => TransportBed): 
       const releases: (() => void)[] = [];
       b.transport.onMessage(2, () => {
         most = Math.max(most, ++running);
-        return new Promise<void>((resolve) => releases.push(() => void (running--, resolve())));
+        return new Promise<void>((resolve) =>
+          releases.push(() => {
+            running--;
+            resolve();
+          }),
+        );
       });
       for (let i = 0; i < 40; i++) send(a, b, 2, new Uint8Array(50_000));
       await bed.until(() => running > 0);
