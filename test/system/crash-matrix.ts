@@ -13,10 +13,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { type Randomness, createSeededRandomness, parseAccount, utf8 } from '#libs/kernel';
 import { encodeManifest } from '#libs/market';
-import { type OrderDocument, ENDED, createMarketClient, describeJob, signOrder } from '#libs/sdk';
+import { createMarketClient, describeJob, signOrder } from '#libs/sdk';
 import { readBlob } from '#libs/storage';
 import { type LocalMachine, startLocalMachine } from '../support/local-machine.ts';
-import { type MoneyReport, checkMoney } from '../support/money.ts';
+import {
+  type FatesReport,
+  type InFlight,
+  allReady,
+  keepInFlight,
+  noteOnStderr,
+  secondsSince,
+  tellFates,
+} from '../support/order-fates.ts';
 import { PLACES, type Place } from './failpoint-list.ts';
 
 /** Some ten milliseconds of work; jobs have no clock. */
@@ -32,8 +40,7 @@ const LEASE_MS = 2_000;
 const STOP_MS = 2 * LEASE_MS;
 const IN_FLIGHT = 3;
 const STRIKE_LIMIT_MS = 15_000;
-const READY_LIMIT_MS = 60_000;
-const END_LIMIT_MS = 90_000;
+const SUBMIT_LIMIT_MS = 60_000;
 const GC_GRACE_MS = 1_500;
 
 export interface Case {
@@ -47,17 +54,11 @@ export const CASES: readonly Case[] = PLACES.flatMap((place): Case[] => [
   ...(place.name.startsWith('provider.') ? [{ place, action: 'stop' } as const] : []),
 ]);
 
-export interface MatrixReport extends MoneyReport {
+export interface MatrixReport extends FatesReport {
   readonly killsTried: number;
   readonly stopsTried: number;
   /** Cases whose place no process passed in time. */
   readonly notReached: readonly string[];
-  readonly jobs: number;
-  /** Orders that did not end, or that the market does not know though it took them. */
-  readonly jobsLost: number;
-  readonly jobsGivenBack: number;
-  readonly receiptsTried: number;
-  readonly receiptsFailed: number;
   /** Acknowledged, pinned content that storage no longer has. */
   readonly blobsLost: number;
   readonly seconds: number;
@@ -72,7 +73,7 @@ export interface MatrixOptions {
 }
 
 /** Orders whose submission is repeated until the market answers: what it took must end. */
-async function createOrders(machine: LocalMachine) {
+async function createOrders(machine: LocalMachine): Promise<InFlight> {
   const { market: account } = await machine.market.status();
   const code = await machine.store.put(utf8(CODE), { pin: true });
   // One attempt: the failpoints break calls, and this loop repeats them itself.
@@ -82,12 +83,9 @@ async function createOrders(machine: LocalMachine) {
     attemptsMax: 1,
     timeoutMs: 5_000,
   });
-  const taken = new Set<string>();
-  const open = new Set<string>();
   let n = 0;
-  let stopped = false;
 
-  const submit = async () => {
+  const submit = async (isOver: () => boolean) => {
     const tier = (['A', 'B', 'C'] as const)[n % 3] ?? 'A';
     const limits = { wallMs: 20_000, cpuMs: 20_000 };
     const manifest = describeJob({
@@ -96,12 +94,12 @@ async function createOrders(machine: LocalMachine) {
     });
     const bytes = encodeManifest(manifest);
     let cid: string | undefined;
-    while (cid === undefined && !stopped)
+    while (cid === undefined && !isOver())
       cid = await machine.store.putBlock(bytes, { codec: 'dag-cbor' }).then(
         (stored) => stored.cid,
         () => sleep(100).then(() => undefined),
       );
-    if (cid === undefined) return;
+    if (cid === undefined) return undefined;
     const { id, signed } = signOrder(machine.signer, {
       chain: machine.chain,
       market: parseAccount(account),
@@ -109,38 +107,18 @@ async function createOrders(machine: LocalMachine) {
       priceCap: PRICE_CAP,
       nowUs: Date.now() * 1000,
     });
-    const deadline = performance.now() + READY_LIMIT_MS;
+    const deadline = performance.now() + SUBMIT_LIMIT_MS;
     for (;;) {
       try {
         await market.submit(signed, manifest);
-        taken.add(id);
-        open.add(id);
-        return;
+        return id;
       } catch (error) {
         if (performance.now() > deadline) throw error;
         await sleep(100);
       }
     }
   };
-  const done = (async () => {
-    while (!stopped) {
-      for (const id of open)
-        await market.order(id).then(
-          ({ status }) => void (ENDED.has(status) && open.delete(id)),
-          () => undefined,
-        );
-      while (open.size < IN_FLIGHT && !stopped) await submit();
-      await sleep(40);
-    }
-  })();
-  done.catch(() => undefined);
-  return {
-    taken,
-    async stop() {
-      stopped = true;
-      await done;
-    },
-  };
+  return keepInFlight(market, IN_FLIGHT, submit);
 }
 
 /** Stores and collects until told to stop; remembers what storage said it has. */
@@ -175,44 +153,6 @@ function keepStoring(machine: LocalMachine, randomness: Randomness) {
       }
     },
   };
-}
-
-async function allReady(machine: LocalMachine): Promise<void> {
-  const deadline = performance.now() + READY_LIMIT_MS;
-  for (;;) {
-    const waiting = machine.processes().filter(({ state }) => state !== 'ready');
-    if (waiting.length === 0) return;
-    if (performance.now() > deadline)
-      throw new Error(`not ready again: ${waiting.map(({ name }) => name).join(', ')}`);
-    await sleep(25);
-  }
-}
-
-async function endOf(machine: LocalMachine, id: string): Promise<OrderDocument | undefined> {
-  const deadline = performance.now() + END_LIMIT_MS;
-  for (;;) {
-    const order = await machine.market.order(id).catch(() => undefined);
-    if (order && ENDED.has(order.status)) return order;
-    if (performance.now() > deadline) return undefined;
-    await sleep(50);
-  }
-}
-
-async function receiptVerifies(machine: LocalMachine, id: string): Promise<boolean> {
-  const receipt = await machine.market.receipt(id, { timeoutMs: 30_000 }).catch(() => undefined);
-  if (!receipt) return false;
-  const file = join(machine.home, `${id}.seele`);
-  writeFileSync(file, receipt);
-  const args = ['audit', 'verify', file, '--offline', '--trust', machine.chain];
-  return (await machine.seele(...args)).code === 0;
-}
-
-function spread<T>(items: readonly T[], count: number): readonly T[] {
-  if (items.length <= count) return items;
-  return Array.from(
-    { length: count },
-    (_, i) => items[Math.floor((i * items.length) / count)] as T,
-  );
 }
 
 /** Arms the place, waits until a process strikes there, and until it serves again. */
@@ -284,19 +224,7 @@ export async function runMatrix(options: MatrixOptions): Promise<MatrixReport> {
       );
     }
     await orders.stop();
-    const ids = [...orders.taken];
-    options.note(`${ids.length} orders; waiting for their ends`);
-    const ends = new Map<string, OrderDocument | undefined>();
-    for (const id of ids) ends.set(id, await endOf(machine, id));
-    for (const [id, order] of ends)
-      if (order?.status !== 'settled')
-        options.note(`${id} ${order?.status ?? 'LOST'}: ${order?.reason?.text ?? ''}`);
-    const ended = [...ends.values()].filter((order) => order !== undefined);
-    const money = await checkMoney(machine, ids);
-    const settled = ended.filter(({ status }) => status === 'settled').map(({ id }) => id);
-    const proved = spread(settled, options.receipts ?? settled.length);
-    let receiptsFailed = 0;
-    for (const id of proved) if (!(await receiptVerifies(machine, id))) receiptsFailed++;
+    const fates = await tellFates(machine, orders.taken, options.note, options.receipts);
     let blobsLost = 0;
     for (const cid of storing.kept)
       await readBlob(machine.store, cid, { maxBytes: 1_000_000 }).catch(() => blobsLost++);
@@ -304,14 +232,9 @@ export async function runMatrix(options: MatrixOptions): Promise<MatrixReport> {
       killsTried: tried.kill,
       stopsTried: tried.stop,
       notReached,
-      jobs: ids.length,
-      jobsLost: ids.length - ended.length,
-      jobsGivenBack: ended.length - settled.length,
-      ...money,
-      receiptsTried: proved.length,
-      receiptsFailed,
+      ...fates,
       blobsLost,
-      seconds: Number(((performance.now() - startedMs) / 1000).toFixed(1)),
+      seconds: secondsSince(startedMs),
     };
   } finally {
     await machine.stop();
@@ -358,7 +281,7 @@ if (process.argv[1] === import.meta.filename) {
     ),
     seed,
     receipts: Number(values.receipts),
-    note: (text) => process.stderr.write(`${new Date().toISOString().slice(14, 23)} ${text}\n`),
+    note: noteOnStderr,
   });
   process.stdout.write(`${JSON.stringify(report)}\n`);
   const { jobsLost, paidTwice, receiptsFailed, unbalanced, blobsLost, notReached } = report;

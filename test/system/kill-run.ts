@@ -4,15 +4,18 @@
  *
  * Usage: node dist/test/system/kill-run.js [--rounds N] [--seed N]
  */
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { createSeededRandomness } from '#libs/kernel';
-import type { OrderDocument } from '#libs/sdk';
-import { ENDED } from '#libs/sdk';
 import { type LocalMachine, startLocalMachine } from '../support/local-machine.ts';
-import { type MoneyReport, checkMoney } from '../support/money.ts';
+import {
+  type FatesReport,
+  allReady,
+  keepInFlight,
+  noteOnStderr,
+  secondsSince,
+  tellFates,
+} from '../support/order-fates.ts';
 import { descendants } from '../support/process-tree.ts';
 
 /** Some hundred milliseconds of work (jobs have no clock) with log lines: a kill finds it in the middle. */
@@ -29,18 +32,9 @@ const CODE = `export default async ({ params, log, progress }) => {
 export const VICTIMS = ['node', 'market', 'postgres', 'storage', 'provider', 'slot'] as const;
 export type Victim = (typeof VICTIMS)[number];
 
-export interface KillReport extends MoneyReport {
+export interface KillReport extends FatesReport {
   readonly killsTried: number;
   readonly killsByVictim: Readonly<Record<string, number>>;
-  readonly jobs: number;
-  /** Orders that did not end, or that the market does not know any more. */
-  readonly jobsLost: number;
-  /** Orders that were paid more than once, or more than their cap. */
-  readonly paidTwice: number;
-  /** Ended without a result; the money came back. */
-  readonly jobsGivenBack: number;
-  readonly receiptsTried: number;
-  readonly receiptsFailed: number;
   readonly seconds: number;
 }
 
@@ -53,8 +47,6 @@ export interface KillOptions {
 const PRICE_CAP = 500_000_000n;
 const LIMITS = { wallMs: 20_000, cpuMs: 20_000 };
 const IN_FLIGHT = 6;
-const READY_LIMIT_MS = 60_000;
-const END_LIMIT_MS = 120_000;
 
 function pidOf(machine: LocalMachine, name: string): number | undefined {
   return machine.processes().find((process) => process.name === name)?.pid;
@@ -79,68 +71,6 @@ function victims(machine: LocalMachine, victim: Victim): number[] {
   return descendants(pid).flatMap((process) =>
     process.parent === pid && /postgres.* -D /.test(process.command) ? [process.pid] : [],
   );
-}
-
-async function allReady(machine: LocalMachine): Promise<void> {
-  const deadline = performance.now() + READY_LIMIT_MS;
-  for (;;) {
-    const waiting = machine.processes().filter(({ state }) => state !== 'ready');
-    if (waiting.length === 0) return;
-    if (performance.now() > deadline)
-      throw new Error(`not ready again: ${waiting.map(({ name }) => name).join(', ')}`);
-    await sleep(50);
-  }
-}
-
-/** Keeps some orders under way until told to stop. */
-function keepOrdering(machine: LocalMachine, orderers: readonly (() => Promise<string>)[]) {
-  const ids = new Set<string>();
-  const open = new Set<string>();
-  let stopped = false;
-  const done = (async () => {
-    for (let i = 0; !stopped; i++) {
-      for (const id of open)
-        await machine.market.order(id).then(
-          ({ status }) => void (ENDED.has(status) && open.delete(id)),
-          () => undefined,
-        );
-      while (open.size < IN_FLIGHT && !stopped) {
-        const order = orderers[i % orderers.length];
-        const id = await order?.().catch(() => undefined);
-        if (id === undefined) break;
-        ids.add(id);
-        open.add(id);
-        i++;
-      }
-      await sleep(100);
-    }
-  })();
-  return {
-    ids,
-    async stop() {
-      stopped = true;
-      await done;
-    },
-  };
-}
-
-async function endOf(machine: LocalMachine, id: string): Promise<OrderDocument | undefined> {
-  const deadline = performance.now() + END_LIMIT_MS;
-  for (;;) {
-    const order = await machine.market.order(id).catch(() => undefined);
-    if (order && ENDED.has(order.status)) return order;
-    if (performance.now() > deadline) return undefined;
-    await sleep(100);
-  }
-}
-
-async function receiptVerifies(machine: LocalMachine, id: string): Promise<boolean> {
-  const receipt = await machine.market.receipt(id, { timeoutMs: 30_000 }).catch(() => undefined);
-  if (!receipt) return false;
-  const file = join(machine.home, `${id}.seele`);
-  writeFileSync(file, receipt);
-  const args = ['audit', 'verify', file, '--offline', '--trust', machine.chain];
-  return (await machine.seele(...args)).code === 0;
 }
 
 async function killRounds(machine: LocalMachine, options: KillOptions) {
@@ -191,32 +121,16 @@ export async function runKills(options: KillOptions): Promise<KillReport> {
         }),
       ),
     );
-    const ordering = keepOrdering(machine, orderers);
+    let count = 0;
+    const ordering = keepInFlight(machine.market, IN_FLIGHT, async () =>
+      orderers[count++ % orderers.length]?.().catch(() => undefined),
+    );
     const killed = await killRounds(machine, options).finally(() => ordering.stop());
-    const ids = [...ordering.ids];
-    options.note(`${ids.length} orders; waiting for their ends`);
-    const ends = new Map<string, OrderDocument | undefined>();
-    for (const id of ids) ends.set(id, await endOf(machine, id));
-    for (const order of ends.values())
-      if (order && order.status !== 'settled')
-        options.note(
-          `${order.id} ${order.status}: ${order.reason?.text ?? ''} [${order.reason?.code}]`,
-        );
-    const ended = [...ends.values()].filter((order) => order !== undefined);
-    const money = await checkMoney(machine, ids);
-    const settled = ended.filter(({ status }) => status === 'settled').map(({ id }) => id);
-    let receiptsFailed = 0;
-    for (const id of settled) if (!(await receiptVerifies(machine, id))) receiptsFailed++;
     return {
-      killsTried: Object.values(killed).reduce((sum, count) => sum + count, 0),
+      killsTried: Object.values(killed).reduce((sum, one) => sum + one, 0),
       killsByVictim: killed,
-      jobs: ids.length,
-      jobsLost: ids.length - ended.length,
-      jobsGivenBack: ended.length - settled.length,
-      ...money,
-      receiptsTried: settled.length,
-      receiptsFailed,
-      seconds: Number(((performance.now() - startedMs) / 1000).toFixed(1)),
+      ...(await tellFates(machine, ordering.taken, options.note)),
+      seconds: secondsSince(startedMs),
     };
   } finally {
     await machine.stop();
@@ -233,7 +147,7 @@ if (process.argv[1] === import.meta.filename) {
   const report = await runKills({
     rounds: Number(values.rounds),
     seed: Number(values.seed),
-    note: (text) => process.stderr.write(`${new Date().toISOString().slice(14, 23)} ${text}\n`),
+    note: noteOnStderr,
   });
   process.stdout.write(`${JSON.stringify(report)}\n`);
   const bad = report.jobsLost + report.paidTwice + report.receiptsFailed + report.unbalanced;

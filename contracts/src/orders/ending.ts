@@ -1,12 +1,26 @@
 /** Methods of contract `orders` that end an order or take a delivery back: money leaves escrow here. */
 import { hash32, record, u64, uint } from '#libs/kernel';
-import { defineMethod } from '#libs/ledger';
+import { type Context, defineMethod } from '#libs/ledger';
 import { done, emit } from '../contract-kit.ts';
 import { demand } from '../errors.ts';
+import type { OrderRecord } from './documents.ts';
 import { ordersEvents, rejectionReason } from './events.ts';
-import { endOrder, orderOrRevert, partiesOf, unboundRecord } from './open-order.ts';
+import { demandMarket, endOrder, orderOrRevert, partiesOf, unboundRecord } from './open-order.ts';
 import { type OrdersRules, refundDueUs, windowEndUs } from './rules.ts';
 import { readOrdersSettings, writeOrder } from './state.ts';
+
+/** The order has a delivery, and `fence` is its own. */
+function demandDelivered(
+  context: Context,
+  rules: OrdersRules,
+  before: OrderRecord,
+  fence: number,
+): void {
+  demand(context, rules.isSettleable(before), 'ORDERS_STATE', `order is ${before.state}`);
+  const { fence: current } = before;
+  const isCurrent = rules.isFenceCurrent(before, fence);
+  demand(context, isCurrent, 'ORDERS_FENCE_STALE', `the delivery on record has fence ${current}`);
+}
 
 function settle(rules: OrdersRules) {
   return defineMethod({
@@ -15,13 +29,7 @@ function settle(rules: OrdersRules) {
     returns: record({ paid: u64, refunded: u64 }),
     run(context, { order: id, fence }) {
       const before = orderOrRevert(context, id);
-      demand(context, rules.isSettleable(before), 'ORDERS_STATE', `order is ${before.state}`);
-      demand(
-        context,
-        rules.isFenceCurrent(before, fence),
-        'ORDERS_FENCE_STALE',
-        `the delivery on record has fence ${before.fence}`,
-      );
+      demandDelivered(context, rules, before, fence);
       const settings = readOrdersSettings(context.storage);
       demand(
         context,
@@ -48,19 +56,8 @@ function reject(rules: OrdersRules) {
       const before = orderOrRevert(context, id);
       const { market } = before.order;
       const nowUs = context.block.timeUs;
-      demand(
-        context,
-        rules.isMarket(before.order, context.caller),
-        'ORDERS_NOT_MARKET',
-        `order names market ${market}`,
-      );
-      demand(context, rules.isSettleable(before), 'ORDERS_STATE', `order is ${before.state}`);
-      demand(
-        context,
-        rules.isFenceCurrent(before, fence),
-        'ORDERS_FENCE_STALE',
-        `the delivery on record has fence ${before.fence}`,
-      );
+      demandMarket(context, rules, before.order);
+      demandDelivered(context, rules, before, fence);
       const settings = readOrdersSettings(context.storage);
       demand(
         context,

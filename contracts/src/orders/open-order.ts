@@ -1,14 +1,21 @@
 /** What the steps of an order share: reading it, ending it, and the parties an event names. */
 import type { Context } from '#libs/ledger';
 import { payTo } from '../token/token.ts';
-import type { OrderRecord } from './documents.ts';
-import type { Split } from './rules.ts';
+import { demand } from '../errors.ts';
+import type { Order, OrderRecord } from './documents.ts';
+import type { OrdersRules, Split } from './rules.ts';
 import { addPrepaid, readOrder, writeOrder } from './state.ts';
 
 export function orderOrRevert(context: Context, id: string): OrderRecord {
   return (
     readOrder(context.storage, id) ?? context.revert('ORDERS_UNKNOWN', `order ${id} is not placed`)
   );
+}
+
+/** The caller is the market that the order names. */
+export function demandMarket(context: Context, rules: OrdersRules, order: Order): void {
+  const isMarket = rules.isMarket(order, context.caller);
+  demand(context, isMarket, 'ORDERS_NOT_MARKET', `order names market ${order.market}`);
 }
 
 export function partiesOf(id: string, { order }: OrderRecord) {

@@ -18,7 +18,7 @@ import {
   signedOrder,
 } from './documents.ts';
 import { ordersEvents } from './events.ts';
-import { orderOrRevert, partiesOf } from './open-order.ts';
+import { demandMarket, orderOrRevert, partiesOf } from './open-order.ts';
 import { type OrdersRules, refundDueUs } from './rules.ts';
 import { readOrder, readOrdersSettings, readPrepaid, writeOrder, writePrepaid } from './state.ts';
 
@@ -31,12 +31,7 @@ function checkPlaceable(context: Context, rules: OrdersRules, order: Order): voi
     'ORDERS_WRONG_CHAIN',
     `order is for chain ${order.chain}`,
   );
-  demand(
-    context,
-    rules.isMarket(order, context.caller),
-    'ORDERS_NOT_MARKET',
-    `order names market ${order.market}`,
-  );
+  demandMarket(context, rules, order);
   demand(
     context,
     rules.isPlacedInTime(order, nowUs),
@@ -128,14 +123,9 @@ function checkBinding(
   before: OrderRecord,
   { price, fence }: { readonly price: bigint; readonly fence: number },
 ): void {
-  const { market, completeByUs, priceCap } = before.order;
+  const { completeByUs, priceCap } = before.order;
   const nowUs = context.block.timeUs;
-  demand(
-    context,
-    rules.isMarket(before.order, context.caller),
-    'ORDERS_NOT_MARKET',
-    `order names market ${market}`,
-  );
+  demandMarket(context, rules, before.order);
   demand(context, rules.isBindable(before), 'ORDERS_STATE', `order is ${before.state}`);
   demand(
     context,

@@ -12,7 +12,15 @@ import type { MarketMessage } from './agent-protocol.ts';
 import type { MarketEvent } from './model/events.ts';
 import { type OrderRow, ROW_VERSION } from './model/rows.ts';
 import { freeSlots } from './room.ts';
-import { type ProviderState, type Step, emit, orderOf, saveRow, updateOrder } from './state.ts';
+import {
+  type ProviderState,
+  type Step,
+  absentProvider,
+  emit,
+  orderOf,
+  saveRow,
+  updateOrder,
+} from './state.ts';
 
 type Hello = Extract<MarketEvent, { kind: 'agentHello' }>;
 type Message = Extract<MarketEvent, { kind: 'agentMessage' }>['message'];
@@ -57,25 +65,11 @@ export function agentHello(step: Step, event: Hello): void {
   fillProvider(step, account);
 }
 
-function newProvider({ publicKey, offer }: Hello, provider: string): ProviderState {
-  return {
-    row: {
-      version: ROW_VERSION,
-      provider,
-      publicKey,
-      offer,
-      lastSeenUs: 0,
-      completed: 0,
-      faults: 0,
-    },
-    session: undefined,
-    reportedFree: 0,
-    draining: false,
-    holding: new Set(),
-    usedCores: 0,
-    usedMemoryBytes: 0,
-  };
-}
+const newProvider = ({ publicKey, offer }: Hello, provider: string): ProviderState =>
+  absentProvider({
+    ...{ version: ROW_VERSION, provider, publicKey, offer },
+    ...{ lastSeenUs: 0, completed: 0, faults: 0 },
+  });
 
 /** What the agent holds against what we think it holds. */
 function compareLeases(step: Step, provider: ProviderState, event: Hello): void {

@@ -4,14 +4,13 @@ import { marketError } from './errors.ts';
 import type { MarketConfig } from './model/config.ts';
 import {
   type OrderRow,
-  type ProviderRow,
   ROW_VERSION,
   type StoredRow,
   type TransactionRow,
   decodeRow,
 } from './model/rows.ts';
 import { takeRoom } from './room.ts';
-import { type Market, createMarket, indexOpen } from './state.ts';
+import { type Market, absentProvider, createMarket, indexOpen } from './state.ts';
 
 /** Tables whose rows `restoreMarket` wants; the others are only ever read by people and receipts. */
 export const RESTORED_TABLES = ['meta', 'provider', 'order', 'transaction'] as const;
@@ -29,8 +28,10 @@ export function restoreMarket(config: MarketConfig, rows: Iterable<StoredRow>): 
   const transactions: TransactionRow[] = [];
   for (const row of rows) {
     if (row.table === 'meta') market.meta = read('meta', row);
-    else if (row.table === 'provider') restoreProvider(market, read('provider', row));
-    else if (row.table === 'order') orders.push(read('order', row));
+    else if (row.table === 'provider') {
+      const provider = read('provider', row);
+      market.providers.set(provider.provider, absentProvider(provider));
+    } else if (row.table === 'order') orders.push(read('order', row));
     else if (row.table === 'transaction') transactions.push(read('transaction', row));
   }
   orders.sort((a, b) => a.acceptedAtUs - b.acceptedAtUs || (a.id < b.id ? -1 : 1));
@@ -50,18 +51,6 @@ function read<T extends (typeof RESTORED_TABLES)[number]>(table: T, { id, bytes 
     throw marketError('MARKET_ROW_INVALID', `row ${table}/${id} does not decode`, { cause });
   }
   throw marketError('MARKET_ROW_INVALID', `row ${table}/${id} has version ${version}`);
-}
-
-function restoreProvider(market: Market, row: ProviderRow): void {
-  market.providers.set(row.provider, {
-    row,
-    session: undefined,
-    reportedFree: 0,
-    draining: false,
-    holding: new Set(),
-    usedCores: 0,
-    usedMemoryBytes: 0,
-  });
 }
 
 function restoreOrder(market: Market, row: OrderRow): void {

@@ -37,6 +37,17 @@ export interface ProviderState {
   usedMemoryBytes: number;
 }
 
+/** A provider nobody has heard of since the start. */
+export const absentProvider = (row: ProviderRow): ProviderState => ({
+  row,
+  session: undefined,
+  reportedFree: 0,
+  draining: false,
+  holding: new Set(),
+  usedCores: 0,
+  usedMemoryBytes: 0,
+});
+
 export interface TransactionState {
   row: TransactionRow;
   /** Monotonic time of the last submission. */

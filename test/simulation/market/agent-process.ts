@@ -30,7 +30,7 @@ import {
 import type { MarketProcess } from './market-process.ts';
 import { type ResultStore, cidOf } from './result-store.ts';
 import type { JobScript } from './scripts.ts';
-import { Channel, Life, type World } from './world.ts';
+import { Alarm, Channel, Life, type World } from './world.ts';
 
 export const AGENT_TIMES = {
   reconnectMs: 50,
@@ -73,20 +73,21 @@ export class AgentProcess {
   #link: Link | undefined;
   #sessions = 0;
   #runs = 0;
-  #tickAtMs = Number.POSITIVE_INFINITY;
-  #startedUs = 0;
+  readonly #alarm: Alarm;
   #pausedUntilUs = 0;
 
   constructor(options: AgentOptions) {
     this.#options = options;
     this.#random = options.world.random.fork(`agent ${options.offer.name}`);
+    this.#alarm = new Alarm(options.world, this.life, 'agent tick', () =>
+      this.#apply({ kind: 'tick' }),
+    );
   }
 
   start(): void {
-    const { signer, offer, world } = this.#options;
-    this.#startedUs = world.nowUs;
+    const { signer, offer } = this.#options;
+    this.#alarm.begin();
     this.#agent = createAgent({ signer, offer, times: AGENT_TIMES, attempts: 2 });
-    this.#tickAtMs = Number.POSITIVE_INFINITY;
     this.#running.clear();
     this.life.begin();
     this.#apply({ kind: 'restored', leases: [...this.#journal.values()] });
@@ -140,24 +141,9 @@ export class AgentProcess {
       world.after(waitMs, 'resumed', () => this.#apply(event), this.life.guard());
       return;
     }
-    const monotonicMs = (world.nowUs - this.#startedUs) / 1000;
-    const now = { timeUs: world.nowUs, monotonicMs };
+    const now = { timeUs: world.nowUs, monotonicMs: this.#alarm.nowMs };
     for (const effect of applyAgentEvent(agent, event, now, this.#random)) this.#perform(effect);
-    this.#armTick(agent);
-  }
-
-  #armTick(agent: Agent): void {
-    const { world } = this.#options;
-    const due = nextAgentTickMs(agent);
-    if (due === undefined || due >= this.#tickAtMs) return;
-    this.#tickAtMs = due;
-    const delayMs = due - (world.nowUs - this.#startedUs) / 1000;
-    const tick = (): void => {
-      if (this.#tickAtMs !== due) return;
-      this.#tickAtMs = Number.POSITIVE_INFINITY;
-      this.#apply({ kind: 'tick' });
-    };
-    world.after(delayMs + 0.01, 'agent tick', tick, this.life.guard());
+    this.#alarm.set(nextAgentTickMs(agent));
   }
 
   #perform(effect: AgentEffect): void {

@@ -25,7 +25,7 @@ import type { BindingQueue } from './binding-queue.ts';
 import type { Invariants } from './invariants.ts';
 import type { NodeProcess } from './node-process.ts';
 import type { ResultStore } from './result-store.ts';
-import { Channel, Life, type World } from './world.ts';
+import { Alarm, Channel, Life, type World } from './world.ts';
 
 /** How a mutant breaks the process around the reducer; production code has no such places. */
 export interface MarketHooks {
@@ -74,10 +74,9 @@ export class MarketProcess {
   readonly #waiting = new Map<string, (reply: Reply) => void>();
   readonly #sockets = new Map<string, { socket: AgentSocket; nonce: string; greeted: boolean }>();
   #market: Market | undefined;
-  #startedUs = 0;
+  readonly #alarm: Alarm;
   #batch = newBatch();
   #committing: Batch | undefined;
-  #tickAtMs = Number.POSITIVE_INFINITY;
   #requests = 0;
   #follower = 0;
   #stream: Channel;
@@ -87,6 +86,9 @@ export class MarketProcess {
     this.#options = options;
     this.#random = options.world.random.fork('market');
     this.#stream = new Channel(options.world, 'stream');
+    this.#alarm = new Alarm(options.world, this.life, 'tick', () =>
+      this.dispatch({ kind: 'tick' }),
+    );
   }
 
   get market(): Market | undefined {
@@ -94,14 +96,13 @@ export class MarketProcess {
   }
 
   start(): void {
-    const { world, config, hooks, queue } = this.#options;
-    this.#startedUs = world.nowUs;
+    const { config, hooks, queue } = this.#options;
+    this.#alarm.begin();
     const tables: readonly string[] = RESTORED_TABLES;
     const rows = [...this.rows.values()].filter(({ table }) => tables.includes(table));
     this.#market = restoreMarket(config, rows);
     this.#batch = newBatch();
     this.#committing = undefined;
-    this.#tickAtMs = Number.POSITIVE_INFINITY;
     this.life.begin();
     this.#options.invariants.marketStarted(this.rows);
     if (!hooks.forgetsToResume || rows.length === 0) this.dispatch({ kind: 'resume' });
@@ -134,15 +135,14 @@ export class MarketProcess {
     if (!this.life.isUp || !market) return;
     const event = hooks.changesEvent ? hooks.changesEvent(original, market) : original;
     if (!event) return;
-    const monotonicMs = (world.nowUs - this.#startedUs) / 1000;
-    const now = { timeUs: world.nowUs, monotonicMs };
+    const now = { timeUs: world.nowUs, monotonicMs: this.#alarm.nowMs };
     world.trace(event.kind);
     const applied = applyEvent(market, event, now, this.#random);
     const effects = hooks.changesEffects ? hooks.changesEffects(applied) : applied;
     for (const effect of effects) this.#take(effect);
     invariants.afterEvent(market);
     this.#flush();
-    this.#armTick();
+    this.#alarm.set(nextTickMs(market));
   }
 
   #take(effect: MarketEffect): void {
@@ -189,20 +189,6 @@ export class MarketProcess {
       if (this.#options.world.fault('market crash in release', 0.0005)) return this.crash();
       this.#perform(effect);
     }
-  }
-
-  #armTick(): void {
-    const { world } = this.#options;
-    const due = this.#market && nextTickMs(this.#market);
-    if (due === undefined || due >= this.#tickAtMs) return;
-    this.#tickAtMs = due;
-    const delayMs = due - (world.nowUs - this.#startedUs) / 1000;
-    const tick = (): void => {
-      if (this.#tickAtMs !== due) return;
-      this.#tickAtMs = Number.POSITIVE_INFINITY;
-      this.dispatch({ kind: 'tick' });
-    };
-    world.after(delayMs + 0.01, 'tick', tick, this.life.guard());
   }
 
   // ---- requests of people and workers ---------------------------------------------------------

@@ -174,6 +174,46 @@ export class Life {
   }
 }
 
+/** The one timer of a process: rings when its reducer wants to be woken next. */
+export class Alarm {
+  readonly #world: World;
+  readonly #life: Life;
+  readonly #name: string;
+  readonly #ring: () => void;
+  #atMs = Number.POSITIVE_INFINITY;
+  #startedUs = 0;
+
+  constructor(world: World, life: Life, name: string, ring: () => void) {
+    this.#world = world;
+    this.#life = life;
+    this.#name = name;
+    this.#ring = ring;
+  }
+
+  /** A process starts: its monotonic clock begins, nothing is set. */
+  begin(): void {
+    this.#startedUs = this.#world.nowUs;
+    this.#atMs = Number.POSITIVE_INFINITY;
+  }
+
+  /** Monotonic milliseconds of the process. */
+  get nowMs(): number {
+    return (this.#world.nowUs - this.#startedUs) / 1000;
+  }
+
+  /** Moves the alarm to an earlier moment; a later one waits for the earlier to ring. */
+  set(dueMs: number | undefined): void {
+    if (dueMs === undefined || dueMs >= this.#atMs) return;
+    this.#atMs = dueMs;
+    const ring = (): void => {
+      if (this.#atMs !== dueMs) return;
+      this.#atMs = Number.POSITIVE_INFINITY;
+      this.#ring();
+    };
+    this.#world.after(dueMs - this.nowMs + 0.01, this.#name, ring, this.#life.guard());
+  }
+}
+
 /** One direction of a connection: ordered, unless a fault says otherwise. */
 export class Channel {
   readonly #world: World;
