@@ -25,6 +25,7 @@ import {
 } from '#libs/ledger';
 import { errorToProblem, platformError } from '#libs/platform';
 import { NodeContext } from './node-context.ts';
+import { createViewBudget } from './view-budget.ts';
 import { isoTime, readAccount, readHash, readHex, readWhole } from './requests.ts';
 
 const CBOR = 'application/cbor';
@@ -67,6 +68,7 @@ function finalReceiptJson({ receipt, height, index, timeUs }: FinalReceipt) {
 @Controller('v1')
 export class NodeController {
   readonly #context: NodeContext;
+  readonly #views = createViewBudget();
 
   constructor(context: NodeContext) {
     this.#context = context;
@@ -125,11 +127,13 @@ export class NodeController {
   /** Runs a call on the last state and forgets what it did. */
   @Post('call')
   @HttpCode(200)
-  call(@Body() body: unknown) {
+  call(@Body() body: unknown, @Req() request: FastifyRequest) {
     if (!(body instanceof Uint8Array))
       throw platformError('HTTP_MEDIA_TYPE', `send the call as ${CBOR}`);
     const { call, origin } = decodeWith(viewRequest, body, { maxBytes: VIEW_MAX_BYTES });
+    this.#views.check(request.ip, performance.now());
     const { outcome, fuelUsed, events } = this.#context.node.chain.viewCall(call, origin);
+    this.#views.charge(request.ip, performance.now(), fuelUsed);
     return {
       ...(outcome.ok
         ? { status: 'ok', result: base64(outcome.result) }
