@@ -1,11 +1,9 @@
 /** `seele contract new|build|test|deploy|call`: from a template to a running contract. */
 import { copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import {
   CODE_CHUNK_MAX_BYTES,
   type ContractCall,
-  ContractTestChain,
   codeChunks,
   contractsCalls,
   namesCalls,
@@ -14,7 +12,8 @@ import {
 import { decodeCbor, encodeCbor, formatAccount } from '#libs/kernel';
 import { createNodeClient } from '#libs/platform';
 import { sendCalls } from '#libs/sdk';
-import { buildContract, createLocalEngine } from '../contract/project.ts';
+import { buildContract } from '../contract/project.ts';
+import { runContractTests } from '../contract/test-thread.ts';
 import { argumentsOf, contractText, jsonOf } from '../contract/values.ts';
 import { cliError } from '../errors.ts';
 import type { CommandContext } from '../frame/command.ts';
@@ -75,37 +74,12 @@ export async function contractBuild(
   output.answer(document, () => output.line(`${path}: ${code.length} bytes, ${codeHash}`));
 }
 
-type Tests = Readonly<Record<string, (chain: ContractTestChain) => unknown>>;
-
-async function testsOf(directory: string): Promise<Tests> {
-  const file = join(resolve(directory), 'contract.test.ts');
-  if (!existsSync(file)) throw cliError('CLI_CONTRACT', `${file} is not there`);
-  const { tests } = (await import(pathToFileURL(file).href)) as { readonly tests?: Tests };
-  if (!tests) throw cliError('CLI_CONTRACT', `${file} exports no tests`);
-  return tests;
-}
-
 export async function contractTest(
   { output }: CommandContext,
   _options: object,
   directory = '.',
 ): Promise<void> {
-  const { kind, code } = await buildContract(directory);
-  const tests = await testsOf(directory);
-  const engine = createLocalEngine();
-  const results: { name: string; ok: boolean; message?: string }[] = [];
-  const fail = (what: string): never => {
-    throw cliError('CLI_CHECK_FAILED', what);
-  };
-  for (const [name, test] of Object.entries(tests)) {
-    try {
-      await test(new ContractTestChain(engine, kind, code, fail));
-      results.push({ name, ok: true });
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      results.push({ name, ok: false, message });
-    }
-  }
+  const results = await runContractTests(directory);
   const failed = results.filter(({ ok }) => !ok).length;
   output.answer({ tests: results.length, failed, results }, () => {
     for (const { name, ok, message } of results) {
