@@ -39,6 +39,30 @@ type Transaction = ReturnType<Environment['useReadTransaction']>;
 const plainBytes = (value: Buffer): Bytes =>
   new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
 
+const PACK_CHUNK_BYTES = 256 * 1024;
+const PACK_MAX_BYTES = 4 * 1024;
+
+/**
+ * Copies small values one behind the other into few buffers. LMDB-js asks the system for the address
+ * of every buffer it is given, and V8 first has to move a small array out of its heap for that.
+ */
+function createPacker(): (value: Bytes) => Buffer {
+  let chunk = new ArrayBuffer(0);
+  let used = 0;
+  return (value) => {
+    const { length } = value;
+    if (length > PACK_MAX_BYTES) return value as Buffer;
+    if (used + length > chunk.byteLength) {
+      chunk = new ArrayBuffer(PACK_CHUNK_BYTES);
+      used = 0;
+    }
+    const copy = new Uint8Array(chunk, used, length);
+    copy.set(value);
+    used += length;
+    return copy as Buffer;
+  };
+}
+
 /** The port's half-open range in LMDB-js's terms, whose `start` is the upper end when reversed. */
 function rangeOptions(range: KeyRange): RangeOptions {
   const limit = range.limit === undefined ? {} : { limit: range.limit };
@@ -125,13 +149,18 @@ export function openLmdbStore(options: LmdbOptions): KeyValueStore {
       check();
       if (options.readOnly)
         throw storeError('STORE_WRITE', `${options.path} is open for reading only`);
+      const pack = createPacker();
       try {
         await environment.batch(() => {
-          // Failures of single operations reject the batch too; their promises must not go unheard.
-          for (const { key, value } of writes)
-            void (
-              value === null ? environment.remove(key) : environment.put(key, value as Buffer)
-            ).catch(() => undefined);
+          let heard: Promise<boolean> | undefined;
+          for (const { key, value } of writes) {
+            const done =
+              value === null ? environment.remove(key) : environment.put(key, pack(value));
+            // Failures of single operations reject the batch too; their promises must not go unheard.
+            // Operations share one promise as a rule: listening to it once saves 16 per transfer.
+            if (done !== heard) done.catch(() => undefined);
+            heard = done;
+          }
         });
       } catch (cause) {
         throw fail(cause);
