@@ -15,9 +15,12 @@
  * transport.broadcast(1, encodeMessage(vote));
  */
 export * from './errors.ts';
+export * from './gossip.ts';
 export * from './limits.ts';
 export * from './memory-network.ts';
 export * from './options.ts';
 export * from './protocols.ts';
+export * from './requests.ts';
 export * from './tcp-transport.ts';
 export * from './transport.ts';
+export type { Timers } from './wire.ts';

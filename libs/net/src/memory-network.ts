@@ -19,6 +19,7 @@ export interface MemoryNetworkOptions {
 type MemoryTransportOptions = Omit<TransportOptions, 'clock' | 'randomness'>;
 
 export interface MemoryNetwork {
+  readonly timers: Timers;
   readonly nowMs: number;
   /** A transport at address `name`. */
   create(name: string, options: MemoryTransportOptions): Transport;
