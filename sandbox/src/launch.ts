@@ -1,9 +1,10 @@
 /** Finds what a slot needs and turns the layers into the command that starts it. */
 import { existsSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, extname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { sandboxError } from './errors.ts';
 import type { SlotCommand, SlotLayer } from './layers/layer.ts';
+import { type SlotProgram, slotProgram } from './slot-files.ts';
 import type { Bytes } from '#libs/kernel';
 
 /** The isolated-vm build for this Node, architecture and C library. */
@@ -28,42 +29,32 @@ export function findAddon(): string {
   return realpathSync(found);
 }
 
-/** The nearest package.json above the slot's script: Node reads it to learn that `.js` is ESM. */
-function packageFile(from: string): string | undefined {
-  for (let folder = from; dirname(folder) !== folder; folder = dirname(folder)) {
-    const path = join(folder, 'package.json');
-    if (existsSync(path)) return path;
-  }
-  return undefined;
-}
-
-/** The bare command; layers change it. */
+/** The bare command; layers change it. @throws SANDBOX_UNSUPPORTED, SANDBOX_START */
 export function slotCommand(
   node: string,
   spareMemoryMb: number,
-  extra: { readonly main?: 'slot-main' | 'probe-main'; readonly jitless?: boolean } = {},
+  extra: {
+    readonly program?: SlotProgram;
+    readonly jitless?: boolean;
+    /** Seen to be safe here (./node-snapshot.ts). */
+    readonly nodeSnapshot?: boolean;
+  } = {},
 ): SlotCommand {
   const addon = findAddon();
-  // The same extension as this module: sources in tests, compiled files in production.
-  const main = join(
-    import.meta.dirname,
-    'slot',
-    `${extra.main ?? 'slot-main'}${extname(import.meta.filename)}`,
-  );
-  const manifest = packageFile(import.meta.dirname);
+  const program = slotProgram(extra.program ?? 'slot-main');
   return {
     prefix: [],
     node,
     nodeFlags: [
-      // isolated-vm requires it; it cannot be set in NODE_OPTIONS.
-      '--no-node-snapshot',
+      // It cannot be set in NODE_OPTIONS.
+      ...(extra.nodeSnapshot === true ? [] : ['--no-node-snapshot']),
       '--no-warnings',
       // Catastrophic backtracking falls back to a linear engine.
       '--enable-experimental-regexp-engine-on-excessive-backtracks',
       ...(extra.jitless === true ? ['--jitless'] : []),
     ],
-    script: [main, addon, String(spareMemoryMb)],
-    readable: [dirname(main), addon, ...(manifest === undefined ? [] : [manifest])],
+    script: [program, addon, String(spareMemoryMb)],
+    readable: [dirname(program), addon],
     feeds: [],
   };
 }

@@ -1,7 +1,7 @@
 /** A provider's slots: keeps warm spares, gives each order's work a process of its own, and kills it. */
 import { sandboxError } from './errors.ts';
 import { inspectIsolation } from './isolation.ts';
-import { slotCommand, wrapCommand } from './launch.ts';
+import { findAddon, slotCommand, wrapCommand } from './launch.ts';
 import { cgroupLayer } from './layers/cgroup.ts';
 import type { SlotCommand, SlotLayer } from './layers/layer.ts';
 import { type NamespaceTool, namespacesLayer } from './layers/namespaces.ts';
@@ -10,9 +10,11 @@ import { noNewPrivilegesLayer } from './layers/no-new-privileges.ts';
 import { permissionLayer } from './layers/permission.ts';
 import { prlimitLayer } from './layers/prlimit.ts';
 import { seccompLayer } from './layers/seccomp.ts';
+import { canUseNodeSnapshot } from './node-snapshot.ts';
 import { preciseCpuMs, processFacts } from './process-facts.ts';
 import { SlotTask, isolateMemoryMb } from './run-task.ts';
 import { Slot } from './slot.ts';
+import type { SlotProgram } from './slot-files.ts';
 import type { LayerReport, SandboxTask, SlotIsolation, SlotOutcome, TaskHost } from './task.ts';
 import { DEFAULT_JOB_LIMITS } from '#libs/market';
 
@@ -243,15 +245,20 @@ export async function createSlotPool(options: SlotPoolOptions): Promise<SlotPool
     );
   const memoryBytes = options.defaultMemoryBytes ?? DEFAULT_JOB_LIMITS.memoryBytes;
   const { jitless = false } = options;
-  const split = await splitLayers(options.layers ?? defaultLayers(memoryBytes));
-  const bare = (main: 'slot-main' | 'probe-main') =>
-    slotCommand(options.node ?? process.execPath, isolateMemoryMb(memoryBytes), { main, jitless });
+  const node = options.node ?? process.execPath;
+  const addon = findAddon();
+  const [split, nodeSnapshot] = await Promise.all([
+    splitLayers(options.layers ?? defaultLayers(memoryBytes)),
+    canUseNodeSnapshot(node, addon),
+  ]);
+  const bare = (program: SlotProgram) =>
+    slotCommand(node, isolateMemoryMb(memoryBytes), { program, jitless, nodeSnapshot });
   const { first, usable, missing } = await startFirst(bare('slot-main'), split);
   const command = wrapCommand(bare('slot-main'), usable);
   const below = usable.filter(({ name }) => name !== 'permission');
   const probeCommand = wrapCommand(bare('probe-main'), below);
   const start = () => Slot.start(command, usable);
-  const { node, script } = bare('slot-main');
+  const { script } = bare('slot-main');
   const inspect = (slot: Slot) =>
     inspectIsolation({
       ...{ slot, layers: usable, missing, files: [node, ...script.slice(0, 2)] },

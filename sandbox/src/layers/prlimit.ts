@@ -20,23 +20,23 @@ const NEW_ISOLATE_BYTES = 2 ** 30;
 export function prlimitLayer(defaultMemoryBytes: number): SlotLayer {
   /** What a slot that has run a task was last given. */
   const given = new Map<number, number>();
-  const limitData = (pid: number, bytes: number): Promise<string | undefined> => {
+  const limit = (pid: number, bytes: number, more: readonly string[] = []) => {
     const idle = statusBytes(pid, 'VmData') ?? 0;
     const soft = idle + bytes + SLACK_BYTES;
-    return runTool('prlimit', [`--pid=${pid}`, `--data=${soft}:`]);
+    return runTool('prlimit', [`--pid=${pid}`, `--data=${soft}:`, ...more]);
   };
   return {
     name: 'prlimit',
     unavailable: () => runTool('prlimit', ['--version']),
     afterReady: async (pid) => {
-      await runTool('prlimit', [`--pid=${pid}`, '--core=0:0', '--fsize=0:0', '--nofile=64:64']);
-      await limitData(pid, defaultMemoryBytes);
+      // One call for all: it is a process for every slot.
+      await limit(pid, defaultMemoryBytes, ['--core=0:0', '--fsize=0:0', '--nofile=64:64']);
     },
     beforeTask: async (pid, { memoryBytes }, isFirst) => {
       if (isFirst && memoryBytes <= defaultMemoryBytes) return;
       if (given.get(pid) === memoryBytes) return;
       given.set(pid, memoryBytes);
-      await limitData(pid, memoryBytes + NEW_ISOLATE_BYTES);
+      await limit(pid, memoryBytes + NEW_ISOLATE_BYTES);
     },
     afterEnd: (pid) => void given.delete(pid),
     verify: (pid) => {

@@ -81,7 +81,6 @@ function mappedLibraries(): string[] {
 export function slotRoot(command: SlotCommand): SlotRoot {
   const [main = '', addon = '', ...words] = command.script;
   const folder = dirname(main);
-  const manifest = command.readable.find((path) => basename(path) === 'package.json');
   const loader = elfInterpreter(command.node);
   const binds = [
     { from: command.node, to: '/node' },
@@ -89,7 +88,6 @@ export function slotRoot(command: SlotCommand): SlotRoot {
     ...(loader === undefined ? [] : [{ from: realpathSync(loader), to: loader }]),
     { from: folder, to: '/slot/code' },
     { from: addon, to: `/slot/addon${extname(addon)}` },
-    ...(manifest === undefined ? [] : [{ from: manifest, to: '/slot/package.json' }]),
   ];
   const inside: SlotCommand = {
     ...command,
