@@ -16,4 +16,5 @@ export * from './errors.ts';
 export * from './log-proofs.ts';
 export * from './log-tree.ts';
 export * from './state-proof.ts';
+export * from './state-range.ts';
 export * from './state-tree.ts';
