@@ -125,6 +125,7 @@ export class ChainNode implements NodeService {
     });
     failpoint('node.submit.after-admit');
     this.#wake?.();
+    this.#options.producer.submitted?.();
     return answers;
   }
 
@@ -194,6 +195,7 @@ export class ChainNode implements NodeService {
   async stop(): Promise<void> {
     this.#isStopping = true;
     this.#wake?.();
+    await this.#options.producer.stop?.();
     await this.#loop;
     for (const follower of [...this.#followers]) follower();
     for (const waiters of [...this.#waiters.values()])

@@ -31,7 +31,25 @@ export const nodeSettings = defineSettings('node', {
     env: 'SEELE_NODE_KEY',
     schema: plainText,
     default: 'sequencer',
-    help: 'Name of the sequencer’s key in `$SEELE_HOME/keys`.',
+    help: 'Name of the sequencer’s or validator’s key in `$SEELE_HOME/keys`.',
+  },
+  listen: {
+    env: 'SEELE_NODE_LISTEN',
+    schema: plainText,
+    default: '127.0.0.1:0',
+    help: 'host:port on which other validators reach this one; port 0 takes a free one.',
+  },
+  advertised: {
+    env: 'SEELE_NODE_ADVERTISED',
+    schema: plainText,
+    optional: true,
+    help: 'host:port that others dial, where it is not the address listened on.',
+  },
+  peers: {
+    env: 'SEELE_NODE_PEERS',
+    schema: plainText,
+    default: '',
+    help: 'Other validators: publicKey@host:port, separated by commas.',
   },
   passphrase: {
     env: 'SEELE_PASSPHRASE',

@@ -2,12 +2,14 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createUserContracts, systemContracts, tokenFees } from '#contracts';
-import { createSigner, verifySignature } from '#libs/crypto';
-import type { KeyValueStore } from '#libs/kernel';
+import { type Signer, createSigner, verifySignature } from '#libs/crypto';
+import type { Bytes, Clock, KeyValueStore } from '#libs/kernel';
 import {
   type Chain,
   type CommittedBlock,
   type Genesis,
+  type Mempool,
+  type Producer,
   createChain,
   createMempool,
   createProducer,
@@ -35,12 +37,14 @@ import { lockDirectory, openLmdbStore } from '#libs/store';
 import { createBlockStreams } from './block-stream.ts';
 import { createContractEngine } from './contract-engine.ts';
 import { watchDiskSpace } from './disk-space.ts';
+import { edaNotice, startValidator } from './eda/start-validator.ts';
+import type { ValidatorStatus } from './eda/validator.ts';
 import { NodeContext } from './http/node-context.ts';
 import { NodeModule } from './http/node.module.ts';
 import { ChainNode } from './node-service.ts';
 import { observeStore } from './observed-store.ts';
 import type { nodeSettings } from './settings.ts';
-import { createSignaturePool } from './signature-pool.ts';
+import { type SignaturePool, createSignaturePool } from './signature-pool.ts';
 
 export type NodeSettings = SettingsOf<typeof nodeSettings>;
 
@@ -62,16 +66,23 @@ async function readGenesis(path: string): Promise<Genesis> {
   }
 }
 
-async function openSequencer(settings: NodeSettings, genesis: Genesis) {
+/** The key of this node: the sequencer's, or a validator's. @throws LEDGER_GENESIS_MISMATCH */
+async function openKey(settings: NodeSettings, genesis: Genesis): Promise<NodeKey> {
   const passphrase = await homePassphrase(settings.home, settings.passphrase);
   const { seed } = await readKeystoreFile(keystorePath(settings.home, settings.key), passphrase);
   const signer = createSigner(seed);
-  if (genesis.ordering.kind !== 'solo' || signer.publicKey !== genesis.ordering.sequencer)
+  const { ordering } = genesis;
+  if (ordering.kind === 'solo' && signer.publicKey !== ordering.sequencer)
     throw ledgerError(
       'LEDGER_GENESIS_MISMATCH',
       `key ${settings.key} is not the sequencer that the genesis names`,
     );
-  return createSoloOrdering(signer);
+  return { seed, signer };
+}
+
+interface NodeKey {
+  readonly seed: Bytes;
+  readonly signer: Signer;
 }
 
 /** Every block and every state entry, for `SEELE_NODE_CHECK=full`. @throws LEDGER_DATA_CORRUPT */
@@ -123,8 +134,8 @@ export async function startNode(settings: NodeSettings, logger: Logger): Promise
   const genesis = await readGenesis(settings.genesis ?? join(settings.home, 'genesis.cbor'));
   const { store, refusal, release } = await openStore(settings, path);
   try {
-    const ordering = await openSequencer(settings, genesis);
-    return await serve({ settings, logger, genesis, store, refusal, release, ordering });
+    const key = await openKey(settings, genesis);
+    return await serve({ settings, logger, genesis, store, refusal, release, key, path });
   } catch (error) {
     await store.close().catch(() => undefined);
     release();
@@ -139,11 +150,60 @@ interface Parts {
   readonly store: KeyValueStore;
   readonly refusal: ReturnType<typeof watchDiskSpace>;
   readonly release: () => void;
-  readonly ordering: ReturnType<typeof createSoloOrdering>;
+  readonly key: NodeKey;
+  readonly path: string;
+}
+
+interface Ordered {
+  readonly kind: string;
+  readonly notice: string;
+  readonly producer: Producer;
+  readonly consensus: (() => ValidatorStatus) | undefined;
+  readonly facts: Readonly<Record<string, string>>;
+}
+
+/** The ordering that the genesis names. */
+async function startOrdering(
+  { settings, logger, genesis, store, key, path }: Parts,
+  parts: {
+    readonly chain: Chain;
+    readonly mempool: Mempool;
+    readonly signatures: SignaturePool;
+    readonly clock: Clock;
+  },
+): Promise<Ordered> {
+  const { chain, mempool } = parts;
+  const { ordering } = genesis;
+  if (ordering.kind === 'solo') {
+    const solo = createSoloOrdering(key.signer);
+    const producer = createProducer({ chain, mempool, ordering: solo });
+    return { kind: 'solo', notice: solo.notice, producer, consensus: undefined, facts: {} };
+  }
+  const { listen, peers, advertised } = settings;
+  const started = await startValidator({
+    ...parts,
+    ...key,
+    ordering,
+    store,
+    logger,
+    directory: path,
+    listen,
+    peers,
+    ...(advertised === undefined ? {} : { advertised }),
+  });
+  const { producer, address } = started;
+  const { publicKey } = key.signer;
+  return {
+    kind: 'eda',
+    notice: edaNotice(ordering),
+    producer,
+    consensus: () => producer.status(),
+    facts: { address, publicKey },
+  };
 }
 
 async function serve(parts: Parts): Promise<RunningService> {
-  const { settings, logger, genesis, store, refusal, release, ordering } = parts;
+  const { settings, logger, genesis, store, refusal, release } = parts;
   const metrics = createMetrics('node');
   let onCommit = (_seconds: number): void => undefined;
   const userContracts = createUserContracts(createContractEngine(settings.contractCacheBytes));
@@ -168,8 +228,9 @@ async function serve(parts: Parts): Promise<RunningService> {
   });
   const observed = observe(metrics, chain, () => mempool.metrics);
   ({ onCommit } = observed);
-  const producer = createProducer({ chain, mempool, ordering });
   const clock = createSystemClock();
+  const ordered = await startOrdering(parts, { chain, mempool, signatures, clock });
+  const { producer, consensus, facts, ...ordering } = ordered;
   const { onBlock } = observed;
   const options = { chain, mempool, producer, signatures, clock, refusal, onFatal, onBlock };
   const node = new ChainNode(options);
@@ -180,7 +241,7 @@ async function serve(parts: Parts): Promise<RunningService> {
     if (full) throw full;
   });
   const app = await createHttpApp({
-    module: NodeModule.with(new NodeContext({ node, streams, ordering })),
+    module: NodeModule.with(new NodeContext({ node, streams, ordering, consensus })),
     logger,
     health,
     metrics,
@@ -200,7 +261,7 @@ async function serve(parts: Parts): Promise<RunningService> {
     logger.warn({ ordering: ordering.kind }, ordering.notice);
     const { height } = chain.head.header;
     logger.info({ url, chain: chain.id, height }, 'node serves');
-    return { url, facts: { genesis: chain.id, height }, stop };
+    return { url, facts: { genesis: chain.id, height, ...facts }, stop };
   } catch (error) {
     await stop();
     throw error;

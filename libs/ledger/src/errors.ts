@@ -142,6 +142,21 @@ export const ledgerError = defineErrors({
     title: 'Genesis cannot be used',
     fix: 'Create the genesis anew; docs/ledger.md has the ranges of its parameters.',
   },
+  LEDGER_PEER_INVALID: {
+    status: 400,
+    title: 'Malformed address of a validator',
+    fix: 'Write host:port to listen on, and peers as publicKey@host:port separated by commas.',
+  },
+  LEDGER_JOURNAL_LOST: {
+    status: 500,
+    title: 'Votes of this validator may be forgotten',
+    fix: 'Put the journal back, or start with SEELE_NODE_JOURNAL_LOST=true: the node votes again when it is safe.',
+  },
+  LEDGER_DIVERGED: {
+    status: 500,
+    title: 'This node got another result than the others',
+    fix: 'Check that it runs the same version as the others, then let it synchronise into an empty directory.',
+  },
   LEDGER_BLOCK_FULL: {
     status: 503,
     title: 'Transaction does not fit the block',

@@ -7,7 +7,7 @@ import type { AccountId, SeeleError } from '#libs/kernel';
 import { ledgerError } from './errors.ts';
 import { refusalOf } from './execute-transaction.ts';
 import type { ChainLimits } from './genesis.ts';
-import type { TransactionSource } from './ordering.ts';
+import type { SelectionRoom, TransactionSource } from './ordering.ts';
 import type { TransactionEnvelope } from './transaction.ts';
 
 export interface MempoolLimits {
@@ -308,16 +308,21 @@ class WaitingTransactions implements Mempool {
     this.#options.onDropped?.(envelope.id, reason);
   }
 
-  select(timeUs: number): readonly TransactionEnvelope[] {
+  select(timeUs: number, room?: SelectionRoom): readonly TransactionEnvelope[] {
     const { limits, accounts } = this.#options;
     const price = accounts.fuelPrice?.(timeUs) ?? limits.minimumFuelPrice;
     const next = new NextUp();
     for (const { queue } of this.#lanes.values()) next.push(queue, 0);
     const selected: TransactionEnvelope[] = [];
     let fuel = limits.blockFuel;
-    let bytes = limits.blockBytes;
+    let bytes = Math.min(limits.blockBytes, room?.bytes ?? limits.blockBytes);
+    const most = Math.min(limits.blockTransactions, room?.transactions ?? limits.blockTransactions);
     for (let best = next.pop(); best; best = next.pop()) {
       const { envelope } = best.next;
+      if (room?.isTaken(envelope.id)) {
+        best.follow();
+        continue;
+      }
       // The dearest goes first: nobody after it pays enough. They wait for the price to fall.
       if (envelope.body.fuelPrice < price) break;
       const { validFromUs, validUntilUs, fuelLimit } = envelope.body;
@@ -326,7 +331,7 @@ class WaitingTransactions implements Mempool {
       fuel -= fuelLimit;
       bytes -= envelope.bytes.length;
       selected.push(envelope);
-      if (selected.length >= limits.blockTransactions) break;
+      if (selected.length >= most) break;
       best.follow();
     }
     return selected;

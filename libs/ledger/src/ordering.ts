@@ -27,10 +27,18 @@ export interface Cut {
  */
 export type InvalidTransactions = 'drop' | 'skip' | 'keep';
 
+/** Narrows a selection further than the limits of a block. */
+export interface SelectionRoom {
+  /** Transactions that are on their way already. */
+  readonly isTaken: (id: string) => boolean;
+  readonly transactions: number;
+  readonly bytes: number;
+}
+
 /** Where an ordering takes waiting transactions from; a mempool is one. */
 export interface TransactionSource {
   /** The best waiting transactions that fit one block of this time; they keep waiting. */
-  select(timeUs: number): readonly TransactionEnvelope[];
+  select(timeUs: number, room?: SelectionRoom): readonly TransactionEnvelope[];
 }
 
 export interface OrderingPort {

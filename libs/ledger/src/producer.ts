@@ -10,6 +10,10 @@ export interface Producer {
    * @throws any storage error, after which the process must end
    */
   step(nowUs: number): Promise<CommittedBlock | undefined>;
+  /** Transactions came in; for orderings that wait in `step`. */
+  submitted?(): void;
+  /** Ends what waits in `step`; resolves when nothing is under way any more. */
+  stop?(): Promise<void>;
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { OrderingPort } from '#libs/ledger';
 import type { BlockStreams } from '../block-stream.ts';
+import type { ValidatorStatus } from '../eda/validator.ts';
 import type { NodeService } from '../node-service.ts';
 
 /** What the controller works on; made before Nest starts. */
@@ -7,10 +8,13 @@ export class NodeContext {
   readonly node: NodeService;
   readonly streams: BlockStreams;
   readonly ordering: Pick<OrderingPort, 'kind' | 'notice'>;
+  /** What consensus says of itself; absent with solo ordering. */
+  readonly consensus: (() => ValidatorStatus) | undefined;
 
-  constructor(parts: Pick<NodeContext, 'node' | 'streams' | 'ordering'>) {
+  constructor(parts: Pick<NodeContext, 'node' | 'streams' | 'ordering' | 'consensus'>) {
     this.node = parts.node;
     this.streams = parts.streams;
     this.ordering = parts.ordering;
+    this.consensus = parts.consensus;
   }
 }

@@ -76,7 +76,7 @@ export class NodeController {
 
   @Get('status')
   status() {
-    const { node, ordering } = this.#context;
+    const { node, ordering, consensus } = this.#context;
     const { genesis, head, id, limits } = node.chain;
     const { height, timeUs } = head.header;
     return {
@@ -87,6 +87,7 @@ export class NodeController {
       timeUs,
       time: isoTime(timeUs),
       ordering: { kind: ordering.kind, notice: ordering.notice },
+      ...(consensus && { consensus: consensus() }),
       waiting: node.mempool.metrics.transactions,
       minimumFuelPrice: node.chain.fuelPrice(node.nowUs()).toString(),
       transactionFuel: limits.transactionFuel.toString(),

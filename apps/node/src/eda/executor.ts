@@ -1,0 +1,278 @@
+/**
+ * Executes final cuts one after the other: transactions in the order of the cut, each at most once, with
+ * the time of the cut; signs the result, waits until weight Q has signed the same, stores the block.
+ * What a peer has stored already is taken over instead when this node lags.
+ */
+import {
+  type Body,
+  type Certificate as CommitCertificate,
+  type EdaBase,
+  type SealedBlock,
+  type ValidatorSet,
+  ZERO_HASH,
+  advanceBase,
+  encodeBase,
+} from '#libs/eda';
+import type { Roots } from '#libs/eda';
+import { type Signer, verifySignature } from '#libs/crypto';
+import { type Bytes, type KeyValueWrite, hexToBytes } from '#libs/kernel';
+import {
+  type Block,
+  type Certificate,
+  type Chain,
+  type CommittedBlock,
+  type Execution,
+  type Header,
+  type TransactionEnvelope,
+  CERTIFICATE_DOMAIN,
+  ledgerError,
+} from '#libs/ledger';
+import { declareFailpoints, failpoint } from '#libs/platform';
+import type { Payloads } from './payloads.ts';
+import { Results } from './results.ts';
+import {
+  BASE_KEY,
+  type ResultMessage,
+  cutKey,
+  encodeCut,
+  encodeStrength,
+  strengthKey,
+} from './wire.ts';
+
+declareFailpoints(
+  'node.execute.before',
+  'node.execute.after',
+  'node.result.before-send',
+  'node.result.certified',
+);
+
+/** A certificate that has not come together after so long is asked for again. */
+const AGAIN_MS = 500;
+
+export interface ExecutorOptions {
+  readonly chain: Chain;
+  readonly base: EdaBase;
+  readonly eraUs: number;
+  readonly signer: Signer;
+  readonly payloads: Payloads;
+  /** Tells consensus what a cut gave, before its block is stored. */
+  readonly onExecuted: (slot: number, roots: Roots) => void;
+  /** State fixed the validators of an era to come. */
+  readonly onSet: (era: number, set: ValidatorSet) => void;
+  readonly say: (message: ResultMessage) => void;
+  readonly onBlock: (block: CommittedBlock, execution: Execution | undefined) => void;
+}
+
+interface DecidedCut {
+  readonly body: Body;
+  readonly commit: CommitCertificate;
+}
+
+export function rootsOf({ stateRoot, receiptsRoot }: Header): Roots {
+  return { stateRoot, receiptsRoot, outboxRoot: ZERO_HASH };
+}
+
+export class Executor {
+  readonly #options: ExecutorOptions;
+  readonly #cuts = new Map<number, DecidedCut>();
+  readonly #ready = new Map<number, readonly SealedBlock[]>();
+  readonly #synced = new Map<number, Block>();
+  readonly #results = new Results(verifySignature);
+  #certified: { readonly hash: string; readonly certificate: Certificate } | undefined;
+  #strengths: KeyValueWrite[] = [];
+  #base: EdaBase;
+  #wake: (() => void) | undefined;
+  #isStopping = false;
+
+  constructor(options: ExecutorOptions) {
+    this.#options = options;
+    this.#base = options.base;
+  }
+
+  /** Consensus as of the last stored block. */
+  get base(): EdaBase {
+    return this.#base;
+  }
+
+  get #height(): number {
+    return this.#options.chain.head.header.height;
+  }
+
+  /** Cuts that are final and not stored yet, in order. */
+  get unstored(): readonly DecidedCut[] {
+    return [...this.#cuts.values()].filter(({ body }) => body.slot > this.#height);
+  }
+
+  blocksOf(slot: number): readonly SealedBlock[] {
+    return this.#ready.get(slot) ?? [];
+  }
+
+  decided(body: Body, commit: CommitCertificate): void {
+    this.#cuts.set(body.slot, { body, commit });
+    this.#stir();
+  }
+
+  ready(slot: number, blocks: readonly SealedBlock[]): void {
+    this.#ready.set(slot, blocks);
+    this.#stir();
+  }
+
+  /** A block that weight Q has certified, from a peer. */
+  synced(block: Block): void {
+    const { height } = block.header;
+    if (height > this.#height) this.#synced.set(height, block);
+    this.#stir();
+  }
+
+  hear(peer: string, height: number, hash: string, signature: Bytes): void {
+    this.#results.hear(peer, height, { hash, signature }, this.#height);
+    this.#stir();
+  }
+
+  hearCertificate(height: number, hash: string, certificate: Certificate): void {
+    if (height === this.#height + 1) this.#certified = { hash, certificate };
+    this.#stir();
+  }
+
+  /** Kept per cut; written with the next block. */
+  strength(slot: number, weight: number): void {
+    this.#strengths.push({ key: strengthKey(slot), value: encodeStrength(weight) });
+  }
+
+  #stir(): void {
+    this.#wake?.();
+  }
+
+  /** Something new, or `ms` have passed. */
+  async #news(ms?: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = ms === undefined ? undefined : setTimeout(resolve, ms);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      if (this.#isStopping) this.#wake();
+    });
+    this.#wake = undefined;
+  }
+
+  stop(): void {
+    this.#isStopping = true;
+    this.#stir();
+  }
+
+  /** Until `stop`. @throws what ends the process */
+  async run(): Promise<void> {
+    while (!this.#isStopping) {
+      const next = this.#height + 1;
+      const cut = this.#cuts.get(next);
+      const block = this.#synced.get(next);
+      const blocks = this.#ready.get(next);
+      if (cut && block?.header.decision === cut.commit.hash) await this.#takeOver(cut, block);
+      else if (cut && blocks) await this.#execute(cut, blocks);
+      else await this.#news();
+    }
+  }
+
+  #also(cut: DecidedCut, base: EdaBase): KeyValueWrite[] {
+    const strengths = this.#strengths.splice(0);
+    return [
+      { key: cutKey(cut.body.slot), value: encodeCut(cut) },
+      { key: BASE_KEY, value: encodeBase(base) },
+      ...strengths,
+    ];
+  }
+
+  #baseAfter({ body, commit }: DecidedCut): EdaBase {
+    const { eraUs, chain, onSet } = this.#options;
+    const base = advanceBase(this.#base, body, commit.hash, eraUs);
+    // Fixed by the state before this cut: contracts write no set nearer than two eras ahead.
+    if (base.era > this.#base.era) onSet(base.era + 1, chain.validators(base.era + 1));
+    return base;
+  }
+
+  async #takeOver(cut: DecidedCut, block: Block): Promise<void> {
+    const base = this.#baseAfter(cut);
+    const stored = await this.#options.chain.apply(block, this.#also(cut, base));
+    this.#options.onExecuted(cut.body.slot, rootsOf(block.header));
+    this.#done(stored, undefined, base);
+  }
+
+  #done(block: CommittedBlock, execution: Execution | undefined, base: EdaBase): void {
+    this.#base = base;
+    const { height } = block.header;
+    this.#cuts.delete(height);
+    this.#ready.delete(height);
+    for (const known of this.#synced.keys()) if (known <= height) this.#synced.delete(known);
+    this.#results.forgetUpTo(height);
+    this.#certified = undefined;
+    this.#options.onBlock(block, execution);
+  }
+
+  /** Each transaction once, where it stands first; what cannot run is left out by the chain. */
+  #transactions(blocks: readonly SealedBlock[]): TransactionEnvelope[] {
+    const found = new Map<string, TransactionEnvelope>();
+    for (const { payload } of blocks)
+      for (const envelope of this.#options.payloads.transactionsOf(payload))
+        if (!found.has(envelope.id)) found.set(envelope.id, envelope);
+    return [...found.values()];
+  }
+
+  async #execute(cut: DecidedCut, blocks: readonly SealedBlock[]): Promise<void> {
+    const { chain, signer, onExecuted, say } = this.#options;
+    const { body, commit } = cut;
+    failpoint('node.execute.before');
+    const execution = chain.execute(
+      {
+        height: body.slot,
+        parent: chain.head.hash,
+        timeUs: body.timeUs,
+        transactions: this.#transactions(blocks),
+        decision: commit.hash,
+        era: body.era,
+      },
+      'skip',
+    );
+    failpoint('node.execute.after');
+    const base = this.#baseAfter(cut);
+    const { headerHash: hash, header } = execution;
+    onExecuted(body.slot, rootsOf(header));
+    const signature = signer.sign(CERTIFICATE_DOMAIN, hexToBytes(hash) as Bytes);
+    failpoint('node.result.before-send');
+    say({ kind: 'vote', height: body.slot, hash, signature });
+    this.#results.hear(signer.publicKey, body.slot, { hash, signature }, this.#height);
+    const certificate = await this.#certificate(execution, body.era, signature);
+    if (!certificate) return;
+    failpoint('node.result.certified');
+    const block = await chain.commit(execution, certificate, this.#also(cut, base));
+    this.#done(block, execution, base);
+  }
+
+  /** Waits until weight Q has signed; undefined when the node stops. */
+  async #certificate(
+    { header, headerHash: hash }: Execution,
+    era: number,
+    signature: Bytes,
+  ): Promise<Certificate | undefined> {
+    const { chain, say } = this.#options;
+    const { height } = header;
+    const set = chain.validators(era);
+    while (!this.#isStopping) {
+      const { certificate, otherWeight } = this.#results.weigh(height, hash, era, set);
+      if (certificate) return certificate;
+      const told = this.#certified;
+      if (told?.hash === hash && chain.isCertified(header, told.certificate))
+        return told.certificate;
+      if (otherWeight > set.lying)
+        throw ledgerError(
+          'LEDGER_DIVERGED',
+          `block ${height}: validators of weight ${otherWeight} got another result from the same cut`,
+        );
+      const waitedMs = performance.now();
+      await this.#news(AGAIN_MS);
+      if (performance.now() - waitedMs >= AGAIN_MS - 1)
+        say({ kind: 'again', height, hash, signature });
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,121 @@
+/** Puts a validator together: key, journal, transport, consensus. */
+import type { Signer } from '#libs/crypto';
+import { type Profile, toleranceWarning } from '#libs/eda';
+import { bytesToHex } from '#libs/kernel';
+import { type EdaOrdering, genesisValidators, ledgerError } from '#libs/ledger';
+import { type LinkNote, createTcpTransport } from '#libs/net';
+import { type Logger, createSystemRandomness } from '#libs/platform';
+import { openJournal } from './journal-file.ts';
+import { type ValidatorOptions, ValidatorProducer } from './validator.ts';
+import { JOURNAL_KEY, PROTOCOLS } from './wire.ts';
+
+export interface PeerAddress {
+  readonly publicKey: string;
+  readonly address: string;
+}
+
+const PEER = /^(01[0-9a-f]{64})@(\S+:\d{1,5})$/;
+
+/** Peers as settings name them: `publicKey@host:port`, separated by commas. @throws LEDGER_PEER_INVALID */
+export function readPeers(text: string): readonly PeerAddress[] {
+  return text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+    .map((part) => {
+      const [, publicKey, address] = PEER.exec(part) ?? [];
+      if (publicKey === undefined || address === undefined)
+        throw ledgerError(
+          'LEDGER_PEER_INVALID',
+          `${JSON.stringify(part)} is not publicKey@host:port`,
+        );
+      return { publicKey, address };
+    });
+}
+
+/** `host:port`, an IPv6 host in brackets. @throws LEDGER_PEER_INVALID */
+export function readListen(text: string): { readonly host: string; readonly port: number } {
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  if (host === undefined)
+    throw ledgerError('LEDGER_PEER_INVALID', `${JSON.stringify(text)} is not host:port`);
+  return { host, port: Number(match?.[3]) };
+}
+
+/** What an operator should know of a chain's profile. */
+export function edaNotice(ordering: EdaOrdering): string {
+  const { profile, weights, failed, lying, total, quorum } = genesisValidators(ordering);
+  const warning = toleranceWarning(profile satisfies Profile, weights);
+  const facts = `EDA consensus, profile ${profile}: of weight ${total}, ${failed} may fail and ${lying} of it lie; certificates need ${quorum}`;
+  return warning === undefined ? facts : `${facts}. ${warning}`;
+}
+
+export interface StartValidatorOptions extends Omit<
+  ValidatorOptions,
+  'journal' | 'records' | 'transport'
+> {
+  readonly directory: string;
+  readonly listen: string;
+  readonly advertised?: string;
+  readonly peers: string;
+}
+
+function noteLink(logger: Logger, { what, peer, address, end, detail }: LinkNote): void {
+  const level = what === 'up' || what === 'dial-failed' ? 'debug' : 'info';
+  logger[level]({ peer, address, end, detail }, `link ${what}`);
+}
+
+export interface StartedValidator {
+  readonly producer: ValidatorProducer;
+  /** Where peers reach this node. */
+  readonly address: string;
+}
+
+/** @throws LEDGER_PEER_INVALID, LEDGER_JOURNAL_LOST, NET_LISTEN, storage errors */
+export async function startValidator(options: StartValidatorOptions): Promise<StartedValidator> {
+  const { chain, store, signer, clock, logger } = options;
+  const randomness = createSystemRandomness();
+  const peers = readPeers(options.peers);
+  const expected = store.get(JOURNAL_KEY);
+  const { journal, records, state } = await openJournal(
+    options.directory,
+    expected,
+    randomness.bytes(16),
+  );
+  if (state === 'lost')
+    throw ledgerError(
+      'LEDGER_JOURNAL_LOST',
+      `the journal ${bytesToHex(journal.id)} in ${options.directory} is missing or damaged`,
+    );
+  if (expected === undefined) await store.commit([{ key: JOURNAL_KEY, value: journal.id }]);
+  const transport = createTcpTransport({
+    ...readListen(options.listen),
+    ...(options.advertised === undefined ? {} : { advertised: options.advertised }),
+    signer,
+    network: chain.id,
+    protocols: PROTOCOLS,
+    admit: admission(options, signer, new Set(peers.map(({ publicKey }) => publicKey))),
+    clock,
+    randomness,
+    onNote: (note) => noteLink(logger, note),
+  });
+  const producer = new ValidatorProducer({ ...options, journal, records, transport });
+  const address = await transport.listen();
+  for (const peer of peers)
+    if (peer.publicKey !== signer.publicKey) transport.dial(peer.publicKey, peer.address);
+  return { producer, address };
+}
+
+/** Peers from the settings, and whoever validates now or in the next eras. */
+function admission(
+  { chain, ordering }: StartValidatorOptions,
+  signer: Signer,
+  known: ReadonlySet<string>,
+) {
+  return (peer: string): boolean => {
+    if (peer === signer.publicKey) return false;
+    if (known.has(peer)) return true;
+    const era = Math.floor(chain.head.header.timeUs / ordering.eraUs);
+    return [era - 1, era, era + 1, era + 2].some((of) => chain.validators(of).indexOf(peer) >= 0);
+  };
+}

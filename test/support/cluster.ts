@@ -1,0 +1,168 @@
+/**
+ * Validators of one EDA chain as real processes on loopback, for tests and benches: started, killed and
+ * started again by number. `stop` leaves no process and no file behind.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { genesisSettings } from '#contracts';
+import { type KeyPair, keyPairFromSeed, sealKeystore, sha256 } from '#libs/crypto';
+import type { Profile } from '#libs/eda';
+import { createSeededRandomness, utf8 } from '#libs/kernel';
+import { type Genesis, encodeGenesis, genesisId } from '#libs/ledger';
+import { type NodeClient, createNodeClient, writePrivateFile } from '#libs/platform';
+
+const main = join(process.cwd(), 'dist/apps/node/src/main.js');
+const PASSPHRASE = 'test';
+
+export interface ClusterOptions {
+  readonly nodes: number;
+  readonly allocations: Genesis['parameters']['allocations'];
+  readonly profile?: Profile;
+  readonly deltaUs?: number;
+  readonly eraUs?: number;
+  readonly seed?: number;
+  readonly settings?: Genesis['parameters']['settings'];
+  /** Further settings of every node. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly onLog?: (node: number, text: string) => void;
+}
+
+export interface Cluster {
+  readonly genesis: Genesis;
+  readonly chain: string;
+  readonly keys: readonly KeyPair[];
+  /** Client of a node that runs. */
+  client(node: number): NodeClient;
+  pid(node: number): number | undefined;
+  home(node: number): string;
+  start(node: number, env?: Readonly<Record<string, string>>): Promise<NodeClient>;
+  kill(node: number, signal?: NodeJS.Signals): Promise<void>;
+  exited(node: number): Promise<number | null>;
+  stop(): Promise<void>;
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from(
+      { length: count },
+      () =>
+        new Promise<ReturnType<typeof createServer>>((resolve) => {
+          const server = createServer();
+          server.listen(0, '127.0.0.1', () => resolve(server));
+        }),
+    ),
+  );
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+interface Running {
+  readonly child: ChildProcess;
+  readonly exit: Promise<number | null>;
+  client?: NodeClient;
+}
+
+/** Makes keys, genesis and homes; starts nothing. */
+export async function createCluster(options: ClusterOptions): Promise<Cluster> {
+  const { nodes, allocations, seed = 1, profile = 'seele-40' } = options;
+  const randomness = createSeededRandomness(seed);
+  const keys = Array.from({ length: nodes }, (_, i) =>
+    keyPairFromSeed(sha256(utf8(`validator ${seed} ${i}`))),
+  );
+  const genesis: Genesis = {
+    chainName: 'cluster-test',
+    timeUs: (Date.now() - 1_000) * 1000,
+    ordering: {
+      kind: 'eda',
+      validators: keys.map(({ publicKey }) => ({ publicKey, stake: 10n ** 12n })),
+      stakeUnit: 10n ** 12n,
+      profile,
+      deltaUs: options.deltaUs ?? 50_000,
+      epsilonUs: 128,
+      eraUs: options.eraUs ?? 2 ** 32,
+      attestEveryUs: 1_000_000,
+    },
+    parameters: { allocations, settings: options.settings ?? genesisSettings },
+  };
+  const root = mkdtempSync(join(tmpdir(), 'seele-cluster-'));
+  const ports = await freePorts(nodes);
+  const peers = keys.map(({ publicKey }, i) => `${publicKey}@127.0.0.1:${ports[i]}`).join(',');
+  const home = (node: number) => join(root, String(node));
+  for (const [node, { seed: secret }] of keys.entries()) {
+    mkdirSync(home(node), { mode: 0o700 });
+    writeFileSync(join(home(node), 'genesis.cbor'), encodeGenesis(genesis));
+    // Cheap to open: tests start many nodes.
+    const sealed = sealKeystore(secret, PASSPHRASE, randomness, { n: 2 ** 14, r: 8, p: 1 });
+    await writePrivateFile(join(home(node), 'keys', 'validator.json'), sealed);
+  }
+  const running = new Map<number, Running>();
+
+  const start = async (node: number, env: Readonly<Record<string, string>> = {}) => {
+    const child = spawn(process.execPath, [main], {
+      env: {
+        PATH: process.env['PATH'] ?? '',
+        SEELE_HOME: home(node),
+        SEELE_NODE_PORT: '0',
+        SEELE_NODE_KEY: 'validator',
+        SEELE_NODE_LISTEN: `127.0.0.1:${ports[node]}`,
+        SEELE_NODE_PEERS: peers,
+        SEELE_PASSPHRASE: PASSPHRASE,
+        SEELE_LOG_LEVEL: options.onLog ? 'info' : 'error',
+        ...options.env,
+        ...env,
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const exit = new Promise<number | null>((resolve) => {
+      child.once('exit', (code) => resolve(code));
+    });
+    let said = '';
+    child.stderr.on('data', (chunk: Buffer) => {
+      said = (said + chunk.toString()).slice(-4_000);
+      options.onLog?.(node, chunk.toString());
+    });
+    const entry: Running = { child, exit };
+    running.set(node, entry);
+    const lines = createInterface({ input: child.stdout });
+    const line = await new Promise<string>((resolve, reject) => {
+      lines.once('line', resolve);
+      void exit.then((code) => reject(new Error(`node ${node} ended with ${code}: ${said}`)));
+    });
+    const { url } = JSON.parse(line) as { url: string };
+    entry.client = createNodeClient(url, { timeoutMs: 10_000 });
+    return entry.client;
+  };
+
+  const kill = async (node: number, signal: NodeJS.Signals = 'SIGKILL') => {
+    const entry = running.get(node);
+    if (!entry) return;
+    entry.child.kill(signal);
+    await entry.exit;
+    running.delete(node);
+  };
+
+  return {
+    genesis,
+    chain: genesisId(genesis),
+    keys,
+    home,
+    start,
+    kill,
+    client(node) {
+      const client = running.get(node)?.client;
+      if (!client) throw new Error(`node ${node} does not run`);
+      return client;
+    },
+    pid: (node) => running.get(node)?.child.pid,
+    exited: (node) => running.get(node)?.exit ?? Promise.resolve(null),
+    async stop() {
+      await Promise.all([...running.keys()].map((node) => kill(node)));
+      rmSync(root, { recursive: true, force: true });
+    },
+  };
+}
