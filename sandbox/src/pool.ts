@@ -10,13 +10,20 @@ import { noNewPrivilegesLayer } from './layers/no-new-privileges.ts';
 import { permissionLayer } from './layers/permission.ts';
 import { prlimitLayer } from './layers/prlimit.ts';
 import { seccompLayer } from './layers/seccomp.ts';
+import {
+  type MeteredSlots,
+  createMeteredSlots,
+  meteredProblem,
+  preparedJsEngine,
+} from './metered-slots.ts';
 import { canUseNodeSnapshot } from './node-snapshot.ts';
 import { preciseCpuMs, processFacts } from './process-facts.ts';
 import { SlotTask, isolateMemoryMb } from './run-task.ts';
 import { Slot } from './slot.ts';
 import type { SlotProgram } from './slot-files.ts';
 import type { LayerReport, SandboxTask, SlotIsolation, SlotOutcome, TaskHost } from './task.ts';
-import { DEFAULT_JOB_LIMITS } from '#libs/market';
+import { DEFAULT_JOB_LIMITS, JOB_KINDS, type JobKind } from '#libs/market';
+import { jobProgramOf } from '#libs/vm';
 
 export interface SlotPoolOptions {
   /** Sessions that may be open at once. */
@@ -29,6 +36,8 @@ export interface SlotPoolOptions {
   readonly layers?: readonly SlotLayer[];
   /** Node to run slots with; default this process's own. */
   readonly node?: string;
+  /** Kinds of job to run; default all that the machine can. */
+  readonly kinds?: readonly JobKind[];
   /** Slots run without V8's compilers: slower, no WebAssembly, far less to attack. Flag `J`. */
   readonly jitless?: boolean;
 }
@@ -51,8 +60,12 @@ export interface SlotPool {
   /** Probes again, in slots of its own. @throws SANDBOX_START, SANDBOX_CLOSED */
   probe(): Promise<SlotIsolation>;
   readonly freeSlots: number;
-  /** @throws SANDBOX_BUSY, SANDBOX_START, SANDBOX_CLOSED */
-  open(): Promise<SlotSession>;
+  /** Kinds of job that run here; metered ones were tried at the start. */
+  readonly kinds: readonly JobKind[];
+  /** Why metered jobs do not run here, where they were wanted. */
+  readonly meteredProblem: string | undefined;
+  /** With `metered`, for metered tasks only, and at most so much CPU time in all. @throws SANDBOX_BUSY, SANDBOX_START, SANDBOX_CLOSED */
+  open(metered?: { readonly cpuMs: number }): Promise<SlotSession>;
   /** One task, one process: `open`, `run`, `close`. */
   run(task: SandboxTask, host?: TaskHost): Promise<SlotOutcome>;
   /** Kills every slot. */
@@ -104,6 +117,9 @@ function checkTask({ code, params, limits }: SandboxTask): void {
 
 class Pool implements SlotPool {
   isolation: SlotIsolation;
+  readonly kinds: readonly JobKind[];
+  readonly meteredProblem: string | undefined;
+  readonly #metered: MeteredSlots;
   readonly #inspect: (slot: Slot) => Promise<SlotIsolation>;
   readonly #start: () => Promise<Slot>;
   readonly #layers: readonly SlotLayer[];
@@ -119,14 +135,20 @@ class Pool implements SlotPool {
     inspect: (slot: Slot) => Promise<SlotIsolation>,
     start: () => Promise<Slot>,
     layers: readonly SlotLayer[],
-    { slots, spares = 1 }: SlotPoolOptions,
+    metered: MeteredSlots & { readonly problem: string | undefined },
+    { slots, spares = 1, kinds = JOB_KINDS }: SlotPoolOptions,
   ) {
+    this.#metered = metered;
+    this.meteredProblem = metered.problem;
+    this.kinds = JOB_KINDS.filter(
+      (kind) => kinds.includes(kind) && (kind === 'js' || metered.problem === undefined),
+    );
     this.isolation = isolation;
     this.#inspect = inspect;
     this.#start = start;
     this.#layers = layers;
     this.#slots = slots;
-    this.#spares = Math.min(spares, slots);
+    this.#spares = this.kinds.includes('js') ? Math.min(spares, slots) : 0;
     this.#refill();
   }
 
@@ -140,14 +162,14 @@ class Pool implements SlotPool {
     return this.isolation;
   }
 
-  async open(): Promise<SlotSession> {
+  async open(metered?: { readonly cpuMs: number }): Promise<SlotSession> {
     if (this.#closed) throw sandboxError('SANDBOX_CLOSED', 'the slot pool is closed');
     if (this.#open >= this.#slots)
       throw sandboxError('SANDBOX_BUSY', `all ${this.#slots} slots are in use`);
     this.#open++;
     try {
-      const slot = await this.#take();
-      return this.#session(slot);
+      const slot = metered ? await this.#metered.start(metered.cpuMs) : await this.#take();
+      return this.#session(slot, metered !== undefined);
     } catch (error) {
       this.#open--;
       throw error;
@@ -156,7 +178,7 @@ class Pool implements SlotPool {
 
   async run(task: SandboxTask, host: TaskHost = {}): Promise<SlotOutcome> {
     checkTask(task);
-    const session = await this.open();
+    const session = await this.open(task.metered && task.limits);
     try {
       return await session.run(task, host);
     } finally {
@@ -181,7 +203,7 @@ class Pool implements SlotPool {
     return this.#start();
   }
 
-  #session(slot: Slot): SlotSession {
+  #session(slot: Slot, isMetered: boolean): SlotSession {
     this.#used.add(slot);
     let open = true;
     let tasks = 0;
@@ -203,9 +225,17 @@ class Pool implements SlotPool {
       },
       run: async (task, host = {}) => {
         checkTask(task);
+        if (isMetered !== (task.metered !== undefined))
+          throw sandboxError(
+            'SANDBOX_TASK',
+            'the task is not of the kind this slot was opened for',
+          );
         if (!open || !slot.isAlive)
           throw sandboxError('SANDBOX_CLOSED', 'the slot of this session has ended');
-        await this.#beforeTask(slot, task, tasks++ === 0);
+        // Memory of a metered guest must never fail by the kernel's limit: that is no result.
+        await this.#beforeTask(slot, task, tasks++ === 0 && !isMetered);
+        if (task.metered?.kind === 'verifiable' && jobProgramOf(task.code).kind === 'js')
+          await slot.loadEngine(preparedJsEngine());
         return await new SlotTask(slot, task, host).run();
       },
       close,
@@ -264,7 +294,17 @@ export async function createSlotPool(options: SlotPoolOptions): Promise<SlotPool
       ...{ slot, layers: usable, missing, files: [node, ...script.slice(0, 2)] },
       startProbe: () => Slot.start(probeCommand, below),
     });
-  return new Pool(await inspect(first), inspect, start, usable, options);
+  const inspected = inspect(first);
+  inspected.catch(() => {}); // met below, after the other probe
+  const slots = createMeteredSlots(node, usable);
+  const { kinds = JOB_KINDS } = options;
+  const isWanted = kinds.some((kind) => kind !== 'js');
+  const problem = jitless
+    ? 'slots run without WebAssembly'
+    : isWanted
+      ? await meteredProblem(slots, usable, inspected)
+      : undefined;
+  return new Pool(await inspected, inspect, start, usable, { ...slots, problem }, options);
 }
 
 /** Layers that can keep a slot from starting on an unusual machine, the first to be left out first. */

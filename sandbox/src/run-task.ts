@@ -7,6 +7,8 @@ import { escapeControls, linesOf } from './log-text.ts';
 import { preciseCpuMs, processFacts, statusBytes } from './process-facts.ts';
 import type { Slot, SlotDeath } from './slot.ts';
 import { CHUNK_BYTES, DONE, FROM_SLOT, TO_SLOT, numbered } from './slot/frames.ts';
+import { MeteredReport, meteredHeader } from './metered-report.ts';
+import type { MeteredTaskHeader } from './slot/metered-main.ts';
 import type { TaskHeader } from './slot/run-task.ts';
 import type { SandboxTask, SlotOutcome, TaskHost, TaskInput } from './task.ts';
 import { sandboxError } from './errors.ts';
@@ -14,6 +16,8 @@ import type { ExitClass } from '#contracts';
 import { type Bytes, concatBytes } from '#libs/kernel';
 
 const WATCH_MS = 10;
+/** The engine's own use beside a metered guest, whose memory the engine limits exactly. */
+const METERED_SPARE_BYTES = 96 * 2 ** 20;
 const OPEN_STREAMS_MAX = 64;
 const READ_FAILED = 5;
 const COMPLETE = 1;
@@ -36,13 +40,16 @@ export function seedNumbers(text: string): number[] {
 }
 
 function taskFrame(task: SandboxTask, inputs: readonly (readonly [string, TaskInput])[]): Buffer {
-  const header: TaskHeader = {
-    inputs: inputs.map(([name, { sizeBytes }]) => ({ name, sizeBytes })),
-    params: task.params,
-    seed: seedNumbers(task.seed ?? ''),
-    memoryMb: isolateMemoryMb(task.limits.memoryBytes),
-    hostCalls: task.limits.hostCalls,
-  };
+  const { params, metered } = task;
+  const common = { inputs: inputs.map(([name, { sizeBytes }]) => ({ name, sizeBytes })), params };
+  const header: TaskHeader | MeteredTaskHeader = metered
+    ? { ...common, ...meteredHeader(metered.kind, metered.terms) }
+    : {
+        ...common,
+        seed: seedNumbers(task.seed ?? ''),
+        memoryMb: isolateMemoryMb(task.limits.memoryBytes),
+        hostCalls: task.limits.hostCalls,
+      };
   const json = Buffer.from(JSON.stringify(header));
   return numbered(json.length, concatBytes(json, task.code));
 }
@@ -59,6 +66,8 @@ export class SlotTask {
   readonly #inputs: readonly (readonly [string, TaskInput])[];
   readonly #streams = new Map<number, InputStream>();
   readonly #output: Buffer[] = [];
+  readonly #report: MeteredReport | undefined;
+  readonly #memoryBytesMax: number;
   #outputBytes = 0;
   #inputBytes = 0;
   #logLines = 0;
@@ -78,6 +87,9 @@ export class SlotTask {
     this.#task = task;
     this.#host = host;
     this.#inputs = Object.entries(task.inputs);
+    const { limits, metered } = task;
+    this.#report = metered && new MeteredReport(metered.terms);
+    this.#memoryBytesMax = limits.memoryBytes + (metered ? METERED_SPARE_BYTES : 0);
   }
 
   /** @throws SANDBOX_CANCELLED when the host's signal fired */
@@ -118,7 +130,7 @@ export class SlotTask {
       this.#lastCpuMs = facts.cpuMs - this.#cpuAtStartMs;
       const above = facts.residentBytes - this.#slot.idleBytes;
       this.#peakBytes = Math.max(this.#peakBytes, above);
-      if (above > limits.memoryBytes)
+      if (above > this.#memoryBytesMax)
         return this.#end('memory-limit', `more than ${limits.memoryBytes} bytes of memory`);
       if (this.#lastCpuMs > limits.cpuMs)
         return this.#end('cpu-limit', `more than ${limits.cpuMs} ms of CPU`);
@@ -147,7 +159,17 @@ export class SlotTask {
       case FROM_SLOT.output:
         return this.#onOutput(payload);
       case FROM_SLOT.pull:
-        return this.#onPull(payload.readUInt32LE(0), payload.readUInt32LE(4));
+        return this.#onPull(
+          payload.readUInt32LE(0),
+          payload.readUInt32LE(4),
+          payload.length < 16 ? 0 : Number(payload.readBigUInt64LE(8)),
+        );
+      case FROM_SLOT.checkpoint:
+        if (this.#report) return this.#host.onCheckpoint?.(this.#report.checkpoint(payload));
+        return this.#end('crash', 'the slot broke the protocol');
+      case FROM_SLOT.metered:
+        if (this.#report) return this.#report.finish(payload);
+        return this.#end('crash', 'the slot broke the protocol');
       case FROM_SLOT.close:
         return this.#closeStream(payload.readUInt32LE(0));
       case FROM_SLOT.done:
@@ -184,14 +206,14 @@ export class SlotTask {
   }
 
   /** `which` is 1 + the input's index in the frame that opens a stream, otherwise 0. */
-  #onPull(id: number, which: number): void {
+  #onPull(id: number, which: number, offset: number): void {
     let stream = this.#streams.get(id);
     if (stream === undefined) {
       const input = this.#inputs[which - 1]?.[1];
       if (input === undefined) return; // a credit for a stream that has ended
       if (this.#streams.size >= OPEN_STREAMS_MAX)
         return this.#end('crash', 'the slot broke the protocol');
-      const iterator = input.read()[Symbol.asyncIterator]();
+      const iterator = input.read(offset)[Symbol.asyncIterator]();
       stream = { iterator, credits: 0, busy: false, rest: undefined };
       this.#streams.set(id, stream);
     }
@@ -239,7 +261,15 @@ export class SlotTask {
 
   #onDone(payload: Buffer): void {
     const said = escapeLines(payload.toString('utf8', 1));
+    if (this.#report && (payload[0] === DONE.ok ? !this.#report.isSound : !this.#report.run))
+      return this.#end('crash', 'the slot broke the protocol');
     switch (payload[0]) {
+      case DONE.fuelLimit:
+        return this.#end('fuel-limit', said);
+      case DONE.outputLimit:
+        return this.#end('output-limit', said);
+      case DONE.logLimit:
+        return this.#end('log-limit', said);
       case DONE.ok:
         return this.#end('ok');
       case DONE.hostCallLimit:
@@ -275,9 +305,11 @@ export class SlotTask {
     this.#stop();
     // A job that failed by itself leaves a sound process; its isolate goes before the next task.
     if (exit !== 'ok' && exit !== 'guest-error') this.#slot.kill();
+    const metered = this.#report?.run;
     this.#resolve({
       exit,
       usage,
+      ...(metered && { metered }),
       ...(exit === 'ok' ? { output: joined(this.#output) } : {}),
       ...(error === undefined ? {} : { error }),
     });

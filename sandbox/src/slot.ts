@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
+import type { PreparedJsEngine } from '#libs/vm';
 import { sandboxError } from './errors.ts';
 import type { SlotLayer, SlotProbe } from './layers/layer.ts';
 import type { SlotStart } from './launch.ts';
@@ -55,6 +56,7 @@ export class Slot {
   readonly #input: Socket;
   #listener: SlotListener | undefined;
   #probed: ((probe: SlotProbe) => void) | undefined;
+  #loaded: (() => void) | undefined;
   #death: SlotDeath | undefined;
   #stderr = '';
   #killed = false;
@@ -101,6 +103,7 @@ export class Slot {
     });
     const reader = new FrameReader(SLOT_FRAME_MAX_BYTES, (type, payload) => {
       if (type === FROM_SLOT.probed) this.#onProbed(payload);
+      else if (type === FROM_SLOT.loaded) this.#loaded?.();
       else this.#listener?.onFrame(type, payload);
     });
     const output = this.#child.stdio[4] as Readable;
@@ -153,6 +156,16 @@ export class Slot {
       this.#probed = resolve;
       this.send(TO_SLOT.probe);
     });
+  }
+
+  /** Gives a metered slot its JavaScript engine, before a task: it counts as part of the slot. */
+  async loadEngine({ version, bytes }: PreparedJsEngine): Promise<void> {
+    await this.#before<void>('load the engine', (resolve) => {
+      this.#loaded = resolve;
+      this.send(TO_SLOT.engine, Buffer.concat([Buffer.from(version, 'latin1'), bytes]));
+    });
+    this.idleBytes = processFacts(this.pid)?.residentBytes ?? this.idleBytes;
+    this.idlePeakBytes = statusBytes(this.pid, 'VmHWM') ?? this.idlePeakBytes;
   }
 
   /** Kills the process and everything it started. Does nothing when it is dead. */

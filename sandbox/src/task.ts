@@ -1,12 +1,14 @@
 /** What goes into a slot and what comes out of it. */
-import type { ExitClass, Usage } from '#contracts';
+import type { ExitClass, MeteredRun, Usage } from '#contracts';
 import type { Bytes } from '#libs/kernel';
-import type { IsolationLevel, JobLimits } from '#libs/market';
+import type { IsolationLevel, JobKind, JobLimits, MeteredTerms } from '#libs/market';
+import type { Checkpoint } from '#libs/vm';
 
 /** One named input. `read` yields bytes whose hash has been verified already; it may be called again and reuses no buffer it has yielded. */
 export interface TaskInput {
   readonly sizeBytes: number;
-  read(): AsyncIterable<Bytes>;
+  /** From `offset` on, 0 unless given. */
+  read(offset?: number): AsyncIterable<Bytes>;
 }
 
 /** One guest program with everything it may see. */
@@ -19,6 +21,14 @@ export interface SandboxTask {
   readonly limits: JobLimits;
   /** Seeds the guest's `Math.random`, so that replicas agree; same text, same numbers. */
   readonly seed?: string;
+  /** Runs it in the metered engine, in a slot made for that; `seed` is then not used. */
+  readonly metered?: MeteredTask;
+}
+
+/** A job of kind `wasm` (a WASI preview1 command) or `verifiable` (that, or a script on QuickJS). */
+export interface MeteredTask {
+  readonly kind: Exclude<JobKind, 'js'>;
+  readonly terms: MeteredTerms;
 }
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
@@ -37,6 +47,8 @@ export interface TaskHost {
   onLog?(line: LogLine): void;
   /** `share` is between 0 and 1. */
   onProgress?(share: number, note: string): void;
+  /** A verifiable job passed a checkpoint. */
+  onCheckpoint?(checkpoint: Checkpoint): void;
   /** Kills the slot; `run` then rejects with SANDBOX_CANCELLED. */
   readonly signal?: AbortSignal;
 }
@@ -83,6 +95,8 @@ export interface SlotOutcome {
   /** Present exactly when `exit` is `ok`. */
   readonly output?: Bytes;
   readonly usage: Usage;
+  /** What a metered job came to; absent when it was ended from outside. */
+  readonly metered?: MeteredRun;
   /** For people: why it did not end well. May quote the guest's own message, marked as such. */
   readonly error?: string;
 }

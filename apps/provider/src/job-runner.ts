@@ -7,15 +7,19 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Bytes, hasCode, isSeeleError } from '#libs/kernel';
 import {
   type AgentEvent,
+  CHECKPOINTS_PER_ENTRY,
   ISOLATION_LEVELS,
   type Manifest,
   type StoredLease,
   type WorkOutcome,
   decodeManifest,
   DEFAULT_JOB_LIMITS,
+  manifestProblem,
+  meteredTermsOf,
 } from '#libs/market';
 import { declareFailpoints, failpoint, type Logger } from '#libs/platform';
 import { type BlobStore, readBlob } from '#libs/storage';
+import type { Checkpoint } from '#libs/vm';
 import type { SlotPool, TaskInput } from '#sandbox';
 import type { ContentCache } from './content-cache.ts';
 import { providerError } from './errors.ts';
@@ -56,6 +60,7 @@ class HandBack extends Error {
 /** The order itself cannot be run by anybody. */
 class Unrunnable extends Error {}
 
+const CHECKPOINT_HELD_MS = 500;
 const UPLOAD_DELAYS_MS = [100, 300, 1_000, 3_000, 5_000];
 const NO_USAGE = { cpuMs: 0, wallMs: 0, peakMemoryBytes: 0, inputBytes: 0, outputBytes: 0 };
 
@@ -85,7 +90,12 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
       }
     });
 
-  const checkFits = ({ limits, minIsolation }: Manifest): void => {
+  const checkFits = (manifest: Manifest): void => {
+    const { kind, limits, minIsolation } = manifest;
+    const problem = manifestProblem(manifest);
+    if (problem !== undefined) throw new Unrunnable(`the manifest contradicts itself: ${problem}`);
+    if (!pool.kinds.includes(kind))
+      throw new HandBack('PROVIDER_KIND', `runs ${pool.kinds.join(', ')} here, not ${kind}`);
     const reached = ISOLATION_LEVELS.indexOf(pool.isolation.level);
     if (reached < ISOLATION_LEVELS.indexOf(minIsolation))
       throw new HandBack(
@@ -104,6 +114,9 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
     const inputs = watchedInputs(blobs, manifest, signal);
     signal.throwIfAborted();
     failpoint('provider.run.before');
+    const log = checkpointLog(lease.lease, emit);
+    const { kind } = manifest;
+    const terms = meteredTermsOf(manifest, lease.manifest);
     const outcome = await pool.run(
       {
         code,
@@ -111,6 +124,7 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
         params: manifest.params,
         limits: manifest.limits,
         seed: lease.manifest,
+        ...(kind !== 'js' && { metered: { kind, terms } }),
       },
       {
         signal,
@@ -122,10 +136,12 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
           });
           failpoint('provider.run.started');
         },
+        onCheckpoint: log.add,
         onLog: ({ level, text }) => emit({ kind: 'line', lease: lease.lease, level, text }),
         onProgress: (share, note) => emit({ kind: 'progress', lease: lease.lease, share, note }),
       },
     );
+    log.flush();
     if (outcome.exit === 'refused' && inputs.failure() !== undefined)
       throw new HandBack('PROVIDER_STORAGE', outcome.error ?? 'an input could not be read');
     return outcome;
@@ -158,10 +174,11 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
       const manifest = await fetchManifest(lease.manifest);
       ({ limits } = manifest);
       checkFits(manifest);
-      const { exit, usage, output, error } = await runInSlot(lease, manifest, signal);
-      const because = error === undefined ? {} : { error };
-      if (exit !== 'ok' || output === undefined) return { exit, usage, limits, ...because };
-      return { exit, usage, limits, result: await upload(output, signal) };
+      const { exit, usage, output, error, metered } = await runInSlot(lease, manifest, signal);
+      const because = error === undefined || error === '' ? {} : { error };
+      const ended = { exit, usage, limits, ...(metered && { metered }) };
+      if (exit !== 'ok' || output === undefined) return { ...ended, ...because };
+      return { ...ended, result: await upload(output, signal) };
     } catch (error) {
       const isOrdersFault = error instanceof Unrunnable || hasCode(error, 'SANDBOX_TASK');
       if (!(error instanceof Error) || !isOrdersFault) throw error;
@@ -208,6 +225,26 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
   };
 }
 
+/** Puts checkpoints into log entries: many in one, none held back for long. */
+function checkpointLog(lease: string, emit: (event: AgentEvent) => void) {
+  let first = 0;
+  let items: Checkpoint[] = [];
+  let heldSinceMs = 0;
+  const flush = (): void => {
+    if (items.length === 0) return;
+    emit({ kind: 'checkpoints', lease, first, items });
+    first += items.length;
+    items = [];
+  };
+  const add = (checkpoint: Checkpoint): void => {
+    const nowMs = performance.now();
+    if (items.length === 0) heldSinceMs = nowMs;
+    items.push(checkpoint);
+    if (items.length >= CHECKPOINTS_PER_ENTRY || nowMs - heldSinceMs >= CHECKPOINT_HELD_MS) flush();
+  };
+  return { add, flush };
+}
+
 function codeOf(error: unknown): string {
   if (!isSeeleError(error)) return 'PROVIDER_FAILED';
   if (error.code.startsWith('STORAGE_')) return 'PROVIDER_STORAGE';
@@ -221,10 +258,10 @@ function watchedInputs(blobs: BlobStore, { inputs }: Manifest, signal: AbortSign
   for (const { name, cid, sizeBytes } of inputs) {
     byName[name] = {
       sizeBytes,
-      async *read() {
-        let seen = 0;
+      async *read(offset = 0) {
+        let seen = offset;
         try {
-          for await (const bytes of blobs.get(cid, { maxBytes: sizeBytes, signal })) {
+          for await (const bytes of blobs.get(cid, { maxBytes: sizeBytes, offset, signal })) {
             seen += bytes.length;
             yield bytes;
           }

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LOG_START } from '#libs/audit';
-import { DELIVERY_DOMAIN, deliveryBytes } from '#contracts';
+import { DELIVERY_DOMAIN, type MeteredRun, deliveryBytes } from '#contracts';
 import { verifySignature } from '#libs/crypto';
 import { decodeWith, utf8, utf8Decode } from '#libs/kernel';
 import {
@@ -14,6 +14,7 @@ import {
 } from '#libs/market';
 import { createLogger, loadSettings } from '#libs/platform';
 import { type BlobStore, createMemoryBlobStore, readBlob } from '#libs/storage';
+import { JOB_VM_VERSIONS, checkpointsRoot } from '#libs/vm';
 import { createContentCache } from './content-cache.ts';
 import { startProvider } from './provider.ts';
 import { providerSettings } from './settings.ts';
@@ -114,6 +115,46 @@ describe('a provider', () => {
     expect(verifySignature(delivery.publicKey, DELIVERY_DOMAIN, bytes, delivery.signature)).toBe(
       true,
     );
+  });
+
+  it('delivers a verifiable job with fuel and checkpoints, in the delivery and in the log', async () => {
+    provider = await start();
+    const { offer } = await market.next('hello');
+    expect(offer.kinds).toEqual(['js', 'wasm', 'verifiable']);
+    const manifest = await storeJob(
+      `export default async ({ inputs }) => {
+         let sum = 0;
+         for await (const line of inputs.data.lines()) sum += Number(line);
+         for (let i = 0; i < 20_000; i++) sum = (sum * 31 + i) % 1_000_003;
+         return { sum };
+       }`,
+      {
+        ...{ data: '1\n2\n3\n', kind: 'verifiable' },
+        metering: { fuel: 5_000_000_000n, checkpointFuel: 10_000_000n },
+      },
+    );
+    const order = id('2');
+    market.lease({ lease: id('1'), order, manifest });
+    const { delivery } = (await market.next('deliver')).delivery;
+    expect(delivery).toMatchObject({ exit: 'ok', metered: { engine: JOB_VM_VERSIONS.js } });
+    const run = delivery.metered as MeteredRun;
+    const stated = entriesOf(order).flatMap(({ kind, data }) =>
+      kind === 'checkpoints' ? decodeWith(PROVIDER_ENTRIES.checkpoints, data).items : [],
+    );
+    expect(run.checkpoints).toBeGreaterThan(1);
+    expect(stated).toHaveLength(run.checkpoints);
+    expect(checkpointsRoot(stated)).toBe(run.checkpointsRoot);
+    const last = entriesOf(order).at(-1);
+    expect(decodeWith(PROVIDER_ENTRIES.finished, last?.data as Uint8Array).metered).toEqual(run);
+
+    const endless = await storeJob('export default () => { for (;;); }', {
+      ...{ kind: 'verifiable', metering: { fuel: 50_000_000n } },
+    });
+    market.lease({ lease: id('3'), order: id('4'), manifest: endless });
+    const { delivery: ended } = (await market.next('deliver', id('3'))).delivery;
+    expect(ended).toMatchObject({ exit: 'fuel-limit' });
+    // Caused by the guest: charged like every limit of its own.
+    expect(ended.charge).toBeGreaterThan(0n);
   });
 
   it('delivers a failing job with its exit and without a result', async () => {

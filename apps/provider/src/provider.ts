@@ -7,6 +7,7 @@ import { formatAccount } from '#libs/kernel';
 import {
   type AgentTimes,
   DEFAULT_AGENT_TIMES,
+  type JobKind,
   type ProviderOffer,
   agentFreeSlots,
 } from '#libs/market';
@@ -60,14 +61,18 @@ async function makeOffer(
     ...{ provider: signer.account, name, domain, level, pricePerCoreSecond, pricePerGibSecond },
     ...facts,
     slots: pool.freeSlots,
-    ...isolationOf(pool.isolation),
+    kinds: [...pool.kinds],
+    ...isolationOf(pool.isolation, pool.kinds),
   };
 }
 
 const clipped = (text: string, length: number): string => text.slice(0, length).toWellFormed();
 
 /** What the probe found, in the offer's words. */
-function isolationOf({ level, flags, failing, attempts, v8, codeHash }: SlotIsolation) {
+function isolationOf(
+  { level, flags, failing, attempts, v8, codeHash }: SlotIsolation,
+  kinds: readonly JobKind[],
+) {
   const verdicts = attempts.map(({ attempt, refused, seen }) => ({
     ...{ attempt: clipped(attempt, 40), refused, seen: clipped(seen, 120) },
   }));
@@ -76,7 +81,13 @@ function isolationOf({ level, flags, failing, attempts, v8, codeHash }: SlotIsol
   };
   return {
     isolation: level,
-    probe: { flags: flags.join(''), ...lowest, verdicts, v8: clipped(v8, 40), codeHash },
+    probe: {
+      flags: `${flags.join('')}${kinds.includes('js') ? '' : 'M'}`,
+      ...lowest,
+      verdicts,
+      v8: clipped(v8, 40),
+      codeHash,
+    },
   };
 }
 
@@ -141,7 +152,9 @@ export async function startProvider(
   const journal = openLeaseJournal(folder, logger);
   const slots = settings.slots ?? (await probeMachine(folder)).cores;
   const { jitless, spares } = settings;
-  const pool = await createSlotPool({ slots, spares, jitless });
+  const pool = await createSlotPool({ slots, spares, jitless, kinds: settings.kinds });
+  if (pool.meteredProblem !== undefined)
+    logger.warn({ problem: pool.meteredProblem }, 'metered jobs do not run here');
   if (settings.networkRequired && !pool.isolation.networkClosed) {
     pool.close();
     throw providerError('PROVIDER_NETWORK_OPEN', 'slots cannot be cut off from the network here');
@@ -204,7 +217,7 @@ export async function startProvider(
   const clock = createSystemClock();
   register();
   const stopProbing = probeHourly(pool, logger, (isolation) => {
-    offer = { ...offer, ...isolationOf(isolation) };
+    offer = { ...offer, ...isolationOf(isolation, pool.kinds) };
     register();
     // The market hears the new offer in the next hello; leases outlive the line.
     link.close();

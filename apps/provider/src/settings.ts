@@ -9,11 +9,19 @@ import {
   type SettingsOf,
   wholeNumber,
 } from '#libs/platform';
+import { JOB_KINDS } from '#libs/market';
 import { z } from 'zod';
 
 /** Smallest units; the CLI shows tokens with nine decimals. */
 const price = z.coerce.bigint<string | bigint>().min(0n);
 const MIB = 2 ** 20;
+const jobKinds = z.union([
+  z.array(z.enum(JOB_KINDS)),
+  z
+    .string()
+    .transform((words) => words.trim().split(/[\s,]+/))
+    .pipe(z.array(z.enum(JOB_KINDS)).min(1)),
+]);
 
 export const providerSettings = defineSettings('provider', {
   name: {
@@ -76,6 +84,12 @@ export const providerSettings = defineSettings('provider', {
     schema: price,
     default: 10_000n,
     help: 'Price of a GiB-second of memory limit, smallest units.',
+  },
+  kinds: {
+    env: 'SEELE_PROVIDER_KINDS',
+    schema: jobKinds,
+    default: [...JOB_KINDS],
+    help: 'Kinds of job to take, of `js wasm verifiable`; those that cannot run here are left out.',
   },
   maxOutputBytes: {
     env: 'SEELE_PROVIDER_MAX_OUTPUT_BYTES',

@@ -140,7 +140,10 @@ export interface MeteredTerms {
 }
 
 /** The terms by a manifest and its CID: the provider's and everybody's who runs the job again. */
-export function meteredTermsOf(value: Manifest, itsCid: string): MeteredTerms {
+export function meteredTermsOf(
+  value: Pick<Manifest, 'kind' | 'limits' | 'metering'>,
+  itsCid: string,
+): MeteredTerms {
   const { kind, metering: given, limits } = value;
   const { outputBytes, logLines, logBytes, hostCalls } = limits;
   const fuelLimit = given?.fuel ?? FUEL_MAX;

@@ -17,6 +17,8 @@ export interface SlotCommand {
   readonly script: readonly string[];
   /** Files and folders the slot has to read, as the slot will see them. */
   readonly readable: readonly string[];
+  /** Folders of further code, and where below the slot's own root they lie. */
+  readonly libraries?: readonly { readonly from: string; readonly to: string }[];
   /** What wrappers read from descriptors 5, 6, …, each to its end. */
   readonly feeds: readonly Bytes[];
 }

@@ -79,7 +79,7 @@ function mappedLibraries(): string[] {
 
 /** Moves a command into an own root. `script` is the slot's main file, the addon, and plain words. */
 export function slotRoot(command: SlotCommand): SlotRoot {
-  const [main = '', addon = '', ...words] = command.script;
+  const [main = '', addon, ...words] = command.script;
   const folder = dirname(main);
   const loader = elfInterpreter(command.node);
   const binds = [
@@ -87,13 +87,18 @@ export function slotRoot(command: SlotCommand): SlotRoot {
     ...mappedLibraries().map((path) => ({ from: path, to: path })),
     ...(loader === undefined ? [] : [{ from: realpathSync(loader), to: loader }]),
     { from: folder, to: '/slot/code' },
-    { from: addon, to: `/slot/addon${extname(addon)}` },
+    ...(addon === undefined ? [] : [{ from: addon, to: `/slot/addon${extname(addon)}` }]),
+    ...(command.libraries ?? []).map(({ from, to }) => ({ from, to: `/slot/${to}` })),
   ];
   const inside: SlotCommand = {
     ...command,
     prefix: [],
     node: '/node',
-    script: [`/slot/code/${basename(main)}`, `/slot/addon${extname(addon)}`, ...words],
+    script: [
+      `/slot/code/${basename(main)}`,
+      ...(addon === undefined ? [] : [`/slot/addon${extname(addon)}`]),
+      ...words,
+    ],
     readable: ['/slot/'],
   };
   return { binds, command: inside, loader };

@@ -14,7 +14,7 @@ export const CHUNK_BYTES = 256 * 1024;
 export const STREAM_WINDOW = 4;
 
 /** Parent to slot. */
-export const TO_SLOT = { task: 1, chunk: 2, end: 3, probe: 4 } as const;
+export const TO_SLOT = { task: 1, chunk: 2, end: 3, probe: 4, engine: 5 } as const;
 /** Slot to parent. */
 export const FROM_SLOT = {
   ready: 1,
@@ -26,10 +26,23 @@ export const FROM_SLOT = {
   close: 7,
   done: 8,
   probed: 9,
+  /** Metered slots only: the engine is compiled; a checkpoint; what the run came to. */
+  loaded: 10,
+  checkpoint: 11,
+  metered: 12,
 } as const;
 
 /** First byte of a `done` payload. */
-export const DONE = { ok: 0, guestError: 1, hostCallLimit: 2, memoryLimit: 3, refused: 4 } as const;
+export const DONE = {
+  ok: 0,
+  guestError: 1,
+  hostCallLimit: 2,
+  memoryLimit: 3,
+  refused: 4,
+  fuelLimit: 5,
+  outputLimit: 6,
+  logLimit: 7,
+} as const;
 
 const HEADER_BYTES = 5;
 

@@ -51,6 +51,7 @@ export class JobRun {
       { limit: terms.fuelLimit, interval: terms.checkpointFuel },
       (checkpoint, index) => {
         this.checkpoints.push(checkpoint);
+        options.onCheckpoint?.(checkpoint);
         if (checkpoint.resumable) onResumable(index);
         if (index === options.until) throw new ReachedCheckpoint();
       },

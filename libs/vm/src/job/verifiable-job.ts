@@ -5,7 +5,9 @@
 import { type Bytes, isSeeleError } from '#libs/kernel';
 import { vmError } from '../errors.ts';
 import type { JsEngine } from '../js/js-engine.ts';
+import { JsMachine } from '../js/js-machine.ts';
 import type { ClockPosition, Checkpoint } from './checkpoints.ts';
+import { JOB_PRELUDE } from './job-prelude.ts';
 import { JsJob, checkJsSource } from './js-job.ts';
 import {
   type JobExit,
@@ -51,6 +53,8 @@ export interface RunOptions {
   readonly from?: ResumePoint;
   /** Stop once this checkpoint has been taken. */
   readonly until?: number;
+  /** Hears of each checkpoint as it is taken. */
+  onCheckpoint?(checkpoint: Checkpoint): void;
   /** Receives each resumable state; keep those that a dispute may need. */
   onResumable?(point: ResumePoint): void;
 }
@@ -68,6 +72,11 @@ export function runVerifiableJob(
   if (program.kind === 'wasm') return new WasiJob(program.code, surroundings, terms, options).run();
   if (!engine) throw vmError('VM_ENGINE_MISMATCH', 'a JavaScript job needs the JavaScript engine');
   return new JsJob(engine, program.code, surroundings, terms, options).run();
+}
+
+/** Does now what the first script on an engine would have to wait for. */
+export function bootJobEngine(engine: JsEngine): void {
+  JsMachine.bootFuel(engine, JOB_PRELUDE);
 }
 
 /**
