@@ -1,0 +1,68 @@
+/** Validators as real processes: killed, restarted, started wrongly. Longer runs: npm run test:cluster. */
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { tokenKeys } from '#contracts';
+import { verifySignature } from '#libs/crypto';
+import { verifyStateProof } from '#libs/ledger';
+import { type Cluster, createCluster } from '../support/cluster.ts';
+import { divergences, loadSigners, sameHead, startLoad } from '../support/cluster-load.ts';
+
+const NODES = [0, 1, 2, 3];
+const FUNDS = 10n ** 15n;
+const signers = loadSigners(6);
+const allocations = signers.map(({ account }) => ({ account, amount: FUNDS }));
+let cluster: Cluster;
+
+beforeAll(async () => {
+  cluster = await createCluster({ nodes: 4, allocations });
+  await Promise.all(NODES.map((node) => cluster.start(node)));
+}, 60_000);
+afterAll(() => cluster.stop());
+
+test('of four validators one is killed and finality goes on; two, and it stops; both back, it resumes', async () => {
+  const load = startLoad(cluster, 4, signers);
+  try {
+    await load.progress(20_000);
+    await cluster.kill(3);
+    for (let i = 0; i < 5; i++) await load.progress(20_000);
+    await cluster.kill(2);
+    const { height } = await cluster.client(0).status();
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    // A cut that had its COMMITs may still be executed.
+    expect((await cluster.client(0).status()).height).toBeLessThanOrEqual(height + 1);
+    await Promise.all([cluster.start(2), cluster.start(3)]);
+    for (let i = 0; i < 5; i++) await load.progress(20_000);
+  } finally {
+    await load.stop();
+  }
+  const highest = Math.max(...load.final.values());
+  const height = await sameHead(cluster, NODES, highest);
+  expect(await divergences(cluster, NODES, height)).toEqual([]);
+}, 90_000);
+
+test('a proof verifies from the genesis alone, whichever node gives it', async () => {
+  const account = signers[0]?.account as string;
+  for (const node of NODES) {
+    const proof = await cluster.client(node).prove('token', tokenKeys.balance(account));
+    const { value, height } = verifyStateProof(cluster.genesis, proof, verifySignature);
+    expect(value).toBeDefined();
+    expect(height).toBeGreaterThan(0);
+    const [first, ...rest] = proof.certificate.kind === 'eda' ? proof.certificate.votes : [];
+    const certificate = {
+      kind: 'eda',
+      era: 0,
+      votes: rest.slice(0, 1).concat(first ?? []),
+    } as const;
+    expect(() =>
+      verifyStateProof(cluster.genesis, { ...proof, certificate }, verifySignature),
+    ).toThrow('not final');
+  }
+});
+
+test('a validator whose journal is gone refuses to start; the others go on', async () => {
+  await cluster.kill(1);
+  const directory = join(cluster.home(1), 'node');
+  for (const name of readdirSync(directory))
+    if (name.endsWith('.journal')) rmSync(join(directory, name));
+  await expect(cluster.start(1)).rejects.toThrow('LEDGER_JOURNAL_LOST');
+}, 60_000);
