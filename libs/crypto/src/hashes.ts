@@ -20,6 +20,11 @@ export function sha256Into(bytes: Bytes, out: Bytes, offset: number): void {
   for (let i = 0; i < DIGEST_BYTES; i++) out[offset + i] = digest.charCodeAt(i);
 }
 
+/** The digest as text of one character (0–255) per byte: what is cheapest to make and to keep. */
+export function sha256Text(bytes: Bytes): string {
+  return hash('sha256', bytes, 'binary');
+}
+
 /** Lower-case hex of SHA-256 over the concatenated parts. */
 export function sha256Hex(...parts: readonly Bytes[]): string {
   return hash('sha256', parts.length === 1 ? (parts[0] as Bytes) : concatBytes(...parts), 'hex');

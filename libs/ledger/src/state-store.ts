@@ -3,7 +3,7 @@ import { type StateTree, createStateTree } from '#libs/merkle';
 import type { KeyValueReader, KeyValueWrite } from '#libs/kernel';
 import type { StateChange } from './journal.ts';
 import { TREE_PREFIX, stateKey } from './layout.ts';
-import { stateTreeKeyBytes, stateValueHashBytes } from './state-keys.ts';
+import { stateTreeKeyText, stateValueHashText } from './state-keys.ts';
 
 const DEFAULT_CACHED_NODES = 500_000;
 
@@ -18,9 +18,9 @@ export function openStateTree(reader: KeyValueReader, maxCachedNodes?: number): 
 
 export function updateStateTree(tree: StateTree, changes: readonly StateChange[]) {
   for (const { contract, key, after } of changes)
-    tree.update(
-      stateTreeKeyBytes(contract, key),
-      after === undefined ? null : stateValueHashBytes(after),
+    tree.updateText(
+      stateTreeKeyText(contract, key),
+      after === undefined ? null : stateValueHashText(after),
     );
   return tree.commit();
 }

@@ -3,23 +3,24 @@
  * its two children; leaves live inside their parent's record. A branch is addressed by the bits its
  * keys share, so its address never changes while it exists.
  */
-import { type Bytes, equalBytes } from '#libs/kernel';
+import { sha256Text } from '#libs/crypto';
+import type { Bytes } from '#libs/kernel';
+import { type ByteText, bytesToText, writeText } from './byte-text.ts';
 import { merkleError } from './errors.ts';
-import { HASH_BYTES, writeBranchHash, writeLeafHash } from './state-proof.ts';
+import { HASH_BYTES } from './state-proof.ts';
 
 const LEAF_TAG = 0;
 const BRANCH_TAG = 1;
 const ARENA_CHUNK_BYTES = 128 * 1024;
 
-/** Nodes own their hash buffer and hash into it again: updates allocate nothing. */
 export class Leaf {
-  readonly key: Bytes;
-  valueHash: Bytes;
-  readonly hash: Bytes = new Uint8Array(HASH_BYTES);
+  readonly key: ByteText;
+  valueHash: ByteText;
+  hash: ByteText = '';
   /** The hash is not yet that of the contents. */
   dirty = true;
 
-  constructor(key: Bytes, valueHash: Bytes) {
+  constructor(key: ByteText, valueHash: ByteText) {
     this.key = key;
     this.valueHash = valueHash;
   }
@@ -28,11 +29,11 @@ export class Leaf {
 /** A branch known by its hash only, not yet loaded or put out of memory again. */
 export class Stub {
   readonly depth: number;
-  readonly path: Bytes;
-  readonly hash: Bytes;
+  readonly path: ByteText;
+  readonly hash: ByteText;
   readonly dirty = false;
 
-  constructor(depth: number, path: Bytes, hash: Bytes) {
+  constructor(depth: number, path: ByteText, hash: ByteText) {
     this.depth = depth;
     this.path = path;
     this.hash = hash;
@@ -42,10 +43,10 @@ export class Stub {
 export class Branch {
   readonly depth: number;
   /** The `depth` bits that all keys below share, in whole bytes, the rest zero. */
-  readonly path: Bytes;
+  readonly path: ByteText;
   left: Node;
   right: Node;
-  readonly hash: Bytes = new Uint8Array(HASH_BYTES);
+  hash: ByteText = '';
   /** Changed since the hash was computed; never after a commit. */
   dirty = true;
   /** Commit in which the branch was last looked at; a parent's is never below its child's. */
@@ -53,7 +54,7 @@ export class Branch {
   /** Commit that last changed the branch: until the next one the store may not have it. */
   writtenAt = -1;
 
-  constructor(depth: number, path: Bytes, left: Node, right: Node, usedAt: number) {
+  constructor(depth: number, path: ByteText, left: Node, right: Node, usedAt: number) {
     this.depth = depth;
     this.path = path;
     this.left = left;
@@ -65,18 +66,18 @@ export class Branch {
 export type Node = Leaf | Stub | Branch;
 
 /** The first `depth` bits of a key in whole bytes. */
-export function pathOf(key: Bytes, depth: number): Bytes {
-  const path = key.slice(0, (depth + 7) >> 3);
-  const spare = path.length * 8 - depth;
-  if (spare > 0) path[path.length - 1] = (path[path.length - 1] as number) & (0xff << spare) & 0xff;
-  return path;
+export function pathOf(key: ByteText, depth: number): ByteText {
+  const whole = depth >> 3;
+  const bits = depth & 7;
+  if (bits === 0) return key.slice(0, whole);
+  return key.slice(0, whole) + String.fromCharCode(key.charCodeAt(whole) & (0xff00 >> bits) & 0xff);
 }
 
 /** First bit, at most `limit`, at which two keys (or a key and a path of `limit` bits) differ. */
-export function partingBit(a: Bytes, b: Bytes, limit: number): number {
+export function partingBit(a: ByteText, b: ByteText, limit: number): number {
   const length = Math.min(a.length, b.length, (limit + 7) >> 3);
   for (let i = 0; i < length; i++) {
-    const difference = (a[i] as number) ^ (b[i] as number);
+    const difference = a.charCodeAt(i) ^ b.charCodeAt(i);
     if (difference !== 0) return Math.min(limit, i * 8 + Math.clz32(difference) - 24);
   }
   return limit;
@@ -90,18 +91,29 @@ export function nodeAddress(
 ): Bytes {
   const at = prefix.length;
   const address = arena.take(at + 1 + path.length);
-  address.set(prefix);
+  for (let i = 0; i < at; i++) address[i] = prefix[i] as number;
   address[at] = depth;
-  for (let i = 0; i < path.length; i++) address[at + 1 + i] = path[i] as number;
+  writeText(path, address, at + 1);
   return address;
 }
 
+/** What is hashed: 0x00 ‖ key ‖ value hash, and 0x01 ‖ depth ‖ left ‖ right (state-proof.ts). */
+const leafInput = new Uint8Array(1 + 2 * HASH_BYTES);
+const branchInput = new Uint8Array(2 + 2 * HASH_BYTES).fill(1, 0, 1);
+
 /** The hash of a node, computed anew where something below has changed. */
-export function hashOfNode(node: Node): Bytes {
+export function hashOfNode(node: Node): ByteText {
   if (!node.dirty) return node.hash;
-  if (node instanceof Branch)
-    writeBranchHash(node.depth, hashOfNode(node.left), hashOfNode(node.right), node.hash);
-  else if (node instanceof Leaf) writeLeafHash(node.key, node.valueHash, node.hash);
+  if (node instanceof Branch) {
+    const left = hashOfNode(node.left);
+    const right = hashOfNode(node.right);
+    branchInput[1] = node.depth;
+    writeText(right, branchInput, writeText(left, branchInput, 2));
+    node.hash = sha256Text(branchInput);
+  } else if (node instanceof Leaf) {
+    writeText(node.valueHash, leafInput, writeText(node.key, leafInput, 1));
+    node.hash = sha256Text(leafInput);
+  }
   if (!(node instanceof Stub)) node.dirty = false;
   return node.hash;
 }
@@ -129,15 +141,13 @@ const referenceBytes = (node: Node): number =>
   node instanceof Leaf ? 1 + 2 * HASH_BYTES : 2 + node.path.length + HASH_BYTES;
 
 function writeReference(out: Bytes, at: number, node: Node): number {
-  const isLeaf = node instanceof Leaf;
-  const first = isLeaf ? node.key : node.path;
-  const second = isLeaf ? node.valueHash : hashOfNode(node);
-  out[at] = isLeaf ? LEAF_TAG : BRANCH_TAG;
-  let next = at + 1;
-  if (!isLeaf) out[next++] = node.depth;
-  for (let i = 0; i < first.length; i++) out[next++] = first[i] as number;
-  for (let i = 0; i < HASH_BYTES; i++) out[next++] = second[i] as number;
-  return next;
+  if (node instanceof Leaf) {
+    out[at] = LEAF_TAG;
+    return writeText(node.valueHash, out, writeText(node.key, out, at + 1));
+  }
+  out[at] = BRANCH_TAG;
+  out[at + 1] = node.depth;
+  return writeText(hashOfNode(node), out, writeText(node.path, out, at + 2));
 }
 
 /** Stored form of one reference: the root's. */
@@ -163,10 +173,10 @@ function readReference(bytes: Bytes, at: number): readonly [Node, number] {
   const middle = isLeaf ? at + 1 + HASH_BYTES : at + 2 + ((depth + 7) >> 3);
   const end = middle + HASH_BYTES;
   if (end > bytes.length) throw corrupt('a node record is cut off');
-  const hash = bytes.slice(middle, end);
+  const hash = bytesToText(bytes, middle, end);
   return isLeaf
-    ? [new Leaf(bytes.slice(at + 1, middle), hash), end]
-    : [new Stub(depth, bytes.slice(at + 2, middle), hash), end];
+    ? [new Leaf(bytesToText(bytes, at + 1, middle), hash), end]
+    : [new Stub(depth, bytesToText(bytes, at + 2, middle), hash), end];
 }
 
 /** @throws MERKLE_NODE_CORRUPT */
@@ -183,7 +193,7 @@ export function decodeBranch(stub: Stub, bytes: Bytes | undefined, usedAt: numbe
   const [right, end] = readReference(bytes, middle);
   if (end !== bytes.length) throw corrupt('a branch record has trailing data');
   const branch = new Branch(stub.depth, stub.path, left, right, usedAt);
-  if (!equalBytes(hashOfNode(branch), stub.hash))
+  if (hashOfNode(branch) !== stub.hash)
     throw corrupt(`the branch at bit ${stub.depth} does not match its hash`);
   return branch;
 }

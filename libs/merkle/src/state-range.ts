@@ -6,6 +6,7 @@
  *   node = 0 ‖ key ‖ value hash | 1 ‖ depth ‖ node ‖ node | 2 ‖ hash of what was cut off
  */
 import { type Bytes, compareBytes, equalBytes, hexToBytes } from '#libs/kernel';
+import { writeText } from './byte-text.ts';
 import {
   Leaf,
   type Node,
@@ -93,7 +94,7 @@ class RangeWriter {
     const { left, right, path, depth } = branch;
     // The path ends at `depth`, inside its last byte or behind it.
     const key = new Uint8Array(HASH_BYTES);
-    key.set(path);
+    writeText(path, key, 0);
     const isBefore = compareBytes(edgeKey(key, depth, 0, 1), this.#from) < 0;
     if (isBefore) this.#cut(left);
     else this.write(left);
@@ -104,15 +105,17 @@ class RangeWriter {
 
   #writeLeaf({ key, valueHash }: Leaf): void {
     this.#out[this.#at] = LEAF;
-    this.#out.set(key, this.#at + 1);
-    this.#out.set(valueHash, this.#at + 1 + HASH_BYTES);
+    writeText(key, this.#out, this.#at + 1);
+    writeText(valueHash, this.#out, this.#at + 1 + HASH_BYTES);
+    const isInRange =
+      compareBytes(this.#out.subarray(this.#at + 1, this.#at + 1 + HASH_BYTES), this.#from) >= 0;
     this.#at += LEAF_BYTES;
-    if (compareBytes(key, this.#from) >= 0) this.#left--;
+    if (isInRange) this.#left--;
   }
 
   #cut(node: Node): void {
     this.#out[this.#at] = CUT;
-    this.#out.set(hashOfNode(node), this.#at + 1);
+    writeText(hashOfNode(node), this.#out, this.#at + 1);
     this.#at += CUT_BYTES;
   }
 }

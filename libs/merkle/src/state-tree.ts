@@ -3,7 +3,8 @@
  * a commit applies all changes of a batch in one sorted descent, so every touched node is hashed
  * once. The root depends on the contents alone, never on the history that led to them.
  */
-import { type Bytes, type KeyValueWrite, bytesToHex, compareBytes, equalBytes } from '#libs/kernel';
+import { type Bytes, type KeyValueWrite, bytesToHex } from '#libs/kernel';
+import { type ByteText, bytesToText, textBitAt, textToBytes } from './byte-text.ts';
 import { merkleError } from './errors.ts';
 import {
   Branch,
@@ -53,36 +54,41 @@ export interface StateCommit {
 }
 
 interface Change {
-  readonly key: Bytes;
+  readonly key: ByteText;
   /** Leading 48 bits, which decide almost every comparison. */
   readonly rank: number;
-  readonly valueHash: Bytes | null;
+  readonly valueHash: ByteText | null;
 }
 
 const DEFAULT_MAX_CACHED_NODES = 200_000;
 
-function rankOf(key: Bytes): number {
+function rankOf(key: ByteText): number {
   let rank = 0;
-  for (let i = 0; i < 6; i++) rank = rank * 256 + (key[i] as number);
+  for (let i = 0; i < 6; i++) rank = rank * 256 + key.charCodeAt(i);
   return rank;
+}
+
+function compareText(a: ByteText, b: ByteText): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
 }
 
 /** Whether a child still has the hash its parent was computed with; loading it changes nothing. */
 function isUnchanged(before: Node, after: Node): boolean {
   if (after.dirty) return false;
-  return before === after || (before instanceof Stub && equalBytes(before.hash, hashOfNode(after)));
+  return before === after || (before instanceof Stub && before.hash === hashOfNode(after));
 }
 
 /** The same leaf with another value; clean when the value is the one it has. */
-function rewritten(leaf: Leaf, valueHash: Bytes): Leaf {
-  if (!equalBytes(leaf.valueHash, valueHash)) {
+function rewritten(leaf: Leaf, valueHash: ByteText): Leaf {
+  if (leaf.valueHash !== valueHash) {
     leaf.valueHash = valueHash;
     leaf.dirty = true;
   }
   return leaf;
 }
 
-const byKey = (a: Change, b: Change): number => a.rank - b.rank || compareBytes(a.key, b.key);
+const byKey = (a: Change, b: Change): number => a.rank - b.rank || compareText(a.key, b.key);
 
 export class StateTree {
   readonly #reader: NodeReader;
@@ -108,7 +114,7 @@ export class StateTree {
 
   /** Root of the last commit, hex. */
   get root(): string {
-    return this.#root ? bytesToHex(hashOfNode(this.#root)) : EMPTY_STATE_ROOT;
+    return this.#root ? bytesToHex(textToBytes(hashOfNode(this.#root))) : EMPTY_STATE_ROOT;
   }
 
   /** Branches in memory. */
@@ -116,11 +122,13 @@ export class StateTree {
     return this.#cached;
   }
 
-  /**
-   * Notes a change for the next commit; null deletes. The last change of a key wins. The arrays are
-   * kept, not copied. @throws MERKLE_KEY_INVALID
-   */
+  /** Notes a change for the next commit; null deletes. The last change of a key wins. @throws MERKLE_KEY_INVALID */
   update(key: Bytes, valueHash: Bytes | null): void {
+    this.updateText(bytesToText(key), valueHash && bytesToText(valueHash));
+  }
+
+  /** The same for a key and a hash that are text already, as `sha256Text` makes them. @throws MERKLE_KEY_INVALID */
+  updateText(key: ByteText, valueHash: ByteText | null): void {
     if (key.length !== HASH_BYTES || (valueHash && valueHash.length !== HASH_BYTES))
       throw merkleError('MERKLE_KEY_INVALID', `a key or hash that has not ${HASH_BYTES} bytes`);
     this.#pending.push({ key, rank: rankOf(key), valueHash });
@@ -154,13 +162,15 @@ export class StateTree {
   /** Hash of the value a key holds after the last commit. @throws MERKLE_NODE_CORRUPT */
   get(key: Bytes): Bytes | undefined {
     const { leaf } = this.#descend(key);
-    return leaf && equalBytes(leaf.key, key) ? leaf.valueHash : undefined;
+    return leaf && leaf.key === bytesToText(key) ? textToBytes(leaf.valueHash) : undefined;
   }
 
   /** Proof of what the key holds, or that it holds nothing, under `root`. @throws MERKLE_NODE_CORRUPT */
   prove(key: Bytes): StateProof {
     const { leaf, steps } = this.#descend(key);
-    return leaf && !equalBytes(leaf.key, key) ? stateProofOf(steps, leaf) : stateProofOf(steps);
+    if (!leaf || leaf.key === bytesToText(key)) return stateProofOf(steps);
+    const other = { key: textToBytes(leaf.key), valueHash: textToBytes(leaf.valueHash) };
+    return stateProofOf(steps, other);
   }
 
   #descend(key: Bytes): { leaf: Leaf | null; steps: { depth: number; sibling: Bytes }[] } {
@@ -171,7 +181,8 @@ export class StateTree {
     while (node instanceof Branch) {
       node.usedAt = this.#now;
       const right = bitAt(key, node.depth) === 1;
-      steps.push({ depth: node.depth, sibling: hashOfNode(right ? node.left : node.right) });
+      const sibling = textToBytes(hashOfNode(right ? node.left : node.right));
+      steps.push({ depth: node.depth, sibling });
       node = this.#child(node, right);
     }
     this.#evict();
@@ -199,7 +210,7 @@ export class StateTree {
     const sorted = this.#pending.sort(byKey);
     return sorted.filter((change, i) => {
       const next = sorted[i + 1];
-      return !next || next.rank !== change.rank || !equalBytes(next.key, change.key);
+      return next?.rank !== change.rank || next.key !== change.key;
     });
   }
 
@@ -241,7 +252,7 @@ export class StateTree {
     // A new key leaves the shared path early: a new branch goes in above this one.
     const path = pathOf(branch.path, parting);
     const [start, middle, end] = this.#within(changes, from, to, path, parting);
-    const inRight = bitAt(branch.path, parting) === 1;
+    const inRight = textBitAt(branch.path, parting) === 1;
     const left = this.#apply(inRight ? null : branch, changes, start, middle, parting + 1);
     const right = this.#apply(inRight ? branch : null, changes, middle, end, parting + 1);
     return this.#join(parting, path, left, right);
@@ -275,7 +286,7 @@ export class StateTree {
     let rest = leaf;
     for (let i = from; i < to; i++) {
       const { key, valueHash } = changes[i] as Change;
-      const order = rest ? compareBytes(rest.key, key) : 1;
+      const order = rest ? compareText(rest.key, key) : 1;
       if (rest && order < 0) {
         leaves.push(rest);
         rest = null;
@@ -297,13 +308,13 @@ export class StateTree {
     const first = leaves[from] as Leaf;
     const depth = partingBit(first.key, (leaves[to - 1] as Leaf).key, KEY_BITS);
     let middle = from + 1;
-    while (bitAt((leaves[middle] as Leaf).key, depth) === 0) middle++;
+    while (textBitAt((leaves[middle] as Leaf).key, depth) === 0) middle++;
     const left = this.#fromLeaves(leaves, from, middle);
     const right = this.#fromLeaves(leaves, middle, to);
     return this.#join(depth, pathOf(first.key, depth), left, right);
   }
 
-  #join(depth: number, path: Bytes, left: Node | null, right: Node | null): Node | null {
+  #join(depth: number, path: ByteText, left: Node | null, right: Node | null): Node | null {
     if (!left || !right) return left ?? right;
     this.#cached++;
     return new Branch(depth, path, left, right, this.#now);
@@ -315,14 +326,14 @@ export class StateTree {
     let high = to;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (bitAt((changes[middle] as Change).key, depth) === 0) low = middle + 1;
+      if (textBitAt((changes[middle] as Change).key, depth) === 0) low = middle + 1;
       else high = middle;
     }
     return low;
   }
 
   /** The changes that share `path`, and where they split at its end; the others delete nothing. */
-  #within(changes: Change[], from: number, to: number, path: Bytes, depth: number) {
+  #within(changes: Change[], from: number, to: number, path: ByteText, depth: number) {
     let first = from;
     let last = to;
     const apart = (i: number) => partingBit((changes[i] as Change).key, path, depth) < depth;
