@@ -17,6 +17,11 @@ export const edaError = defineErrors({
     title: 'Consensus parameter out of range',
     fix: 'Read docs/consensus.md for the range of each parameter.',
   },
+  EDA_CERTIFICATE_INVALID: {
+    status: 400,
+    title: 'Cut is not final',
+    fix: 'Ask another node; the certificate needs weight Q of the set that voted in its era.',
+  },
   EDA_MESSAGE_TOO_LARGE: {
     status: 413,
     title: 'Consensus message too large',

@@ -13,6 +13,7 @@
 export * from './authenticator.ts';
 export * from './axis.ts';
 export * from './base.ts';
+export * from './certified-cuts.ts';
 export * from './cuts.ts';
 export * from './errors.ts';
 export * from './journal.ts';
