@@ -9,28 +9,18 @@ import {
   createSystemRandomness,
   endProcess,
   ensureHomeKey,
-  errorLine,
   homePassphrase,
-  loadSettings,
   runProcess,
+  settingsOrExit,
   startEmbeddedPostgres,
 } from '#libs/platform';
 import { createKuboBlobStore } from '#libs/storage';
 import { createHttpChainNode } from './chain/http-chain-node.ts';
 import { createPostgresQueue, createRedisQueue } from './queue/bullmq-queue.ts';
-import { type MarketSettings, marketSettings } from './settings.ts';
+import { marketSettings } from './settings.ts';
 import { startMarket } from './start-market.ts';
 
-function settingsOrExit(): MarketSettings {
-  try {
-    return loadSettings(marketSettings);
-  } catch (error) {
-    process.stderr.write(`market: ${errorLine(error)}\n`);
-    process.exit(1);
-  }
-}
-
-const settings = settingsOrExit();
+const settings = settingsOrExit(marketSettings);
 const logger = createLogger({ name: 'market', level: settings.logLevel });
 
 /** The given database, or one of our own that ends with us. */

@@ -7,9 +7,9 @@ import {
   createLogger,
   defineSettings,
   endProcess,
-  loadSettings,
   portNumber,
   runProcess,
+  settingsOrExit,
   startEmbeddedPostgres,
   writePrivateFile,
 } from '#libs/platform';
@@ -23,7 +23,7 @@ const settings = defineSettings('postgres', {
   },
 });
 
-const { home, port, logLevel } = loadSettings(settings);
+const { home, port, logLevel } = settingsOrExit(settings);
 const logger = createLogger({ name: 'postgres', level: logLevel });
 
 await runProcess({

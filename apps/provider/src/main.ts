@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { createLogger, errorLine, loadSettings, runProcess } from '#libs/platform';
+import { createLogger, runProcess, settingsOrExit } from '#libs/platform';
 import { type Provider, startProvider } from './provider.ts';
 import { providerSettings } from './settings.ts';
 
@@ -7,30 +7,25 @@ import { providerSettings } from './settings.ts';
 const MARKET_WAIT_MS = 3_000;
 const LOOK_MS = 20;
 
-try {
-  const settings = loadSettings(providerSettings);
-  const name = `provider-${settings.name}`;
-  const logger = createLogger({ name, level: settings.logLevel });
-  let provider: Provider | undefined;
-  let drains = false;
-  process.on('SIGUSR2', () => {
-    if (drains) return;
-    drains = true;
-    provider?.drain();
-  });
-  await runProcess({
-    name,
-    home: settings.home,
-    logger,
-    start: async () => {
-      provider = await startProvider(settings, logger);
-      if (drains) provider.drain();
-      const until = performance.now() + MARKET_WAIT_MS;
-      while (provider.loop.agent.link !== 'up' && performance.now() < until) await delay(LOOK_MS);
-      return provider;
-    },
-  });
-} catch (error) {
-  process.stderr.write(`provider: ${errorLine(error)}\n`);
-  process.exit(1);
-}
+const settings = settingsOrExit(providerSettings);
+const name = `provider-${settings.name}`;
+const logger = createLogger({ name, level: settings.logLevel });
+let provider: Provider | undefined;
+let drains = false;
+process.on('SIGUSR2', () => {
+  if (drains) return;
+  drains = true;
+  provider?.drain();
+});
+await runProcess({
+  name,
+  home: settings.home,
+  logger,
+  start: async () => {
+    provider = await startProvider(settings, logger);
+    if (drains) provider.drain();
+    const until = performance.now() + MARKET_WAIT_MS;
+    while (provider.loop.agent.link !== 'up' && performance.now() < until) await delay(LOOK_MS);
+    return provider;
+  },
+});

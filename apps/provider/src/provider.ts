@@ -1,5 +1,4 @@
 /** Puts a provider together: slots, journal, storage, link, agent. */
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Signer, createSigner } from '#libs/crypto';
@@ -21,6 +20,7 @@ import {
   createSystemRandomness,
   endProcess,
   ensureHomeKey,
+  ensurePrivateDirectory,
   homePassphrase,
 } from '#libs/platform';
 import { type BlobStore, createKuboBlobStore } from '#libs/storage';
@@ -147,7 +147,7 @@ export async function startProvider(
   parts: ProviderParts = {},
 ): Promise<Provider> {
   const folder = settings.providerHome ?? join(settings.home, 'providers', settings.name);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await ensurePrivateDirectory(folder);
   const signer = await signerOf(settings);
   const journal = openLeaseJournal(folder, logger);
   const slots = settings.slots ?? (await probeMachine(folder)).cores;

@@ -5,10 +5,9 @@ import {
   createHealth,
   createLogger,
   createMetrics,
-  errorLine,
-  loadSettings,
   readPrivateFile,
   runProcess,
+  settingsOrExit,
   writePrivateFile,
 } from '#libs/platform';
 
@@ -63,16 +62,11 @@ async function start(settings: StorageSettings, logger: ReturnType<typeof create
   };
 }
 
-try {
-  const settings = loadSettings(storageSettings);
-  const logger = createLogger({ name: 'storage', level: settings.logLevel });
-  await runProcess({
-    name: 'storage',
-    home: settings.home,
-    logger,
-    start: () => start(settings, logger),
-  });
-} catch (error) {
-  process.stderr.write(`storage: ${errorLine(error)}\n`);
-  process.exit(1);
-}
+const settings = settingsOrExit(storageSettings);
+const logger = createLogger({ name: 'storage', level: settings.logLevel });
+await runProcess({
+  name: 'storage',
+  home: settings.home,
+  logger,
+  start: () => start(settings, logger),
+});

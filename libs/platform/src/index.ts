@@ -6,7 +6,7 @@
  * the domain, and no state of its own.
  *
  * @example
- * const settings = loadSettings(marketSettings);
+ * const settings = settingsOrExit(marketSettings);
  * const logger = createLogger({ name: 'market', level: settings.logLevel });
  * await runProcess({ name: 'market', home: settings.home, logger, start: () => startMarket(settings) });
  */

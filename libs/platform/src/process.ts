@@ -13,6 +13,12 @@ import { isSeeleError } from '#libs/kernel';
 import { describeSystemError } from './errors.ts';
 import type { Logger } from './logger.ts';
 import { ensurePrivateDirectory, writeFileAtomic } from './private-files.ts';
+import {
+  type Declarations,
+  type SettingsDefinition,
+  type SettingsOf,
+  loadSettings,
+} from './settings.ts';
 
 /** A process that has not stopped by then is ended. */
 export const STOP_LIMIT_MS = 5_000;
@@ -41,9 +47,22 @@ export interface ProcessOptions {
 
 /** One line for a person: what is wrong, its code, what to do. */
 export function errorLine(error: unknown): string {
-  const shown = describeSystemError(error, 'the system');
+  const { path } = (error ?? {}) as { path?: unknown };
+  const shown = describeSystemError(error, typeof path === 'string' ? path : 'the system');
   if (isSeeleError(shown)) return `${shown.message} (${shown.code}). ${shown.fix}`;
   return shown.message;
+}
+
+/** The app's settings; wrong ones are one line on stderr and exit code 1. */
+export function settingsOrExit<D extends Declarations>(
+  definition: SettingsDefinition<D>,
+): SettingsOf<SettingsDefinition<D>> {
+  try {
+    return loadSettings(definition);
+  } catch (error) {
+    process.stderr.write(`${definition.app}: ${errorLine(error)}\n`);
+    process.exit(1);
+  }
 }
 
 /** Where a running process notes its pid and address. */

@@ -30,7 +30,7 @@ export interface Setting<T> {
   readonly help: string;
 }
 
-type Declarations = Readonly<Record<string, Setting<never> | Setting<unknown>>>;
+export type Declarations = Readonly<Record<string, Setting<never> | Setting<unknown>>>;
 
 type SettingValue<S> =
   S extends Setting<infer T> ? (S extends { optional: true } ? T | undefined : T) : never;

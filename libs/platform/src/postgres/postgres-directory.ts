@@ -111,10 +111,7 @@ export function explainPostgresFailure(printed: string, subject: string): Error 
   if (/No space left on device|Disk quota exceeded/i.test(printed))
     return platformError('PLATFORM_DISK_FULL', `no space left for ${subject}: ${tail}`);
   if (/Address already in use/i.test(printed))
-    return platformError(
-      'PLATFORM_PORT_IN_USE',
-      `the port of ${subject} is already in use: ${tail}`,
-    );
+    return platformError('PLATFORM_PORT_IN_USE', `${subject} is already in use`);
   if (/Permission denied/i.test(printed))
     return platformError('PLATFORM_PERMISSION', `no permission for ${subject}: ${tail}`);
   return platformError('PLATFORM_POSTGRES_FAILED', `${subject}: ${tail || 'it said nothing'}`);
@@ -138,7 +135,10 @@ async function createCluster(
     await runInitdb(engine, join(work, 'data'), passwordFile, runAs);
     await rename(join(work, 'data'), cluster.data);
   } catch (error) {
-    throw describeSystemError(error, cluster.data);
+    const isThere = systemCode(error) === 'ENOTEMPTY' || systemCode(error) === 'EEXIST';
+    if (!isThere) throw describeSystemError(error, cluster.data);
+    const message = `${cluster.data} is already there, but is no whole cluster or another process just made it`;
+    throw platformError('PLATFORM_POSTGRES_FAILED', message, { cause: error });
   } finally {
     await rm(work, { recursive: true, force: true });
   }
