@@ -87,8 +87,9 @@ function runState(home: string): { readonly pid: number; readonly processes: Pro
 export async function startLocalMachine(
   env: Readonly<Record<string, string>> = {},
   depositTokens = 100,
+  folder = tmpdir(),
 ): Promise<LocalMachine> {
-  const home = mkdtempSync(join(tmpdir(), 'seele-test-'));
+  const home = mkdtempSync(join(folder, 'seele-test-'));
   chmodSync(home, 0o711);
   const inHome = (...args: readonly string[]) => seele([...args, '--home', home], env);
   const stop = async () => {

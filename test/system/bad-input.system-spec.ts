@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ordersCalls, tokenCalls } from '#contracts';
 import { createSigner, signRequest } from '#libs/crypto';
 import { formatAccount, utf8 } from '#libs/kernel';
@@ -24,6 +25,7 @@ import { readBlob } from '#libs/storage';
 import { FakeAgent, type LeaseMessage } from '../../apps/market/src/testing/fake-agent.ts';
 import { type LocalMachine, seele, startLocalMachine } from '../support/local-machine.ts';
 import { checkMoney } from '../support/money.ts';
+import { allReady } from '../support/order-fates.ts';
 
 const MIB = 2 ** 20;
 const CAP = 300_000_000n;
@@ -32,11 +34,20 @@ let machine: LocalMachine;
 let node: NodeClient;
 const orders: string[] = [];
 
+/** A small disk of its own for the machine, where we may mount one: it is filled below. */
+const disk = mkdtempSync(join(tmpdir(), 'seele-disk-'));
+const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=450m,mode=711', 'tmpfs', disk]);
+const isSmallDisk = mounted.status === 0;
+
 beforeAll(async () => {
-  machine = await startLocalMachine();
+  machine = await startLocalMachine({}, 100, isSmallDisk ? disk : undefined);
   node = createNodeClient(machine.urls.node);
 }, 120_000);
-afterAll(() => machine.stop());
+afterAll(async () => {
+  await machine.stop();
+  if (isSmallDisk) spawnSync('umount', [disk]);
+  rmSync(disk, { recursive: true, force: true });
+});
 
 async function problem(response: Response): Promise<readonly [number, string]> {
   expect(response.headers.get('content-type')).toMatch(/^application\/problem\+json/);
@@ -178,8 +189,11 @@ describe('jobs that misbehave', () => {
 
 describe('a provider that delivers wrongly', () => {
   /** The cheapest by far, so that the cheap tier takes it. */
-  const orderFrom = async (onLease: (agent: FakeAgent, lease: LeaseMessage) => void) => {
-    const { cid: result } = await machine.store.put(utf8('"done"'), { pin: true });
+  const orderFrom = async (
+    onLease: (agent: FakeAgent, lease: LeaseMessage) => void,
+    output = utf8('"done"'),
+  ) => {
+    const { cid: result } = await machine.store.put(output, { pin: true });
     const signer = createSigner(new Uint8Array(randomBytes(32)));
     const agent = new FakeAgent({
       ...{ url: machine.urls.market, chain: machine.chain, signer, result },
@@ -193,6 +207,7 @@ describe('a provider that delivers wrongly', () => {
       code: 'export default () => 1',
       priceCap: CAP,
       tier: 'A',
+      limits: { outputBytes: 1000 },
     });
     const id = await order();
     orders.push(id);
@@ -218,6 +233,14 @@ describe('a provider that delivers wrongly', () => {
     expect(end.status).toBe('settled');
     expect(end.provider).not.toBe(account);
     expect(answers[0]).toMatchObject({ accepted: 'no', reason: expect.stringContaining('fence') });
+  }, 40_000);
+
+  it('a result over its limit, is told so; another does the work', async () => {
+    const deliver = (agent: FakeAgent, lease: LeaseMessage) => agent.deliver(lease);
+    const { end, answers, account } = await orderFrom(deliver, utf8('"'.padEnd(2000, 'x')));
+    expect(end.status).toBe('settled');
+    expect(end.provider).not.toBe(account);
+    expect(answers[0]).toMatchObject({ accepted: 'no', reason: 'the result is over its limit' });
   }, 40_000);
 });
 
@@ -325,4 +348,41 @@ it('after all of it no money was made or lost, and everything still serves', asy
   );
   const doctor = await machine.seele('doctor');
   expect(doctor.code).toBe(0);
+});
+
+describe('a disk that fills up while the machine runs', () => {
+  it('refuses by name, loses nothing, and goes on when there is space again', async () => {
+    if (!isSmallDisk) return console.warn('skipped: only root may mount a small disk');
+    const order = await machine.orderer({
+      ...{ code: 'export default () => "space"', priceCap: 2n * CAP, tier: 'C' },
+    });
+    const before = await order();
+    const filler = join(machine.home, 'filler');
+    const dd = ['if=/dev/zero', `of=${filler}`, 'bs=1M'];
+    expect(spawnSync('dd', dd).stderr.toString()).toContain('No space left');
+    await expect(machine.store.put(randomBytes(1000))).rejects.toMatchObject({
+      code: expect.stringMatching(/^(STORAGE|STORE)_FULL$/),
+    });
+    // The node looks once a second.
+    const isReady = async () => (await fetch(`${machine.urls.node}/health/ready`)).ok;
+    for (let i = 0; i < 200 && (await isReady()); i++) await sleep(50);
+    const sending = sendCalls(node, machine.signer, [
+      tokenCalls.transfer({ to: machine.signer.account, amount: 1n }),
+    ]);
+    await expect(sending).rejects.toMatchObject({ code: 'STORE_FULL' });
+    const during = await order().catch((error: unknown) => error);
+    if (typeof during === 'string') orders.push(during);
+    else expect(during).toMatchObject({ code: expect.stringMatching(/^[A-Z]+_[A-Z_]+$/) });
+    rmSync(filler);
+    await allReady(machine);
+    orders.push(before, await order());
+    for (const id of orders.slice(-3)) {
+      const { status } = await machine.market.waitForEnd(id, { timeoutMs: 60_000 });
+      expect(status).toBe('settled');
+    }
+  }, 120_000);
+});
+
+it('and after that no money was made or lost either', async () => {
+  expect(await checkMoney(machine, orders)).toMatchObject({ paidTwice: 0, unbalanced: 0 });
 });
