@@ -13,6 +13,7 @@
  * verifyStateProof(root, keyHex, valueHashHex, tree.prove(key)); // true
  */
 export * from './errors.ts';
+export * from './log-multi-proof.ts';
 export * from './log-proofs.ts';
 export * from './log-tree.ts';
 export * from './state-proof.ts';
