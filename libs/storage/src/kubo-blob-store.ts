@@ -10,12 +10,12 @@ import type { KuboRPCClient } from 'kubo-rpc-client';
 import { CID } from 'multiformats/cid';
 
 import type { BlobRef, BlobSource, BlobStore, BlockCodec } from './blob-store.ts';
+import { createBlockCalls } from './block-calls.ts';
 import { blockCid, MAX_BLOCK_BYTES, parseCid, verifyBlock } from './cids.ts';
 import { storageError } from './errors.ts';
 import { readFile } from './file-reader.ts';
 import { blobRef, kuboAddProfile, LEAF_BYTES, limited } from './file-writer.ts';
 import { mayRetry, toStorageError } from './kubo-errors.ts';
-import { sendBlock } from './send-block.ts';
 import { teeBytes } from './tee-bytes.ts';
 
 export interface KuboBlobStoreOptions {
@@ -42,14 +42,17 @@ export function createKuboBlobStore(options: KuboBlobStoreOptions): BlobStore {
   const open = () =>
     (client ??= import('kubo-rpc-client').then(({ create }) => create({ url: api, headers })));
 
-  type Call<T> = (kubo: KuboRPCClient, signal: AbortSignal) => Promise<T>;
+  const blocks = createBlockCalls(api, headers);
 
-  async function call<T>(signal: AbortSignal | undefined, send: Call<T>): Promise<T> {
+  async function call<T>(
+    signal: AbortSignal | undefined,
+    send: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
     for (let attempt = 0; ; attempt++) {
       signal?.throwIfAborted();
       const limit = AbortSignal.timeout(timeoutMs);
       try {
-        return await send(await open(), signal ? AbortSignal.any([signal, limit]) : limit);
+        return await send(signal ? AbortSignal.any([signal, limit]) : limit);
       } catch (error) {
         const failure = toStorageError(error, url, signal);
         const wait = RETRY_DELAYS_MS[attempt];
@@ -60,10 +63,7 @@ export function createKuboBlobStore(options: KuboBlobStoreOptions): BlobStore {
   }
 
   const readBlock = (cid: CID, signal?: AbortSignal): Promise<Bytes> =>
-    call(signal, async (kubo, callSignal) => {
-      const bytes = await kubo.block.get(cid, { signal: callSignal });
-      return verifyBlock(cid, bytes);
-    });
+    call(signal, async (callSignal) => verifyBlock(cid, await blocks.get(cid, callSignal)));
 
   async function putBlock(
     bytes: Bytes,
@@ -72,9 +72,8 @@ export function createKuboBlobStore(options: KuboBlobStoreOptions): BlobStore {
     signal: AbortSignal | undefined,
   ): Promise<BlobRef> {
     const cid = await blockCid(bytes, codec);
-    const query = new URLSearchParams({ 'cid-codec': codec, mhtype: 'sha2-256', pin: `${pin}` });
-    const answered = await call(signal, (_, callSignal) =>
-      sendBlock(`${api}/block/put?${query.toString()}`, headers, { cid, bytes }, callSignal),
+    const answered = await call(signal, (callSignal) =>
+      blocks.put(cid, bytes, { codec, pin }, callSignal),
     );
     expectSame(cid.toString(), answered);
     return { cid: cid.toString(), sizeBytes: bytes.length };
@@ -127,18 +126,21 @@ export function createKuboBlobStore(options: KuboBlobStoreOptions): BlobStore {
     getBlock: async (cid, { signal } = {}) => readBlock(parseCid(cid), signal),
     async pin(cid, { signal } = {}) {
       const parsed = parseCid(cid);
-      await call(signal, (kubo, callSignal) => kubo.pin.add(parsed, { signal: callSignal }));
+      await call(signal, async (callSignal) =>
+        (await open()).pin.add(parsed, { signal: callSignal }),
+      );
     },
     async unpin(cid, { signal } = {}) {
       const parsed = parseCid(cid);
       await unlessNotPinned(
-        call(signal, (kubo, callSignal) => kubo.pin.rm(parsed, { signal: callSignal })),
+        call(signal, async (callSignal) => (await open()).pin.rm(parsed, { signal: callSignal })),
       );
     },
     async isPinned(cid, { signal } = {}) {
       const paths = parseCid(cid);
       const found = await unlessNotPinned(
-        call(signal, async (kubo, callSignal) => {
+        call(signal, async (callSignal) => {
+          const kubo = await open();
           for await (const _ of kubo.pin.ls({ paths, type: 'recursive', signal: callSignal }))
             return true;
           return false;
@@ -146,7 +148,7 @@ export function createKuboBlobStore(options: KuboBlobStoreOptions): BlobStore {
       );
       return found ?? false;
     },
-    async close() {},
+    close: async () => blocks.close(),
   };
 }
 
