@@ -75,11 +75,17 @@ function completeBody(
   };
 }
 
+/** Bodies whose proof held: a proposal is looked at again with every block that arrives. */
+const proven = new WeakSet<Body>();
+
 function isCreator({ config, roster, decisions }: SlotParts, body: Body, leader: number): boolean {
   const publicKey = roster.at(body.era).set.validators[leader]?.publicKey;
   if (body.creator !== leader || publicKey === undefined) return false;
+  if (proven.has(body)) return true;
   const alpha = alphaOf(decisions, body.slot);
-  return config.auth.verifyProof(publicKey, alpha, body.vrf) !== undefined;
+  if (config.auth.verifyProof(publicKey, alpha, body.vrf) === undefined) return false;
+  proven.add(body);
+  return true;
 }
 
 export function createSlotHost(parts: SlotParts): VotingHost {
