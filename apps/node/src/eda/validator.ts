@@ -30,14 +30,7 @@ import { Consensus } from './consensus.ts';
 import { Executor, rootsOf } from './executor.ts';
 import type { JournalFile } from './journal-file.ts';
 import { createPayloads } from './payloads.ts';
-import {
-  BASE_KEY,
-  RESULTS,
-  type SyncItem,
-  decodeBase,
-  decodeResult,
-  encodeResult,
-} from './wire.ts';
+import { BASE_KEY, type SyncItem, decodeBase, decodeResult, encodeResult } from './wire.ts';
 
 /** Transactions of one block; an author has at most eight unordered blocks. */
 const BLOCK_TRANSACTIONS = 2_000;
@@ -155,7 +148,7 @@ export class ValidatorProducer implements Producer {
         this.#consensus.install({ kind: 'set', era, set });
         transport.review();
       },
-      say: (message) => transport.broadcast(RESULTS.id, encodeResult(message)),
+      say: (message) => transport.broadcast(NODE_PROTOCOLS.results.id, encodeResult(message)),
       onBlock: (block, execution) => this.#onBlock(block, execution),
     });
     this.#sync = new BlockSync({
@@ -197,11 +190,11 @@ export class ValidatorProducer implements Producer {
       if (message.kind !== 'block') return;
       if (await this.#payloads.check(message.payload)) this.#consensus.hear(peer, message);
     });
-    transport.onMessage(RESULTS.id, (peer, bytes) => this.#onResult(peer, bytes));
+    transport.onMessage(NODE_PROTOCOLS.results.id, (peer, bytes) => this.#onResult(peer, bytes));
     transport.onPeer(({ kind, peer }) => {
       if (kind !== 'up') return;
       const status = encodeResult({ kind: 'status', height: chain.head.header.height });
-      transport.send(peer, RESULTS.id, status);
+      transport.send(peer, NODE_PROTOCOLS.results.id, status);
     });
   }
 
@@ -218,7 +211,7 @@ export class ValidatorProducer implements Producer {
     if (!stored) return;
     const { certificate } = stored;
     const answer = { kind: 'certified', height, hash: message.hash, certificate } as const;
-    transport.send(peer, RESULTS.id, encodeResult(answer));
+    transport.send(peer, NODE_PROTOCOLS.results.id, encodeResult(answer));
   }
 
   #onSynced({ cut, block }: SyncItem, peer: string): void {

@@ -22,19 +22,7 @@ import {
 import { block, certificate } from '#libs/ledger';
 import { NODE_PROTOCOLS, type ProtocolRules } from '#libs/net';
 
-const KIBIBYTE = 1024;
-
-/** Signatures over executed headers. */
-export const RESULTS: ProtocolRules = {
-  id: 5,
-  name: 'results',
-  priority: 0,
-  maxMessageBytes: 512 * KIBIBYTE,
-  queueBytes: 4 * 1024 * KIBIBYTE,
-  maxAgeMs: 10_000,
-};
-
-export const PROTOCOLS: readonly ProtocolRules[] = [...Object.values(NODE_PROTOCOLS), RESULTS];
+export const PROTOCOLS: readonly ProtocolRules[] = Object.values(NODE_PROTOCOLS);
 
 const resultShape = variant({
   /** This node executed the block of `height`: its header has this hash. */
