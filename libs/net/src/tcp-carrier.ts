@@ -9,7 +9,8 @@ import type { Clock } from '#libs/kernel';
 import { createEphemeralCertificate } from './ephemeral-certificate.ts';
 import { netError } from './errors.ts';
 import type { NetLimits } from './limits.ts';
-import type { Carrier, Timers, Wire } from './wire.ts';
+import { createNodeTimers } from './node-timers.ts';
+import type { Carrier, Wire } from './wire.ts';
 
 const TLS = {
   minVersion: 'TLSv1.3',
@@ -30,18 +31,6 @@ export function parseAddress(address: string): { readonly host: string; readonly
 
 const formatAddress = (host: string, port: number): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-
-function createNodeTimers(clock: Clock): Timers {
-  return {
-    nowMs: () => clock.monotonicMs(),
-    after(ms, action) {
-      const timer = setTimeout(action, ms);
-      timer.unref();
-      return () => clearTimeout(timer);
-    },
-    soon: (action) => void setImmediate(action),
-  };
-}
 
 function wireOf(socket: TLSSocket, remote: string): Wire {
   socket.setNoDelay(true);
