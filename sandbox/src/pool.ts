@@ -191,6 +191,7 @@ class Pool implements SlotPool {
     for (const slot of this.#used) slot.kill();
     for (const spare of this.#ready) spare.then((slot) => slot.kill()).catch(() => {});
     this.#ready = [];
+    for (const layer of this.#layers) layer.close?.();
   }
 
   async #take(): Promise<Slot> {

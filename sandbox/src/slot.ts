@@ -19,6 +19,8 @@ import {
 
 const START_TIMEOUT_MS = 15_000;
 const STDERR_KEPT_BYTES = 4_096;
+/** What is left of a killed slot's wrappers then is killed as well. */
+const WRAPPERS_END_MS = 100;
 
 /** How the process went away. */
 export interface SlotDeath {
@@ -173,9 +175,13 @@ export class Slot {
     if (this.#killed || this.#spawnedPid === 0) return;
     this.#killed = true;
     if (this.#death !== undefined) return;
-    // The slot itself first; then its wrappers, whose death takes the whole namespace with them.
-    if (this.pid !== this.#spawnedPid) killQuietly(this.pid);
-    if (!killQuietly(-this.#spawnedPid)) this.#child.kill('SIGKILL');
+    const killAll = () => {
+      if (this.#death === undefined && !killQuietly(-this.#spawnedPid)) this.#child.kill('SIGKILL');
+    };
+    // Wrappers end with the slot, and hand on what it used; killed at once they would lose it.
+    if (this.pid !== this.#spawnedPid && killQuietly(this.pid))
+      setTimeout(killAll, WRAPPERS_END_MS).unref();
+    else killAll();
   }
 
   #onProbed(payload: Buffer): void {

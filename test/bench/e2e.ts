@@ -45,7 +45,7 @@ async function latencies(machine: LocalMachine, orders: number): Promise<number[
 async function throughput(
   machine: LocalMachine,
   orders: number,
-): Promise<{ readonly perSecond: number; readonly cpuMsPerJob: number }> {
+): Promise<{ readonly perSecond: number; readonly cpuMs: Record<string, number> }> {
   const orderers = await Promise.all(
     (['A', 'B', 'C'] as const).map((tier) =>
       machine.orderer({ code: NOOP, limits: LIMITS, tier, priceCap: PRICE_CAP, params: { tier } }),
@@ -72,10 +72,15 @@ async function throughput(
     }
     await sleep(50);
   }
-  const cpuSeconds = treeCpuSeconds(machine.supervisorPid) - cpuBefore;
+  const cpuMs = Object.entries(treeCpuSeconds(machine.supervisorPid)).map(
+    ([part, seconds]): [string, number] => [
+      part,
+      significant((1000 * (seconds - (cpuBefore[part] ?? 0))) / ids.size, 3),
+    ],
+  );
   return {
     perSecond: ids.size / ((lastMs - fromMs) / 1000),
-    cpuMsPerJob: (1000 * cpuSeconds) / ids.size,
+    cpuMs: Object.fromEntries(cpuMs.toSorted(([a], [b]) => (a < b ? -1 : 1))),
   };
 }
 
@@ -88,7 +93,7 @@ export const bench: Bench = async ({ full, note }) => {
     const samples = await latencies(machine, single);
     const many = full ? 200 : 120;
     note(`${many} orders at once`);
-    const { perSecond, cpuMsPerJob } = await throughput(machine, many);
+    const { perSecond, cpuMs } = await throughput(machine, many);
     return {
       figures: {
         submitToStartMsP50: significant(percentile(samples, 0.5)),
@@ -96,8 +101,9 @@ export const bench: Bench = async ({ full, note }) => {
         singleOrders: samples.length,
         jobsPerSecond: significant(perSecond),
         jobs: many,
-        /** Of every process together, the market's and the chain's included. */
-        cpuMsPerJob: significant(cpuMsPerJob),
+        /** Of every process together, slots and what started them included. */
+        cpuMsPerJob: significant(Object.values(cpuMs).reduce((sum, ms) => sum + ms, 0)),
+        cpuMsPerJobBy: cpuMs,
         providers: 3,
       },
     };

@@ -1,9 +1,12 @@
 /**
  * Control groups: a group of its own for each slot, with a ceiling on processor time, on processes
- * and on memory, in whatever hierarchy (v1 or v2) this user may write to. Set once the slot is
- * ready; the memory ceiling follows each task's limit. cgroups(7).
+ * and on memory, in whatever hierarchy (v1 or v2) this user may write to. Entered once the slot is
+ * ready; the memory ceiling follows each task's limit. A group outlives its slot and is used again,
+ * because making one is slow; moving into one is as well, so that it never holds up the event loop.
+ * cgroups(7).
  */
 import { mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { statusBytes } from '../process-facts.ts';
 import type { SlotLayer } from './layer.ts';
@@ -25,7 +28,11 @@ interface Hierarchy {
   readonly folder: string;
 }
 
+/** Limits differ by less from slot to slot; a group that has this one already is left alone. */
+const MEMORY_STEP_BYTES = 16 * 2 ** 20;
 const REMOVE_AGAIN_MS = 200;
+/** Groups without a slot that are kept. */
+const SPARE_GROUPS = 8;
 
 const reasonOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? String(error);
 
@@ -72,22 +79,26 @@ function delegate(folder: string, names: readonly string[]): void {
   writeFileSync(join(folder, 'cgroup.subtree_control'), names.map((n) => `+${n}`).join(' '));
 }
 
-const groupOf = ({ folder }: Hierarchy, pid: number): string =>
-  join(folder, `seele-slot-${process.pid}-${pid}`);
+const groupName = (number: number): string => `seele-slot-${process.pid}-${number}`;
+/** A pool's numbers start where no other of this process does. */
+let nextNumber = 1;
 
-function setBase(controller: Controller, { version }: Hierarchy, group: string): void {
-  if (controller === 'pids') writeFileSync(join(group, 'pids.max'), String(PIDS_MAX));
-  else if (controller === 'cpu' && version === 2)
-    writeFileSync(join(group, 'cpu.max'), `${CPU_QUOTA_US} ${CPU_PERIOD_US}`);
-  else if (controller === 'cpu') {
-    writeFileSync(join(group, 'cpu.cfs_period_us'), String(CPU_PERIOD_US));
-    writeFileSync(join(group, 'cpu.cfs_quota_us'), String(CPU_QUOTA_US));
-  }
+function baseOf(controller: Controller, version: 1 | 2): readonly (readonly [string, string])[] {
+  if (controller === 'pids') return [['pids.max', String(PIDS_MAX)]];
+  if (controller === 'memory') return [];
+  if (version === 2) return [['cpu.max', `${CPU_QUOTA_US} ${CPU_PERIOD_US}`]];
+  return [
+    ['cpu.cfs_period_us', String(CPU_PERIOD_US)],
+    ['cpu.cfs_quota_us', String(CPU_QUOTA_US)],
+  ];
 }
 
-function setMemory({ version }: Hierarchy, group: string, bytes: number): void {
-  writeFileSync(join(group, version === 2 ? 'memory.max' : 'memory.limit_in_bytes'), String(bytes));
-  if (version === 2) writeFileSync(join(group, 'memory.swap.max'), '0');
+function memoryOf({ version }: Hierarchy, bytes: number): readonly (readonly [string, string])[] {
+  if (version === 1) return [['memory.limit_in_bytes', String(bytes)]];
+  return [
+    ['memory.max', String(bytes)],
+    ['memory.swap.max', '0'],
+  ];
 }
 
 /** False when one is still there: a process in it is ending. */
@@ -120,74 +131,147 @@ function sweep(folder: string): void {
   removeAll(left.map((name) => join(folder, name)));
 }
 
-export function cgroupLayer(defaultMemoryBytes: number): SlotLayer {
+/** Tries each controller once; says what is usable and why the rest is not. */
+function tryControllers(defaultMemoryBytes: number) {
   const usable = new Map<Controller, Hierarchy>();
   const refused: string[] = [];
+  const found = findHierarchies();
+  for (const controller of CONTROLLERS) {
+    const hierarchy = found.get(controller);
+    try {
+      if (hierarchy === undefined) throw new Error('no such controller here');
+      if (hierarchy.version === 2) delegate(hierarchy.folder, [...CONTROLLERS]);
+      sweep(hierarchy.folder);
+      const trial = join(hierarchy.folder, groupName(0));
+      mkdirSync(trial, { recursive: true });
+      try {
+        const memory = controller === 'memory' ? memoryOf(hierarchy, defaultMemoryBytes) : [];
+        for (const [file, value] of [...baseOf(controller, hierarchy.version), ...memory])
+          writeFileSync(join(trial, file), value);
+      } finally {
+        rmdirSync(trial);
+      }
+      usable.set(controller, hierarchy);
+    } catch (error) {
+      refused.push(`${controller}: ${reasonOf(error)}`);
+    }
+  }
+  return { usable, refused };
+}
+
+interface Group {
+  readonly name: string;
+  memoryBytes: number;
+}
+
+class Groups {
+  readonly usable: ReadonlyMap<Controller, Hierarchy>;
+  readonly #free: Group[] = [];
+  readonly #bySlot = new Map<number, Group>();
+  #closed = false;
+
+  constructor(usable: ReadonlyMap<Controller, Hierarchy>) {
+    this.usable = usable;
+  }
+
+  /** A group whose slot has ended, or a new one. */
+  async enter(pid: number, memoryBytes: number): Promise<void> {
+    const group = this.#free.pop() ?? (await this.#create());
+    this.#bySlot.set(pid, group);
+    try {
+      await this.limitMemory(pid, memoryBytes);
+      for (const folder of this.#folders(group))
+        await writeFile(join(folder, 'cgroup.procs'), String(pid));
+    } catch (error) {
+      // It has ended, perhaps before it had a group to leave.
+      this.leave(pid);
+      throw error;
+    }
+  }
+
+  async limitMemory(pid: number, memoryBytes: number): Promise<void> {
+    const group = this.#bySlot.get(pid);
+    const memory = this.usable.get('memory');
+    if (group === undefined || memory === undefined) return;
+    const exact = (statusBytes(pid, 'VmRSS') ?? 0) + memoryBytes + MEMORY_SLACK_BYTES;
+    const bytes = Math.ceil(exact / MEMORY_STEP_BYTES) * MEMORY_STEP_BYTES;
+    if (group.memoryBytes === bytes) return;
+    group.memoryBytes = bytes;
+    for (const [file, value] of memoryOf(memory, bytes))
+      await writeFile(join(memory.folder, group.name, file), value);
+  }
+
+  leave(pid: number): void {
+    const group = this.#bySlot.get(pid);
+    this.#bySlot.delete(pid);
+    if (group === undefined) return;
+    if (!this.#closed && this.#free.length < SPARE_GROUPS) this.#free.push(group);
+    else this.#remove([group]);
+  }
+
+  /** Groups go as soon as no slot is in them. */
+  close(): void {
+    this.#closed = true;
+    this.#remove(this.#free.splice(0));
+  }
+
+  nameOf(pid: number): string {
+    return this.#bySlot.get(pid)?.name ?? groupName(0);
+  }
+
+  #folders({ name }: Group): string[] {
+    return [...new Set([...this.usable.values()].map(({ folder }) => join(folder, name)))];
+  }
+
+  async #create(): Promise<Group> {
+    const group = { name: groupName(nextNumber++), memoryBytes: 0 };
+    for (const [controller, { version, folder }] of this.usable) {
+      await mkdir(join(folder, group.name), { recursive: true });
+      for (const [file, value] of baseOf(controller, version))
+        await writeFile(join(folder, group.name, file), value);
+    }
+    return group;
+  }
+
+  #remove(groups: readonly Group[]): void {
+    for (const group of groups)
+      if (!removeAll(this.#folders(group)))
+        setTimeout(() => removeAll(this.#folders(group)), REMOVE_AGAIN_MS).unref();
+  }
+}
+
+export function cgroupLayer(defaultMemoryBytes: number): SlotLayer {
+  let groups = new Groups(new Map<Controller, Hierarchy>());
+  let refused: string[] = [];
   /** The limit a slot's group has, where it is not the default. */
   const given = new Map<number, number>();
-  const limitMemory = (pid: number, bytes: number): void => {
-    const memory = usable.get('memory');
-    const idle = statusBytes(pid, 'VmRSS') ?? 0;
-    if (memory !== undefined)
-      setMemory(memory, groupOf(memory, pid), idle + bytes + MEMORY_SLACK_BYTES);
-  };
-  const folders = (pid: number): string[] => [
-    ...new Set([...usable.values()].map((hierarchy) => groupOf(hierarchy, pid))),
-  ];
   return {
     name: 'cgroup',
     unavailable: () => {
-      let found: Map<Controller, Hierarchy>;
       try {
-        found = findHierarchies();
+        const tried = tryControllers(defaultMemoryBytes);
+        ({ refused } = tried);
+        groups = new Groups(tried.usable);
       } catch (error) {
         return Promise.resolve(`control groups cannot be read: ${reasonOf(error)}`);
       }
-      for (const controller of CONTROLLERS) {
-        const hierarchy = found.get(controller);
-        try {
-          if (hierarchy === undefined) throw new Error('no such controller here');
-          if (hierarchy.version === 2) delegate(hierarchy.folder, [...CONTROLLERS]);
-          sweep(hierarchy.folder);
-          const trial = groupOf(hierarchy, 0);
-          mkdirSync(trial, { recursive: true });
-          try {
-            setBase(controller, hierarchy, trial);
-            if (controller === 'memory') setMemory(hierarchy, trial, defaultMemoryBytes);
-          } finally {
-            rmdirSync(trial);
-          }
-          usable.set(controller, hierarchy);
-        } catch (error) {
-          refused.push(`${controller}: ${reasonOf(error)}`);
-        }
-      }
-      return Promise.resolve(usable.size === 0 ? refused.join('; ') : undefined);
+      return Promise.resolve(groups.usable.size === 0 ? refused.join('; ') : undefined);
     },
-    afterReady: (pid) => {
-      for (const [controller, hierarchy] of usable) {
-        const group = groupOf(hierarchy, pid);
-        mkdirSync(group, { recursive: true });
-        setBase(controller, hierarchy, group);
-        writeFileSync(join(group, 'cgroup.procs'), String(pid));
-      }
-      limitMemory(pid, defaultMemoryBytes);
-      return Promise.resolve();
-    },
-    beforeTask: (pid, { memoryBytes }) => {
-      if ((given.get(pid) ?? defaultMemoryBytes) !== memoryBytes) limitMemory(pid, memoryBytes);
+    afterReady: (pid) => groups.enter(pid, defaultMemoryBytes),
+    beforeTask: async (pid, { memoryBytes }) => {
+      if ((given.get(pid) ?? defaultMemoryBytes) !== memoryBytes)
+        await groups.limitMemory(pid, memoryBytes);
       given.set(pid, memoryBytes);
-      return Promise.resolve();
     },
     afterEnd: (pid) => {
       given.delete(pid);
-      if (!removeAll(folders(pid)))
-        setTimeout(() => removeAll(folders(pid)), REMOVE_AGAIN_MS).unref();
+      groups.leave(pid);
     },
+    close: () => groups.close(),
     verify: (pid) => {
       const own = readFileSync(`/proc/${pid}/cgroup`, 'utf8');
-      const name = `seele-slot-${process.pid}-${pid}`;
-      const inside = [...usable].filter(([controller, { version }]) =>
+      const name = groups.nameOf(pid);
+      const inside = [...groups.usable].filter(([controller, { version }]) =>
         own
           .split('\n')
           .some(

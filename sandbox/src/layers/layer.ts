@@ -53,6 +53,8 @@ export interface SlotLayer {
   beforeTask?(pid: number, limits: JobLimits, isFirst: boolean): Promise<void>;
   /** The process has ended; frees what the layer made for it. Must not throw. */
   afterEnd?(pid: number): void;
+  /** The pool has been closed; frees what was kept for other slots. Must not throw. */
+  close?(): void;
   /** Looks, from outside and through the slot's own probe, whether the layer holds. */
   verify(pid: number, probe: SlotProbe): Promise<Omit<LayerReport, 'name'>>;
 }

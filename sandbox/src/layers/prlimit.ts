@@ -1,8 +1,8 @@
 /**
- * Kernel resource limits, set from outside once the slot is ready (V8 reserves so much address space
- * at start that earlier limits would kill it): no core files, no file growth, few descriptors, and
- * data memory of what the slot has plus what the job may use plus slack. A second line behind the
- * resident-memory watchdog, which is the exact one.
+ * Kernel resource limits: no core files, no file growth, few descriptors, and data memory of what an
+ * idle slot has plus what the job may use plus slack. A second line behind the resident-memory
+ * watchdog, which is the exact one. What an idle slot has is read from the first that is ready and
+ * limited then; later ones start with the limits they will keep, which costs no process of its own.
  */
 import { readFileSync } from 'node:fs';
 import { statusBytes } from '../process-facts.ts';
@@ -16,21 +16,35 @@ const SLACK_BYTES = 96 * 2 ** 20;
  */
 const NEW_ISOLATE_BYTES = 2 ** 30;
 
+const LIMITS = ['--core=0:0', '--fsize=0:0', '--nofile=64:64'];
+
+/** Soft limit of data memory in bytes; `undefined` while there is none. */
+function dataLimit(pid: number): number | undefined {
+  const soft = /^Max data size\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/limits`, 'latin1'))?.[1];
+  return soft === undefined ? undefined : Number(soft);
+}
+
 /** `defaultMemoryBytes`: what most jobs ask for; set before any task, so those wait for nothing. */
 export function prlimitLayer(defaultMemoryBytes: number): SlotLayer {
   /** What a slot that has run a task was last given. */
   const given = new Map<number, number>();
-  const limit = (pid: number, bytes: number, more: readonly string[] = []) => {
+  /** Of the first slot that was ready. */
+  let known: number | undefined;
+  const limit = async (pid: number, bytes: number): Promise<void> => {
     const idle = statusBytes(pid, 'VmData') ?? 0;
-    const soft = idle + bytes + SLACK_BYTES;
-    return runTool('prlimit', [`--pid=${pid}`, `--data=${soft}:`, ...more]);
+    await runTool('prlimit', [`--pid=${pid}`, `--data=${idle + bytes + SLACK_BYTES}:`]);
   };
   return {
     name: 'prlimit',
-    unavailable: () => runTool('prlimit', ['--version']),
+    unavailable: () => runTool('prlimit', [...LIMITS, 'true']),
+    wrap: (command) => {
+      const data = known === undefined ? [] : [`--data=${known}:`];
+      return { ...command, prefix: ['prlimit', ...LIMITS, ...data, '--', ...command.prefix] };
+    },
     afterReady: async (pid) => {
-      // One call for all: it is a process for every slot.
-      await limit(pid, defaultMemoryBytes, ['--core=0:0', '--fsize=0:0', '--nofile=64:64']);
+      if (dataLimit(pid) !== undefined) return;
+      await limit(pid, defaultMemoryBytes);
+      known ??= dataLimit(pid);
     },
     beforeTask: async (pid, { memoryBytes }, isFirst) => {
       if (isFirst && memoryBytes <= defaultMemoryBytes) return;
