@@ -14,6 +14,7 @@ import { createHeliaLight } from 'helia';
 import { openDurableBlockstore } from '../../apps/storage/src/store/durable-blockstore.ts';
 import { startStorage, type StorageProcess } from '../e2e/storage-process.ts';
 import { percentile, significant, type Bench } from './harness.ts';
+import { erasureFigures } from './storage-erasure.ts';
 
 const MIB = 1024 * 1024;
 const CONTENT_BYTES = 100_000_000;
@@ -160,6 +161,7 @@ export const bench: Bench = async ({ full, seed, note }) => {
         heliaCatMegabytesPerSecond: significant(rate(heliaSamples.cat), 3),
         rounds,
         smallBlobs: small,
+        ...erasureFigures(content, seed),
       },
     };
   } finally {
