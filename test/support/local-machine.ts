@@ -96,7 +96,9 @@ export async function startLocalMachine(
     await inHome('down');
     rmSync(home, { recursive: true, force: true });
   };
-  const up = await inHome('up', '--ports', 'auto', '--json');
+  // Four more processes start and run only where a test is about them.
+  const ordering = env['SEELE_TEST_VALIDATORS'] === undefined ? ['--solo'] : [];
+  const up = await inHome('up', '--ports', 'auto', '--json', ...ordering);
   if (up.code !== 0) {
     await stop();
     throw new Error(`seele up failed: ${up.stderr}`);

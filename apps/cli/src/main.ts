@@ -25,10 +25,11 @@ function lifecycle(): void {
   );
   runs(
     leaf(program, 'up', {
-      summary: 'Start a development machine: chain, storage, market, three providers',
+      summary: 'Start a development machine: four validators, storage, market, three providers',
       examples: ['seele up', 'seele up --ports auto --home /tmp/seele'],
     })
       .option('--ports <choice>', 'default or auto (free ones)', 'default')
+      .option('--solo', 'a new chain has one sequencer instead of four validators')
       .option('--foreground', 'stay in the foreground; Ctrl-C stops everything')
       .option('--supervise', 'be the supervisor (used by up itself)')
       .option('--owner <pid>', 'stop when that process is gone (used by quickstart)')

@@ -5,9 +5,9 @@ import { startNode } from './start-node.ts';
 
 try {
   const settings = loadSettings(nodeSettings);
-  const logger = createLogger({ name: 'node', level: settings.logLevel });
+  const logger = createLogger({ name: settings.name, level: settings.logLevel });
   await runProcess({
-    name: 'node',
+    name: settings.name,
     home: settings.home,
     logger,
     start: () => startNode(settings, logger),

@@ -3,6 +3,12 @@ import { defineSettings, filePath, plainText, portNumber, wholeNumber } from '#l
 
 /** Settings of a chain node. */
 export const nodeSettings = defineSettings('node', {
+  name: {
+    env: 'SEELE_NODE_NAME',
+    schema: plainText,
+    default: 'node',
+    help: 'Name of this process in logs and in `$SEELE_HOME/run`, where several share a home.',
+  },
   host: {
     env: 'SEELE_NODE_HOST',
     schema: plainText,

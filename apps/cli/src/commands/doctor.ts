@@ -198,6 +198,32 @@ async function ready(url: string): Promise<string> {
   }
 }
 
+interface ConsensusView {
+  readonly height: number;
+  readonly consensus?: {
+    readonly peers: readonly string[];
+    readonly validators: readonly unknown[];
+    readonly seenHeight: number;
+  };
+}
+
+/** Whom the node is linked with; nothing on a chain of one sequencer. */
+async function checkValidators(url: string): Promise<Finding[]> {
+  const name = 'validators';
+  const fix = 'look at the processes node, node-2 … and at SEELE_NODE_PEERS';
+  try {
+    const response = await fetch(`${url}/v1/status`, { signal: AbortSignal.timeout(3_000) });
+    const { height, consensus } = (await response.json()) as ConsensusView;
+    if (!consensus) return [];
+    const { peers, validators, seenHeight } = consensus;
+    const linked = Math.min(validators.length, peers.length + 1);
+    const seen = `${linked} of ${validators.length} linked, block ${height} of ${seenHeight}`;
+    return [found(name, linked === validators.length, seen, fix, 'weak')];
+  } catch {
+    return [{ name, verdict: 'weak', seen: 'the node does not say', fix }];
+  }
+}
+
 async function checkServices(home: Home): Promise<Finding[]> {
   const state = liveRunState(home);
   if (!state)
@@ -216,6 +242,7 @@ async function checkServices(home: Home): Promise<Finding[]> {
     const seen = await ready(url);
     findings.push(found(`health: ${name}`, seen === 'ready', seen, fix(name)));
   }
+  findings.push(...(await checkValidators(state.urls.node)));
   return findings;
 }
 

@@ -17,6 +17,7 @@ export interface UpOptions {
   readonly ports: string;
   readonly foreground?: boolean;
   readonly supervise?: boolean;
+  readonly solo?: boolean;
   readonly timeout: string;
   readonly owner?: string;
   readonly [name: string]: unknown;
@@ -57,11 +58,20 @@ function progress(state: RunState | undefined): string {
   return `${ready} ready; waiting for ${waiting.map(({ name }) => name).join(', ')} …`;
 }
 
+export interface StartChoice {
+  readonly ports: 'default' | 'auto';
+  /** A new chain is to have one sequencer instead of four validators. */
+  readonly isSolo?: boolean;
+  /** Stop when this process is gone. */
+  readonly owner?: number | undefined;
+}
+
 /** Starts the supervisor as a process that outlives us. */
-function detach(home: Home, ports: string, owner: number | undefined): number {
+function detach(home: Home, { ports, isSolo, owner }: StartChoice): number {
   const log = openSync(join(home.logs, 'supervisor.log'), 'a', 0o600);
   const main = process.argv[1] as string;
   const args = [main, 'up', '--supervise', '--ports', ports, '--home', home.path];
+  if (isSolo) args.push('--solo');
   if (owner !== undefined) args.push('--owner', String(owner));
   const child = spawn(process.execPath, args, {
     detached: true,
@@ -83,23 +93,22 @@ function lastLine(path: string): string {
 }
 
 /**
- * Starts everything and waits until it serves. With `owner` it stops when that process is gone.
+ * Starts everything and waits until it serves.
  * @throws CLI_START_FAILED, CLI_TIMEOUT, CLI_HOME
  */
 export async function startDetached(
   context: CommandContext,
-  ports: 'default' | 'auto',
+  choice: StartChoice,
   timeoutMs: number,
-  owner?: number,
 ): Promise<RunState> {
   const { home, output, signal } = context;
   prepareHome(home);
   const left = await endOrphans(home);
   if (left.length > 0) output.note(`ended what an earlier run left behind: ${left.join(', ')}`);
   // Found here, an occupied port is one clear line instead of a log entry.
-  if (ports === 'default') await choosePorts('default');
+  if (choice.ports === 'default') await choosePorts('default');
   const before = lastRunState(home)?.startedAt;
-  const pid = detach(home, ports, owner);
+  const pid = detach(home, choice);
   const deadline = performance.now() + timeoutMs;
   while (performance.now() < deadline && !signal.aborted) {
     await pause(60);
@@ -137,10 +146,11 @@ export async function up(context: CommandContext, options: UpOptions): Promise<v
   if (options.supervise || options.foreground) {
     if (running && running.phase === 'ready')
       throw cliError('CLI_START_FAILED', `it is already up (supervisor ${running.pid})`);
-    return runSupervisor(context, options.ports, options.owner);
+    return runSupervisor(context, options.ports, options.solo === true, options.owner);
   }
   const state = running?.phase === 'ready' ? running : undefined;
-  const started = state ?? (await startDetached(context, options.ports, timeoutMs));
+  const choice: StartChoice = { ports: options.ports, isSolo: options.solo === true };
+  const started = state ?? (await startDetached(context, choice, timeoutMs));
   output.answer(document(started, state !== undefined), () => {
     output.line(state ? 'Already up.' : output.style('green', 'Up.'));
     show(context, started);

@@ -52,7 +52,7 @@ async function start(
   // What is temporary must not be in the way of anything: it takes free ports.
   const ports = temporary ? 'auto' : 'default';
   const owner = options.keep ? undefined : process.pid;
-  return { state: await startDetached(context, ports, timeoutMs, owner), ours: true };
+  return { state: await startDetached(context, { ports, owner }, timeoutMs), ours: true };
 }
 
 export async function quickstart(given: CommandContext, options: QuickstartOptions): Promise<void> {

@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DEFAULT_PARAMETERS, DEFAULT_PROFILE } from '#libs/eda';
 import { TOKEN } from '#libs/kernel';
 import { type Genesis, decodeGenesis, encodeGenesis, genesisId } from '#libs/ledger';
 import { readJsonFile, replaceFile } from '../frame/files.ts';
@@ -18,34 +19,45 @@ import {
   MARKET_KEY,
   type ProviderProfile,
   SEQUENCER_KEY,
+  VALIDATOR_KEYS,
   providerProcess,
 } from './processes.ts';
 
 const CONSUMER_FUNDS = 10_000n * TOKEN;
 const SERVICE_FUNDS = 1_000n * TOKEN;
+const VALIDATOR_STAKE = 1_000n * TOKEN;
 
-function ensureGenesis(home: Home): Genesis {
+/** Four validators of equal weight; one of them may fail, and lie. */
+function developmentOrdering(home: Home, isSolo: boolean): Genesis['ordering'] {
+  if (isSolo) return { kind: 'solo', sequencer: ensureAccount(home, SEQUENCER_KEY).publicKey };
+  const keys = VALIDATOR_KEYS.map((name) => ensureAccount(home, name).publicKey);
+  return {
+    kind: 'eda',
+    validators: keys.map((publicKey) => ({ publicKey, stake: VALIDATOR_STAKE })),
+    stakeUnit: VALIDATOR_STAKE,
+    profile: DEFAULT_PROFILE,
+    ...DEFAULT_PARAMETERS,
+  };
+}
+
+function ensureGenesis(home: Home, isSolo: boolean): Genesis {
   if (existsSync(home.genesis)) return decodeGenesis(readFileSync(home.genesis));
   const keys = new Map(
     [
       DEFAULT_ACCOUNT,
       MARKET_KEY,
-      SEQUENCER_KEY,
       ...DEVELOPMENT_PROVIDERS.map(({ name }) => providerProcess(name)),
     ].map((name) => [name, ensureAccount(home, name)]),
   );
-  const sequencer = keys.get(SEQUENCER_KEY)?.publicKey ?? '';
   const genesis: Genesis = {
     chainName: 'seele-development',
     timeUs: Date.now() * 1000,
-    ordering: { kind: 'solo', sequencer },
+    ordering: developmentOrdering(home, isSolo),
     parameters: {
-      allocations: [...keys]
-        .filter(([name]) => name !== SEQUENCER_KEY)
-        .map(([name, { account }]) => ({
-          account,
-          amount: name === DEFAULT_ACCOUNT ? CONSUMER_FUNDS : SERVICE_FUNDS,
-        })),
+      allocations: [...keys].map(([name, { account }]) => ({
+        account,
+        amount: name === DEFAULT_ACCOUNT ? CONSUMER_FUNDS : SERVICE_FUNDS,
+      })),
       settings: [],
     },
   };
@@ -97,17 +109,23 @@ export interface PreparedDeployment extends Deployment {
   readonly fresh: boolean;
 }
 
-/** @throws CLI_HOME, CLI_PASSPHRASE, KEYSTORE_… */
-export function prepareDeployment(home: Home, ports: Ports): PreparedDeployment {
+/**
+ * @param isSolo a new chain is to have one sequencer; what is there stays what it is
+ * @throws CLI_HOME, CLI_PASSPHRASE, KEYSTORE_…
+ */
+export function prepareDeployment(home: Home, ports: Ports, isSolo: boolean): PreparedDeployment {
   prepareHome(home);
   const fresh = !existsSync(home.genesis);
-  const genesis = ensureGenesis(home);
+  const genesis = ensureGenesis(home, isSolo);
+  const { ordering } = genesis;
   return {
     home,
     ports,
     passphrase: readPassphrase(home),
     storageToken: ensureStorageToken(home),
     providers: readProfiles(home),
+    validators:
+      ordering.kind === 'eda' ? ordering.validators.map(({ publicKey }) => publicKey) : [],
     chain: genesisId(genesis),
     fresh,
   };

@@ -7,9 +7,30 @@ export interface Ports {
   readonly node: number;
   readonly storage: number;
   readonly postgres: number;
+  /** HTTP of the second to fourth validator; the first is `node`. */
+  readonly node2: number;
+  readonly node3: number;
+  readonly node4: number;
+  /** Where validators reach each other. */
+  readonly link1: number;
+  readonly link2: number;
+  readonly link3: number;
+  readonly link4: number;
 }
 
-export const DEFAULT_PORTS: Ports = { market: 7400, node: 7401, storage: 7402, postgres: 7403 };
+export const DEFAULT_PORTS: Ports = {
+  market: 7400,
+  node: 7401,
+  storage: 7402,
+  postgres: 7403,
+  node2: 7404,
+  node3: 7405,
+  node4: 7406,
+  link1: 7411,
+  link2: 7412,
+  link3: 7413,
+  link4: 7414,
+};
 const HOST = '127.0.0.1';
 
 /** Binds and lets go again; the port then in force, or undefined when it is taken. */
@@ -39,8 +60,9 @@ export async function choosePorts(
   wished = DEFAULT_PORTS,
 ): Promise<Ports> {
   if (choice === 'auto') {
-    const [market = 0, node = 0, storage = 0, postgres = 0] = await freePorts(4);
-    return { market, node, storage, postgres };
+    const names = Object.keys(wished) as (keyof Ports)[];
+    const found = await freePorts(names.length);
+    return Object.fromEntries(names.map((name, i) => [name, found[i]])) as unknown as Ports;
   }
   for (const [name, port] of Object.entries(wished))
     if ((await probePort(port as number)) === undefined)

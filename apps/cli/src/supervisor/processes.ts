@@ -46,6 +46,8 @@ export const DEVELOPMENT_PROVIDERS: readonly ProviderProfile[] = [
 ];
 
 export const SEQUENCER_KEY = 'sequencer';
+/** Keys of the validators, in the order of the genesis. */
+export const VALIDATOR_KEYS = ['validator-1', 'validator-2', 'validator-3', 'validator-4'] as const;
 export const MARKET_KEY = 'market';
 export const DEFAULT_ACCOUNT = 'default';
 
@@ -61,6 +63,8 @@ export interface Deployment {
   /** Bearer token of the storage RPC. */
   readonly storageToken: string;
   readonly providers: readonly ProviderProfile[];
+  /** Public keys of the validators that run here; none on a chain of one sequencer. */
+  readonly validators: readonly string[];
   /** Extra settings for every process, e.g. failpoints of a test. */
   readonly extra?: Readonly<Record<string, string>>;
 }
@@ -149,16 +153,37 @@ export function providerSpec(deployment: Deployment, profile: ProviderProfile): 
   });
 }
 
+/** The chain: its validators, or its sequencer. The first one is the node that others talk to. */
+function nodeSpecs(deployment: Deployment): readonly ProcessSpec[] {
+  const { home, ports, passphrase, validators } = deployment;
+  const common = { SEELE_PASSPHRASE: passphrase };
+  if (validators.length === 0) {
+    const own = { SEELE_NODE_PORT: String(ports.node), SEELE_NODE_KEY: SEQUENCER_KEY };
+    return [spec(deployment, 'node', 'node', { ...common, ...own })];
+  }
+  const http = [ports.node, ports.node2, ports.node3, ports.node4];
+  const links = [ports.link1, ports.link2, ports.link3, ports.link4];
+  const peers = validators.map((publicKey, i) => `${publicKey}@127.0.0.1:${links[i]}`).join(',');
+  return validators.map((_, i) => {
+    const name = i === 0 ? 'node' : `node-${i + 1}`;
+    return spec(deployment, name, 'node', {
+      ...common,
+      SEELE_NODE_NAME: name,
+      SEELE_NODE_DATA: home.data(name),
+      SEELE_NODE_PORT: String(http[i]),
+      SEELE_NODE_KEY: VALIDATOR_KEYS[i] as string,
+      SEELE_NODE_LISTEN: `127.0.0.1:${links[i]}`,
+      SEELE_NODE_PEERS: peers,
+    });
+  });
+}
+
 /** Everything, in the order it starts: what serves others first. */
 export function planOf(deployment: Deployment): readonly (readonly ProcessSpec[])[] {
   const { home, ports, passphrase, storageToken } = deployment;
   const urls = urlsOf(ports);
   const ownDatabase = process.env['DATABASE_URL'] || undefined;
-  const node = spec(deployment, 'node', 'node', {
-    SEELE_PASSPHRASE: passphrase,
-    SEELE_NODE_PORT: String(ports.node),
-    SEELE_NODE_KEY: SEQUENCER_KEY,
-  });
+  const nodes = nodeSpecs(deployment);
   const storage = spec(deployment, 'storage', 'storage', {
     SEELE_STORAGE_PORT: String(ports.storage),
     SEELE_STORAGE_TOKEN: storageToken,
@@ -178,7 +203,7 @@ export function planOf(deployment: Deployment): readonly (readonly ProcessSpec[]
       : { DATABASE_URL: ownDatabase }),
   });
   const providers = deployment.providers.map((profile) => providerSpec(deployment, profile));
-  const first = ownDatabase === undefined ? [node, storage, postgres] : [node, storage];
+  const first = ownDatabase === undefined ? [...nodes, storage, postgres] : [...nodes, storage];
   // Providers take as long to start as the market, and try until they reach it.
   return [first, [market, ...providers]];
 }

@@ -34,6 +34,7 @@ function teller(context: CommandContext): (state: RunState) => void {
 export async function runSupervisor(
   context: CommandContext,
   portChoice: 'default' | 'auto',
+  isSolo: boolean,
   owner?: string,
 ): Promise<void> {
   const { home, output } = context;
@@ -41,7 +42,7 @@ export async function runSupervisor(
   prepareHome(home);
   await endOrphans(home);
   const ports = await choosePorts(portChoice);
-  const deployment = prepareDeployment(home, ports);
+  const deployment = prepareDeployment(home, ports, isSolo);
   const plan = {
     home,
     groups: planOf(deployment),
