@@ -27,7 +27,7 @@ import { fuelPriceOn, nonceOf } from './execute-transaction.ts';
 import type { FeePort } from './fees.ts';
 import { createFuelMeter } from './fuel.ts';
 import type { ChainLimits } from './genesis.ts';
-import { createStateJournal } from './journal.ts';
+import { type StateReader, createStateJournal } from './journal.ts';
 import {
   STATE_RANGE,
   TREE_PREFIX,
@@ -116,14 +116,21 @@ function* checkStateEntries(store: KeyValueReader, height: number): Generator<nu
   }
 }
 
+/** What questions about a chain are answered from. */
+export interface ChainSources {
+  readonly store: KeyValueStore;
+  /** Committed state in the store. */
+  readonly state: StateReader;
+  readonly machine: Machine;
+  readonly id: string;
+  readonly limits: ChainLimits;
+}
+
 export function createChainReads(
-  store: KeyValueStore,
+  { store, state, machine, id, limits }: ChainSources,
   fees: FeePort,
   head: () => ChainHead,
-  machine: Machine,
-  { id, limits }: { readonly id: string; readonly limits: ChainLimits },
 ): ChainReads {
-  const state = stateReaderOf(store);
   const viewRun = (origin: AccountId, fuel: bigint): MachineRun => {
     const { height, timeUs } = head().header;
     return {

@@ -26,10 +26,10 @@ import type { SystemContract } from './contract.ts';
 import { type FeeShare, feeSharesOf, validatorsOf } from './eda-ordering.ts';
 import { ledgerError } from './errors.ts';
 import { type BlockOutcome, type DroppedTransaction, executeBlock } from './execute-block.ts';
-import { fuelPriceOn } from './execute-transaction.ts';
+import { LEDGER_STATE, fuelPriceOn } from './execute-transaction.ts';
 import type { FeePort } from './fees.ts';
 import { type ChainLimits, type Genesis, chainLimits } from './genesis.ts';
-import { createStateJournal } from './journal.ts';
+import { type StateChange, createStateJournal } from './journal.ts';
 import {
   HEAD_KEY,
   encodeHeight,
@@ -47,6 +47,7 @@ import { type ChainHead, checkStoredChain, storeGenesis } from './open-chain.ts'
 import type { Cut, InvalidTransactions } from './ordering.ts';
 import { headerHash } from './state-keys.ts';
 import { genesisId, isCertifiedIn } from './state-proof.ts';
+import { type StateCache, createStateCache } from './state-cache.ts';
 import { openStateTree, stateWrites, updateStateTree } from './state-store.ts';
 import type { UserContracts } from './user-frames.ts';
 import { type TransactionEnvelope, hasValidSignature, readTransaction } from './transaction.ts';
@@ -110,6 +111,7 @@ interface Pending {
   readonly execution: Execution;
   readonly writes: readonly KeyValueWrite[];
   readonly receiptBytes: readonly Bytes[];
+  readonly changes: readonly StateChange[];
 }
 
 function logRoot(entries: readonly Bytes[]): string {
@@ -125,18 +127,26 @@ class StoredChain {
   head: ChainHead;
   readonly #options: ChainOptions;
   readonly #machine: Machine;
+  readonly #state: StateCache;
   #tree: StateTree;
   #pending: Pending | undefined;
   #isCommitting = false;
   #failure: unknown;
 
-  constructor(options: ChainOptions, machine: Machine, id: string, head: ChainHead) {
+  constructor(
+    options: ChainOptions,
+    machine: Machine,
+    state: StateCache,
+    id: string,
+    head: ChainHead,
+  ) {
     this.id = id;
     this.genesis = options.genesis;
     this.limits = chainLimits(options.genesis.parameters);
     this.head = head;
     this.#options = options;
     this.#machine = machine;
+    this.#state = state;
     this.#tree = this.#openTree();
   }
 
@@ -178,6 +188,7 @@ class StoredChain {
       execution,
       writes: [...stateWrites(outcome.changes), ...writes],
       receiptBytes,
+      changes: outcome.changes,
     };
     return execution;
   }
@@ -187,7 +198,7 @@ class StoredChain {
    * the cut runs once more; what fails again stops the chain.
    */
   #runCut(cut: Cut, invalidTransactions: InvalidTransactions): BlockOutcome {
-    const state = stateReaderOf(this.#options.store);
+    const state = this.#state;
     const fuelPrice = fuelPriceOn(state, this.limits, cut.timeUs);
     const feeShares = this.#feeShares(cut.era);
     const run = () =>
@@ -218,7 +229,7 @@ class StoredChain {
   #feeShares(era: number | undefined): readonly FeeShare[] {
     const { ordering } = this.genesis;
     if (ordering.kind === 'solo') return [{ account: accountOf(ordering.sequencer), weight: 1 }];
-    const state = stateReaderOf(this.#options.store);
+    const state = this.#state;
     return feeSharesOf(validatorsOf(state, ordering, era ?? Number.NaN));
   }
 
@@ -233,13 +244,12 @@ class StoredChain {
     const { ordering } = this.genesis;
     if (ordering.kind === 'solo')
       throw ledgerError('LEDGER_GENESIS_INVALID', 'a solo chain has no validators');
-    return validatorsOf(stateReaderOf(this.#options.store), ordering, era);
+    return validatorsOf(this.#state, ordering, era);
   }
 
   isCertified(header: Header, certificate: Certificate): boolean {
-    const { store, verifySignature } = this.#options;
-    const state = stateReaderOf(store);
-    return isCertifiedIn(state, this.genesis, header, certificate, verifySignature);
+    const { verifySignature } = this.#options;
+    return isCertifiedIn(this.#state, this.genesis, header, certificate, verifySignature);
   }
 
   async commit(
@@ -270,6 +280,7 @@ class StoredChain {
       this.#isCommitting = false;
     }
     this.#pending = undefined;
+    this.#state.committed(pending.changes);
     this.head = { header, hash, certificate };
     return { header, hash, certificate, transactions, receipts, receiptBytes };
   }
@@ -314,7 +325,8 @@ function blockWrites(
     { key: transactionsKey(height), value: packList(transactions.map((t) => t.bytes)).packed },
     { key: receiptsKey(height), value: packed },
   ];
-  for (const [index, { transaction, status }] of receipts.entries()) {
+  for (let index = 0; index < receipts.length; index++) {
+    const { transaction, status } = receipts[index] as Execution['receipts'][0];
     // An ordered but invalid transaction did not happen: it may still be made valid later.
     if (status === 'invalid') continue;
     const place = {
@@ -339,10 +351,13 @@ export async function createChain(options: ChainOptions): Promise<Chain> {
   const head =
     checkStoredChain(store, genesis, id, options.verifySignature) ??
     (await storeGenesis(store, genesis, id, machine));
-  const chain = new StoredChain(options, machine, id, head);
-  const reads = createChainReads(options.store, options.fees, () => chain.head, machine, {
-    id,
-    limits: chain.limits,
-  });
+  const state = createStateCache(stateReaderOf(store), [LEDGER_STATE, ...machine.contracts.keys()]);
+  const chain = new StoredChain(options, machine, state, id, head);
+  const { limits } = chain;
+  const reads = createChainReads(
+    { store, state, machine, id, limits },
+    options.fees,
+    () => chain.head,
+  );
   return Object.assign(chain, reads);
 }

@@ -61,7 +61,8 @@ interface Layer {
 
 const CHUNK = 8192;
 
-function keyText(bytes: Bytes): string {
+/** A key as text of one character per byte: what maps are keyed by. */
+export function keyText(bytes: Bytes): string {
   if (bytes.length <= CHUNK) return String.fromCharCode.apply(null, bytes as unknown as number[]);
   let out = '';
   for (let i = 0; i < bytes.length; i += CHUNK)
