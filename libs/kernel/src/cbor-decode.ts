@@ -3,7 +3,7 @@
  * decode(encode(x)) = x and encode(decode(b)) = b for every accepted b. Bounded in size and depth.
  */
 import { CID } from 'multiformats/cid';
-import { type Bytes, compareBytes, equalBytes, utf8Decode } from './bytes.ts';
+import { type Bytes, equalBytes, utf8Decode } from './bytes.ts';
 import { CBOR_MAX_DEPTH, type CborMap, type CborValue } from './cbor-encode.ts';
 import { kernelError } from './errors.ts';
 
@@ -15,6 +15,43 @@ export interface CborLimits {
 }
 
 export const CBOR_DEFAULT_MAX_BYTES = 4 * 1024 * 1024;
+
+/** Names of map keys that were read before, by a hash of their bytes: one copy of each. */
+const knownNames: (string | undefined)[] = Array.from({ length: 1024 }, () => undefined);
+const KNOWN_NAME_BYTES = 32;
+
+/** Text of a short ASCII name; undefined for any other bytes. */
+function nameAt(bytes: Bytes, start: number, end: number): string | undefined {
+  if (end - start > KNOWN_NAME_BYTES) return undefined;
+  let hash = 0;
+  for (let i = start; i < end; i++) hash = (Math.imul(hash, 31) + (bytes[i] as number)) | 0;
+  const slot = hash & 1023;
+  const known = knownNames[slot];
+  if (known !== undefined && known.length === end - start) {
+    let i = start;
+    while (i < end && known.charCodeAt(i - start) === bytes[i]) i++;
+    if (i === end) return known;
+  }
+  let text = '';
+  for (let i = start; i < end; i++) {
+    const byte = bytes[i] as number;
+    if (byte >= 0x80) return undefined;
+    text += String.fromCharCode(byte);
+  }
+  knownNames[slot] = text;
+  return text;
+}
+
+/** Canonical order of keys: shorter first, equal lengths by their bytes. */
+function compareRanges(bytes: Bytes, a: number, aEnd: number, b: number, bEnd: number): number {
+  const byLength = aEnd - a - (bEnd - b);
+  if (byLength !== 0) return byLength;
+  for (let i = 0; a + i < aEnd; i++) {
+    const difference = (bytes[a + i] as number) - (bytes[b + i] as number);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
 
 function malformed(what: string, offset: number): Error {
   return kernelError('KERNEL_CBOR_INVALID', `${what} at byte ${offset}`, { detail: { offset } });
@@ -106,7 +143,10 @@ class Reader {
   }
 
   #text(info: number): string {
-    const length = this.#length(info);
+    return this.#textOf(this.#length(info));
+  }
+
+  #textOf(length: number): string {
     const at = this.#offset;
     try {
       return utf8Decode(this.#take(length));
@@ -118,19 +158,23 @@ class Reader {
   #map(info: number, depth: number): CborMap {
     const count = this.#length(info);
     const out = Object.create(null) as Record<string, CborValue>;
-    let previous: Bytes | undefined;
+    let previousStart = 0;
+    let previousEnd = 0;
     for (let i = 0; i < count; i++) {
       this.#need(1);
       const at = this.#offset;
       const head = this.#bytes[this.#offset++] as number;
       if (head >> 5 !== 3) throw malformed('map key that is not text', at);
+      const length = this.#length(head & 31);
       const start = this.#offset;
-      const key = this.#text(head & 31);
-      const headLength = (head & 31) < 24 ? 0 : 1 << ((head & 31) - 24);
-      const bytes = this.#bytes.subarray(start + headLength, this.#offset);
-      const order = previous ? previous.length - bytes.length || compareBytes(previous, bytes) : -1;
+      const end = start + length;
+      const key = nameAt(this.#bytes, start, end) ?? this.#textOf(length);
+      this.#offset = end;
+      const order =
+        i === 0 ? -1 : compareRanges(this.#bytes, previousStart, previousEnd, start, end);
       if (order >= 0) throw malformed(order === 0 ? 'duplicate map key' : 'unsorted map keys', at);
-      previous = bytes;
+      previousStart = start;
+      previousEnd = end;
       out[key] = this.value(depth + 1);
     }
     return out;

@@ -157,22 +157,38 @@ function prepareKeys(keys: readonly string[]): readonly PreparedKey[] {
   return prepared.sort((a, b) => a.bytes.length - b.bytes.length || compareBytes(a.bytes, b.bytes));
 }
 
-/** Key orders of the shapes that are written over and over, by their names joined. */
-const knownShapes = new Map<string, readonly PreparedKey[]>();
-const KNOWN_SHAPES_MAX = 1024;
-const KNOWN_SHAPE_CHARACTERS_MAX = 512;
+/** A list of names, reached by one name after the other, and the order it is written in. */
+interface Shape {
+  readonly next: Map<string, Shape>;
+  ordered: readonly PreparedKey[] | undefined;
+}
+
+/** Shapes that are written over and over. */
+const knownShapes: Shape = { next: new Map(), ordered: undefined };
+const KNOWN_SHAPES_MAX = 4096;
+const KNOWN_NAME_CHARACTERS_MAX = 64;
+let knownShapeCount = 0;
+
+function nextShape(shape: Shape, key: string): Shape | undefined {
+  const known = shape.next.get(key);
+  if (known) return known;
+  if (knownShapeCount >= KNOWN_SHAPES_MAX || key.length > KNOWN_NAME_CHARACTERS_MAX)
+    return undefined;
+  knownShapeCount++;
+  const added: Shape = { next: new Map(), ordered: undefined };
+  shape.next.set(key, added);
+  return added;
+}
 
 function orderedKeys(value: CborMap): readonly PreparedKey[] {
-  const keys = Object.keys(value).filter((key) => value[key] !== undefined);
-  // Each name follows its length, so that no two lists of names join to one text.
-  let shape = '';
-  for (const key of keys) shape += `${key.length}:${key}`;
-  const known = knownShapes.get(shape);
-  if (known) return known;
-  const ordered = prepareKeys(keys);
-  if (knownShapes.size < KNOWN_SHAPES_MAX && shape.length <= KNOWN_SHAPE_CHARACTERS_MAX)
-    knownShapes.set(shape, ordered);
-  return ordered;
+  const keys = Object.keys(value);
+  let shape: Shape | undefined = knownShapes;
+  for (const key of keys) {
+    if (value[key] === undefined) continue;
+    shape = nextShape(shape, key);
+    if (shape === undefined) return prepareKeys(keys.filter((name) => value[name] !== undefined));
+  }
+  return (shape.ordered ??= prepareKeys(keys.filter((name) => value[name] !== undefined)));
 }
 
 function writeMap(writer: Writer, value: CborMap, depth: number): void {
