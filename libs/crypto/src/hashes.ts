@@ -4,6 +4,7 @@
  */
 import { hash } from 'node:crypto';
 import { type Bytes, concatBytes, utf8 } from '#libs/kernel';
+import { joined } from './joined-bytes.ts';
 
 const SEPARATOR = new Uint8Array(1);
 const DIGEST_BYTES = 32;
@@ -34,7 +35,7 @@ const preparedDomains = new Map<string, Bytes>();
 const PREPARED_DOMAINS_MAX = 256;
 
 /** utf8(domain) ‖ 0x00. */
-function domainPrefix(domain: string): Bytes {
+export function domainPrefix(domain: string): Bytes {
   const known = preparedDomains.get(domain);
   if (known) return known;
   const prefix = concatBytes(utf8(domain), SEPARATOR);
@@ -49,5 +50,10 @@ export function separated(domain: string, message: Bytes): Bytes {
 
 /** Domain-separated SHA-256 in lower-case hex. */
 export function hashOf(domain: string, bytes: Bytes): string {
-  return hash('sha256', separated(domain, bytes), 'hex');
+  return hash('sha256', joined(domainPrefix(domain), bytes), 'hex');
+}
+
+/** SHA-256 of two parts, one behind the other, as text of one character (0–255) per byte. */
+export function sha256TextOf(head: Bytes, rest: Bytes): string {
+  return hash('sha256', joined(head, rest), 'binary');
 }

@@ -6,7 +6,8 @@ import type { AccountId, Bytes } from '#libs/kernel';
 import { KEY_TYPE_ED25519, keyPairFromSeed } from './accounts.ts';
 import { ed25519Sign, ed25519Verify, ed25519VerifyReference, importPrivateKey } from './ed25519.ts';
 import { cryptoError } from './errors.ts';
-import { separated } from './hashes.ts';
+import { domainPrefix, separated } from './hashes.ts';
+import { joined } from './joined-bytes.ts';
 
 /** Something that holds a key and signs with it; the key itself never leaves it. */
 export interface Signer {
@@ -87,7 +88,7 @@ const rawKey = (publicKey: string): string | undefined =>
 /** Native verification; the one for hot paths. */
 export const verifySignature: SignatureVerifier = (publicKey, domain, message, signature) => {
   const key = rawKey(publicKey);
-  return key !== undefined && ed25519Verify(key, separated(domain, message), signature);
+  return key !== undefined && ed25519Verify(key, joined(domainPrefix(domain), message), signature);
 };
 
 /** The same rule on @noble/curves, an independent implementation. */

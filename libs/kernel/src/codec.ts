@@ -24,6 +24,20 @@ export interface Codec<T> {
 
 export type CodecValue<C> = C extends Codec<infer T> ? T : never;
 
+/**
+ * Stands for every path while nothing is wrong: naming each field of each record would cost more than
+ * reading it. What is refused without a name is looked at once more, with names.
+ */
+const UNNAMED = '\u0000';
+
+function field(path: string, name: string): string {
+  if (path === UNNAMED || path === '') return path === '' ? name : UNNAMED;
+  return `${path}.${name}`;
+}
+
+const element = (path: string, index: number): string =>
+  path === UNNAMED ? UNNAMED : `${path}[${index}]`;
+
 function wrong(path: string, expected: string): Error {
   const where = path === '' ? 'value' : path;
   return kernelError('KERNEL_SHAPE', `${where}: expected ${expected}`, { detail: { path: where } });
@@ -144,9 +158,10 @@ export function list<T>(item: Codec<T>, maxLength: number): Codec<readonly T[]> 
     return value;
   };
   return {
-    toCbor: (value, path) => check(value, path).map((v, i) => item.toCbor(v as T, `${path}[${i}]`)),
+    toCbor: (value, path) =>
+      check(value, path).map((v, i) => item.toCbor(v as T, element(path, i))),
     fromCbor: (value, path) =>
-      check(value, path).map((v, i) => item.fromCbor(v as CborValue, `${path}[${i}]`)),
+      check(value, path).map((v, i) => item.fromCbor(v as CborValue, element(path, i))),
   };
 }
 
@@ -185,26 +200,25 @@ export function record<const F extends Readonly<Record<string, Codec<unknown> | 
 ): Codec<RecordValue<F>> {
   const codecs = Object.entries(fields as unknown as Fields) as [string, Codec<unknown>][];
   const names = new Set(codecs.map(([name]) => name));
-  const inside = (path: string, name: string) => (path === '' ? name : `${path}.${name}`);
   return {
     toCbor: (value, path) => {
       if (!isMap(value)) throw wrong(path, 'a record');
       const out: Record<string, CborValue> = {};
       for (const [name, codec] of codecs) {
-        const field = (value as Record<string, unknown>)[name];
-        if (field === undefined && codec.optional) continue;
-        out[name] = codec.toCbor(field, inside(path, name));
+        const own = (value as Record<string, unknown>)[name];
+        if (own === undefined && codec.optional) continue;
+        out[name] = codec.toCbor(own, field(path, name));
       }
       return out;
     },
     fromCbor: (value, path) => {
       if (!isMap(value)) throw wrong(path, 'a record');
       for (const name of Object.keys(value))
-        if (!names.has(name)) throw wrong(inside(path, name), 'no such field');
+        if (!names.has(name)) throw wrong(field(path, name), 'no such field');
       const out: Record<string, unknown> = {};
       for (const [name, codec] of codecs) {
-        const field = codec.fromCbor(value[name], inside(path, name));
-        if (field !== undefined) out[name] = field;
+        const own = codec.fromCbor(value[name], field(path, name));
+        if (own !== undefined) out[name] = own;
       }
       return out as RecordValue<F>;
     },
@@ -221,7 +235,7 @@ export function variant<const V extends Variants>(variants: V): Codec<VariantVal
   const kinds = Object.keys(variants);
   const codecOf = (kind: unknown, path: string): Codec<unknown> => {
     if (typeof kind !== 'string' || !Object.hasOwn(variants, kind))
-      throw wrong(path === '' ? 'kind' : `${path}.kind`, `one of ${kinds.join(', ')}`);
+      throw wrong(field(path, 'kind'), `one of ${kinds.join(', ')}`);
     return variants[kind] as Codec<unknown>;
   };
   return {
@@ -239,9 +253,18 @@ export function variant<const V extends Variants>(variants: V): Codec<VariantVal
   };
 }
 
+/** Runs a codec, a second time when it refuses, so that the refusal names what is wrong. */
+function named<R>(run: (path: string) => R): R {
+  try {
+    return run(UNNAMED);
+  } catch {
+    return run('');
+  }
+}
+
 /** Canonical bytes of a typed value. @throws KERNEL_SHAPE when the value does not fit the codec */
 export function encodeWith<T>(codec: Codec<T>, value: T): Bytes {
-  return encodeCbor(codec.toCbor(value, ''));
+  return encodeCbor(named((path) => codec.toCbor(value, path)));
 }
 
 /**
@@ -250,5 +273,6 @@ export function encodeWith<T>(codec: Codec<T>, value: T): Bytes {
  * @throws KERNEL_CBOR_INVALID, KERNEL_CBOR_LIMIT or KERNEL_SHAPE, naming the offset or the field
  */
 export function decodeWith<T>(codec: Codec<T>, bytes: Bytes, limits?: CborLimits): T {
-  return codec.fromCbor(decodeCbor(bytes, limits), '');
+  const cbor = decodeCbor(bytes, limits);
+  return named((path) => codec.fromCbor(cbor, path));
 }
