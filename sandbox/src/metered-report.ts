@@ -6,7 +6,8 @@ import { CHECKPOINTS_MAX, type Checkpoint, JOB_VM_VERSIONS, checkpointsRoot } fr
 import type { MeteredTaskHeader } from './slot/metered-main.ts';
 
 const CHECKPOINT_BYTES = 8 + 1 + 32;
-const FUEL_TEXT = /^\d{1,20}$/;
+const FUEL_TEXT = /^\d{1,19}$/;
+const HASH_TEXT = /^[0-9a-f]{64}$/;
 
 /** The program's part of a task frame's header. */
 export function meteredHeader(
@@ -53,11 +54,15 @@ export class MeteredReport {
     return checkpoint;
   }
 
-  /** @throws when it contradicts the terms or the checkpoints */
-  finish(payload: Buffer): void {
-    const { engine, fuel: text } = JSON.parse(payload.toString('utf8')) as Record<string, unknown>;
-    if (typeof text !== 'string' || !FUEL_TEXT.test(text) || this.#run !== undefined)
+  /** @throws when it contradicts the checkpoints or the output that came */
+  finish(payload: Buffer, outputBytes: number): void {
+    const { engine, fuel, outputChain, outputLength } = JSON.parse(
+      payload.toString('utf8'),
+    ) as Record<string, unknown>;
+    const [text, chain] = [String(fuel), String(outputChain)];
+    if (!FUEL_TEXT.test(text) || !HASH_TEXT.test(chain) || this.#run !== undefined)
       throw new Error('the slot broke the protocol');
+    if (outputLength !== outputBytes) throw new Error('the output is not as long as said');
     if (!Object.values(JOB_VM_VERSIONS).includes(engine as string))
       throw new Error('the slot names an unknown engine');
     const used = BigInt(text);
@@ -67,6 +72,7 @@ export class MeteredReport {
       fuel: used,
       checkpoints: this.#checkpoints.length,
       checkpointsRoot: checkpointsRoot(this.#checkpoints),
+      ...{ outputChain: chain, outputBytes },
     };
   }
 }

@@ -109,6 +109,8 @@ describe('a verifiable script in a slot', () => {
       fuel: expect.any(BigInt) as bigint,
       checkpoints: one.checkpoints.length,
       checkpointsRoot: checkpointsRoot(one.checkpoints),
+      outputChain: expect.stringMatching(/^[0-9a-f]{64}$/) as string,
+      outputBytes: 48,
     });
     expect(two).toEqual(one);
   });

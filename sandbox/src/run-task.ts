@@ -168,7 +168,7 @@ export class SlotTask {
         if (this.#report) return this.#host.onCheckpoint?.(this.#report.checkpoint(payload));
         return this.#end('crash', 'the slot broke the protocol');
       case FROM_SLOT.metered:
-        if (this.#report) return this.#report.finish(payload);
+        if (this.#report) return this.#report.finish(payload, this.#outputBytes);
         return this.#end('crash', 'the slot broke the protocol');
       case FROM_SLOT.close:
         return this.#closeStream(payload.readUInt32LE(0));

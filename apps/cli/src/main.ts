@@ -1,6 +1,7 @@
 /** `seele`: the command line. The code of a command is loaded when it is called. */
 import { Command } from 'commander';
 import { group, leaf, runProgram, runs } from './frame/command.ts';
+import { addJobs, addProofs } from './job-commands.ts';
 
 const program = new Command('seele')
   .description('Buy and sell computing and storage; every step is paid, checked and provable.')
@@ -8,10 +9,6 @@ const program = new Command('seele')
     'after',
     '\nExample:\n  $ seele quickstart\n\nExit codes: 0 done, 1 refused or failed, 2 wrong usage.',
   );
-
-function collect(value: string, all: readonly string[]): string[] {
-  return [...all, value];
-}
 
 function lifecycle(): void {
   runs(
@@ -161,114 +158,6 @@ function storage(): void {
   );
 }
 
-function jobOptions(command: Command): Command {
-  return command
-    .option('--in <name=file|cid>', 'an input; repeat for more', collect, [])
-    .option('--param <key=value>', 'a parameter (JSON or text); repeat for more', collect, [])
-    .option('--tier <tier>', 'A cheap, B fast, C safe', 'A')
-    .option('--name <text>', 'what the job is called')
-    .option('--wall <seconds>', 'longest run', '60')
-    .option('--memory <MiB>', 'most memory', '256')
-    .option('--min-isolation <level>', 'S0 to S4 (default: S0 on this machine, S2 on a network)')
-    .option('--from <name>', 'account that pays', 'default')
-    .option('--market <url>', 'market to use');
-}
-
-function jobs(): void {
-  runs(
-    jobOptions(
-      leaf(program, 'quote <code>', {
-        summary: 'What a job would cost and when it would be done, without buying it',
-        examples: ['seele quote sum.js --in data=data.csv --tier B'],
-      }),
-    ),
-    async () => (await import('./commands/run.ts')).quote,
-  );
-  runs(
-    jobOptions(
-      leaf(program, 'run <code>', {
-        summary: 'Order a job',
-        examples: ['seele run sum.js --in data=data.csv --tier A --follow'],
-      }),
-    )
-      .option('--cap <amount>', 'most to pay (default: the quote’s)')
-      .option('--follow', 'watch it until it ends and print the result')
-      .option('--out <file>', 'with --follow, write the result there')
-      .option('--timeout <seconds>', 'with --follow, stop watching after so long', '600'),
-    async () => (await import('./commands/run.ts')).run,
-  );
-  const job = group(program, 'job', 'Orders and their results');
-  const market = (command: Command) =>
-    command
-      .option('--from <name>', 'account that ordered', 'default')
-      .option('--market <url>', 'market to ask');
-  runs(
-    market(
-      leaf(job, 'list', { summary: 'Your orders, newest first', examples: ['seele job list'] }),
-    ).option('--limit <n>', 'how many', '20'),
-    async () => (await import('./commands/job.ts')).jobList,
-  );
-  runs(
-    market(
-      leaf(job, 'show <job>', {
-        summary: 'Where an order stands',
-        examples: ['seele job show 3f…'],
-      }),
-    ),
-    async () => (await import('./commands/job.ts')).jobShow,
-  );
-  runs(
-    market(
-      leaf(job, 'follow <job>', {
-        summary: 'Watch an order until it ends',
-        examples: ['seele job follow 3f…'],
-      }),
-    ).option('--timeout <seconds>', 'stop watching after so long', '600'),
-    async () => (await import('./commands/job.ts')).jobFollow,
-  );
-  runs(
-    market(
-      leaf(job, 'cancel <job>', {
-        summary: 'Give an order up; what was not spent comes back',
-        examples: ['seele job cancel 3f…'],
-      }),
-    ),
-    async () => (await import('./commands/job.ts')).jobCancel,
-  );
-  runs(
-    market(
-      leaf(job, 'result <job>', {
-        summary: 'The result of a finished order',
-        examples: ['seele job result 3f… --out result.json'],
-      }),
-    ).option('--out <file>', 'write there instead of stdout'),
-    async () => (await import('./commands/job.ts')).jobResult,
-  );
-}
-
-function proofs(): void {
-  runs(
-    leaf(program, 'receipt <job>', {
-      summary: 'One file that proves what ran, on what, and who was paid',
-      examples: ['seele receipt 3f… > job.seele', 'seele receipt 3f… --out job.seele'],
-    })
-      .option('--from <name>', 'account that ordered', 'default')
-      .option('--market <url>', 'market to ask')
-      .option('--out <file>', 'write there instead of stdout'),
-    async () => (await import('./commands/receipt.ts')).receipt,
-  );
-  const audit = group(program, 'audit', 'Check what others claim');
-  runs(
-    leaf(audit, 'verify <file>', {
-      summary: 'Check a receipt, with no network',
-      examples: ['seele audit verify job.seele --offline --trust 5d1f…'],
-    })
-      .option('--offline', 'use nothing but the file (it never uses more)')
-      .option('--trust <genesis-id>', 'the chain you trust (default: the one of this home)'),
-    async () => (await import('./commands/receipt.ts')).auditVerify,
-  );
-}
-
 function contracts(): void {
   const contract = group(program, 'contract', 'Write, test, deploy and call contracts');
   const chain = (command: Command) =>
@@ -399,6 +288,8 @@ function consensusOptions(command: Command): Command {
     .option('--mutants', 'with --fuzz: broken rules that must be noticed');
 }
 
-for (const add of [lifecycle, accounts, providers, storage, jobs, proofs, contracts, measurements])
-  add();
+for (const add of [lifecycle, accounts, providers, storage]) add();
+addJobs(program);
+addProofs(program);
+for (const add of [contracts, measurements]) add();
 await runProgram(program, process.argv.slice(2));

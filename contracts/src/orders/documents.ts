@@ -85,6 +85,9 @@ export const meteredRun = record({
   checkpoints: uint(4096),
   /** RFC 9162 root over them; they themselves stand in the job's log. */
   checkpointsRoot: hash32,
+  /** Hash chain over the output as it was written, and its length: checked without the output. */
+  outputChain: hash32,
+  outputBytes: uint(),
 });
 export type MeteredRun = CodecValue<typeof meteredRun>;
 

@@ -2,6 +2,7 @@
 import { CID } from 'multiformats/cid';
 import {
   DELIVERY_DOMAIN,
+  type MeteredRun,
   ORDER_DOMAIN,
   type OrderRecord,
   type SignedDelivery,
@@ -93,6 +94,9 @@ function checkAcceptance({ delivery }: SignedDelivery, log: LogReading): Finding
   return same ? held('') : failed('the log accepts another delivery than the one signed');
 }
 
+const fuelWords = (run: MeteredRun | undefined): string =>
+  run ? `, ${run.fuel} fuel, ${run.checkpoints} checkpoints` : '';
+
 export function checkDelivery(
   signed: SignedDelivery | undefined,
   record: OrderRecord,
@@ -113,12 +117,12 @@ export function checkDelivery(
     const finding = check();
     if (!finding.ok) return finding;
   }
-  const { exit, result, provider, fence } = signed.delivery;
+  const { exit, result, provider, fence, metered } = signed.delivery;
   const what = result === undefined ? `exit ${exit}, no result` : `exit ${exit}, result ${result}`;
   const outcome = record.delivery
     ? 'market and chain accepted the same'
     : `the market accepted it, but it came too late for the chain: the order was ${record.state}`;
   return held(
-    `provider ${formatAccount(provider)} signed the delivery under fence ${fence} (${what}); ${outcome}`,
+    `provider ${formatAccount(provider)} signed the delivery under fence ${fence} (${what}${fuelWords(metered)}); ${outcome}`,
   );
 }

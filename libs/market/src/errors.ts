@@ -67,6 +67,11 @@ export const marketError = defineErrors({
     title: 'No such order',
     fix: 'Copy the order id again, whole.',
   },
+  MARKET_NOT_REPEATABLE: {
+    status: 422,
+    title: 'Result cannot be checked by running it again',
+    fix: 'Order the job as --kind verifiable; docs/verifiable-jobs.md says what can be repeated.',
+  },
   MARKET_NOT_YOURS: {
     status: 403,
     title: 'Order of another account',

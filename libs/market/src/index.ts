@@ -21,6 +21,7 @@ export { deliveryHash } from './delivery-hash.ts';
 export * from './errors.ts';
 export { cellOf, needsOf } from './fitting.ts';
 export * from './manifest.ts';
+export * from './metered-claim.ts';
 export * from './model/config.ts';
 export * from './model/effects.ts';
 export * from './model/events.ts';

@@ -110,6 +110,12 @@ describe('taking orders on', () => {
     expect(code(driver, order({ priceCap: 1n }), manifest)).toBe('MARKET_CAP_TOO_LOW');
     const strict = manifestWith({ minIsolation: 'S4' });
     expect(code(driver, driver.order(strict), strict)).toBe('MARKET_NOTHING_FITS');
+    const metered = manifestWith({ kind: 'verifiable', metering: { fuel: 5n } });
+    expect(code(driver, driver.order(metered), metered)).toBe('MARKET_NOTHING_FITS');
+    const contradiction = manifestWith({ metering: { fuel: 5n } });
+    expect(code(driver, driver.order(contradiction), contradiction)).toBe(
+      'MARKET_MANIFEST_INVALID',
+    );
   });
 
   test('accepted orders that no block has placed yet count against the balance', () => {

@@ -50,6 +50,28 @@ describe('quotes', () => {
     expect(quote.reasons.map(({ code }) => code)).toEqual(['offline', 'isolation', 'cores']);
   });
 
+  test('a job goes only to those that run its kind, and others are counted in words', () => {
+    const driver = market();
+    driver.join('metered', { kinds: ['wasm', 'verifiable'], pricePerCoreSecond: 50_000n });
+    const metering = { fuel: 1_000n };
+    const verifiable = quoteJob(
+      driver.market,
+      needsOf(manifestWith({ kind: 'verifiable', metering })),
+    );
+    expect(verifiable.options.map(({ name }) => name)).toEqual(['metered']);
+    expect(verifiable.reasons).toEqual([
+      {
+        ...{ code: 'kind', providers: 3 },
+        text: expect.stringContaining(
+          'without the metered engine that verifiable jobs need',
+        ) as string,
+      },
+    ]);
+    const fast = quoteJob(driver.market, needsOf(manifestWith()));
+    expect(fast.options.map(({ name }) => name)).not.toContain('metered');
+    expect(fast.reasons.map(({ code }) => code)).toContain('kind');
+  });
+
   test('what was seen of a code makes the estimate, and the price expected from it', () => {
     const { market: state } = market();
     const needs = needsOf(manifestWith());

@@ -74,11 +74,10 @@ function sendProgress(share: number, note: string): void {
   send(FROM_SLOT.progress, Buffer.concat([head, Buffer.from(note)]));
 }
 
-function sendVerdict({ exit, message = '', fuelUsed }: JobVerdict, version: string): void {
-  send(
-    FROM_SLOT.metered,
-    Buffer.from(JSON.stringify({ engine: version, fuel: fuelUsed.toString() })),
-  );
+function sendVerdict({ exit, message = '', fuelUsed, io }: JobVerdict, version: string): void {
+  const { outputChain, outputLength } = io;
+  const run = { engine: version, fuel: fuelUsed.toString(), outputChain, outputLength };
+  send(FROM_SLOT.metered, Buffer.from(JSON.stringify(run)));
   const text = Buffer.from(message.slice(0, ERROR_TEXT_MAX));
   send(FROM_SLOT.done, Buffer.concat([Buffer.of(STATUS[exit]), text]));
 }

@@ -23,13 +23,14 @@ export async function providerList(context: CommandContext, options: MarketOptio
     const rows = providers.map((provider) => [
       provider.name,
       provider.cell,
+      String(provider.offer['kinds'] ?? 'js'),
       provider.draining ? 'draining' : provider.online ? 'online' : 'offline',
       String(provider.freeSlots),
       String(provider.completed),
       String(provider.faults),
       shorten(shownAccount(provider.provider)),
     ]);
-    const head = ['name', 'cell', 'state', 'free', 'done', 'faults', 'account'];
+    const head = ['name', 'cell', 'kinds', 'state', 'free', 'done', 'faults', 'account'];
     for (const line of tableLines(head, rows)) context.output.line(line);
   });
 }

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { type ReceiptVerdict, verifyReceipt } from '#libs/audit';
 import { formatAccount } from '#libs/kernel';
 import { decodeGenesis, genesisId } from '#libs/ledger';
-import { ENDED } from '#libs/sdk';
+import { ENDED, type MarketClient } from '#libs/sdk';
 import { cliError } from '../errors.ts';
 import type { CommandContext } from '../frame/command.ts';
 import { readUserFile, writeUserFile } from '../frame/files.ts';
@@ -14,6 +14,16 @@ import type { Json } from '../frame/output.ts';
 import { formatBytes } from '../frame/table.ts';
 
 const ANCHOR_LIMIT_MS = 30_000;
+
+/** Once an order has ended its receipt is complete within moments; before that there is none. */
+export async function fetchReceipt(
+  { signal }: CommandContext,
+  market: MarketClient,
+  id: string,
+): Promise<Uint8Array> {
+  const { status } = await market.order(id);
+  return market.receipt(id, { timeoutMs: ENDED.has(status) ? ANCHOR_LIMIT_MS : 0, signal });
+}
 
 export async function receipt(
   context: CommandContext,
@@ -28,10 +38,7 @@ export async function receipt(
     throw cliError('CLI_USAGE', 'a receipt is binary: send it to a file with --out FILE or > FILE');
   const market = connectMarket(context, options);
   const id = await orderIdOf(market, given);
-  const { status } = await market.order(id);
-  // Once an order has ended its receipt is complete within moments; before that there is none.
-  const timeoutMs = ENDED.has(status) ? ANCHOR_LIMIT_MS : 0;
-  const bytes = await market.receipt(id, { timeoutMs, signal: context.signal });
+  const bytes = await fetchReceipt(context, market, id);
   if (out === undefined) {
     process.stdout.write(bytes);
     return;

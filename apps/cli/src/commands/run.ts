@@ -56,9 +56,12 @@ export async function run(
     market.status(),
     prepareJob(connectStorage(context), code, withIsolation(context, options)),
   ]);
-  const best = given === undefined ? (await market.quote(manifest)).options[0] : undefined;
-  if (given === undefined && !best)
-    throw cliError('CLI_CHECK_FAILED', 'no provider can take this job now; `seele quote` says why');
+  const offers = given === undefined ? await market.quote(manifest) : undefined;
+  const best = offers?.options[0];
+  if (offers && !best) {
+    const why = offers.reasons.map(({ providers, text }) => `${providers} ${text}`).join('; ');
+    throw cliError('CLI_CHECK_FAILED', `no provider can take this job now: ${why || 'none known'}`);
+  }
   const { signed } = signOrder(signerOf(home, options.from), {
     chain: status.chain,
     market: parseAccount(status.market),

@@ -3,7 +3,7 @@
  * (AssemblyScript), tests in `contract.test.ts`. Building gives the bytes that are deployed.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import { createRequire, stripTypeScriptTypes } from 'node:module';
+import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { sha256Hex } from '#libs/crypto';
@@ -17,6 +17,7 @@ import {
   loadJsEngine,
 } from '#libs/vm';
 import { cliError } from '../errors.ts';
+import { stripTypes } from '../frame/strip-types.ts';
 
 export interface BuiltContract {
   readonly kind: ContractKind;
@@ -77,22 +78,11 @@ function described(kind: ContractKind, code: Bytes, path: string): BuiltContract
   return { kind, code, codeHash: sha256Hex(code), vm: CONTRACT_VM_VERSIONS[kind] };
 }
 
-/** Node calls its own type stripper experimental; that is no news for whoever builds a contract. */
-function withoutWarning<T>(work: () => T): T {
-  const { emitWarning } = process;
-  process.emitWarning = () => undefined;
-  try {
-    return work();
-  } finally {
-    process.emitWarning = emitWarning;
-  }
-}
-
 /** One ES module: the types go, everything else stays. */
 function stripped(path: string): BuiltContract {
   let source: string;
   try {
-    source = withoutWarning(() => stripTypeScriptTypes(readFileSync(path, 'utf8')));
+    source = stripTypes(readFileSync(path, 'utf8'));
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw cliError('CLI_CONTRACT', `${path}: ${why}`, { cause });

@@ -94,7 +94,8 @@ function report(output: Output, error: unknown): void {
     process.stderr.write(
       `seele: unexpected failure, please report it: ${error instanceof Error ? error.stack : String(error)}\n`,
     );
-  if (output.json) process.stdout.write(`${JSON.stringify(errorDocument(error))}\n`);
+  if (output.json && !output.answered)
+    process.stdout.write(`${JSON.stringify(errorDocument(error))}\n`);
 }
 
 /** Runs the command line; the exit code is set, never thrown. */

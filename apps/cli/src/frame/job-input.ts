@@ -2,9 +2,12 @@
 import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import {
+  DEFAULT_JOB_FUEL,
   ISOLATION_LEVELS,
   type IsolationLevel,
+  type JobKind,
   type Manifest,
+  type Metering,
   TIERS,
   type Tier,
   encodeManifest,
@@ -14,6 +17,7 @@ import type { BlobRef, BlobStore } from '#libs/storage';
 import { cliError } from '../errors.ts';
 import { pairs, wholeNumber } from './command.ts';
 import { readUserFile } from './files.ts';
+import { readProgram } from './job-program.ts';
 
 export interface JobOptions {
   readonly in: readonly string[];
@@ -23,6 +27,10 @@ export interface JobOptions {
   readonly wall: string;
   readonly memory: string;
   readonly minIsolation?: string;
+  readonly kind?: string;
+  readonly fuel?: string;
+  readonly checkpointFuel?: string;
+  readonly clock?: string;
   readonly from: string;
   readonly market?: string;
   readonly [name: string]: unknown;
@@ -60,6 +68,33 @@ function oneOf<T extends string>(name: string, words: readonly T[], given: strin
   return found;
 }
 
+const FUEL_TEXT = /^\d{1,19}$/;
+
+/** Terms of the metered engine, where any were named. @throws CLI_USAGE */
+function meteringOf(kind: JobKind, options: JobOptions): Metering | undefined {
+  const { fuel, checkpointFuel, clock } = options;
+  if (fuel === undefined && checkpointFuel === undefined && clock === undefined) return undefined;
+  if (kind === 'js')
+    throw cliError(
+      'CLI_USAGE',
+      '--fuel, --checkpoint-fuel and --clock are for --kind wasm or verifiable',
+    );
+  for (const [name, text] of Object.entries({
+    '--fuel': fuel,
+    '--checkpoint-fuel': checkpointFuel,
+  }))
+    if (text !== undefined && !FUEL_TEXT.test(text))
+      throw cliError('CLI_USAGE', `${name} must be a whole number, not "${text}"`);
+  const epochMs = clock === undefined ? undefined : Date.parse(clock);
+  if (epochMs !== undefined && !(epochMs >= 0))
+    throw cliError('CLI_USAGE', `--clock takes a time like 2026-01-31T12:00:00Z, not "${clock}"`);
+  return {
+    fuel: fuel === undefined ? DEFAULT_JOB_FUEL : BigInt(fuel),
+    ...(checkpointFuel !== undefined && { checkpointFuel: BigInt(checkpointFuel) }),
+    ...(epochMs !== undefined && { epochMs }),
+  };
+}
+
 export interface PreparedJob {
   readonly manifest: Manifest;
   /** CID of the stored manifest. */
@@ -82,13 +117,17 @@ export async function prepareJob(
   const memoryBytes = wholeNumber('--memory', options.memory, 8) * 2 ** 20;
   const named = pairs('--in', options.in);
   const params = parameters(options.param);
-  const code = await store.put(readUserFile(codePath));
+  const program = readProgram(codePath, options.kind);
+  const metering = meteringOf(program.kind, options);
+  const code = await store.put(program.code);
   const inputs = await Promise.all(
     named.map(async ([name, what]) => ({ name, ...(await stored(store, what)) })),
   );
   const manifest = describeJob({
     name: options.name ?? basename(codePath),
     code: code.cid,
+    kind: program.kind,
+    ...(metering && { metering }),
     inputs,
     params,
     tier,

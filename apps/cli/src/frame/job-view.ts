@@ -56,6 +56,8 @@ function eventWords(event: JobEventDocument, names: AccountNames): string[] {
       return logLines(event);
     case 'progress':
       return [`${bar(percent(event) / 100, 16)} ${percent(event)} % ${get('note')}`];
+    case 'checkpoints':
+      return [checkpointWords(event)];
     case 'finished':
       return [`${get('exit')} ${get('error') || `result ${shorten(get('result'), 12, 4)}`}`];
     case 'delivered':
@@ -86,6 +88,12 @@ function logLines(event: JobEventDocument): string[] {
       ? String(line.text)
       : `${line.level}: ${line.text}`,
   );
+}
+
+function checkpointWords({ data }: JobEventDocument): string {
+  const items = Array.isArray(data['items']) ? (data['items'] as { fuel?: unknown }[]) : [];
+  const first = Number(data['first']);
+  return `${first + 1} to ${first + items.length}, at ${String(items.at(-1)?.fuel)} fuel`;
 }
 
 function plainFields(event: JobEventDocument): string {
@@ -121,6 +129,7 @@ export function orderLines(order: OrderDocument, names: AccountNames): string[] 
     ['order', order.id],
     ['name', order.name],
     ['status', order.status + (order.reason ? `: ${order.reason.text}` : '')],
+    ['kind', order.kind],
     ['tier', order.tier],
     ['provider', accountName(order.provider ?? '', names)],
     ['exit', order.exit ?? '–'],
@@ -130,6 +139,10 @@ export function orderLines(order: OrderDocument, names: AccountNames): string[] 
     ['log', `${order.log.length} entries, head ${shorten(order.log.head)}`],
     ['attempts', String(order.attempts)],
   ];
+  if (order.metered) {
+    const { fuel, checkpoints, engine } = order.metered;
+    rows.push(['fuel', `${fuel}, ${checkpoints} checkpoints, engine ${shorten(engine)}`]);
+  }
   if (order.usage)
     rows.push(['used', `${order.usage.cpuMs} ms CPU, ${formatDuration(order.usage.wallMs)}`]);
   return tableLines([], rows);

@@ -20,6 +20,8 @@ export interface Output {
   readonly json: boolean;
   /** True when a person watches: progress may redraw a line. */
   readonly live: boolean;
+  /** True once the answer was printed: with `--json` there is one document and no other. */
+  readonly answered: boolean;
   /** A line for people; nothing with `--json`. */
   line(text?: string): void;
   /** The command's answer: the document with `--json`, else what `render` prints. */
@@ -35,6 +37,7 @@ export function createOutput(options: { readonly json: boolean }): Output {
   const { stdout, stderr } = process;
   const live = !options.json && stderr.isTTY && stdout.isTTY;
   let statusShown = false;
+  let answered = false;
   const clear = () => {
     if (statusShown) stderr.write('\r\u001B[2K');
     statusShown = false;
@@ -42,6 +45,9 @@ export function createOutput(options: { readonly json: boolean }): Output {
   const output: Output = {
     json: options.json,
     live,
+    get answered() {
+      return answered;
+    },
     line(text = '') {
       if (options.json) return;
       clear();
@@ -49,6 +55,7 @@ export function createOutput(options: { readonly json: boolean }): Output {
     },
     answer(document, render) {
       clear();
+      answered = true;
       if (options.json) stdout.write(`${JSON.stringify(document)}\n`);
       else render();
     },

@@ -159,7 +159,14 @@ export const orderDocument = z
       })
       .optional(),
     metered: z
-      .object({ engine: hash, fuel: fuelAmount, checkpoints: count, checkpointsRoot: hash })
+      .object({
+        engine: hash,
+        fuel: fuelAmount,
+        checkpoints: count,
+        checkpointsRoot: hash,
+        outputChain: hash,
+        outputBytes: count,
+      })
       .optional()
       .describe('What a run in the metered engine came to'),
     charge: amount.optional(),

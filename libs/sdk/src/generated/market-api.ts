@@ -279,6 +279,9 @@ export interface components {
                 engine: string;
                 /** @description Fuel, decimal */
                 fuel: string;
+                outputBytes: number;
+                /** @description 32 bytes in lower-case hex */
+                outputChain: string;
             };
             name: string;
             /** @description Smallest units, decimal */

@@ -31,6 +31,7 @@ const PAGE_BYTES = 65_536;
 const zeroPageHash = logLeafHash(new Uint8Array(PAGE_BYTES));
 
 function isZero(page: Bytes): boolean {
+  if (page.byteOffset % 8 !== 0) return page.every((byte) => byte === 0);
   const words = new BigUint64Array(page.buffer, page.byteOffset, page.length / 8);
   return words.every((word) => word === 0n);
 }

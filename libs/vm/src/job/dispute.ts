@@ -52,7 +52,9 @@ export function bisect(a: JobClaim, b: JobClaim): Disagreement {
 
 /** A resume point is only as good as the agreed checkpoint whose root it reproduces. */
 export function matchesCheckpoint(point: ResumePoint, agreed: Checkpoint | undefined): boolean {
-  if (!agreed?.resumable || point.clock.used !== agreed.fuel) return false;
+  const { clock, index } = point;
+  if (!agreed?.resumable || clock.used !== agreed.fuel) return false;
+  if (clock.checkpoints !== index + 1 || clock.crossed) return false;
   const globals = [BigInt(point.stackPointer)];
   return checkpointRoot({ memory: point.memory, globals }, point.io, agreed.fuel) === agreed.root;
 }
