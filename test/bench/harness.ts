@@ -2,7 +2,7 @@
  * Runs one bench area and prints one JSON document. A bench never asserts: figures that could not be
  * taken are null, with the reason under `skipped`.
  *
- * Usage: node dist/test/bench/harness.js <area> [--full] [--seed N] [--attacks DIR]
+ * Usage: node dist/test/bench/harness.js <area> [--full] [--seed N] [--attacks DIR] [--nodes N] [--kill N]
  * An area is a module beside this one that exports `bench(options)`; see README.md.
  */
 import { globSync, readFileSync } from 'node:fs';
@@ -17,6 +17,10 @@ export interface BenchOptions {
   readonly seed: number;
   /** Folder of hostile programs for the areas that run them; their own corpus when absent. */
   readonly attacks?: string;
+  /** Processes of the areas that start some; their own number when absent. */
+  readonly nodes?: number;
+  /** How many of them are killed, in the areas that measure recovery. */
+  readonly kill?: number;
   /** Progress for people, on stderr. */
   readonly note: (text: string) => void;
 }
@@ -121,6 +125,8 @@ async function main(): Promise<void> {
       seed: { type: 'string', default: '1' },
       list: { type: 'boolean', default: false },
       attacks: { type: 'string' },
+      nodes: { type: 'string' },
+      kill: { type: 'string' },
     },
   });
   if (values.list) {
@@ -129,18 +135,26 @@ async function main(): Promise<void> {
   }
   const { full, attacks } = values;
   const seed = Number(values.seed);
+  const nodes = values.nodes === undefined ? undefined : Number(values.nodes);
+  const kill = values.kill === undefined ? undefined : Number(values.kill);
   const [area] = positionals;
-  if (area === undefined || !Number.isSafeInteger(seed) || seed < 0) {
+  const areNumbers = [seed, nodes ?? 1, kill ?? 1].every((n) => Number.isSafeInteger(n) && n >= 0);
+  if (area === undefined || !areNumbers) {
     process.stderr.write(
-      `usage: <area> [--full] [--seed N] [--attacks DIR]; areas: ${areas().join(', ')}\n`,
+      `usage: <area> [--full] [--seed N] [--attacks DIR] [--nodes N] [--kill N]; areas: ${areas().join(', ')}\n`,
     );
     process.exitCode = 2;
     return;
   }
   try {
-    process.stdout.write(
-      `${JSON.stringify(await runArea(area, { full, seed, ...(attacks !== undefined && { attacks }) }))}\n`,
-    );
+    const document = await runArea(area, {
+      full,
+      seed,
+      ...(attacks !== undefined && { attacks }),
+      ...(nodes !== undefined && { nodes }),
+      ...(kill !== undefined && { kill }),
+    });
+    process.stdout.write(`${JSON.stringify(document)}\n`);
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
     process.exitCode = 1;

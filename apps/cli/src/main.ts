@@ -219,7 +219,9 @@ function measurements(): void {
     })
       .option('--full', 'also the long part')
       .option('--seed <n>', 'start of every random choice', '1')
-      .option('--attacks <dir>', 'sandbox: folder of hostile programs to run, a verdict for each'),
+      .option('--attacks <dir>', 'sandbox: folder of hostile programs to run, a verdict for each')
+      .option('--nodes <n>', 'consensus-cluster: validators, as processes')
+      .option('--kill <n>', 'consensus-cluster: kill so many and measure how they come back'),
     async () => (await import('./commands/bench.ts')).bench,
   );
   const sim = group(program, 'sim', 'Simulations that replay by their seed');

@@ -47,12 +47,22 @@ export function flatten(value: Json, path: string): [string, string][] {
 
 export async function bench(
   context: CommandContext,
-  options: { readonly full?: boolean; readonly seed: string; readonly attacks?: string },
+  options: {
+    readonly full?: boolean;
+    readonly seed: string;
+    readonly attacks?: string;
+    readonly nodes?: string;
+    readonly kill?: string;
+  },
   area: string,
 ): Promise<void> {
   const seed = wholeNumber('--seed', options.seed);
   const args = [area, '--seed', String(seed), ...(options.full ? ['--full'] : [])];
   if (options.attacks !== undefined) args.push('--attacks', options.attacks);
+  for (const name of ['nodes', 'kill'] as const) {
+    const value = options[name];
+    if (value !== undefined) args.push(`--${name}`, String(wholeNumber(`--${name}`, value)));
+  }
   context.output.status(`measuring ${area} …`);
   const { code, stdout } = await runBuilt(context, 'test/bench/harness.js', args);
   if (code !== 0 || stdout === '')

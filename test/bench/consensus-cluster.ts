@@ -1,0 +1,213 @@
+/**
+ * Figures of an EDA chain of real processes on one machine: signed, durable transfers per second with
+ * their time to finality, or with `--kill` the time until killed validators take part again.
+ *
+ * Finality is from sending a batch to the receipt of its last transfer: the cut that lists it is
+ * final, executed, certified and stored. All processes share the machine's cores, and every validator
+ * checks every signature, so the limit is the machine's verification rate divided by their number.
+ */
+import { spawn } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+import { extname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { Worker } from 'node:worker_threads';
+import { type Cluster, createCluster } from '../support/cluster.ts';
+import { divergences, loadSigners, sameHead, startLoad } from '../support/cluster-load.ts';
+import { type ClusterLoadOrder, type ClusterLoadReport, payer } from './cluster-load.ts';
+import { type Bench, type BenchResult, percentile, significant } from './harness.ts';
+
+const FUNDS = 10n ** 15n;
+const NODES = 4;
+const BATCH = 50;
+const WARM_MS = 3_000;
+const MEASURE_MS = 12_000;
+/** Transfers under way at a time, by the number of nodes; more only wait longer. */
+const WINDOWS = [
+  { nodes: 4, transfers: 2_400 },
+  { nodes: 7, transfers: 1_600 },
+  { nodes: 16, transfers: 1_200 },
+];
+/** Transfers signed in advance, per second of the run. */
+const SIGNED_PER_SECOND = 6_000;
+const VERIFY_MS = 1_000;
+
+const windowFor = (nodes: number): number =>
+  (WINDOWS.find((entry) => nodes <= entry.nodes) ?? { transfers: 1_000 }).transfers;
+
+/** Signatures that this machine verifies per second on all its cores. */
+async function verificationsPerSecond(): Promise<number> {
+  const file = new URL(`./cluster-verify-worker${extname(import.meta.filename)}`, import.meta.url);
+  const counts = await Promise.all(
+    Array.from(
+      { length: availableParallelism() },
+      () =>
+        new Promise<number>((resolve, reject) => {
+          const worker = new Worker(file, { workerData: { forMs: VERIFY_MS } });
+          worker.once('message', resolve);
+          worker.once('error', reject);
+        }),
+    ),
+  );
+  return counts.reduce((sum, count) => sum + count, 0) / (VERIFY_MS / 1000);
+}
+
+async function generate(order: ClusterLoadOrder, onReady: () => void): Promise<ClusterLoadReport> {
+  const file = join(import.meta.dirname, `cluster-load${extname(import.meta.filename)}`);
+  const child = spawn(process.execPath, [...process.execArgv, file, JSON.stringify(order)], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const exit = new Promise((resolve) => child.once('exit', resolve));
+  try {
+    for await (const line of createInterface({ input: child.stdout })) {
+      if (line !== 'ready') return JSON.parse(line) as ClusterLoadReport;
+      onReady();
+      child.stdin.write('go\n');
+    }
+  } finally {
+    child.kill('SIGKILL');
+    await exit;
+  }
+  throw new Error('the load generator ended without a report');
+}
+
+/** CPU time that the nodes have used, from their metrics. */
+async function cpuSecondsOf(cluster: Cluster, nodes: number): Promise<number> {
+  const each = await Promise.all(
+    Array.from({ length: nodes }, async (_, node) => {
+      const text = await (await fetch(`${cluster.client(node).url}/metrics`)).text();
+      return Number(/^process_cpu_seconds\S* (\S+)$/m.exec(text)?.[1] ?? Number.NaN);
+    }),
+  );
+  return each.reduce((sum, seconds) => sum + seconds, 0);
+}
+
+const all = (nodes: number) => Array.from({ length: nodes }, (_, node) => node);
+
+async function measureThroughput(
+  nodes: number,
+  seed: number,
+  note: (text: string) => void,
+): Promise<BenchResult['figures']> {
+  const window = windowFor(nodes);
+  const workers = Math.max(nodes, Math.round(window / BATCH));
+  const allocations = Array.from({ length: workers * BATCH }, (_, i) => ({
+    account: payer(seed, i).account,
+    amount: FUNDS,
+  }));
+  const cluster = await createCluster({ nodes, allocations, seed });
+  try {
+    const limit = (await verificationsPerSecond()) / nodes;
+    await Promise.all(all(nodes).map((node) => cluster.start(node)));
+    note(`${nodes} nodes up; signatures allow ${Math.round(limit)} transfers a second`);
+    const seconds = (WARM_MS + MEASURE_MS) / 1000;
+    const order: ClusterLoadOrder = {
+      urls: all(nodes).map((node) => cluster.client(node).url),
+      window,
+      batch: BATCH,
+      warmMs: WARM_MS,
+      measureMs: MEASURE_MS,
+      transfers: Math.round(Math.min(limit, SIGNED_PER_SECOND) * seconds),
+      seed,
+    };
+    let cpuBefore = Promise.resolve(0);
+    const load = await generate(order, () => {
+      note(`${order.transfers} transfers signed, ${window} under way at a time`);
+      cpuBefore = cpuSecondsOf(cluster, nodes);
+    });
+    const cpu = (await cpuSecondsOf(cluster, nodes)) - (await cpuBefore);
+    const tps = load.final / load.seconds;
+    note(`${load.final} final in ${load.seconds.toFixed(2)} s, ${load.refused} refused`);
+    const height = await sameHead(cluster, all(nodes), 1);
+    const different = await divergences(cluster, all(nodes), height);
+    return {
+      nodes,
+      tps: significant(tps),
+      finalityMsP50: Math.round(percentile(load.finalityMs, 0.5)),
+      finalityMsP99: Math.round(percentile(load.finalityMs, 0.99)),
+      shareOfSignatureLimit: significant(tps / limit, 3),
+      generatorCpuShare: significant(load.cpuSeconds / (load.seconds * availableParallelism()), 3),
+      transfersTried: load.sent,
+      transfersRefused: load.refused,
+      /** All nodes together, warm-up included. */
+      cpuMicrosPerTransfer: Math.round((cpu * 1e6) / load.sent),
+      blocks: height,
+      divergences: different.length,
+      heightsCompared: height,
+    };
+  } finally {
+    await cluster.stop();
+  }
+}
+
+async function measureRecovery(
+  nodes: number,
+  killed: number,
+  note: (text: string) => void,
+): Promise<BenchResult['figures']> {
+  const signers = loadSigners(2 * nodes);
+  const allocations = signers.map(({ account }) => ({ account, amount: FUNDS }));
+  const cluster = await createCluster({ nodes, allocations });
+  const victims = all(nodes).slice(nodes - killed);
+  try {
+    await Promise.all(all(nodes).map((node) => cluster.start(node)));
+    const load = startLoad(cluster, nodes, signers);
+    let resumedMs: number;
+    let recoveryMs: number;
+    try {
+      for (let i = 0; i < 2 * nodes; i++) await load.progress(30_000);
+      await Promise.all(victims.map((node) => cluster.kill(node)));
+      const killedMs = performance.now();
+      note(`${killed} of ${nodes} killed`);
+      await load.progress(60_000);
+      resumedMs = performance.now() - killedMs;
+      const restartedMs = performance.now();
+      await Promise.all(victims.map((node) => cluster.start(node)));
+      const startedMs = performance.now() - restartedMs;
+      // Each must have stored what was final when it was up again.
+      const heights = await Promise.all(
+        all(nodes - killed).map(async (node) => (await cluster.client(node).status()).height),
+      );
+      await Promise.all(victims.map((node) => reached(cluster, node, Math.max(...heights))));
+      recoveryMs = performance.now() - restartedMs;
+      note(
+        `finality resumed in ${Math.round(resumedMs)} ms; started again in ${Math.round(startedMs)} ms, caught up after ${Math.round(recoveryMs)} ms`,
+      );
+      await load.progress(30_000);
+    } finally {
+      await load.stop();
+    }
+    const height = await sameHead(cluster, all(nodes), Math.max(...load.final.values()));
+    const different = await divergences(cluster, all(nodes), height);
+    return {
+      nodes,
+      killed,
+      /** From starting the killed nodes again until all have caught up and finality goes on. */
+      recoveryMs: Math.round(recoveryMs),
+      /** From the kill to the next transfer that became final. */
+      resumedMs: Math.round(resumedMs),
+      divergences: different.length,
+      heightsCompared: height,
+      transfersFinal: load.final.size,
+    };
+  } finally {
+    await cluster.stop();
+  }
+}
+
+async function reached(cluster: Cluster, node: number, height: number): Promise<void> {
+  const limitMs = performance.now() + 60_000;
+  while ((await cluster.client(node).status()).height < height) {
+    if (performance.now() > limitMs) throw new Error(`node ${node} did not reach ${height}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+export const bench: Bench = async ({ full, seed, nodes, kill, note }) => {
+  if (kill !== undefined) return { figures: await measureRecovery(nodes ?? 10, kill, note) };
+  if (!full || nodes !== undefined)
+    return { figures: await measureThroughput(nodes ?? NODES, seed, note) };
+  const figures: Record<string, BenchResult['figures']> = {};
+  for (const count of [4, 7, 16]) figures[count] = await measureThroughput(count, seed, note);
+  figures['kill4of10'] = await measureRecovery(10, 4, note);
+  return { figures };
+};
