@@ -15,7 +15,9 @@ import { createSeededRandomness, utf8 } from '#libs/kernel';
 import { type Genesis, encodeGenesis, genesisId } from '#libs/ledger';
 import { type NodeClient, createNodeClient, writePrivateFile } from '#libs/platform';
 
-const main = join(process.cwd(), 'dist/apps/node/src/main.js');
+/** The compiled nodes, whether this file is compiled or not. */
+const dist = join(import.meta.dirname, '..', '..').replace(/\/dist$/, '') + '/dist';
+const main = join(dist, 'apps/node/src/main.js');
 const PASSPHRASE = 'test';
 
 export interface ClusterOptions {
