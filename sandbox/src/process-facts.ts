@@ -50,6 +50,21 @@ export function preciseCpuMs(pid: number): number | undefined {
   }
 }
 
+/** CPU time of a process by both clocks that there are. */
+export interface CpuReading {
+  /** Of all threads there ever were; 10 ms steps. */
+  readonly cpuMs: number;
+  /** Of the threads alive; exact. */
+  readonly preciseMs?: number;
+}
+
+export function readCpu(pid: number): CpuReading | undefined {
+  const facts = processFacts(pid);
+  if (facts === undefined) return undefined;
+  const preciseMs = preciseCpuMs(pid);
+  return { cpuMs: facts.cpuMs, ...(preciseMs === undefined ? {} : { preciseMs }) };
+}
+
 /** A figure of /proc/<pid>/status in bytes, e.g. `VmHWM` (peak resident) or `VmData`. */
 export function statusBytes(pid: number, name: string): number | undefined {
   try {

@@ -4,7 +4,7 @@
  * does not enforce is checked here again; a slot that was taken over can only end its own task.
  */
 import { escapeControls, linesOf } from './log-text.ts';
-import { preciseCpuMs, processFacts, statusBytes } from './process-facts.ts';
+import { processFacts, readCpu, statusBytes } from './process-facts.ts';
 import type { Slot, SlotDeath } from './slot.ts';
 import { CHUNK_BYTES, DONE, FROM_SLOT, TO_SLOT, numbered } from './slot/frames.ts';
 import { MeteredReport, meteredHeader } from './metered-report.ts';
@@ -73,8 +73,6 @@ export class SlotTask {
   #logLines = 0;
   #logBytes = 0;
   #startedAtMs = 0;
-  #cpuAtStartMs = 0;
-  #preciseAtStartMs: number | undefined;
   #peakBytes = 0;
   #lastCpuMs = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -100,10 +98,7 @@ export class SlotTask {
       const { signal } = this.#host;
       if (signal?.aborted === true) return this.#cancel();
       signal?.addEventListener('abort', this.#cancel);
-      const { pid } = this.#slot;
       this.#startedAtMs = performance.now();
-      this.#cpuAtStartMs = processFacts(pid)?.cpuMs ?? 0;
-      this.#preciseAtStartMs = preciseCpuMs(pid);
       this.#slot.listen({
         onFrame: (type, payload) => this.#guarded(() => this.#onFrame(type, payload)),
         onNonsense: () => this.#end('crash', 'the slot broke the protocol'),
@@ -127,7 +122,7 @@ export class SlotTask {
     const facts = processFacts(this.#slot.pid);
     const wallMs = performance.now() - this.#startedAtMs;
     if (facts !== undefined) {
-      this.#lastCpuMs = facts.cpuMs - this.#cpuAtStartMs;
+      this.#lastCpuMs = facts.cpuMs - this.#slot.idleCpu.cpuMs;
       const above = facts.residentBytes - this.#slot.idleBytes;
       this.#peakBytes = Math.max(this.#peakBytes, above);
       if (above > this.#memoryBytesMax)
@@ -324,12 +319,14 @@ export class SlotTask {
   }
 
   #cpuMs(): number {
-    const { pid } = this.#slot;
-    const facts = processFacts(pid);
-    if (facts !== undefined) this.#lastCpuMs = facts.cpuMs - this.#cpuAtStartMs;
-    const now = this.#preciseAtStartMs === undefined ? undefined : preciseCpuMs(pid);
+    const before = this.#slot.idleCpu;
+    const now = readCpu(this.#slot.pid);
+    if (now !== undefined) {
+      this.#lastCpuMs = now.cpuMs - before.cpuMs;
+      this.#slot.idleCpu = now;
+    }
     // Threads that ended are missing in the precise figure, so it is a lower bound as well.
-    const precise = now === undefined ? 0 : now - (this.#preciseAtStartMs ?? 0);
+    const precise = (now?.preciseMs ?? 0) - (before.preciseMs ?? 0);
     return Math.ceil(Math.max(this.#lastCpuMs - 10, precise, 0));
   }
 

@@ -7,7 +7,13 @@ import { sandboxError } from './errors.ts';
 import type { SlotLayer, SlotProbe } from './layers/layer.ts';
 import type { SlotStart } from './launch.ts';
 import { FIRST_FEED } from './layers/seccomp.ts';
-import { innermostProcess, processFacts, statusBytes } from './process-facts.ts';
+import {
+  type CpuReading,
+  innermostProcess,
+  processFacts,
+  readCpu,
+  statusBytes,
+} from './process-facts.ts';
 import {
   FROM_SLOT,
   FrameReader,
@@ -52,6 +58,8 @@ export class Slot {
   idleBytes = 0;
   /** Peak resident bytes when ready. */
   idlePeakBytes = 0;
+  /** What it had used when it was last idle: the next task's use is counted from there. */
+  idleCpu: CpuReading = { cpuMs: 0 };
   readonly startMs: number;
   readonly #spawnedPid: number;
   readonly #child: ChildProcess;
@@ -71,6 +79,7 @@ export class Slot {
       slot.pid = innermostProcess(slot.#spawnedPid);
       await Promise.all(layers.map(async (layer) => layer.afterReady?.(slot.pid)));
       slot.idleBytes = processFacts(slot.pid)?.residentBytes ?? 0;
+      slot.idleCpu = readCpu(slot.pid) ?? slot.idleCpu;
       slot.idlePeakBytes = statusBytes(slot.pid, 'VmHWM') ?? slot.idleBytes;
       return slot;
     } catch (error) {

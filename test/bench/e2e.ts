@@ -14,6 +14,8 @@ const LIMITS = { wallMs: 5_000, cpuMs: 5_000 };
 const WORKED: ReadonlySet<OrderDocument['status']> = new Set(['delivered', 'closing', 'settled']);
 const LOST: ReadonlySet<OrderDocument['status']> = new Set(['refunded', 'cancelled', 'rejected']);
 const STALL_MS = 30_000;
+/** Seldom, because listing the orders is work of the market as well. */
+const POLL_MS = 150;
 
 async function startedMs(machine: LocalMachine, id: string): Promise<number> {
   for await (const event of machine.market.events(id, { patienceMs: 10_000 }))
@@ -70,7 +72,7 @@ async function throughput(
       if (LOST.has(status)) throw new Error(`order ${id} is ${status}`);
       if (WORKED.has(status) && open.delete(id)) lastMs = performance.now();
     }
-    await sleep(50);
+    await sleep(POLL_MS);
   }
   const cpuMs = Object.entries(treeCpuSeconds(machine.supervisorPid)).map(
     ([part, seconds]): [string, number] => [

@@ -30,17 +30,34 @@ const START_SOURCE =
   "const start = globalThis['seele:start']; delete globalThis['seele:start']; export default start;";
 const ENTRY_SOURCE = "import start from 'seele:start'; import job from 'seele:job'; start(job);";
 
-/** V8's own bytecode of the bridge, made by the first isolate of this process and used by the rest. */
+/** V8's own bytecode of the bridge, made by the second isolate of this process for those after it. */
 let bridgeCache: ivm.ExternalCopy<ArrayBuffer> | undefined;
+let bridgesCompiled = 0;
 
+/** Loaded only in a slot that runs a second task: it costs more than it saves a slot with one. */
+let setV8Flag: ((flag: string) => void) | undefined;
+
+/**
+ * Most slots run one task, whose bridge is compiled as it is used. From the second on all of it is
+ * compiled at once (`--no-lazy`), so that V8's cache holds all of it; V8 takes a cache only under the
+ * flags that it was made with.
+ */
 function compileBridge(isolate: ivm.Isolate): ivm.Script {
   const filename = 'seele:bridge';
-  if (bridgeCache !== undefined)
-    return isolate.compileScriptSync(BRIDGE_SOURCE, bare({ filename, cachedData: bridgeCache }));
-  const produceCachedData = true as const;
-  const script = isolate.compileScriptSync(BRIDGE_SOURCE, bare({ filename, produceCachedData }));
-  bridgeCache = (script as ivm.Script & { cachedData?: ivm.ExternalCopy<ArrayBuffer> }).cachedData;
-  return script;
+  if (bridgesCompiled++ === 0) return isolate.compileScriptSync(BRIDGE_SOURCE, bare({ filename }));
+  setV8Flag ??= process.getBuiltinModule('node:v8').setFlagsFromString;
+  setV8Flag('--no-lazy');
+  try {
+    if (bridgeCache !== undefined)
+      return isolate.compileScriptSync(BRIDGE_SOURCE, bare({ filename, cachedData: bridgeCache }));
+    const options = bare({ filename, produceCachedData: true as const });
+    const script = isolate.compileScriptSync(BRIDGE_SOURCE, options);
+    const { cachedData } = script as { cachedData?: ivm.ExternalCopy<ArrayBuffer> };
+    bridgeCache = cachedData;
+    return script;
+  } finally {
+    setV8Flag('--lazy');
+  }
 }
 
 export function createGuestIsolate(

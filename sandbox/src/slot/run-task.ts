@@ -69,6 +69,7 @@ export class TaskRun {
     } catch (error) {
       this.#guestFailed(error);
     }
+    if (this.#ended) return;
     let quiet = true;
     const poke = setInterval(() => {
       if (this.#ended) clearInterval(poke);
