@@ -52,17 +52,17 @@ describe('seeds: random networks, faults, liars', () => {
 
   test('a failing seed is made small and told step by step', () => {
     const broken = {
-      rules: { resend: false, fullQuorum: false },
+      rules: { fullQuorum: false },
       nodes: 4,
       profile: 'classic',
     } as const;
-    const seed = [1, 2, 3, 4, 5, 6, 7, 8].find(
+    const seed = Array.from({ length: 40 }, (_, i) => i + 20).find(
       (one) => runSeed({ seed: one, ...broken }).violations.length > 0,
     );
     expect(seed).toBeDefined();
     const small = minimise({ seed: seed as number, ...broken });
     expect(small?.trace.length).toBeGreaterThan(0);
-    expect(small?.violation.text).toMatch(/./);
+    expect(small?.violation.invariant).toBe('one cut per slot');
   });
 });
 
@@ -103,7 +103,7 @@ describe('scenarios', () => {
     world.run(5 * S);
     expect(world.cuts.length).toBe(before);
     // Their order goes on meanwhile at those who acknowledged, waiting for weight Q.
-    expect(alive.node?.positions.entries().length).toBe(5);
+    expect(alive.node?.positions.entries(0).length).toBe(5);
     world.start(fifth);
     world.run(8 * S);
     expect(allFinal(world)).toBe(true);

@@ -29,6 +29,11 @@ export class Ballots {
     return this.#first.get(`${view}/${from}`);
   }
 
+  /** All counted votes of a validator. */
+  *of(from: number): Generator<Sealed<Vote>> {
+    for (const vote of this.#first.values()) if (vote.from === from) yield vote;
+  }
+
   /** Counts a verified vote; returns the earlier one when it contradicts. */
   add(vote: Sealed<Vote>): Sealed<Vote> | undefined {
     const { view, hash } = vote.message;

@@ -16,6 +16,7 @@ export * from './base.ts';
 export * from './certified-cuts.ts';
 export * from './cuts.ts';
 export * from './errors.ts';
+export * from './evidence.ts';
 export * from './journal.ts';
 export * from './messages.ts';
 export * from './node.ts';

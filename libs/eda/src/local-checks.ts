@@ -17,7 +17,7 @@ export interface Row {
 /** Available blocks in author order, up to eras that a cut may list. */
 export function rowsOf(positions: Positions, era: number): Row[] {
   const rows: Row[] = [];
-  for (const chain of positions.chains)
+  for (const chain of positions.chains())
     if (chain.era === era || chain.era === era - 1) rows.push(...chain.row());
   return rows;
 }

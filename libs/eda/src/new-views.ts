@@ -17,6 +17,11 @@ export class NewViews {
     return this.#kept.get(from)?.get(view);
   }
 
+  /** All that is kept of a validator. */
+  of(from: number): Iterable<Sealed<NewView>> {
+    return this.#kept.get(from)?.values() ?? [];
+  }
+
   /** Keeps the first of a validator and view. */
   add(sealed: Sealed<NewView>): void {
     const byView = this.#kept.get(sealed.from) ?? new Map<number, Sealed<NewView>>();

@@ -252,7 +252,7 @@ export class EdaNode {
     this.#positions.closeTick(k, current);
     for (const { peer, message } of this.#positions.fetches(nowUs))
       out.push({ kind: 'send', to: this.#roster.keyOf(peer), message });
-    const entries = this.#positions.entries();
+    const entries = this.#positions.entries(k);
     const everyTicks = Math.max(1, Math.floor(IDLE_TICK_US / this.#config.parameters.deltaUs));
     const isIdle = entries.length === 0 && !this.#ticks.isBusy(nowUs);
     if (!isMember || (isIdle && k < this.#lastTick + everyTicks)) return;
@@ -384,7 +384,7 @@ export class EdaNode {
       );
       return;
     }
-    out.push(...this.#positions.hear(peer, message.message, nowUs));
+    out.push(...this.#positions.hear(peer, message, nowUs));
   }
 
   // Decisions.

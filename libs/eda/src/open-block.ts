@@ -1,10 +1,19 @@
 /** A block that is not final yet, as one node sees it, and the chain of its author. */
 import { CHAIN_START, type ChainEnd } from './cuts.ts';
-import type { BlockName, SealedBlock } from './messages.ts';
+import type { BlockName, Sealed, SealedBlock, Tick } from './messages.ts';
 import { lowerWeightedMedian, valueAbove } from './weighted.ts';
 
 /** Unordered blocks an author may have at once. */
 export const OPEN_PER_AUTHOR = 8;
+/** A vote that moved by less stands still. */
+const STILL_US = 16;
+/** What stands still is listed in one tick of so many, when there is much to list. */
+export const THIN_TICKS = 4;
+
+interface Ack {
+  readonly x0: number;
+  readonly tick: Sealed<Tick> | undefined;
+}
 
 export class OpenBlock {
   readonly name: BlockName;
@@ -15,10 +24,14 @@ export class OpenBlock {
   /** Axis at which this node first held it, and its vote; undefined while it has none. */
   x0: number | undefined;
   x: number | undefined;
-  readonly ackX0 = new Map<number, number>();
+  /** By peer number: x0, with the tick that said it (none for this node's own). */
+  readonly acks: (Ack | undefined)[] = [];
   ackWeight = 0;
-  /** Vote by peer, with the tick it came in. */
-  readonly votes = new Map<number, { x: number; k: number }>();
+  /** By peer number: its latest vote, and the tick it came in. */
+  readonly voteXs: number[] = [];
+  readonly voteTicks: number[] = [];
+  #listedX: number | undefined;
+  #bounds: { readonly ackWeight: number; readonly low: number; readonly high: number } | undefined;
   /** Monotonic time at which acknowledgements of weight Q were held; undefined before. */
   availableAtUs: number | undefined;
   quietTicks = 0;
@@ -32,20 +45,46 @@ export class OpenBlock {
   }
 
   /** Notes a peer's acknowledgement; false when it was known. */
-  acknowledge(peer: number, x0: number, weight: number): boolean {
-    if (this.ackX0.has(peer)) return false;
-    this.ackX0.set(peer, x0);
+  acknowledge(peer: number, ack: Ack, weight: number): boolean {
+    if (this.acks[peer]) return false;
+    grow(this.acks, peer, undefined);
+    this.acks[peer] = ack;
     this.ackWeight += weight;
     return true;
+  }
+
+  vote(peer: number, x: number, k: number): void {
+    grow(this.voteTicks, peer, -1);
+    grow(this.voteXs, peer, 0);
+    if (k <= (this.voteTicks[peer] as number)) return;
+    this.voteTicks[peer] = k;
+    this.voteXs[peer] = x;
+  }
+
+  /**
+   * Whether tick `k` lists it. With `isThinned`: when it is new; when its vote moved, once it is
+   * available (before, every acknowledgement moves it); else in every fourth tick, and votes count for
+   * that long.
+   */
+  isListed(k: number, isThinned: boolean): boolean {
+    const x = this.x as number;
+    const isAvailable = this.availableAtUs !== undefined;
+    const isDue =
+      !isThinned ||
+      this.#listedX === undefined ||
+      (isAvailable && Math.abs(this.#listedX - x) > STILL_US) ||
+      (k + this.name.author + this.name.seq) % THIN_TICKS === 0;
+    if (isDue) this.#listedX = x;
+    return isDue;
   }
 
   #acks(weightOf: (peer: number) => number): { x0s: number[]; weights: number[] } {
     const x0s: number[] = [];
     const weights: number[] = [];
-    for (const [peer, x0] of this.ackX0) {
+    for (const [peer, ack] of this.acks.entries()) {
       const weight = weightOf(peer);
-      if (weight === 0) continue;
-      x0s.push(x0);
+      if (!ack || weight === 0) continue;
+      x0s.push(ack.x0);
       weights.push(weight);
     }
     return { x0s, weights };
@@ -61,12 +100,20 @@ export class OpenBlock {
   /** Keeps `x` within what honest validators acknowledged: valid for certain, not just likely. */
   clamped(x: number, weightOf: (peer: number) => number, lying: number): number {
     if (this.ackWeight < 2 * lying + 1) return x;
-    const { x0s, weights } = this.#acks(weightOf);
-    const low = valueAbove(x0s, weights, lying) ?? x;
-    const negated = x0s.map((x0) => -x0);
-    const high = -(valueAbove(negated, weights, lying) ?? -x);
-    return Math.min(Math.max(x, low), high);
+    if (this.#bounds?.ackWeight !== this.ackWeight) {
+      const { x0s, weights } = this.#acks(weightOf);
+      const low = valueAbove(x0s, weights, lying) ?? Number.NEGATIVE_INFINITY;
+      const negated = x0s.map((x0) => -x0);
+      const high = -(valueAbove(negated, weights, lying) ?? Number.NEGATIVE_INFINITY);
+      this.#bounds = { ackWeight: this.ackWeight, low, high };
+    }
+    return Math.min(Math.max(x, this.#bounds.low), this.#bounds.high);
   }
+}
+
+/** Fills a list up to an index, so that it stays a plain array. */
+function grow<T>(values: T[], index: number, filler: T): void {
+  while (values.length <= index) values.push(filler);
 }
 
 /** The blocks of one author in one era that are not final. */
@@ -75,8 +122,6 @@ export class AuthorChain {
   readonly author: number;
   end: ChainEnd = CHAIN_START;
   readonly bySeq = new Map<number, OpenBlock[]>();
-  /** First hash that each peer acknowledged per seq: a second one does not count. */
-  readonly firstAck = new Map<string, string>();
 
   constructor(era: number, author: number) {
     this.era = era;
@@ -94,11 +139,24 @@ export class AuthorChain {
   open(name: BlockName): OpenBlock {
     const known = this.find(name.seq, name.hash);
     if (known) return known;
-    const block = new OpenBlock(name);
+    const block = new OpenBlock({
+      era: name.era,
+      author: name.author,
+      seq: name.seq,
+      hash: name.hash,
+    });
     const variants = this.bySeq.get(name.seq);
     if (variants) variants.push(block);
     else this.bySeq.set(name.seq, [block]);
     return block;
+  }
+
+  /** Another block of the same seq that the peer acknowledged before. */
+  otherAck(peer: number, { seq, hash }: BlockName): Ack | undefined {
+    const variants = this.bySeq.get(seq);
+    if (!variants) return undefined;
+    for (const { name, acks } of variants) if (name.hash !== hash && acks[peer]) return acks[peer];
+    return undefined;
   }
 
   /** The available block of a seq, if any: weight Q makes it unique. */
@@ -120,7 +178,5 @@ export class AuthorChain {
   finalise(end: ChainEnd): void {
     this.end = end;
     for (const seq of this.bySeq.keys()) if (seq <= end.seq) this.bySeq.delete(seq);
-    for (const key of this.firstAck.keys())
-      if (Number(key.slice(key.indexOf('/') + 1)) <= end.seq) this.firstAck.delete(key);
   }
 }

@@ -9,6 +9,7 @@ import {
   type BlockName,
   type EdaMessage,
   type Report,
+  type Sealed,
   type SealedBlock,
   type Tick,
   type TickEntry,
@@ -16,13 +17,17 @@ import {
   signedBytes,
   signingDomain,
 } from './messages.ts';
-import { AuthorChain, type OpenBlock } from './open-block.ts';
+import { AuthorChain, type OpenBlock, THIN_TICKS } from './open-block.ts';
 import type { EraRoster, Roster } from './roster.ts';
 import type { EdaRules } from './rules.ts';
 import type { EdaEffect } from './types.ts';
 import { trimmed } from './weighted.ts';
 
 const QUIET_TICKS = 2;
+/** With more open blocks than this, a tick lists what stands still in turn. */
+const FULL_TICK_ENTRIES = 64;
+/** How old, in ticks, a vote may be. */
+const FRESH_TICKS = 2;
 const FETCH_DELTAS = 2;
 const FETCH_AT_ONCE = 16;
 
@@ -46,11 +51,14 @@ export interface PositionsOptions {
 
 export class Positions {
   readonly #options: PositionsOptions;
-  readonly #chains = new Map<string, AuthorChain>();
+  /** By era, then author. */
+  readonly #chains = new Map<number, Map<number, AuthorChain>>();
   /** Blocks held with payload, by hash: open ones, and final ones of this era and the one before. */
   readonly held = new Map<string, SealedBlock>();
   /** Peers whose votes count no more in this era: proven equivocators. */
   readonly burned = new Set<number>();
+  /** Peers of whom two acknowledgements for one seq were reported. */
+  readonly #accused = new Set<number>();
   #era: number;
 
   constructor(options: PositionsOptions, era: number) {
@@ -59,23 +67,29 @@ export class Positions {
   }
 
   chain(era: number, author: number): AuthorChain {
-    const key = `${era}/${author}`;
-    const known = this.#chains.get(key);
+    const byAuthor = this.#chains.get(era) ?? new Map<number, AuthorChain>();
+    const known = byAuthor.get(author);
     if (known) return known;
     const chain = new AuthorChain(era, author);
-    this.#chains.set(key, chain);
+    this.#chains.set(era, byAuthor);
+    byAuthor.set(author, chain);
     return chain;
   }
 
   endOf = (era: number, author: number): ChainEnd => this.chain(era, author).end;
 
-  get chains(): IterableIterator<AuthorChain> {
-    return this.#chains.values();
+  *chains(): Generator<AuthorChain> {
+    for (const byAuthor of this.#chains.values()) yield* byAuthor.values();
   }
 
   *open(): Generator<OpenBlock> {
-    for (const chain of this.#chains.values())
-      for (const variants of chain.bySeq.values()) yield* variants;
+    for (const chain of this.chains()) for (const variants of chain.bySeq.values()) yield* variants;
+  }
+
+  get #openCount(): number {
+    let count = 0;
+    for (const chain of this.chains()) count += chain.bySeq.size;
+    return count;
   }
 
   #isOpenEra(era: number): boolean {
@@ -137,29 +151,24 @@ export class Positions {
             kind: 'journal',
             record: { kind: 'block', block: next.block, x0: next.x0 },
           });
-          this.#acknowledge(chain, next, me, next.x0, era, nowUs, effects);
+          this.#acknowledge(next, me, { x0: next.x0, tick: undefined }, era, nowUs, effects);
         }
       }
       previous = next.name.hash;
     }
   }
 
+  /** Counts the first acknowledgement of a peer for this block. */
   #acknowledge(
-    chain: AuthorChain,
     open: OpenBlock,
     peer: number,
-    x0: number,
+    ack: { readonly x0: number; readonly tick: Sealed<Tick> | undefined },
     era: EraRoster,
     nowUs: number,
     effects: EdaEffect[],
   ): void {
     const weight = era.weightOf(peer);
-    if (weight === 0 || open.ackX0.has(peer)) return;
-    const key = `${peer}/${open.name.seq}`;
-    const first = chain.firstAck.get(key);
-    if (first !== undefined && first !== open.name.hash) return;
-    chain.firstAck.set(key, open.name.hash);
-    open.acknowledge(peer, x0, weight);
+    if (weight === 0 || !open.acknowledge(peer, ack, weight)) return;
     const needed = this.#options.rules.availableByQuorum ? era.set.quorum : era.set.lying + 1;
     if (open.availableAtUs !== undefined || open.ackWeight < needed) return;
     open.availableAtUs = nowUs;
@@ -167,35 +176,59 @@ export class Positions {
     effects.push({ kind: 'available', ...open.name });
   }
 
-  /** Takes the entries of a peer's tick. */
-  hear(peer: number, tick: Tick, nowUs: number): EdaEffect[] {
+  /** Takes the entries of a peer's tick. An acknowledgement of a second block of one seq is evidence. */
+  hear(peer: number, tick: Sealed<Tick>, nowUs: number): EdaEffect[] {
     const effects: EdaEffect[] = [];
-    for (const entry of tick.entries) {
-      if (!this.isOrderable(entry.era, entry.author, entry.seq)) continue;
-      const chain = this.chain(entry.era, entry.author);
-      const first = chain.firstAck.get(`${peer}/${entry.seq}`);
-      if (first !== undefined && first !== entry.hash) continue;
-      const era = this.#options.roster.at(entry.era);
-      const open = chain.open(nameOf(entry));
-      this.#acknowledge(chain, open, peer, entry.x0, era, nowUs, effects);
-      if (!this.burned.has(peer)) open.votes.set(peer, { x: entry.x, k: tick.k });
+    const { k, entries } = tick.message;
+    const isHeard = !this.burned.has(peer);
+    for (const entry of entries) {
+      const { era, author, seq } = entry;
+      if (!this.isOrderable(era, author, seq)) continue;
+      const chain = this.chain(era, author);
+      const other = chain.otherAck(peer, entry);
+      if (other) {
+        this.#accuse(peer, other.tick, tick, effects);
+        continue;
+      }
+      const open = chain.open(entry);
+      if (!open.acks[peer]) {
+        const roster = this.#options.roster.at(era);
+        this.#acknowledge(open, peer, { x0: entry.x0, tick }, roster, nowUs, effects);
+      }
+      if (isHeard) open.vote(peer, entry.x, k);
     }
     return effects;
+  }
+
+  /** Two acknowledgements that exclude each other, once per peer and era. */
+  #accuse(
+    peer: number,
+    first: Sealed<Tick> | undefined,
+    second: Sealed<Tick>,
+    effects: EdaEffect[],
+  ): void {
+    if (!first || this.#accused.has(peer)) return;
+    this.#accused.add(peer);
+    const publicKey = this.#options.roster.keyOf(peer);
+    effects.push({ kind: 'evidence', what: 'tick', publicKey, first, second });
   }
 
   /** Closes the tick before `k`: one round of the convergence function for every open block. */
   closeTick(k: number, current: EraRoster): void {
     const { lying, quorum } = current.set;
     const { me, epsilonUs } = this.#options;
+    const isThinned = this.#openCount > FULL_TICK_ENTRIES;
+    const oldest = k - FRESH_TICKS - (isThinned ? THIN_TICKS : 0);
     for (const open of this.open()) {
       if (open.x === undefined) continue;
       const xs = [open.x];
       const weights = [current.weightOf(me)];
       let listed = weights[0] as number;
-      for (const [peer, vote] of open.votes) {
+      for (let peer = 0; peer < open.voteXs.length; peer++) {
         const weight = current.weightOf(peer);
-        if (weight === 0 || vote.k < k - 2 || this.burned.has(peer)) continue;
-        xs.push(vote.x);
+        if (weight === 0 || (open.voteTicks[peer] as number) < oldest || this.burned.has(peer))
+          continue;
+        xs.push(open.voteXs[peer] as number);
         weights.push(weight);
         listed += weight;
       }
@@ -213,18 +246,17 @@ export class Positions {
     }
   }
 
-  /** Entries of this node's next tick: the oldest open blocks it acknowledged. */
-  entries(): TickEntry[] {
+  /** Entries of this node's tick `k`: the oldest open blocks it acknowledged. */
+  entries(k: number): TickEntry[] {
     const entries: TickEntry[] = [];
     const stops = !this.#options.rules.voteUntilFinal;
+    const votes: OpenBlock[] = [];
     for (const open of this.open())
-      if (
-        open.isAcked &&
-        open.x !== undefined &&
-        open.x0 !== undefined &&
-        !(stops && open.isConverged)
-      )
-        entries.push({ ...open.name, x0: open.x0, x: open.x });
+      if (open.isAcked && open.x !== undefined && !(stops && open.isConverged)) votes.push(open);
+    const isThinned = votes.length > FULL_TICK_ENTRIES;
+    for (const open of votes)
+      if (open.isListed(k, isThinned))
+        entries.push({ ...open.name, x0: open.x0 as number, x: open.x as number });
     if (entries.length > ENTRIES_MAX) entries.sort((a, b) => a.x0 - b.x0);
     return entries.slice(0, ENTRIES_MAX);
   }
@@ -232,7 +264,7 @@ export class Positions {
   /** What a NEWVIEW reports: all available blocks that are not final. */
   reports(): Report[] {
     const reports: Report[] = [];
-    for (const chain of this.#chains.values())
+    for (const chain of this.chains())
       for (const { block } of chain.row())
         if (this.#isOpenEra(chain.era)) reports.push({ ...block.name, x: block.x as number });
     reports.sort((a, b) => a.x - b.x || a.seq - b.seq);
@@ -246,7 +278,7 @@ export class Positions {
     let count = 0;
     for (const open of this.open()) {
       if (open.block || open.askAtUs > nowUs || count >= FETCH_AT_ONCE) continue;
-      const holders = [...open.ackX0.keys()].filter((peer) => peer !== me);
+      const holders = [...open.acks.keys()].filter((peer) => peer !== me && open.acks[peer]);
       const holder = holders[open.asked % Math.max(1, holders.length)];
       if (holder === undefined) continue;
       open.asked += 1;
@@ -281,18 +313,19 @@ export class Positions {
   enterEra(era: number): SealedBlock[] {
     this.#era = era;
     this.burned.clear();
+    this.#accused.clear();
     const mine: SealedBlock[] = [];
     const { roster, me } = this.#options;
-    for (const [key, chain] of this.#chains) {
-      if (chain.era >= era - 1) continue;
-      if (roster.at(chain.era).indexOf(me) === chain.author)
+    for (const [closed, byAuthor] of this.#chains) {
+      if (closed >= era - 1) continue;
+      for (const chain of byAuthor.values()) {
+        if (roster.at(closed).indexOf(me) !== chain.author) continue;
         for (const variants of chain.bySeq.values())
           for (const { block } of variants) if (block) mine.push(block);
-      this.#chains.delete(key);
+      }
+      this.#chains.delete(closed);
     }
     for (const [hash, block] of this.held) if (block.message.era < era - 1) this.held.delete(hash);
     return mine;
   }
 }
-
-const nameOf = ({ era, author, seq, hash }: BlockName): BlockName => ({ era, author, seq, hash });

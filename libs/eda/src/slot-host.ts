@@ -1,10 +1,10 @@
 /** What the voting of one slot sees of the node: its positions, its time, its chain. */
-import { type Bytes, concatBytes, equalBytes, utf8 } from '#libs/kernel';
+import { type Bytes, concatBytes, utf8 } from '#libs/kernel';
 import type { Axis } from './axis.ts';
 import type { CutContext } from './cuts.ts';
 import type { Decisions } from './decisions.ts';
 import { backlogOf, leaderCut, rowsOf, verdictOn } from './local-checks.ts';
-import { type Body, type CutEntry, type SignedMessages, signedBytes } from './messages.ts';
+import type { Body, CutEntry } from './messages.ts';
 import type { Positions } from './positions.ts';
 import type { Roster } from './roster.ts';
 import type { EdaRules } from './rules.ts';
@@ -117,12 +117,6 @@ export function createSlotHost(parts: SlotParts): VotingHost {
     cutTimeUs: (nowUs) => Math.max(0, cutTimeUs(nowUs)),
     reports: () => positions.reports(),
     signedTime: (timeUs) => axis.raiseTo(timeUs),
-    isSame: (kind, a, b) =>
-      a === b ||
-      equalBytes(
-        signedBytes(kind, a.message as SignedMessages[typeof kind]),
-        signedBytes(kind, b.message as SignedMessages[typeof kind]),
-      ),
     decided: parts.decided,
   };
 }

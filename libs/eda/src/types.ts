@@ -141,7 +141,9 @@ export type EdaEffect =
   /** Two statements of one validator that exclude each other: a slashing proof. */
   | {
       readonly kind: 'evidence';
+      /** Kind of the first; `otherWhat` of the second when it is another one. */
       readonly what: SignedKind;
+      readonly otherWhat?: SignedKind;
       readonly publicKey: string;
       readonly first: Sealed<unknown>;
       readonly second: Sealed<unknown>;

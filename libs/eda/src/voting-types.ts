@@ -1,16 +1,7 @@
 /** What the voting of a slot needs from the node around it. */
 import type { Bytes } from '#libs/kernel';
 import type { CutContext } from './cuts.ts';
-import type {
-  EdaMessage,
-  Body,
-  Certificate,
-  CutEntry,
-  Report,
-  Sealed,
-  SignedKind,
-  Vote,
-} from './messages.ts';
+import type { EdaMessage, Body, Certificate, CutEntry, Report } from './messages.ts';
 import type { EdaRules } from './rules.ts';
 import type { Authenticator, EdaEffect, JournalRecord } from './types.ts';
 import type { ValidatorSet } from './validator-set.ts';
@@ -50,7 +41,6 @@ export interface VotingHost {
   cutTimeUs(nowUs: number): number;
   reports(): readonly Report[];
   signedTime(timeUs: number): void;
-  isSame(kind: SignedKind, a: Sealed<unknown>, b: Sealed<unknown>): boolean;
   decided(body: Body, certificate: Certificate, nowUs: number, out: EdaEffect[]): void;
 }
 
@@ -100,9 +90,3 @@ export function votingRecord(
     floorUs: prevTimeUs,
   };
 }
-
-export type AddBallot = (
-  kind: 'prepare' | 'commit',
-  sealed: Sealed<Vote>,
-  out: EdaEffect[],
-) => boolean;

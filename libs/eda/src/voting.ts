@@ -2,17 +2,9 @@
  * Layer B: one slot after the other, views with leaders, PREPARE and COMMIT certificates, locks,
  * NEWVIEW justifications and the pacemaker. Everything that is signed goes through the journal first.
  */
-import { Ballots, VIEWS_AHEAD } from './ballots.ts';
+import { VIEWS_AHEAD } from './ballots.ts';
 import { cutHash, deriveCut } from './cuts.ts';
-import {
-  bodyFetches,
-  genuineWeight,
-  justifyingWeight,
-  signersOf,
-  verdictOnProposal,
-  voteOf,
-  weighed,
-} from './judgements.ts';
+import { bodyFetches, signersOf, verdictOnProposal, weighed } from './judgements.ts';
 import type {
   Body,
   Certificate,
@@ -23,8 +15,8 @@ import type {
   SignedMessages,
   Vote,
 } from './messages.ts';
-import { NewViews } from './new-views.ts';
 import type { EdaRules } from './rules.ts';
+import { SlotVotes } from './slot-votes.ts';
 import type { EdaEffect } from './types.ts';
 import { leaderOf } from './validator-set.ts';
 import {
@@ -36,7 +28,6 @@ import {
   reportedLock,
 } from './vote-rules.ts';
 import {
-  type AddBallot,
   type OwnMessages,
   RESEND_DELTAS,
   TIMER_DELTAS,
@@ -53,9 +44,7 @@ export class Voting {
   readonly #slot: SlotContext;
   #state: VoteState = { view: 0 };
   #highQc: Certificate | undefined;
-  readonly #prepares: Ballots;
-  readonly #commits: Ballots;
-  readonly #newViews: NewViews;
+  readonly #said: SlotVotes;
   readonly #bodies = new Map<string, Body>();
   #proposal: Sealed<Proposal> | undefined;
   #proposedView = -1;
@@ -72,14 +61,15 @@ export class Voting {
     this.#host = host;
     this.#rules = host.rules;
     this.#slot = slot;
-    this.#prepares = new Ballots(slot.set);
-    this.#commits = new Ballots(slot.set);
-    this.#newViews = new NewViews(slot.set);
+    this.#said = new SlotVotes(host, slot);
     this.#startUs = nowUs;
     this.#resendAtUs = nowUs + RESEND_DELTAS * host.deltaUs;
     if (saved) this.#restore(saved);
   }
 
+  get #newViews() {
+    return this.#said.newViews;
+  }
   get slot(): number {
     return this.#slot.slot;
   }
@@ -108,8 +98,8 @@ export class Voting {
       this.#proposedView = proposal.message.view;
       this.#proposal = proposal;
     }
-    if (prepare?.kind === 'prepare') this.#count('prepare', prepare, out);
-    if (commit?.kind === 'commit') this.#count('commit', commit, out);
+    if (prepare?.kind === 'prepare') this.#said.count('prepare', prepare, out);
+    if (commit?.kind === 'commit') this.#said.count('commit', commit, out);
   }
 
   // Pace.
@@ -192,16 +182,6 @@ export class Voting {
     return { from: this.#host.myIndex, message, signature: this.#host.auth.sign(kind, message) };
   }
 
-  #isSigned<K extends SignedKind>(kind: K, sealed: Sealed<SignedMessages[K]>): boolean {
-    const publicKey = this.#slot.set.validators[sealed.from]?.publicKey;
-    if (publicKey === undefined) return false;
-    return this.#host.auth.verify(publicKey, kind, sealed.message, sealed.signature);
-  }
-
-  get #quorum(): number {
-    return this.#slot.set.quorum - (this.#rules.fullQuorum ? 0 : 1);
-  }
-
   // Proposals.
 
   readonly #leader = (view: number) =>
@@ -240,9 +220,9 @@ export class Voting {
     if (sealed.from !== this.#leader(view)) return;
     const before = this.#proposal;
     if (before?.message.view === view && before.from === sealed.from) return;
-    if (!this.#isSigned('proposal', sealed)) return;
+    if (!this.#said.isSigned('proposal', sealed)) return;
     const isFirst = view === 0 && justification.length === 0;
-    if (!isFirst && !this.#isJustified(view, justification)) return;
+    if (!isFirst && !this.#said.isJustified(view, justification)) return;
     // A valid justification moves its reader.
     if (view > this.#state.view) this.#enterView(view, nowUs, out);
     for (const newView of justification) {
@@ -252,14 +232,6 @@ export class Voting {
     this.#proposal = sealed;
     if (this.#bodies.size < VIEWS_AHEAD) this.#bodies.set(cutHash(body), body);
     this.#consider(nowUs, out);
-  }
-
-  /** Weight Q of NEWVIEWs for exactly this view, each valid. */
-  #isJustified(view: number, justification: readonly Sealed<NewView>[]): boolean {
-    const isValid = (newView: Sealed<NewView>) =>
-      this.#newViews.get(newView.from, view) === newView || this.#isValidNewView(newView);
-    const weight = justifyingWeight(this.#slot.set, view, justification, isValid);
-    return view >= 1 && weight >= this.#quorum;
   }
 
   /** Looks at the current proposal again: PREPARE it, wait, or leave the view. */
@@ -285,24 +257,10 @@ export class Voting {
 
   // NEWVIEW.
 
-  #isValidNewView(sealed: Sealed<NewView>): boolean {
-    const { message } = sealed;
-    if (message.slot !== this.#slot.slot || message.prevHash !== this.#slot.prevHash) return false;
-    if (message.era !== this.#slot.era || message.view < 1) return false;
-    const { highQc } = message;
-    if (highQc && (highQc.view >= message.view || !this.isCertificate('prepare', highQc)))
-      return false;
-    return this.#isSigned('newview', sealed);
-  }
-
   onNewView(sealed: Sealed<NewView>, nowUs: number, out: EdaEffect[]): void {
     if (this.#decided || sealed.message.view < this.#state.view) return;
-    const known = this.#newViews.get(sealed.from, sealed.message.view);
-    if (known === sealed || !this.#isValidNewView(sealed)) return;
-    if (known && !this.#host.isSame('newview', known, sealed))
-      return this.#accuse('newview', known, sealed, out);
-    if (known) return;
-    this.#newViews.add(sealed);
+    if (this.#newViews.get(sealed.from, sealed.message.view) === sealed) return;
+    if (!this.#said.isValidNewView(sealed) || !this.#said.addNewView(sealed, out)) return;
     this.#raise(sealed.message.highQc);
     this.#afterNewView(nowUs, out);
   }
@@ -312,7 +270,7 @@ export class Voting {
     const joinable = this.#newViews.joinable(this.#state.view);
     if (joinable !== undefined) return this.#enterView(joinable, nowUs, out);
     const { view } = this.#state;
-    if (view > 0 && this.#newViews.weightFrom(view) >= this.#quorum)
+    if (view > 0 && this.#newViews.weightFrom(view) >= this.#said.quorum)
       this.#deadlineUs ??= nowUs + viewTimeoutUs(view, this.#host.deltaUs);
     this.#lead(nowUs, out);
   }
@@ -321,7 +279,7 @@ export class Voting {
   #lead(nowUs: number, out: EdaEffect[]): void {
     const { view } = this.#state;
     if (view < 1 || this.#proposedView >= view || this.#leader(view) !== this.#host.myIndex) return;
-    const justification = this.#newViews.justification(view, this.#quorum);
+    const justification = this.#newViews.justification(view, this.#said.quorum);
     if (!justification) return;
     const bound = boundHash(justification.map(({ message }) => message.highQc));
     if (bound !== undefined) {
@@ -344,23 +302,15 @@ export class Voting {
     const sealed = this.#seal(kind, { chain, era, slot, view, hash });
     this.#own = { ...this.#own, [kind]: { kind, ...sealed } };
     this.#say(kind, nowUs, out);
-    this.#count(kind, sealed, out);
+    this.#said.count(kind, sealed, out);
     this.#afterVote(kind, view, hash, nowUs, out);
   }
-
-  #count: AddBallot = (kind, sealed, out) => {
-    const ballots = kind === 'prepare' ? this.#prepares : this.#commits;
-    const contradicted = ballots.add(sealed);
-    if (contradicted) this.#accuse(kind, contradicted, sealed, out);
-    return contradicted === undefined;
-  };
 
   onVote(kind: 'prepare' | 'commit', sealed: Sealed<Vote>, nowUs: number, out: EdaEffect[]): void {
     const { view, hash } = sealed.message;
     if (this.#decided || view > this.#state.view + VIEWS_AHEAD) return;
-    const ballots = kind === 'prepare' ? this.#prepares : this.#commits;
-    if (ballots.voteOf(view, sealed.from)?.message.hash === hash) return;
-    if (!this.#isSigned(kind, sealed) || !this.#count(kind, sealed, out)) return;
+    if (this.#said.ballots(kind).voteOf(view, sealed.from)?.message.hash === hash) return;
+    if (!this.#said.isSigned(kind, sealed) || !this.#said.count(kind, sealed, out)) return;
     this.#afterVote(kind, view, hash, nowUs, out);
   }
 
@@ -372,11 +322,11 @@ export class Voting {
     out: EdaEffect[],
   ): void {
     if (kind === 'commit') {
-      const certificate = this.#commits.certificate(view, hash, this.#quorum);
+      const certificate = this.#said.commits.certificate(view, hash, this.#said.quorum);
       if (certificate) this.#decide(certificate, nowUs, out);
       return;
     }
-    const certificate = this.#prepares.certificate(view, hash, this.#quorum);
+    const certificate = this.#said.prepares.certificate(view, hash, this.#said.quorum);
     if (!certificate) return;
     this.#raise(certificate);
     if (this.#host.myIndex < 0 || !mayCommit(this.#state, view, this.#rules)) return;
@@ -393,24 +343,12 @@ export class Voting {
     this.#highQc = certificate;
   }
 
-  /** Whether the votes of a certificate are genuine and weigh Q. */
-  isCertificate(kind: 'prepare' | 'commit', certificate: Certificate): boolean {
-    const ballots = kind === 'prepare' ? this.#prepares : this.#commits;
-    const message = voteOf(this.#slot, certificate);
-    const weight = genuineWeight(this.#slot.set, certificate, (from, signature) => {
-      const known = ballots.voteOf(message.view, from);
-      if (known?.signature === signature && known.message.hash === message.hash) return true;
-      return this.#isSigned(kind, { from, message, signature });
-    });
-    return weight >= this.#quorum;
-  }
-
   // Decisions.
 
   /** A decision with its body, told by a peer. */
   onFinal(body: Body, certificate: Certificate, nowUs: number, out: EdaEffect[]): void {
     if (body.slot !== this.#slot.slot || cutHash(body) !== certificate.hash) return;
-    if (this.#decided === undefined && !this.isCertificate('commit', certificate)) return;
+    if (this.#decided === undefined && !this.#said.isCertificate('commit', certificate)) return;
     if (this.#decided && this.#decided.hash !== certificate.hash) return;
     this.#bodies.set(certificate.hash, body);
     this.#decide(certificate, nowUs, out);
@@ -447,11 +385,6 @@ export class Voting {
     this.#bodies.set(hash, body);
     if (this.#decided) this.#decide(this.#decided, nowUs, out);
     else this.#lead(nowUs, out);
-  }
-
-  #accuse(what: SignedKind, first: Sealed<unknown>, second: Sealed<unknown>, out: EdaEffect[]) {
-    const publicKey = this.#slot.set.validators[second.from]?.publicKey ?? '';
-    out.push({ kind: 'evidence', what, publicKey, first, second });
   }
 
   /** The state of the slot before is known now, or blocks arrived: looks again. */

@@ -5,81 +5,21 @@
  */
 import { type SeededRandomness, createSeededRandomness } from '#libs/kernel';
 import { EventQueue } from './event-queue.ts';
+import { type Load, Links } from './links.ts';
+import {
+  type Message,
+  type PbftOptions,
+  type PbftResult,
+  type Prepared,
+  type Proposal,
+  type Replica,
+  createReplica,
+} from './pbft-replica.ts';
 
-export interface PbftOptions {
-  readonly nodes: number;
-  readonly failed: number;
-  readonly linksLost: number;
-  readonly blocks: number;
-  readonly seed: number;
-  readonly delayUs: readonly [number, number];
-  /** Uplink in bits per second; unlimited when left out. */
-  readonly uplinkBps?: number;
-  readonly blockBytes?: number;
-  readonly maxUs?: number;
-}
-
-export interface PbftResult {
-  readonly decided: number;
-  readonly votes: number;
-  readonly messages: number;
-  readonly bytes: number;
-  readonly finalityMs: number | null;
-  readonly views: number;
-  readonly violations: number;
-  readonly checked: number;
-  readonly durationUs: number;
-}
-
-interface Prepared {
-  readonly view: number;
-  readonly value: number;
-}
-type Message =
-  | {
-      readonly kind: 'preprepare';
-      readonly view: number;
-      readonly seq: number;
-      readonly value: number;
-    }
-  | {
-      readonly kind: 'prepare' | 'commit';
-      readonly view: number;
-      readonly seq: number;
-      readonly value: number;
-    }
-  | {
-      readonly kind: 'viewchange';
-      readonly view: number;
-      readonly seq: number;
-      readonly prepared?: Prepared;
-    }
-  | {
-      readonly kind: 'newview';
-      readonly view: number;
-      readonly seq: number;
-      readonly value: number;
-    }
-  | { readonly kind: 'decided'; readonly seq: number; readonly value: number };
-
-interface Replica {
-  readonly index: number;
-  isLive: boolean;
-  view: number;
-  seq: number;
-  isChanging: boolean;
-  prepared: Prepared | undefined;
-  readonly log: number[];
-  readonly votes: Map<string, Set<number>>;
-  readonly changes: Map<number, Map<number, Prepared | undefined>>;
-  timeoutUs: number;
-  timer: number;
-  proposedView: number;
-  /** Messages of later slots. */
-  ahead: { readonly from: number; readonly message: Message }[];
-}
+export type { PbftOptions, PbftResult } from './pbft-replica.ts';
 
 const VOTE_BYTES = 150;
+const BATCH_NAME_BYTES = 40;
 const AHEAD_MAX = 4096;
 const RESEND_US = 200_000;
 const BASE_TIMEOUT_US = 500_000;
@@ -94,7 +34,11 @@ class Pbft {
   readonly #queue = new EventQueue<() => void>();
   readonly #replicas: Replica[] = [];
   readonly #quorum: number;
-  readonly #uplinkFreeUs: number[] = [];
+  readonly #links: Links | undefined;
+  /** Batches that each proposed value lists. */
+  readonly #listed = new Map<number, readonly number[]>();
+  readonly #ordered: { atUs: number; transactions: number }[] = [];
+  #batches = 0;
   #nowUs = 0;
   #votes = 0;
   #messages = 0;
@@ -113,27 +57,20 @@ class Pbft {
     this.#quorum = Math.ceil((options.nodes + faults + 1) / 2);
     const failed = Math.round(options.failed * options.nodes);
     for (let index = 0; index < options.nodes; index++)
-      this.#replicas.push({
-        index,
-        // The last ones fail, so that the first leaders are as good as any.
-        isLive: index < options.nodes - failed,
-        view: 0,
-        seq: 0,
-        isChanging: false,
-        prepared: undefined,
-        log: [],
-        votes: new Map(),
-        changes: new Map(),
-        timeoutUs: BASE_TIMEOUT_US,
-        timer: 0,
-        proposedView: -1,
-        ahead: [],
-      });
+      // The last ones fail, so that the first leaders are as good as any.
+      this.#replicas.push(createReplica(index, index < options.nodes - failed, this.#timeoutUs));
+    const schedule = (delayUs: number, run: () => void) =>
+      this.#queue.push(this.#nowUs + delayUs, run);
+    this.#links = options.links && new Links(options.nodes, options.links, schedule);
+  }
+
+  get #timeoutUs(): number {
+    return this.#options.timeoutUs ?? BASE_TIMEOUT_US;
   }
 
   run(): PbftResult {
     const { blocks, maxUs = 30_000_000 } = this.#options;
-    for (const replica of this.#replicas) if (replica.isLive) this.#openSlot(replica);
+    for (const replica of this.#replicas) if (replica.isLive) this.#start(replica);
     while (this.#queue.nextUs <= maxUs && !this.#isDone(blocks)) {
       const next = this.#queue.pop();
       if (!next) break;
@@ -152,6 +89,7 @@ class Pbft {
       violations: this.#violations,
       checked: this.#checked,
       durationUs: this.#nowUs,
+      ordered: this.#ordered,
     };
   }
 
@@ -163,24 +101,56 @@ class Pbft {
 
   #leader = (view: number): number => view % this.#options.nodes;
 
-  #send(from: Replica, to: number, message: Message): void {
-    const { delayUs, linksLost, uplinkBps, blockBytes = 0 } = this.#options;
-    const hasBlock = message.kind === 'preprepare' || message.kind === 'newview';
-    const bytes = VOTE_BYTES + (hasBlock ? blockBytes : 0);
-    this.#messages += 1;
-    this.#bytes += bytes;
-    if (message.kind === 'prepare' || message.kind === 'commit') this.#votes += 1;
-    let leavesUs = this.#nowUs;
-    if (uplinkBps !== undefined) {
-      leavesUs = Math.max(leavesUs, this.#uplinkFreeUs[from.index] ?? 0);
-      leavesUs += (bytes * 8e6) / uplinkBps;
-      this.#uplinkFreeUs[from.index] = leavesUs;
+  #start(replica: Replica): void {
+    this.#openSlot(replica);
+    const { batches, nodes } = this.#options;
+    if (!batches) return;
+    const spread = () => {
+      const batch = this.#batches++;
+      this.#broadcast(replica, { kind: 'batch', seq: 0, batch });
+      this.#queue.push(this.#nowUs + batches.everyUs, spread);
+    };
+    // In turn, as the validators of `runEdaLoad`.
+    this.#queue.push(Math.floor((replica.index * batches.everyUs) / nodes), spread);
+  }
+
+  /** What a message weighs. */
+  #load(message: Message): Load {
+    const { links, blockTransactions = 0, batches } = this.#options;
+    const perTransaction = links?.transactionBytes ?? 0;
+    let transactions = 0;
+    let entries = 0;
+    if (message.kind === 'batch') transactions = batches?.transactions ?? 0;
+    if (message.kind === 'preprepare' || message.kind === 'newview') {
+      entries = this.#listed.get(message.value)?.length ?? 0;
+      if (!batches) transactions = blockTransactions;
     }
-    if (this.#random.chance(linksLost)) return;
+    const bytes = VOTE_BYTES + entries * BATCH_NAME_BYTES + transactions * perTransaction;
+    return { bytes, signatures: 1, entries, transactions };
+  }
+
+  #send(from: Replica, to: number, message: Message): void {
+    const { delayUs, linksLost } = this.#options;
+    const load = this.#load(message);
+    this.#messages += 1;
+    this.#bytes += load.bytes;
+    if (message.kind === 'prepare' || message.kind === 'commit') this.#votes += 1;
+    const isLost = this.#random.chance(linksLost);
     const delay = delayUs[0] + this.#random.below(Math.max(1, delayUs[1] - delayUs[0]));
     const receiver = this.#replicas[to] as Replica;
-    this.#queue.push(leavesUs + delay, () => {
+    const handle = () => {
       if (receiver.isLive) this.#receive(receiver, from.index, message);
+    };
+    const links = this.#links;
+    if (!links) {
+      if (!isLost) this.#queue.push(this.#nowUs + delay, handle);
+      return;
+    }
+    links.send(from.index, load, this.#nowUs, () => {
+      if (isLost) return;
+      this.#queue.push(this.#nowUs + delay, () =>
+        this.#queue.push(links.handledUs(to, load, this.#nowUs), handle),
+      );
     });
   }
 
@@ -203,17 +173,41 @@ class Pbft {
     replica.ahead = [];
     for (const { from, message } of ahead)
       this.#queue.push(this.#nowUs, () => this.#receive(replica, from, message));
-    this.#startTimer(replica, BASE_TIMEOUT_US);
-    if (this.#leader(replica.view) === replica.index) this.#propose(replica, replica.seq + 1);
+    this.#startTimer(replica, this.#timeoutUs);
+    this.#lead(replica);
     if (this.#options.linksLost > 0) this.#repeat(replica, replica.seq);
   }
 
-  /** A new value carries its view, so that two leaders never propose the same by chance. */
-  #propose(replica: Replica, value: number): void {
+  /** As leader: proposes, once there is something to order. */
+  #lead(replica: Replica): void {
     const { view, seq } = replica;
+    if (this.#leader(view) !== replica.index || replica.proposedView >= view) return;
+    if (replica.isChanging || (this.#options.batches && replica.open.size === 0)) return;
     replica.proposedView = view;
     this.#startUs[seq] ??= this.#nowUs;
-    this.#broadcast(replica, { kind: 'preprepare', view, seq, value: value * 1000 + view });
+    this.#broadcast(replica, { kind: 'preprepare', view, seq, value: this.#newValue(replica) });
+  }
+
+  /** A value carries its view, so that two leaders never propose the same by chance. */
+  #newValue({ view, seq, open }: Replica): number {
+    const value = (seq + 1) * 1000 + view;
+    if (this.#options.batches) this.#listed.set(value, [...open]);
+    return value;
+  }
+
+  #onBatch(replica: Replica, batch: number): void {
+    replica.held.add(batch);
+    replica.open.add(batch);
+    const { waiting } = replica;
+    if (waiting && this.#holds(replica, waiting.message.value)) {
+      replica.waiting = undefined;
+      this.#receive(replica, waiting.from, waiting.message);
+    }
+    this.#lead(replica);
+  }
+
+  #holds({ held }: Replica, value: number): boolean {
+    return (this.#listed.get(value) ?? []).every((batch) => held.has(batch));
   }
 
   /** Lossy links: says its latest words again while the slot is open. */
@@ -249,6 +243,7 @@ class Pbft {
   }
 
   #receive(replica: Replica, from: number, message: Message): void {
+    if (message.kind === 'batch') return this.#onBatch(replica, message.batch);
     if (message.seq < replica.seq) {
       const value = replica.log[message.seq];
       const isOwn = from === replica.index || message.kind === 'decided';
@@ -267,14 +262,14 @@ class Pbft {
     else this.#onVote(replica, from, message);
   }
 
-  #onProposal(
-    replica: Replica,
-    from: number,
-    message: Extract<Message, { kind: 'preprepare' | 'newview' }>,
-  ): void {
+  #onProposal(replica: Replica, from: number, message: Proposal): void {
     const { view, seq, value } = message;
     if (view < replica.view || from !== this.#leader(view)) return;
     if (message.kind === 'preprepare' && replica.isChanging) return;
+    if (!this.#holds(replica, value)) {
+      replica.waiting = { from, message };
+      return;
+    }
     replica.view = view;
     replica.isChanging = false;
     this.#broadcast(replica, { kind: 'prepare', view, seq, value });
@@ -322,18 +317,24 @@ class Pbft {
     for (const prepared of changes.values())
       if (prepared && (!highest || prepared.view > highest.view)) highest = prepared;
     this.#startUs[seq] ??= this.#nowUs;
-    const value = highest?.value ?? (seq + 1) * 1000 + view;
+    const value = highest?.value ?? this.#newValue(replica);
     this.#broadcast(replica, { kind: 'newview', view, seq, value });
   }
 
   #decide(replica: Replica, value: number): void {
     const { seq } = replica;
     replica.log.push(value);
+    for (const batch of this.#listed.get(value) ?? []) replica.open.delete(batch);
+    replica.waiting = undefined;
     const first = this.#order[seq];
     this.#checked += 1;
     if (first === undefined) {
       this.#order[seq] = value;
       this.#finality.push(this.#nowUs - (this.#startUs[seq] ?? 0));
+      const { batches, blockTransactions = 0 } = this.#options;
+      const listed = this.#listed.get(value)?.length ?? 0;
+      const transactions = batches ? listed * batches.transactions : blockTransactions;
+      this.#ordered.push({ atUs: this.#nowUs, transactions });
     } else if (first !== value) this.#violations += 1;
     this.#openSlot(replica);
   }

@@ -14,6 +14,9 @@ interface Token {
   readonly message: unknown;
 }
 
+/** As long as real ones, so that messages weigh what they would. */
+const SIGNATURE_BYTES = 64;
+
 const isVoteKind = (kind: SignedKind) => kind === 'prepare' || kind === 'commit';
 
 function isSameVote(a: Vote, b: Vote): boolean {
@@ -52,7 +55,8 @@ export function createTokenAuth(): AuthFactory {
       return {
         ...common(publicKey),
         sign<K extends SignedKind>(kind: K, message: SignedMessages[K]) {
-          const signature = Uint8Array.of(index & 255);
+          const signature = new Uint8Array(SIGNATURE_BYTES);
+          signature[0] = index & 255;
           tokens.set(signature, { publicKey, kind, message });
           return signature;
         },

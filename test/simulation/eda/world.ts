@@ -10,8 +10,6 @@ import {
   type EdaParameters,
   type EdaRules,
   type JournalRecord,
-  type Profile,
-  type Roots,
   type ValidatorSet,
   DEFAULT_PARAMETERS,
   EdaNode,
@@ -23,60 +21,20 @@ import {
 } from '#libs/eda';
 import { hashOf, sha256Hex } from '#libs/crypto';
 import { type SeededRandomness, createSeededRandomness, utf8 } from '#libs/kernel';
-import type { Behaviour } from './adversaries.ts';
 import { EventQueue } from './event-queue.ts';
 import { Invariants } from './invariants.ts';
+import { Links } from './links.ts';
+import { loadOf } from './load-of.ts';
+import { GENESIS_US, ROOTS, type SimNode, type WorldOptions } from './sim-node.ts';
 import { type AuthFactory, createTokenAuth, createWireAuth } from './stand-in-auth.ts';
+import { saidBy, wordsOf } from './words.ts';
 
-export interface WorldOptions {
-  readonly seed: number;
-  readonly nodes: number;
-  readonly weights?: readonly number[];
-  readonly profile?: Profile;
-  readonly parameters?: Partial<EdaParameters>;
-  readonly rules?: Partial<EdaRules>;
-  /** One-way delay of a link, drawn evenly. */
-  readonly delayUs?: readonly [number, number];
-  readonly loss?: number;
-  /** Clock offset of each node. */
-  readonly clockUs?: (node: number) => number;
-  readonly behaviours?: ReadonlyMap<number, Behaviour>;
-  /** Messages go through the codecs. */
-  readonly wire?: boolean;
-  readonly genesisTimeUs?: number;
-  /** Count the bytes of every message (costs an encoding per message). */
-  readonly measures?: boolean;
-  /** The journal is not synced before messages leave: what a crash then loses. */
-  readonly forgetful?: boolean;
-}
-
-const GENESIS_US = 1_900_000_000_000_000 + 1_000_000;
-export const ROOTS: Roots = {
-  stateRoot: '11'.repeat(32),
-  receiptsRoot: '22'.repeat(32),
-  outboxRoot: '33'.repeat(32),
-};
-
-export interface SimNode {
-  readonly index: number;
-  readonly key: string;
-  readonly behaviour: Behaviour | undefined;
-  node: EdaNode | undefined;
-  journal: JournalRecord[];
-  /** Records that a crash would lose. */
-  unsynced: number;
-  clockUs: number;
-  wakeAtUs: number;
-  roots: Roots;
-  executedSlot: number;
-  generation: number;
-  /** Stop in the middle of carrying out effects: after so many more of them. */
-  crashIn: number;
-}
+export type { SimNode, WorldOptions } from './sim-node.ts';
 
 type Item =
   | {
-      readonly kind: 'deliver';
+      /** `arrive`: at the receiver's link; `deliver`: it handles the message. */
+      readonly kind: 'arrive' | 'deliver';
       readonly from: number;
       readonly to: number;
       readonly message: EdaMessage;
@@ -98,7 +56,7 @@ export class World {
   events = 0;
   messages = 0;
   bytes = 0;
-  readonly #sizes = new WeakMap<EdaMessage, number>();
+  readonly links: Links | undefined;
   /** What happened, for people; kept when it is a list. */
   log: string[] | undefined;
   readonly messagesByKind = new Map<string, number>();
@@ -119,6 +77,8 @@ export class World {
     this.parameters = { ...DEFAULT_PARAMETERS, ...options.parameters };
     this.#rules = { ...SOUND_RULES, ...options.rules };
     this.loss = options.loss ?? 0;
+    const schedule = (delayUs: number, run: () => void) => this.at(delayUs, run);
+    this.links = options.links && new Links(options.nodes, options.links, schedule);
     const validators = Array.from({ length: options.nodes }, (_, i) => ({
       publicKey: this.auth.keyOf(i),
       weight: options.weights?.[i] ?? 1,
@@ -314,7 +274,7 @@ export class World {
   transmit(from: number, to: number, message: EdaMessage): void {
     this.messages += 1;
     this.messagesByKind.set(message.kind, (this.messagesByKind.get(message.kind) ?? 0) + 1);
-    if (this.options.measures) this.bytes += this.#sizeOf(message);
+    if (this.options.measures) this.bytes += this.#load(message).bytes;
     const [low, high] = this.options.delayUs ?? [1000, 20_000];
     const delayUs = low + this.random.below(Math.max(1, high - low));
     const isLost = this.random.chance(this.loss);
@@ -322,18 +282,17 @@ export class World {
     const extraUs = this.intercept(from, to, message);
     if (extraUs === undefined) return;
     const carried = this.options.wire ? decodeMessage(encodeMessage(message)) : message;
-    this.#queue.push(this.timeUs + delayUs + extraUs, {
-      kind: 'deliver',
-      from,
-      to,
-      message: carried,
-    });
+    const item = { from, to, message: carried };
+    const travelsUs = delayUs + extraUs;
+    if (this.links)
+      this.links.send(from, this.#load(message), this.timeUs, () =>
+        this.#queue.push(this.timeUs + travelsUs, { kind: 'arrive', ...item }),
+      );
+    else this.#queue.push(this.timeUs + travelsUs, { kind: 'deliver', ...item });
   }
 
-  #sizeOf(message: EdaMessage): number {
-    const known = this.#sizes.get(message) ?? encodeMessage(message).length;
-    this.#sizes.set(message, known);
-    return known;
+  #load(message: EdaMessage) {
+    return loadOf(message, this.options.links?.transactionBytes ?? 0);
   }
 
   /** Milliseconds since the beginning, and what happened. */
@@ -370,6 +329,11 @@ export class World {
       return;
     }
     if (!this.isLinked(item.from, item.to)) return;
+    if (item.kind === 'arrive' && this.links) {
+      const atUs = this.links.handledUs(item.to, this.#load(item.message), this.timeUs);
+      this.#queue.push(atUs, { ...item, kind: 'deliver' });
+      return;
+    }
     this.#note(this.timeUs, item.from, item.to, item.message.kind.length);
     const peer = (this.nodes[item.from] as SimNode).key;
     this.#feed(sim, { kind: 'message', peer, message: item.message });
@@ -384,31 +348,4 @@ export class World {
   get cuts() {
     return this.invariants.cuts;
   }
-}
-
-function wordsOf(message: EdaMessage): string {
-  switch (message.kind) {
-    case 'prepare':
-    case 'commit':
-      return `${message.kind} slot ${message.message.slot} view ${message.message.view} ${message.message.hash.slice(0, 8)}`;
-    case 'proposal':
-      return `proposal slot ${message.message.slot} view ${message.message.view}, ${message.message.body.entries.length} blocks`;
-    case 'newview':
-      return `newview slot ${message.message.slot} view ${message.message.view}, lock ${message.message.highQc?.view ?? 'none'}`;
-    case 'block':
-      return `block ${message.message.author}/${message.message.seq}`;
-    default:
-      return message.kind;
-  }
-}
-
-function saidBy(message: EdaMessage): string {
-  if (message.kind === 'prepare' || message.kind === 'commit') return message.message.hash;
-  if (message.kind === 'newview') {
-    const { timeUs, reports, highQc } = message.message;
-    return `${timeUs}/${reports.length}/${highQc?.view ?? ''}/${highQc?.hash ?? ''}`;
-  }
-  if (message.kind === 'tick')
-    return `${message.message.axis}/${message.message.entries.map(({ x, hash }) => hash + x).join()}`;
-  return '';
 }

@@ -1,0 +1,107 @@
+/**
+ * What the validators of one slot said: PREPAREs, COMMITs and NEWVIEWs, checked and counted. What
+ * contradicts itself becomes evidence.
+ */
+import { Ballots } from './ballots.ts';
+import { type Statement, isContradiction } from './evidence.ts';
+import { genuineWeight, justifyingWeight, voteOf } from './judgements.ts';
+import type { Certificate, NewView, Sealed, SignedKind, SignedMessages, Vote } from './messages.ts';
+import { NewViews } from './new-views.ts';
+import type { EdaEffect } from './types.ts';
+import type { SlotContext, VotingHost } from './voting-types.ts';
+
+export type VoteKind = 'prepare' | 'commit';
+
+export class SlotVotes {
+  readonly #host: VotingHost;
+  readonly #slot: SlotContext;
+  readonly prepares: Ballots;
+  readonly commits: Ballots;
+  readonly newViews: NewViews;
+  /** Reported once per validator and slot. */
+  readonly #accused = new Set<number>();
+
+  constructor(host: VotingHost, slot: SlotContext) {
+    this.#host = host;
+    this.#slot = slot;
+    this.prepares = new Ballots(slot.set);
+    this.commits = new Ballots(slot.set);
+    this.newViews = new NewViews(slot.set);
+  }
+
+  get quorum(): number {
+    return this.#slot.set.quorum - (this.#host.rules.fullQuorum ? 0 : 1);
+  }
+
+  isSigned<K extends SignedKind>(kind: K, sealed: Sealed<SignedMessages[K]>): boolean {
+    const publicKey = this.#slot.set.validators[sealed.from]?.publicKey;
+    if (publicKey === undefined) return false;
+    return this.#host.auth.verify(publicKey, kind, sealed.message, sealed.signature);
+  }
+
+  ballots(kind: VoteKind): Ballots {
+    return kind === 'prepare' ? this.prepares : this.commits;
+  }
+
+  /** Counts a verified vote; false when its sender voted otherwise before. */
+  count(kind: VoteKind, sealed: Sealed<Vote>, out: EdaEffect[]): boolean {
+    const contradicted = this.ballots(kind).add(sealed);
+    if (contradicted) this.#accuse({ kind, ...contradicted }, { kind, ...sealed }, out);
+    else if (kind === 'commit')
+      for (const newView of this.newViews.of(sealed.from))
+        this.#accuse({ kind, ...sealed }, { kind: 'newview', ...newView }, out);
+    return contradicted === undefined;
+  }
+
+  /** Keeps a verified NEWVIEW; false when its sender said another thing for this view before. */
+  addNewView(sealed: Sealed<NewView>, out: EdaEffect[]): boolean {
+    const { from, message } = sealed;
+    const known = this.newViews.get(from, message.view);
+    const newView = { kind: 'newview', ...sealed } as const;
+    if (known) this.#accuse({ kind: 'newview', ...known }, newView, out);
+    else {
+      this.newViews.add(sealed);
+      for (const commit of this.commits.of(from))
+        this.#accuse({ kind: 'commit', ...commit }, newView, out);
+    }
+    return known === undefined;
+  }
+
+  #accuse(first: Statement, second: Statement, out: EdaEffect[]): void {
+    const publicKey = this.#slot.set.validators[second.from]?.publicKey ?? '';
+    if (this.#accused.has(second.from) || !isContradiction(first, second)) return;
+    this.#accused.add(second.from);
+    const { kind: what } = first;
+    out.push({ kind: 'evidence', what, otherWhat: second.kind, publicKey, first, second });
+  }
+
+  isValidNewView(sealed: Sealed<NewView>): boolean {
+    const { message } = sealed;
+    if (message.slot !== this.#slot.slot || message.prevHash !== this.#slot.prevHash) return false;
+    if (message.era !== this.#slot.era || message.view < 1) return false;
+    const { highQc } = message;
+    if (highQc && (highQc.view >= message.view || !this.isCertificate('prepare', highQc)))
+      return false;
+    return this.isSigned('newview', sealed);
+  }
+
+  /** Weight Q of NEWVIEWs for exactly this view, each valid. */
+  isJustified(view: number, justification: readonly Sealed<NewView>[]): boolean {
+    const isValid = (newView: Sealed<NewView>) =>
+      this.newViews.get(newView.from, view) === newView || this.isValidNewView(newView);
+    const weight = justifyingWeight(this.#slot.set, view, justification, isValid);
+    return view >= 1 && weight >= this.quorum;
+  }
+
+  /** Whether the votes of a certificate are genuine and weigh Q. */
+  isCertificate(kind: VoteKind, certificate: Certificate): boolean {
+    const ballots = this.ballots(kind);
+    const message = voteOf(this.#slot, certificate);
+    const weight = genuineWeight(this.#slot.set, certificate, (from, signature) => {
+      const known = ballots.voteOf(message.view, from);
+      if (known?.signature === signature && known.message.hash === message.hash) return true;
+      return this.isSigned(kind, { from, message, signature });
+    });
+    return weight >= this.quorum;
+  }
+}
