@@ -44,6 +44,8 @@ export interface Cluster {
   start(node: number, env?: Readonly<Record<string, string>>): Promise<NodeClient>;
   kill(node: number, signal?: NodeJS.Signals): Promise<void>;
   exited(node: number): Promise<number | null>;
+  /** A second process with the key of a node, in a home of its own, linked to the same others. */
+  twin(node: number): Promise<{ stop(): Promise<void> }>;
   stop(): Promise<void>;
 }
 
@@ -95,23 +97,22 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
   const ports = await freePorts(nodes);
   const peers = keys.map(({ publicKey }, i) => `${publicKey}@127.0.0.1:${ports[i]}`).join(',');
   const home = (node: number) => join(root, String(node));
-  for (const [node, { seed: secret }] of keys.entries()) {
-    mkdirSync(home(node), { mode: 0o700 });
-    writeFileSync(join(home(node), 'genesis.cbor'), encodeGenesis(genesis));
-    // Cheap to open: tests start many nodes.
-    const sealed = sealKeystore(secret, PASSPHRASE, randomness, { n: 2 ** 14, r: 8, p: 1 });
-    await writePrivateFile(join(home(node), 'keys', 'validator.json'), sealed);
-  }
   const running = new Map<number, Running>();
+  const twins: (() => Promise<void>)[] = [];
 
-  const start = async (node: number, env: Readonly<Record<string, string>> = {}) => {
+  const launch = async (
+    node: number,
+    at: { readonly home: string; readonly port: number | undefined },
+    env: Readonly<Record<string, string>>,
+    keep: (entry: Running) => void,
+  ): Promise<NodeClient> => {
     const child = spawn(process.execPath, [main], {
       env: {
         PATH: process.env['PATH'] ?? '',
-        SEELE_HOME: home(node),
+        SEELE_HOME: at.home,
         SEELE_NODE_PORT: '0',
         SEELE_NODE_KEY: 'validator',
-        SEELE_NODE_LISTEN: `127.0.0.1:${ports[node]}`,
+        SEELE_NODE_LISTEN: `127.0.0.1:${at.port}`,
         SEELE_NODE_PEERS: peers,
         SEELE_PASSPHRASE: PASSPHRASE,
         SEELE_LOG_LEVEL: options.onLog ? 'info' : 'error',
@@ -129,7 +130,7 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
       options.onLog?.(node, chunk.toString());
     });
     const entry: Running = { child, exit };
-    running.set(node, entry);
+    keep(entry);
     const lines = createInterface({ input: child.stdout });
     const line = await new Promise<string>((resolve, reject) => {
       lines.once('line', resolve);
@@ -138,6 +139,33 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
     const { url } = JSON.parse(line) as { url: string };
     entry.client = createNodeClient(url, { timeoutMs: 10_000 });
     return entry.client;
+  };
+
+  const start = (node: number, env: Readonly<Record<string, string>> = {}) =>
+    launch(node, { home: home(node), port: ports[node] }, env, (entry) => running.set(node, entry));
+
+  const makeHome = async (path: string, secret: Uint8Array): Promise<void> => {
+    mkdirSync(path, { mode: 0o700 });
+    writeFileSync(join(path, 'genesis.cbor'), encodeGenesis(genesis));
+    // Cheap to open: tests start many nodes.
+    const sealed = sealKeystore(secret, PASSPHRASE, randomness, { n: 2 ** 14, r: 8, p: 1 });
+    await writePrivateFile(join(path, 'keys', 'validator.json'), sealed);
+  };
+  for (const [node, { seed: secret }] of keys.entries()) await makeHome(home(node), secret);
+
+  const twin = async (node: number) => {
+    const path = `${home(node)}-twin`;
+    await makeHome(path, (keys[node] as KeyPair).seed);
+    let entry: Running | undefined;
+    const stop = async (): Promise<void> => {
+      entry?.child.kill('SIGKILL');
+      await entry?.exit;
+    };
+    twins.push(stop);
+    await launch(node, { home: path, port: 0 }, {}, (started) => {
+      entry = started;
+    });
+    return { stop };
   };
 
   const kill = async (node: number, signal: NodeJS.Signals = 'SIGKILL') => {
@@ -154,6 +182,7 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
     keys,
     home,
     start,
+    twin,
     kill,
     client(node) {
       const client = running.get(node)?.client;
@@ -164,6 +193,7 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
     exited: (node) => running.get(node)?.exit ?? Promise.resolve(null),
     async stop() {
       await Promise.all([...running.keys()].map((node) => kill(node)));
+      for (const stop of twins) await stop();
       rmSync(root, { recursive: true, force: true });
     },
   };

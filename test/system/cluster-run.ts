@@ -1,0 +1,173 @@
+/**
+ * Validators as real processes under faults, longer than `npm test` allows: killed at every failpoint of
+ * consensus, four and five of ten killed at once, one key in two processes. Afterwards every node must
+ * hold the same blocks. Prints one JSON document; exits 1 when something diverged or did not go on.
+ *
+ * Usage: node dist/test/system/cluster-run.js [--only failpoints|four|five|twins] [--log]
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { type Cluster, createCluster } from '../support/cluster.ts';
+import { divergences, loadSigners, sameHead, startLoad } from '../support/cluster-load.ts';
+
+const FAILPOINTS = [
+  'node.journal.before-sync',
+  'node.journal.after-sync',
+  'node.consensus.before-send',
+  'node.consensus.after-send',
+  'node.execute.before',
+  'node.execute.after',
+  'node.result.before-send',
+  'node.result.certified',
+  'node.commit.before',
+  'node.commit.in',
+  'node.commit.after',
+  'node.block.after-publish',
+];
+/** At which hit of a failpoint the process dies: soon after start, and in the middle of work. */
+const HITS = [1, 7];
+const PROGRESS_LIMIT_MS = 30_000;
+const EXIT_LIMIT_MS = 30_000;
+const FUNDS = 10n ** 15n;
+
+interface Outcome {
+  readonly scenario: string;
+  readonly divergences: number;
+  readonly [figure: string]: number | string | readonly string[];
+}
+
+const { values: options } = parseArgs({
+  options: { only: { type: 'string' }, log: { type: 'boolean', default: false } },
+});
+
+const note = (text: string): void => void process.stderr.write(`${text}\n`);
+const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
+
+async function withCluster<T>(nodes: number, run: (cluster: Cluster) => Promise<T>): Promise<T> {
+  const signers = loadSigners(8);
+  const cluster = await createCluster({
+    nodes,
+    allocations: signers.map(({ account }) => ({ account, amount: FUNDS })),
+    // Ten processes and more share a few cores: a pace they can keep.
+    deltaUs: nodes > 4 ? 100_000 : 50_000,
+    ...(options.log && { onLog: (node, text) => note(`[${node}] ${text.trim()}`) }),
+  });
+  const stop = (): void => void cluster.stop().then(() => process.exit(130));
+  process.once('SIGINT', stop).once('SIGTERM', stop);
+  try {
+    await Promise.all(range(nodes).map((node) => cluster.start(node)));
+    return await run(cluster);
+  } finally {
+    process.off('SIGINT', stop).off('SIGTERM', stop);
+    await cluster.stop();
+  }
+}
+
+async function differences(cluster: Cluster, nodes: number, least: number): Promise<number> {
+  const all = range(nodes);
+  const height = await sameHead(cluster, all, least, PROGRESS_LIMIT_MS);
+  return (await divergences(cluster, all, height)).length;
+}
+
+const highestOf = (final: ReadonlyMap<string, number>): number => Math.max(0, ...final.values());
+
+/** One of four dies at every failpoint and starts again; the others go on all the while. */
+function failpoints(): Promise<Outcome> {
+  return withCluster(4, async (cluster) => {
+    const load = startLoad(cluster, 4, loadSigners(6));
+    const notReached: string[] = [];
+    let kills = 0;
+    for (const [i, name] of FAILPOINTS.entries())
+      for (const hit of HITS) {
+        const victim = 1 + (i % 3);
+        await cluster.kill(victim);
+        // It may die before it serves.
+        await cluster.start(victim, { SEELE_FAILPOINTS: `${name}=kill@${hit}` }).catch(() => {});
+        const limit = sleep(EXIT_LIMIT_MS, 'late' as const, { ref: false });
+        const outcome = await Promise.race([cluster.exited(victim), limit]);
+        if (outcome === 'late') notReached.push(`${name}@${hit}`);
+        else kills += 1;
+        await cluster.kill(victim);
+        await load.progress(PROGRESS_LIMIT_MS);
+        await cluster.start(victim);
+        note(`failpoints: ${name}@${hit} ${outcome === 'late' ? 'not reached' : 'killed'}`);
+      }
+    await load.progress(PROGRESS_LIMIT_MS);
+    await load.stop();
+    const found = await differences(cluster, 4, highestOf(load.final));
+    return {
+      scenario: 'failpoints',
+      kills,
+      notReached,
+      final: load.final.size,
+      divergences: found,
+    };
+  });
+}
+
+/** Ten processes: so many are killed at once and started again. */
+function killed(scenario: string, count: number): Promise<Outcome> {
+  return withCluster(10, async (cluster) => {
+    const load = startLoad(cluster, 10, loadSigners(8));
+    for (let i = 0; i < 10; i++) await load.progress(PROGRESS_LIMIT_MS);
+    const victims = range(count).map((i) => 9 - i);
+    await Promise.all(victims.map((node) => cluster.kill(node)));
+    const before = (await cluster.client(0).status()).height;
+    await sleep(5_000);
+    const heightMeanwhile = (await cluster.client(0).status()).height - before;
+    const startedMs = performance.now();
+    await Promise.all(victims.map((node) => cluster.start(node)));
+    const servingMs = performance.now() - startedMs;
+    for (let i = 0; i < 3; i++) await load.progress(PROGRESS_LIMIT_MS);
+    await load.stop();
+    const found = await differences(cluster, 10, highestOf(load.final));
+    return {
+      scenario,
+      cutsWhileDown: heightMeanwhile,
+      servingMs: Math.round(servingMs),
+      recoveryMs: Math.round(performance.now() - startedMs),
+      final: load.final.size,
+      divergences: found,
+    };
+  });
+}
+
+/** A second process with the key of the first validator, on a home of its own. */
+function twins(): Promise<Outcome> {
+  return withCluster(4, async (cluster) => {
+    const load = startLoad(cluster, 4, loadSigners(6));
+    for (let i = 0; i < 5; i++) await load.progress(PROGRESS_LIMIT_MS);
+    const twin = await cluster.twin(3);
+    for (let i = 0; i < 20; i++) await load.progress(PROGRESS_LIMIT_MS);
+    const seen = await Promise.all(
+      range(3).map(async (node) => (await cluster.client(node).status()).height),
+    );
+    await twin.stop();
+    await load.stop();
+    const height = await sameHead(cluster, [0, 1, 2], highestOf(load.final), PROGRESS_LIMIT_MS);
+    const found = await divergences(cluster, [0, 1, 2], height);
+    return {
+      scenario: 'twins',
+      heights: seen.join(' '),
+      final: load.final.size,
+      divergences: found.length,
+    };
+  });
+}
+
+const scenarios: Readonly<Record<string, () => Promise<Outcome>>> = {
+  failpoints,
+  four: () => killed('four of ten killed', 4),
+  five: () => killed('five of ten killed', 5),
+  twins,
+};
+
+const outcomes: Outcome[] = [];
+for (const [name, run] of Object.entries(scenarios)) {
+  if (options.only !== undefined && options.only !== name) continue;
+  note(`scenario ${name}`);
+  outcomes.push(await run());
+}
+process.stdout.write(`${JSON.stringify(outcomes, null, 2)}\n`);
+if (outcomes.length === 0 || outcomes.some(({ divergences: found }) => found > 0))
+  process.exitCode = 1;
