@@ -1,7 +1,11 @@
 /** What an operator does to a running market, and what may happen to it. One machine for all of it. */
+import { realpathSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type LocalMachine, startLocalMachine } from '../support/local-machine.ts';
 import { checkMoney } from '../support/money.ts';
+import { receiptVerifies, tellFates } from '../support/order-fates.ts';
+import { descendants } from '../support/process-tree.ts';
 
 const CAP = 300_000_000n;
 /** Works for about a second of processor time. */
@@ -61,6 +65,57 @@ describe('a provider that is drained', () => {
     expect(await draining).toMatchObject({ code: 0, stdout: 'garage is drained.\n' });
     expect(machine.processes().map(({ name }) => name)).not.toContain('provider-garage');
   }, 60_000);
+});
+
+describe('a market whose database is lost', () => {
+  /** Kills PostgreSQL and everything it ever wrote; the market is stopped at its block before. */
+  const loseDatabase = async () => {
+    const postgres = machine.processes().find(({ name }) => name === 'postgres')?.pid ?? 0;
+    const servers = descendants(postgres).filter(({ command }) => / -D /.test(command));
+    const data = realpathSync(join(machine.home, 'postgres/data'));
+    for (const { pid } of servers) process.kill(pid, 'SIGKILL');
+    rmSync(data, { recursive: true, force: true });
+    process.kill(postgres, 'SIGKILL');
+  };
+
+  it('gives every order that the chain has its end: paid once, or refunded', async () => {
+    const submit = async (params: object, more: object = {}) => {
+      const code = SLOW;
+      const order = await machine.orderer({ code, params, priceCap: CAP, tier: 'A', ...more });
+      return order();
+    };
+    const ended = await submit({ rounds: 1 });
+    await machine.market.waitForEnd(ended, { timeoutMs: 30_000 });
+    // In each state: some at work, some waiting for a slot, one whose provider is about to deliver.
+    const open = [];
+    for (let i = 0; i < 5; i++) open.push(await submit({ rounds: 1.5e8 + i }));
+    open.push(await submit({ rounds: 1 }));
+    orders.push(ended, ...open);
+    const onChain = async (id: string) => (await machine.market.order(id)).chain.state !== 'none';
+    for (const id of open) await until('placed', () => onChain(id));
+    const { market } = machine;
+    await loseDatabase();
+    // The same order again, by a consumer who heard nothing: it is the same order.
+    const fates = await tellFates(machine, [ended, ...open], () => {}, 0);
+    expect(fates).toMatchObject({ jobsLost: 0, paidTwice: 0, unbalanced: 0, jobsGivenBack: 0 });
+    const rebuilt = await market.order(ended);
+    expect(rebuilt).toMatchObject({ status: 'settled', logLost: true, exit: 'ok' });
+    await expect(market.receipt(ended, { timeoutMs: 5_000 })).rejects.toMatchObject({
+      code: 'MARKET_LOG_LOST',
+    });
+    const proofs = [];
+    for (const id of open)
+      if ((await market.order(id)).logLost !== true)
+        proofs.push(await receiptVerifies(machine, id));
+    expect(proofs.length).toBeGreaterThan(0);
+    expect(proofs).toEqual(proofs.map(() => true));
+    const next = await submit({ rounds: 2 });
+    orders.push(next);
+    expect(await market.waitForEnd(next, { timeoutMs: 30_000 })).toMatchObject({
+      status: 'settled',
+    });
+    expect(await receiptVerifies(machine, next)).toBe(true);
+  }, 180_000);
 });
 
 it('after all of it no money was made or lost', async () => {

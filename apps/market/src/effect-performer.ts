@@ -78,6 +78,8 @@ export function createEffectPerformer(ports: EffectPorts): EffectPerformer {
         return chain.follow(effect.fromHeight);
       case 'checkResult':
         return results.check(effect.order, effect.fence, effect.cid, effect.maxBytes);
+      case 'findManifest':
+        return results.findManifest(effect.order, effect.cid);
       case 'jobEvent':
         return hub.publish(effect.event);
       case 'save':

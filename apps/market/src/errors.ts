@@ -27,6 +27,11 @@ export const marketAppError = defineErrors({
     title: 'Not there yet',
     fix: 'Follow the order at /v1/orders/<id>/events and ask again when it has come so far.',
   },
+  MARKET_LOG_LOST: {
+    status: 410,
+    title: 'There is no receipt any more',
+    fix: 'The market’s database was lost and with it this order’s log; what was paid stands on the chain.',
+  },
   MARKET_CHAIN_UNAVAILABLE: {
     status: 503,
     title: 'Chain node does not answer',

@@ -152,6 +152,8 @@ export class MarketService implements MarketApi {
   async receipt(id: string): Promise<Bytes> {
     const view = await this.order(id);
     if (view === undefined) throw marketError('MARKET_ORDER_UNKNOWN', `there is no order ${id}`);
+    if (view.logLost === true)
+      throw marketAppError('MARKET_LOG_LOST', `order ${id} was taken over from the chain`);
     if (view.endedAtUs === undefined || view.log.head === LOG_START)
       throw marketAppError('MARKET_NOT_READY', `order ${id} is ${view.status}: it has not ended`);
     return this.#parts.receiptOf(view);

@@ -110,6 +110,15 @@ async function openMarket(parts: MarketParts) {
   return { rows, market };
 }
 
+/** Set going again what the rows know; without rows, what the chain knows up to now. */
+async function resumption({ node, logger }: MarketParts, rows: RowStore): Promise<MarketEvent> {
+  const isNew = (await rows.read('meta')).length === 0;
+  const { height } = isNew ? await node.status() : { height: 0 };
+  if (height === 0) return { kind: 'resume' };
+  logger.warn({ height }, 'no rows: orders are taken over from the chain up to this height');
+  return { kind: 'resume', rebuildTo: height };
+}
+
 function observeMarket(metrics: Metrics, market: Parameters<typeof marketStatus>[0]): void {
   const gauge = (key: keyof ReturnType<typeof marketStatus>, name: string, help: string): void => {
     metrics.gauge(name, help, () => Number(marketStatus(market)[key]));
@@ -174,6 +183,11 @@ export async function startMarket(parts: MarketParts): Promise<RunningService> {
   health.add('database', () => rows.ping());
   health.add('queue', () => parts.queue.ping());
   health.add('chain', () => parts.node.status().then(() => undefined));
+  health.add('orders', () => {
+    const { height, rebuildTo } = marketStatus(market);
+    if (rebuildTo !== undefined)
+      throw new Error(`being rebuilt from the chain: block ${height} of ${rebuildTo}`);
+  });
   const { name, node, blobs } = parts;
   const receiptOf = createReceiptMaker({ market, rows, node, blobs });
   const isPrivate = parts.publicUrl !== undefined || !LOOPBACK.test(parts.host);
@@ -195,7 +209,7 @@ export async function startMarket(parts: MarketParts): Promise<RunningService> {
   });
   serveOpenApi(app);
   gateway.attach(app.getHttpServer());
-  loop.dispatch({ kind: 'resume' });
+  loop.dispatch(await resumption(parts, rows));
   const url = await listenHttp(app, parts);
   logger.info({ url, orders: marketStatus(market).openOrders }, 'market serves');
   return {

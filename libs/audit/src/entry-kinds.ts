@@ -10,6 +10,8 @@ const why = record({ code: text(64), reason: text(500) });
 export const MARKET_ENTRIES = {
   /** The order was valid and covered; the market will see it through. */
   accepted: record({ consumer: hash32, manifest: cid, priceCap: u64, completeByUs: uint() }),
+  /** The market lost its records and goes on from the chain's: this state, at this height. */
+  rebuilt: record({ height: uint(), state: text(20), fence: uint() }),
   /** Final block in which the chain took the price cap into escrow. */
   placed: record({ height: uint() }),
   /** A provider has the job, and with it the log, under this fence. */

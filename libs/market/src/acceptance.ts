@@ -14,7 +14,7 @@ import type { MarketEvent } from './model/events.ts';
 import { type JobNeeds, type OrderRow, ROW_VERSION } from './model/rows.ts';
 import type { QuoteReason } from './model/views.ts';
 import { quoteJob } from './quote.ts';
-import { type Market, RECENT_BLOCKS, type Step, emit, indexOpen } from './state.ts';
+import { type Market, RECENT_BLOCKS, type Step, emit, indexOpen, isRebuilding } from './state.ts';
 import { viewOf } from './views.ts';
 
 type Submission = Extract<MarketEvent, { kind: 'submitOrder' }>;
@@ -162,6 +162,11 @@ function refuseLimits(
 /** Admission: the market says no before it says too much. */
 function refuseLoad(market: Market, { order }: SignedOrder): Refusal | undefined {
   const { caps } = market.config;
+  if (isRebuilding(market))
+    return {
+      code: 'MARKET_REBUILDING',
+      message: `block ${market.meta.height} of ${market.meta.rebuildTo} is read`,
+    };
   if (
     market.openOrders >= caps.openOrders ||
     market.orders.size >= caps.orders ||

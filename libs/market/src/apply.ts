@@ -13,7 +13,8 @@ import { flushEntries } from './job-log.ts';
 import type { MarketEffect } from './model/effects.ts';
 import type { MarketEvent, Now } from './model/events.ts';
 import { type OrderRow, encodeRow } from './model/rows.ts';
-import { type Market, type Step, createStep, emit, orderOf } from './state.ts';
+import { type Market, type Step, createStep, emit, isRebuilding, orderOf } from './state.ts';
+import { findManifest, manifestFound, startRebuild } from './rebuild.ts';
 import { checkLane, nonceRead, resumeLane, transactionRefused } from './transactions.ts';
 import { orderIndexOf } from './views.ts';
 
@@ -46,7 +47,7 @@ function dispatch(step: Step, event: MarketEvent): void {
     case 'tick':
       return;
     case 'resume':
-      return resume(step);
+      return resume(step, event.rebuildTo);
     case 'submitOrder':
       return submitOrder(step, event);
     case 'cancelOrder':
@@ -61,6 +62,8 @@ function dispatch(step: Step, event: MarketEvent): void {
       return agentGone(step, event.session);
     case 'resultChecked':
       return resultChecked(step, event);
+    case 'manifestFound':
+      return manifestFound(step, event);
     case 'block':
       return takeBlock(step, event);
     case 'transactionRefused':
@@ -100,6 +103,8 @@ function onDeadline(step: Step, kind: string, id: string): void {
       return placeOverdue(step, id);
     case 'evict':
       return evictOrder(step, id);
+    case 'manifest':
+      return findManifest(step, id);
     case 'lane':
       return checkLane(step);
     case 'anchor':
@@ -108,8 +113,9 @@ function onDeadline(step: Step, kind: string, id: string): void {
 }
 
 /** Sets going what the rows say is unfinished. Effects may repeat what was done before the crash. */
-function resume(step: Step): void {
+function resume(step: Step, rebuildTo: number | undefined): void {
   const { market } = step;
+  if (rebuildTo !== undefined) startRebuild(step, rebuildTo);
   emit(step, { kind: 'followChain', fromHeight: market.meta.height + 1 });
   resumeLane(step);
   for (const row of [...market.orders.values()]) {
@@ -123,8 +129,10 @@ function resume(step: Step): void {
 
 function resumeOrder(step: Step, row: OrderRow): void {
   const { market, now } = step;
+  if (row.rebuilding === true && isRebuilding(market)) return;
   armDeadlines(step, row);
-  if (row.work === 'queued') enqueueBinding(step, row.id);
+  if (row.rebuilding === true) findManifest(step, row.id);
+  else if (row.work === 'queued') enqueueBinding(step, row.id);
   if (row.work === 'checking') checkResult(step, row.id);
   if (row.work === 'leased' && row.lease) {
     // The time we were away is not held against the provider.

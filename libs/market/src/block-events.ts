@@ -3,13 +3,16 @@ import {
   type ContractEvent,
   type EmittedEvent,
   ORDERS_CONTRACT,
+  auditEvents,
   ordersEvents,
   ordersMethods,
+  orderId,
   readEvent,
   signedDelivery,
+  signedOrder,
 } from '#contracts';
 import { decodeWith } from '#libs/kernel';
-import { type Block, type Receipt, transaction } from '#libs/ledger';
+import { type Block, type Receipt, type TransactionBody, transaction } from '#libs/ledger';
 import { deliveryHash } from './delivery-hash.ts';
 import type { MarketEvent, OrderFact, OwnTransactionFact } from './model/events.ts';
 
@@ -26,42 +29,44 @@ export function blockToEvent(
 ): Extract<MarketEvent, { kind: 'block' }> {
   const orders: OrderFact[] = [];
   const own: OwnTransactionFact[] = [];
+  let anchored = 0;
   for (const [i, receipt] of receipts.entries()) {
+    // An invalid transaction used no nonce: it is as if it had never come.
+    if (receipt.status === 'invalid') continue;
+    const { body } = decodeWith(transaction, block.transactions[i] as Uint8Array);
     if (receipt.status === 'ok')
       for (const event of receipt.events) {
         const fact = orderFactOf(event, market.account);
-        if (fact?.event === 'delivered')
-          orders.push(withDelivery(fact, block.transactions[i] as Uint8Array));
-        else if (fact) orders.push(fact);
+        if (fact) orders.push(withDocument(fact, body));
+        const log = readEvent(auditEvents.anchored, event);
+        if (log?.operator === market.account) anchored = Math.max(anchored, log.size);
       }
-    const fact = ownFactOf(block.transactions[i] as Uint8Array, receipt, market.publicKey);
-    if (fact) own.push(fact);
+    if (body.publicKey === market.publicKey) own.push(ownFactOf(body.nonce, receipt));
   }
   const { height, timeUs } = block.header;
-  return { kind: 'block', height, timeUs, orders, own };
+  return { kind: 'block', height, timeUs, orders, own, ...(anchored > 0 && { anchored }) };
 }
 
-/** The event names only exit and charge; the call that made it has the whole delivery. */
-function withDelivery(fact: OrderFact, bytes: Uint8Array): OrderFact {
-  for (const { contract, method, args } of decodeWith(transaction, bytes).body.calls) {
-    if (contract !== ORDERS_CONTRACT || method !== ordersMethods.deliver.name) continue;
-    const { delivery } = decodeWith(signedDelivery, args);
-    if (delivery.order === fact.order && delivery.fence === fact.fence)
-      return { ...fact, delivery: deliveryHash(delivery) };
+/** Events name little; the call that made one has the whole signed document. */
+function withDocument(fact: OrderFact, { calls }: TransactionBody): OrderFact {
+  if (fact.event !== 'placed' && fact.event !== 'delivered') return fact;
+  for (const { contract, method, args } of calls) {
+    if (contract !== ORDERS_CONTRACT) continue;
+    if (fact.event === 'placed' && method === ordersMethods.place.name) {
+      const signed = decodeWith(signedOrder, args);
+      if (orderId(signed.order) === fact.order) return { ...fact, signed };
+    }
+    if (fact.event === 'delivered' && method === ordersMethods.deliver.name) {
+      const signed = decodeWith(signedDelivery, args);
+      const { delivery } = signed;
+      if (delivery.order === fact.order && delivery.fence === fact.fence)
+        return { ...fact, delivery: deliveryHash(delivery), signedDelivery: signed };
+    }
   }
   return fact;
 }
 
-function ownFactOf(
-  bytes: Uint8Array,
-  receipt: Receipt,
-  publicKey: string,
-): OwnTransactionFact | undefined {
-  // An invalid transaction used no nonce: it is as if it had never come.
-  if (receipt.status === 'invalid') return undefined;
-  const { body } = decodeWith(transaction, bytes);
-  if (body.publicKey !== publicKey) return undefined;
-  const { nonce } = body;
+function ownFactOf(nonce: number, receipt: Receipt): OwnTransactionFact {
   const id = receipt.transaction;
   if (receipt.status === 'ok') return { id, nonce, ok: true };
   return { id, nonce, ok: false, code: receipt.code ?? receipt.status };
@@ -83,12 +88,17 @@ export function orderFactOf(event: EmittedEvent, market: string): OrderFact | un
     case 'bound':
     case 'delivered':
     case 'rejected': {
-      const data = ours<{ market: string; order: string; provider: string; fence: number }>(
-        ordersEvents[event.topic],
-      );
+      const data = ours<{
+        market: string;
+        order: string;
+        provider: string;
+        fence: number;
+        price?: bigint;
+      }>(ordersEvents[event.topic]);
       if (!data) return undefined;
-      const { order, provider, fence } = data;
-      return { ...NOTHING, order, event: event.topic, provider, fence };
+      const { order, provider, fence, price } = data;
+      const agreed = price !== undefined && { price };
+      return { ...NOTHING, order, event: event.topic, provider, fence, ...agreed };
     }
     case 'settled': {
       const data = ours(ordersEvents.settled);

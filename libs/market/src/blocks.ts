@@ -8,6 +8,7 @@ import { MARKET_ENTRIES } from '#libs/audit';
 import type { MarketEvent, OrderFact, OwnTransactionFact } from './model/events.ts';
 import type { ChainView, OrderRow, TransactionRow } from './model/rows.ts';
 import { RECENT_BLOCKS, type Step, emit, orderOf, saveMeta, updateOrder } from './state.ts';
+import { adoptOrder, finishRebuild, rebuildFact } from './rebuild.ts';
 import { endTransaction, matchOwn, startTransaction } from './transactions.ts';
 
 type BlockEvent = Extract<MarketEvent, { kind: 'block' }>;
@@ -22,8 +23,9 @@ export function takeBlock(step: Step, block: BlockEvent): void {
     return;
   }
   saveMeta(step, { height: block.height, chainTimeUs: block.timeUs });
-  for (const fact of block.orders) takeFact(step, fact, block.height);
+  for (const fact of block.orders) takeFact(step, fact, block);
   for (const fact of block.own) takeOwn(step, fact, block.height);
+  finishRebuild(step, block.height, block.anchored);
   for (const fact of block.orders) pursueChain(step, fact.order);
   forgetOldSpending(step);
   pursueWanting(step);
@@ -39,10 +41,10 @@ const STATE_OF_EVENT = {
   cancelled: 'cancelled',
 } as const;
 
-function takeFact(step: Step, fact: OrderFact, height: number): void {
+function takeFact(step: Step, fact: OrderFact, { height, timeUs }: BlockEvent): void {
   const row = step.market.orders.get(fact.order);
-  // Orders that never came to this market end by anyone's refund.
-  if (!row) return;
+  // Only this market places its orders: one that it does not know was known before its rows were lost.
+  if (!row) return adoptOrder(step, fact, height, timeUs);
   if (row.endedAtUs !== undefined) reopenOrder(step, row.id);
   const chain: ChainView = {
     state: STATE_OF_EVENT[fact.event],
@@ -55,6 +57,7 @@ function takeFact(step: Step, fact: OrderFact, height: number): void {
   };
   updateOrder(step, row.id, { chain });
   resetChainTries(step, row.id);
+  if (row.rebuilding === true && row.work === 'queued') return rebuildFact(step, fact, timeUs);
   if (chain.state === 'settled' || chain.state === 'refunded' || chain.state === 'cancelled')
     endByChain(step, row.id, fact);
   else logFact(step, row.id, fact, height);

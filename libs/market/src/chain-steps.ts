@@ -10,6 +10,8 @@ import { startTransaction } from './transactions.ts';
 
 /** The step that would bring the order on, or undefined when there is nothing to do but wait. */
 export function nextCall(row: OrderRow, nowUs: number): MarketCall | undefined {
+  // Of an order that is being taken over from the chain nobody knows yet what it wants.
+  if (row.rebuilding === true && row.work === 'queued') return undefined;
   switch (row.chain.state) {
     case 'none':
       return isWorthPlacing(row, nowUs) ? { kind: 'place', order: row.signed } : undefined;

@@ -2,7 +2,7 @@
 import { endOrder, failWork } from './endings.ts';
 import type { MarketEvent } from './model/events.ts';
 import type { Reply } from './model/effects.ts';
-import { type Step, emit, orderOf } from './state.ts';
+import { type Step, emit, isRebuilding, orderOf } from './state.ts';
 import { viewOf } from './views.ts';
 
 const MS = 1000;
@@ -23,6 +23,8 @@ function cancelReply(step: Step, event: Extract<MarketEvent, { kind: 'cancelOrde
   if (row.signed.order.consumer !== event.by)
     return refused('MARKET_NOT_YOURS', `order of ${row.signed.order.consumer}`);
   if (row.work === 'cancelled') return { is: 'order', view: viewOf(row), repeated: true };
+  if (row.rebuilding === true && isRebuilding(step.market))
+    return refused('MARKET_REBUILDING', 'the market is reading its orders from the chain');
   // Once a delivery came, the provider has earned its pay: nobody takes the result for nothing.
   if (row.work !== 'queued' && row.work !== 'leased')
     return refused('MARKET_TOO_LATE', `the order is ${row.work}`);
@@ -40,6 +42,9 @@ export function completeOverdue(step: Step, id: string): void {
   if (!row || row.endedAtUs !== undefined) return;
   if (row.work !== 'queued' && row.work !== 'leased' && row.work !== 'checking') return;
   const { completeByUs } = row.signed.order;
+  // The chain has a delivery that came in time, and it is being looked at.
+  const isLookedAt = row.work === 'checking' || row.rebuilding === true;
+  if (isLookedAt && row.chain.state === 'delivered') return;
   // The chain counts a bound provider's delivery a little longer, so a check may end.
   const graceMs = row.work === 'checking' ? market.config.times.resultGraceMs : 0;
   const leftMs = (completeByUs - now.timeUs) / MS + graceMs;

@@ -16,7 +16,7 @@ import { observeRun } from './quote.ts';
 import { type Step, emit, orderOf, saveRow, updateOrder, withoutFields } from './state.ts';
 
 /** Ends that only the host can have caused; everything else is the guest's own doing. */
-const PROVIDER_FAULTS: ReadonlySet<ExitClass> = new Set(['crash', 'refused']);
+export const PROVIDER_FAULTS: ReadonlySet<ExitClass> = new Set(['crash', 'refused']);
 
 function answer(
   step: Step,
@@ -150,7 +150,7 @@ export function resultChecked(
     refuseResult(step, row, 'the result is not in storage');
 }
 
-function refuseResult(step: Step, row: OrderRow, reason: string): void {
+export function refuseResult(step: Step, row: OrderRow, reason: string): void {
   const lease = row.lease?.lease as string;
   const provider = row.lease && step.market.providers.get(row.lease.provider);
   answer(step, provider?.session, lease, 'no', reason);
@@ -158,7 +158,7 @@ function refuseResult(step: Step, row: OrderRow, reason: string): void {
 }
 
 /** The one place where work becomes done. The provider is told when this is durable. */
-function acceptDelivery(step: Step, id: string): void {
+export function acceptDelivery(step: Step, id: string): void {
   const { market } = step;
   const row = orderOf(market, id);
   if (!row.lease || !row.delivery) return;

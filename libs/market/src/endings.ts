@@ -96,7 +96,11 @@ export function loseLease(step: Step, id: string, end: LeaseEnd): void {
       code: 'MARKET_POISON',
       text: `${faults} providers failed this order, last: ${reason}`.slice(0, 500),
     });
-  else market.deadlines.set(`binding/${id}`, step.now.monotonicMs + backoffMs(step, tried.length));
+  else {
+    market.deadlines.set(`binding/${id}`, step.now.monotonicMs + backoffMs(step, tried.length));
+    // A delivery of this lease that the chain has already is rejected there.
+    pursueChain(step, id);
+  }
 }
 
 function countFault(step: Step, account: string): void {
@@ -136,7 +140,7 @@ export function keepEnded(step: Step, row: OrderRow): void {
   market.deadlines.set(`evict/${row.id}`, now.monotonicMs + keepMs);
 }
 
-function rememberSpending(market: Market, row: OrderRow): void {
+export function rememberSpending(market: Market, row: OrderRow): void {
   if (row.chain.paid === 0n) return;
   const { consumer } = row.signed.order;
   const spent: Spending = { placedHeight: row.chain.placedHeight, paid: row.chain.paid };
@@ -156,9 +160,10 @@ export function evictOrder(step: Step, id: string): void {
   const row = market.orders.get(id);
   if (!row || row.endedAtUs === undefined) return;
   const isAnchored =
-    row.checkpointed === row.log.length &&
-    row.leaf !== undefined &&
-    row.leaf < market.meta.anchoredLeaves;
+    row.log.length === 0 ||
+    (row.checkpointed === row.log.length &&
+      row.leaf !== undefined &&
+      row.leaf < market.meta.anchoredLeaves);
   if (!isAnchored || market.transactionOf.has(id)) {
     market.deadlines.set(`evict/${id}`, now.monotonicMs + market.config.times.keepEndedMs);
     return;

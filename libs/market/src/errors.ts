@@ -52,6 +52,11 @@ export const marketError = defineErrors({
     title: 'Prepaid balance does not cover the order',
     fix: 'Deposit more (seele account deposit), or wait until running orders have ended.',
   },
+  MARKET_REBUILDING: {
+    status: 503,
+    title: 'The market is reading its orders from the chain',
+    fix: 'Try again after a moment; its database was lost and is being rebuilt.',
+  },
   MARKET_OVERLOADED: {
     status: 429,
     title: 'Market takes no more orders now',

@@ -29,6 +29,7 @@ export * from './model/rows.ts';
 export * from './model/views.ts';
 export * from './pricing.ts';
 export { quoteJob } from './quote.ts';
+export { LOST_LEAF } from './rebuild.ts';
 export { RESTORED_TABLES, restoreMarket } from './restore.ts';
 export { type Market, createMarket } from './state.ts';
 export { marketStatus, orderView, providerViews, statusOf, viewOf } from './views.ts';

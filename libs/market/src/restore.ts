@@ -1,5 +1,4 @@
 /** From stored rows back to a market. Feed the `resume` event next. */
-import { invariant } from '#libs/kernel';
 import { marketError } from './errors.ts';
 import type { MarketConfig } from './model/config.ts';
 import {
@@ -56,12 +55,12 @@ function read<T extends (typeof RESTORED_TABLES)[number]>(table: T, { id, bytes 
 function restoreOrder(market: Market, row: OrderRow): void {
   market.orders.set(row.id, row);
   indexOpen(market, row, row.endedAtUs === undefined);
-  if (!row.lease) return;
+  if (!row.lease || row.rebuilding === true) return;
   market.leases.set(row.lease.lease, row.id);
   if (row.work !== 'leased' && row.work !== 'checking') return;
   const provider = market.providers.get(row.lease.provider);
-  invariant(provider, `provider ${row.lease.provider} of order ${row.id} is not stored`);
-  takeRoom(provider, row);
+  // After a rebuild from the chain the provider may not have come back yet.
+  if (provider) takeRoom(provider, row);
 }
 
 function restoreTransaction(market: Market, row: TransactionRow): void {

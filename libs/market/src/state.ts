@@ -147,6 +147,9 @@ export function createMarket(config: MarketConfig): Market {
   };
 }
 
+/** The rows were lost: orders are being taken over from the chain, nothing new is taken on. */
+export const isRebuilding = (market: Market): boolean => market.meta.rebuildTo !== undefined;
+
 /** One event being applied: the market, the moment, and what came out so far. */
 export interface Step {
   readonly market: Market;

@@ -1,7 +1,7 @@
 /** Reading the market: views of orders and providers. Nothing here changes anything. */
 import { cellOf } from './fitting.ts';
 import type { OrderIndex } from './model/effects.ts';
-import type { OrderRow } from './model/rows.ts';
+import { FENCE_STEP, type OrderRow } from './model/rows.ts';
 import type { OrderStatus, OrderView, ProviderView } from './model/views.ts';
 import { freeSlots } from './room.ts';
 import type { Market } from './state.ts';
@@ -36,7 +36,7 @@ export function viewOf(row: OrderRow): OrderView {
     priceCap: order.priceCap,
     acceptedAtUs: row.acceptedAtUs,
     completeByUs: order.completeByUs,
-    attempts: row.fence,
+    attempts: row.fence % FENCE_STEP,
     log: row.log,
     chain: row.chain,
     ...(row.reason && { reason: row.reason }),
@@ -50,6 +50,7 @@ export function viewOf(row: OrderRow): OrderView {
     ...(delivered?.metered && { metered: delivered.metered }),
     ...(delivered?.result !== undefined && { result: delivered.result }),
     ...(row.endedAtUs !== undefined && { endedAtUs: row.endedAtUs }),
+    ...(row.logLost === true && { logLost: true }),
   };
 }
 
@@ -102,5 +103,6 @@ export function marketStatus(market: Market) {
     logLeaves: market.meta.operatorLog.size,
     anchoredLeaves: market.meta.anchoredLeaves,
     lastRefusal: market.lastRefusal,
+    rebuildTo: market.meta.rebuildTo,
   } as const;
 }

@@ -49,6 +49,7 @@ export function orderToDocument(view: OrderView): OrderDocument {
     }),
     ...(view.charge !== undefined && { charge: view.charge.toString() }),
     log: view.log,
+    ...(view.logLost === true && { logLost: true }),
     chain: {
       state: chain.state,
       height: chain.height,

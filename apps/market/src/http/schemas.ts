@@ -171,6 +171,10 @@ export const orderDocument = z
       .describe('What a run in the metered engine came to'),
     charge: amount.optional(),
     log: z.object({ length: count, head: hash }),
+    logLost: z
+      .boolean()
+      .optional()
+      .describe('The market lost its log: there is no receipt, the chain has the money'),
     chain: z.object({ state: z.string(), height: count, paid: amount, refunded: amount }),
   })
   .meta({ id: 'Order' });

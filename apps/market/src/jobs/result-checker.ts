@@ -1,6 +1,6 @@
 /** Looks at delivered results: there at all, not too large, and pinned so that they stay. */
 import { isSeeleError } from '#libs/kernel';
-import type { MarketEvent } from '#libs/market';
+import { type MarketEvent, decodeManifest } from '#libs/market';
 import { type Logger, declareFailpoints, failpoint } from '#libs/platform';
 import { type BlobStore, fileSize, parseCid } from '#libs/storage';
 
@@ -8,6 +8,7 @@ declareFailpoints('market.result.before', 'market.result.after');
 
 type ResultChecked = Extract<MarketEvent, { kind: 'resultChecked' }>;
 type Outcome = ResultChecked['outcome'];
+type ManifestFound = Extract<MarketEvent, { kind: 'manifestFound' }>;
 
 /** Checks at once; more wait their turn. */
 const CONCURRENCY = 16;
@@ -40,8 +41,21 @@ export async function checkResult(
   }
 }
 
+async function readManifest(blobs: BlobStore, cid: string): Promise<ManifestFound['outcome']> {
+  const signal = AbortSignal.timeout(CHECK_TIMEOUT_MS);
+  try {
+    return { is: 'good', manifest: decodeManifest(await blobs.getBlock(cid, { signal })) };
+  } catch (error) {
+    const code = isSeeleError(error) ? error.code : '';
+    const isFault = CONTENT_FAULTS.has(code) || code.startsWith('KERNEL_');
+    return { is: isFault ? 'missing' : 'unavailable' };
+  }
+}
+
 export interface ResultChecker {
   check(order: string, fence: number, cid: string, maxBytes: number): void;
+  /** Reads the manifest of an order that was taken over from the chain. */
+  findManifest(order: string, cid: string): void;
 }
 
 export function createResultChecker(options: {
@@ -50,7 +64,7 @@ export function createResultChecker(options: {
   dispatch(event: MarketEvent): void;
 }): ResultChecker {
   const waiting: (() => Promise<void>)[] = [];
-  /** One check per grant at a time: the reducer may ask again while one runs. */
+  /** One look at each thing at a time: the reducer may ask again while one runs. */
   const asked = new Set<string>();
   let running = 0;
   const next = (): void => {
@@ -63,21 +77,28 @@ export function createResultChecker(options: {
       next();
     });
   };
+  const once = (key: string, task: () => Promise<void>): void => {
+    if (asked.has(key)) return;
+    asked.add(key);
+    waiting.push(() => task().finally(() => asked.delete(key)));
+    next();
+  };
   return {
-    check: (order, fence, cid, maxBytes) => {
-      const key = `${order}/${fence}`;
-      if (asked.has(key)) return;
-      asked.add(key);
-      waiting.push(async () => {
+    check: (order, fence, cid, maxBytes) =>
+      once(`${order}/${fence}`, async () => {
         failpoint('market.result.before');
         const outcome = await checkResult(options.blobs, cid, maxBytes);
         failpoint('market.result.after');
-        asked.delete(key);
         if (outcome.is !== 'good')
           options.logger.info({ order, cid, outcome: outcome.is }, 'result not good');
         options.dispatch({ kind: 'resultChecked', order, fence, outcome });
-      });
-      next();
-    },
+      }),
+    findManifest: (order, cid) =>
+      once(`${order}/manifest`, async () => {
+        const outcome = await readManifest(options.blobs, cid);
+        if (outcome.is !== 'good')
+          options.logger.warn({ order, cid, outcome: outcome.is }, 'manifest not found');
+        options.dispatch({ kind: 'manifestFound', order, outcome });
+      }),
   };
 }

@@ -5,7 +5,7 @@
 import { AUDIT_CONTRACT, ORDERS_CONTRACT, auditKeys, ordersKeys } from '#contracts';
 import { buildReceipt, leafEntryHash, proveCheckpoints } from '#libs/audit';
 import type { Bytes } from '#libs/kernel';
-import { type Market, type OrderView, decodeRow } from '#libs/market';
+import { LOST_LEAF, type Market, type OrderView, decodeRow } from '#libs/market';
 import { type LogTree, createLogTree } from '#libs/merkle';
 import type { BlobStore } from '#libs/storage';
 import type { ChainNode } from '../chain/chain-node.ts';
@@ -23,11 +23,13 @@ export interface ReceiptMakerParts {
 const TREE_IDLE_MS = 10 * 60_000;
 
 /** Follows the stored leaves (64 bytes each), so that a second receipt reads only what is new. */
-function createOperatorLogReader(rows: RowStore): () => Promise<LogTree> {
+function createOperatorLogReader(rows: RowStore, market: Market): () => Promise<LogTree> {
   let tree = createLogTree();
   let reading: Promise<unknown> = Promise.resolve();
   let idle: NodeJS.Timeout | undefined;
   const readOn = async (): Promise<LogTree> => {
+    const { lostLeaves = 0 } = market.meta;
+    while (tree.size < lostLeaves) tree.appendLeafHash(LOST_LEAF);
     for (;;) {
       const page = await rows.readNumbered('leaf', tree.size);
       if (page.length === 0) return tree;
@@ -70,7 +72,7 @@ async function allBatches(rows: RowStore, job: string) {
 /** The function that makes the receipt of an order that ended. */
 export function createReceiptMaker(parts: ReceiptMakerParts): (order: OrderView) => Promise<Bytes> {
   const { market, rows, node, blobs } = parts;
-  const operatorLog = createOperatorLogReader(rows);
+  const operatorLog = createOperatorLogReader(rows, market);
   const operator = market.config.signer.account;
   return async ({ id, delivery, log }) => {
     const stored = await rows.readOne('order', id);

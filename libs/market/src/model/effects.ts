@@ -88,4 +88,6 @@ export type MarketEffect =
       readonly cid: string;
       readonly maxBytes: number;
     }
+  /** Read the manifest block of an order that was rebuilt from the chain; `manifestFound` answers. */
+  | { readonly kind: 'findManifest'; readonly order: string; readonly cid: string }
   | { readonly kind: 'jobEvent'; readonly event: JobEvent };

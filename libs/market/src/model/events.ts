@@ -2,7 +2,7 @@
  * What can happen to a market. Events come from the HTTP edge, the queue's workers, the agents'
  * gateway, the chain's block stream and the clock; each names what it knows and nothing else.
  */
-import type { SignedOrder } from '#contracts';
+import type { SignedDelivery, SignedOrder } from '#contracts';
 import type { AgentMessage, ProviderOffer } from '../agent-protocol.ts';
 import type { Manifest } from '../manifest.ts';
 
@@ -36,8 +36,13 @@ export interface OrderFact {
   /** Fence of the binding it is about; 0 when there is none. */
   readonly fence: number;
   readonly provider?: string;
-  /** With `delivered`: the `deliveryHash` of what the provider signed. */
+  /** With `placed`: the order as its consumer signed it. */
+  readonly signed?: SignedOrder;
+  /** With `bound`: the price that was agreed. */
+  readonly price?: bigint;
+  /** With `delivered`: the `deliveryHash` of what the provider signed, and that itself. */
   readonly delivery?: string;
+  readonly signedDelivery?: SignedDelivery;
   readonly paid: bigint;
   readonly refunded: bigint;
 }
@@ -52,8 +57,12 @@ export interface OwnTransactionFact {
 }
 
 export type MarketEvent =
-  /** The rows are restored and the ports are up: everything unfinished is set going again. */
-  | { readonly kind: 'resume' }
+  /**
+   * The rows are restored and the ports are up: everything unfinished is set going again. With
+   * `rebuildTo` there were no rows although the chain has that height: what it knows of this market's
+   * orders is taken over first, and nothing new is taken on meanwhile.
+   */
+  | { readonly kind: 'resume'; readonly rebuildTo?: number }
   /** Time passed. Send one at `nextTickMs` at the latest. */
   | { readonly kind: 'tick' }
   | {
@@ -106,6 +115,14 @@ export type MarketEvent =
         | { readonly is: 'missing' | 'unavailable' }
         | { readonly is: 'too-large' };
     }
+  /** Answer to `findManifest`; `missing` and `unavailable` are asked again for a while. */
+  | {
+      readonly kind: 'manifestFound';
+      readonly order: string;
+      readonly outcome:
+        | { readonly is: 'good'; readonly manifest: Manifest }
+        | { readonly is: 'missing' | 'unavailable' };
+    }
   /** A final block, in order; earlier or repeated ones are ignored, a gap is asked for. */
   | {
       readonly kind: 'block';
@@ -113,6 +130,8 @@ export type MarketEvent =
       readonly timeUs: number;
       readonly orders: readonly OrderFact[];
       readonly own: readonly OwnTransactionFact[];
+      /** Highest size of the operator's log that this block anchored. */
+      readonly anchored?: number;
     }
   /** The node refused a transaction at its door; silence and time-outs need no event. */
   | {

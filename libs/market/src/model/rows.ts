@@ -10,6 +10,7 @@ import { eventBatch, logPosition } from '#libs/audit';
 import { logFrontier } from '#libs/merkle';
 import { ORDER_STATES, signedDelivery, signedOrder } from '#contracts';
 import {
+  bool,
   type Bytes,
   type Codec,
   type CodecValue,
@@ -64,6 +65,12 @@ export const WORK_STATES = [
 ] as const;
 export const workState = oneOf(...WORK_STATES);
 export type WorkState = CodecValue<typeof workState>;
+
+/**
+ * More grants than any order has. An order taken over from the chain goes on so far above its last known
+ * fence, so that no lease anybody may still hold is ever current again.
+ */
+export const FENCE_STEP = 1_000_000;
 
 /** A grant of one order to one provider; the fence rises with every grant of the same order. */
 export const lease = record({
@@ -130,6 +137,10 @@ export const orderRow = record({
   sentToChain: oneOf('yes', 'no'),
   /** Set when nothing can happen to it any more. */
   endedAtUs: optional(uint()),
+  /** Taken over from the chain after the rows were lost, its manifest not yet read. */
+  rebuilding: optional(bool),
+  /** What happened before that stands in no log any more, so there is no receipt of it. */
+  logLost: optional(bool),
 });
 export type OrderRow = CodecValue<typeof orderRow>;
 
@@ -197,6 +208,10 @@ export const metaRow = record({
   /** The operator's log, and how many of its leaves the newest anchored root covers. */
   operatorLog: logFrontier,
   anchoredLeaves: uint(),
+  /** Rows were lost: up to this height orders are taken over from the chain. */
+  rebuildTo: optional(uint()),
+  /** Leaves at the beginning of the operator's log that stand for one that was lost. */
+  lostLeaves: optional(uint()),
 });
 export type MetaRow = CodecValue<typeof metaRow>;
 

@@ -41,6 +41,8 @@ export interface OrderView {
   readonly log: LogPosition;
   readonly chain: ChainView;
   readonly endedAtUs?: number;
+  /** It was taken over from the chain: what happened before stands in no log. */
+  readonly logLost?: boolean;
 }
 
 export interface ProviderView {

@@ -108,6 +108,13 @@ export class Driver {
     return this.apply({ kind: 'resume' });
   }
 
+  /** The database is gone; the chain is not. */
+  rebuild(rebuildTo: number): readonly MarketEffect[] {
+    this.rows.clear();
+    this.market = restoreMarket(this.#config, []);
+    return this.apply({ kind: 'resume', rebuildTo });
+  }
+
   wait(ms: number): readonly MarketEffect[] {
     this.nowMs += ms;
     return this.apply({ kind: 'tick' });

@@ -270,6 +270,8 @@ export interface components {
                 head: string;
                 length: number;
             };
+            /** @description The market lost its log: there is no receipt, the chain has the money */
+            logLost?: boolean;
             /** @description What a run in the metered engine came to */
             metered?: {
                 checkpoints: number;
