@@ -1,7 +1,13 @@
 /** What an operator does to a running market, and what may happen to it. One machine for all of it. */
+import { randomBytes } from 'node:crypto';
 import { realpathSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ordersCalls } from '#contracts';
+import { createSigner } from '#libs/crypto';
+import { utf8 } from '#libs/kernel';
+import { createNodeClient, sendCalls } from '#libs/sdk';
+import { FakeAgent, type LeaseMessage } from '../../apps/market/src/testing/fake-agent.ts';
 import { type LocalMachine, startLocalMachine } from '../support/local-machine.ts';
 import { checkMoney } from '../support/money.ts';
 import { receiptVerifies, tellFates } from '../support/order-fates.ts';
@@ -68,14 +74,13 @@ describe('a provider that is drained', () => {
 });
 
 describe('a market whose database is lost', () => {
-  /** Kills PostgreSQL and everything it ever wrote; the market is stopped at its block before. */
-  const loseDatabase = async () => {
-    const postgres = machine.processes().find(({ name }) => name === 'postgres')?.pid ?? 0;
-    const servers = descendants(postgres).filter(({ command }) => / -D /.test(command));
+  /** Kills PostgreSQL and deletes everything it ever wrote; the supervisor starts it anew. */
+  const loseDatabase = () => {
+    const owner = machine.processes().find(({ name }) => name === 'postgres')?.pid ?? 0;
     const data = realpathSync(join(machine.home, 'postgres/data'));
-    for (const { pid } of servers) process.kill(pid, 'SIGKILL');
-    rmSync(data, { recursive: true, force: true });
-    process.kill(postgres, 'SIGKILL');
+    for (const { pid, command } of descendants(owner))
+      if (command.includes(' -D ')) process.kill(pid, 'SIGKILL');
+    rmSync(data, { recursive: true, force: true, maxRetries: 5, retryDelay: 20 });
   };
 
   it('gives every order that the chain has its end: paid once, or refunded', async () => {
@@ -86,18 +91,36 @@ describe('a market whose database is lost', () => {
     };
     const ended = await submit({ rounds: 1 });
     await machine.market.waitForEnd(ended, { timeoutMs: 30_000 });
-    // In each state: some at work, some waiting for a slot, one whose provider is about to deliver.
-    const open = [];
+    // In each state: ended, at work, waiting for a slot, and delivered to the chain but not settled.
+    const open: string[] = [];
     for (let i = 0; i < 5; i++) open.push(await submit({ rounds: 1.5e8 + i }));
-    open.push(await submit({ rounds: 1 }));
+    const chainOf = async (id: string) => (await machine.market.order(id)).chain.state;
+    const { cid: result } = await machine.store.put(utf8('"relayed"'), { pin: true });
+    let taken: LeaseMessage | undefined;
+    const agent = new FakeAgent({
+      ...{ url: machine.urls.market, chain: machine.chain, result, offer: { slots: 1 } },
+      signer: createSigner(new Uint8Array(randomBytes(32))),
+      onLease: (self, lease) => {
+        self.send({ kind: 'accept', lease: lease.lease });
+        taken ??= lease;
+      },
+    });
+    await agent.next('welcome');
+    open.push(await submit({ rounds: 2 }));
     orders.push(ended, ...open);
-    const onChain = async (id: string) => (await machine.market.order(id)).chain.state !== 'none';
-    for (const id of open) await until('placed', () => onChain(id));
+    await until('leased', () => Promise.resolve(taken !== undefined));
+    const lease = taken as unknown as LeaseMessage;
+    for (const id of open) await until('placed', async () => (await chainOf(id)) !== 'none');
+    await until('bound', async () => (await chainOf(lease.order)) === 'bound');
+    const node = createNodeClient(machine.urls.node);
+    await sendCalls(node, machine.signer, [ordersCalls.deliver(agent.sign(lease))]);
     const { market } = machine;
-    await loseDatabase();
-    // The same order again, by a consumer who heard nothing: it is the same order.
+    loseDatabase();
+    await agent.close();
     const fates = await tellFates(machine, [ended, ...open], () => {}, 0);
     expect(fates).toMatchObject({ jobsLost: 0, paidTwice: 0, unbalanced: 0, jobsGivenBack: 0 });
+    const relayed = await market.order(lease.order);
+    expect(relayed).toMatchObject({ status: 'settled', result, charge: '2', logLost: true });
     const rebuilt = await market.order(ended);
     expect(rebuilt).toMatchObject({ status: 'settled', logLost: true, exit: 'ok' });
     await expect(market.receipt(ended, { timeoutMs: 5_000 })).rejects.toMatchObject({

@@ -1,6 +1,6 @@
 /** A provider's agent without a sandbox: real WebSocket, real signatures, instant work. */
 import { WebSocket } from 'ws';
-import { DELIVERY_DOMAIN, deliveryBytes } from '#contracts';
+import { DELIVERY_DOMAIN, type SignedDelivery, deliveryBytes } from '#contracts';
 import type { Signer } from '#libs/crypto';
 import {
   type AgentMessage,
@@ -113,6 +113,11 @@ export class FakeAgent {
   }
 
   deliver(lease: LeaseMessage, charge = 2n): void {
+    this.send({ kind: 'deliver', lease: lease.lease, delivery: this.sign(lease, charge) });
+  }
+
+  /** The delivery, for whoever shall have it. */
+  sign(lease: LeaseMessage, charge = 2n): SignedDelivery {
     const { signer, chain, result } = this.#options;
     const delivery = {
       chain,
@@ -127,8 +132,7 @@ export class FakeAgent {
       logHead: lease.log.head,
     };
     const signature = signer.sign(DELIVERY_DOMAIN, deliveryBytes(delivery));
-    const signed = { delivery, publicKey: signer.publicKey, signature };
-    this.send({ kind: 'deliver', lease: lease.lease, delivery: signed });
+    return { delivery, publicKey: signer.publicKey, signature };
   }
 
   /** Stops reading, as an agent that hangs. */
