@@ -110,7 +110,7 @@ describe('a verifiable script in a slot', () => {
       checkpoints: one.checkpoints.length,
       checkpointsRoot: checkpointsRoot(one.checkpoints),
       outputChain: expect.stringMatching(/^[0-9a-f]{64}$/) as string,
-      outputBytes: 48,
+      outputBytes: utf8(one.text ?? '').length,
     });
     expect(two).toEqual(one);
   });

@@ -179,6 +179,34 @@ describe('a verifiable job', () => {
     expect([code, stderr]).toEqual([1, expect.stringContaining('MARKET_NOT_REPEATABLE')]);
   }, 60_000);
 
+  it('is run anew when its provider dies in the middle, and the receipt is of the run that counts', async () => {
+    const long = write(
+      'long.js',
+      'export default () => { let x = 1; for (let i = 0; i < 2_000_000; i++) x = (x * 31 + i) % 1_000_003; return x; }',
+    );
+    const options = [
+      '--kind',
+      'verifiable',
+      '--fuel',
+      '20000000000',
+      '--checkpoint-fuel',
+      '100000000',
+    ];
+    const { order: begun } = asJson<Followed>(
+      await machine.seele('run', long, ...options, '--json'),
+    );
+    for await (const { kind } of machine.market.events(begun.id)) if (kind === 'checkpoints') break;
+    const { provider } = await machine.market.order(begun.id);
+    const names = await machine.market.providers();
+    const { name } = names.find((one) => one.provider === provider) ?? { name: '' };
+    const victim = machine.processes().find((one) => one.name === `provider-${name}`);
+    process.kill(victim?.pid ?? 0, 'SIGKILL');
+    const ended = await machine.market.waitForEnd(begun.id, { timeoutMs: 90_000 });
+    expect(ended).toMatchObject({ status: 'settled', exit: 'ok' });
+    expect(ended.attempts).toBeGreaterThan(1);
+    expect(await replay(begun.id)).toMatchObject({ code: 0, ok: true });
+  }, 150_000);
+
   it('ends at its fuel limit, is paid for what it used, and that too can be repeated', async () => {
     const endless = write('endless.js', 'export default () => { for (;;); }');
     const { order: ended } = await order(endless, '--kind', 'verifiable', '--fuel', '100000000');

@@ -27,13 +27,14 @@ let market: FakeMarket;
 let blobs: BlobStore;
 let provider: Awaited<ReturnType<typeof startProvider>> | undefined;
 
-function start() {
+function start(env: Readonly<Record<string, string>> = {}) {
   const settings = loadSettings(providerSettings, {
     env: {
       ...{ SEELE_HOME: home, SEELE_PASSPHRASE: 'test', SEELE_MARKET_URL: market.url },
       // Nobody listens there: the offer stays off the chain, the work goes on.
       ...{ SEELE_NODE_URL: 'http://127.0.0.1:1', SEELE_PROVIDER_SLOTS: '2' },
       SEELE_PROVIDER_DRAIN_MS: '100',
+      ...env,
     },
   });
   return startProvider(settings, createLogger({ name: 'test', level: 'silent' }), { blobs });
@@ -155,6 +156,23 @@ describe('a provider', () => {
     expect(ended).toMatchObject({ exit: 'fuel-limit' });
     // Caused by the guest: charged like every limit of its own.
     expect(ended.charge).toBeGreaterThan(0n);
+  });
+
+  it('offers the kinds it was told to, and hands back others', async () => {
+    provider = await start({ SEELE_PROVIDER_KINDS: 'verifiable, wasm' });
+    const { offer } = await market.next('hello');
+    expect(offer.kinds).toEqual(['wasm', 'verifiable']);
+    expect(offer.probe?.flags).toBe('M');
+    market.lease({ lease: id('1'), order: id('a'), manifest: await storeJob('export default 1') });
+    expect(await market.next('decline', id('1'))).toMatchObject({
+      ...{ code: 'PROVIDER_KIND', reason: expect.stringContaining('not js') as string },
+    });
+  });
+
+  it('without compilers in its slots offers no metered kind', async () => {
+    provider = await start({ SEELE_PROVIDER_JITLESS: 'true' });
+    const { offer } = await market.next('hello');
+    expect([offer.kinds, offer.probe?.flags]).toEqual([['js'], 'J']);
   });
 
   it('delivers a failing job with its exit and without a result', async () => {
