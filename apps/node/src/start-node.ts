@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createUserContracts, systemContracts, tokenFees } from '#contracts';
 import { type Signer, createSigner, verifySignature } from '#libs/crypto';
-import type { Bytes, Clock, KeyValueStore } from '#libs/kernel';
+import { type Bytes, type Clock, type KeyValueStore, isSeeleError } from '#libs/kernel';
 import {
   type Chain,
   type CommittedBlock,
@@ -139,8 +139,16 @@ export async function startNode(settings: NodeSettings, logger: Logger): Promise
   } catch (error) {
     await store.close().catch(() => undefined);
     release();
-    throw error;
+    throw damagedFile(error, path);
   }
+}
+
+/** Chain data that is damaged, with the file it lies in; anything else as it is. */
+function damagedFile(error: unknown, path: string): unknown {
+  if (!isSeeleError(error)) return error;
+  if (error.code !== 'LEDGER_DATA_CORRUPT' && error.code !== 'MERKLE_NODE_CORRUPT') return error;
+  const where = `${join(path, 'data.mdb')}: ${error.message}`;
+  return ledgerError('LEDGER_DATA_CORRUPT', where, { cause: error });
 }
 
 interface Parts {

@@ -2,7 +2,7 @@
  * The key-value port on LMDB. `overlappingSync: false`: with LMDB-js's default an acknowledged commit
  * was lost in simulated power cuts; without it none was, at the same speed.
  */
-import { accessSync, constants, existsSync } from 'node:fs';
+import { accessSync, constants, existsSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Database, type RangeOptions, open } from 'lmdb';
 import {
@@ -38,6 +38,19 @@ type Transaction = ReturnType<Environment['useReadTransaction']>;
 
 const plainBytes = (value: Buffer): Bytes =>
   new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+
+/** What is left when a commit did not fit: less than the pages LMDB writes in one go. */
+const FULL_BELOW_BYTES = 1024 * 1024;
+
+/** Asked after a failed write, which LMDB reports as an input/output error whatever the reason. */
+function isDiskFull(path: string): boolean {
+  try {
+    const { bavail, bsize } = statfsSync(path);
+    return bavail * bsize < FULL_BELOW_BYTES;
+  } catch {
+    return false;
+  }
+}
 
 const PACK_CHUNK_BYTES = 256 * 1024;
 const PACK_MAX_BYTES = 4 * 1024;
@@ -137,9 +150,16 @@ export function openLmdbStore(options: LmdbOptions): KeyValueStore {
     if (failure) throw failure;
   };
   const fail = (cause: unknown): Error => {
-    const { message } = cause as Error;
+    const { message, commitError } = cause as Error & { commitError?: Promise<unknown> };
+    // LMDB-js rejects this promise too, later; whoever hears of the failure here needs no more.
+    commitError?.catch(() => undefined);
+    const isFull = isDiskFull(options.path);
     // The outcome of this commit is unknown, so nothing may be built on the state any more.
-    failure = storeError('STORE_WRITE', `cannot write to ${options.path}: ${message}`, { cause });
+    failure = storeError(
+      isFull ? 'STORE_FULL' : 'STORE_WRITE',
+      `cannot write to ${options.path}: ${isFull ? 'no space left on its disk' : message}`,
+      { cause },
+    );
     return failure;
   };
 
