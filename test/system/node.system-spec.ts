@@ -18,6 +18,7 @@ import {
   verifyStateProof,
 } from '#libs/ledger';
 import { type NodeClient, createNodeClient, writePrivateFile } from '#libs/platform';
+import { openLmdbStore } from '#libs/store';
 
 const root = join(import.meta.dirname, '..', '..');
 const main = join(root, 'dist/apps/node/src/main.js');
@@ -200,7 +201,53 @@ describe('a node that is killed (SIGKILL) under load', () => {
   });
 });
 
+function firstTransfer() {
+  const signer = signers[0] as (typeof signers)[0];
+  return signTransaction(signer, {
+    chain,
+    publicKey: signer.publicKey,
+    nonce: 0,
+    validUntilUs: (Date.now() + 60_000) * 1000,
+    fuelLimit: 400_000n,
+    fuelPrice: 1n,
+    calls: [tokenCalls.transfer({ to: sequencer.account, amount: 1n })],
+  });
+}
+
+/** Runs a node for one transfer and stops it. */
+async function runOneBlock(home: string): Promise<void> {
+  const child = spawnNode(home);
+  const client = await ready(child);
+  await client.execute(firstTransfer());
+  child.kill('SIGTERM');
+  expect(await exitOf(child)).toBe(0);
+}
+
 describe('a node that cannot start says why in one line and ends with 1', () => {
+  it.each([
+    // The layout of libs/ledger: what it is, then the height in eight bytes.
+    ['header', 2, /block 1: /],
+    ['transactions', 3, /block 1: its transactions/],
+    ['receipts', 4, /block 1: its receipts/],
+  ])('a block whose %s were changed on the disk', async (_what, kind, message) => {
+    const home = await newHome();
+    await runOneBlock(home);
+    const path = join(home, 'node');
+    const key = Uint8Array.of(kind, 0, 0, 0, 0, 0, 0, 0, 1);
+    const store = openLmdbStore({ path });
+    const value = store.get(key)?.slice() as Uint8Array;
+    const middle = value.length >> 1;
+    value[middle] = (value[middle] as number) ^ 1;
+    await store.commit([{ key, value }]);
+    await store.close();
+    const { code, lines } = await failure(home);
+    expect(code).toBe(1);
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toMatch(message);
+    expect(lines[0]).toContain(`${join(path, 'data.mdb')}: block 1`);
+    expect(lines[0]).toContain('(LEDGER_DATA_CORRUPT). Restore the data directory from a backup');
+  });
+
   it.each([
     [
       'no genesis',
@@ -242,18 +289,7 @@ describe('a node that cannot start says why in one line and ends with 1', () => 
     const home = await newHome();
     const child = spawnNode(home);
     const client = await ready(child);
-    const signer = signers[0] as (typeof signers)[0];
-    await client.execute(
-      signTransaction(signer, {
-        chain,
-        publicKey: signer.publicKey,
-        nonce: 0,
-        validUntilUs: (Date.now() + 60_000) * 1000,
-        fuelLimit: 400_000n,
-        fuelPrice: 1n,
-        calls: [tokenCalls.transfer({ to: sequencer.account, amount: 1n })],
-      }),
-    );
+    await client.execute(firstTransfer());
     const inUse = await failure(home);
     expect(inUse).toEqual({ code: 1, lines: [expect.stringMatching(/\(STORE_IN_USE\)/)] });
     child.kill('SIGTERM');
