@@ -1,23 +1,25 @@
 /**
- * Ed25519 (RFC 8032 section 5.1), twice: node:crypto for speed, @noble/curves as the reference it is
- * cross-checked with. Implementations differ on odd inputs, which would split a chain, so both follow
- * one strict rule:
+ * Ed25519 (RFC 8032 section 5.1), twice: natively for speed, and on @noble/curves as the reference it
+ * is cross-checked with. Implementations differ on odd inputs, which would split a chain, so both
+ * follow one strict rule:
  *
- * - the key is a canonical encoding (y < p) of a point that is not of small order;
+ * - the key and the R of the signature are canonical encodings (y < p) of points that are not of small
+ *   order;
  * - S < L (no second signature for the same message);
- * - encode([S]B − [k]A) equals the R of the signature byte for byte (the cofactorless equation).
+ * - encode([S]B − [k]A) equals R byte for byte (the cofactorless equation).
+ *
+ * Verification runs on libsodium, twice as fast as node:crypto (55 against 110 µs).
  */
-import { Buffer } from 'node:buffer';
 import {
   type KeyObject,
   type PrivateKeyInput,
   createPrivateKey,
   createPublicKey,
   sign,
-  verify,
 } from 'node:crypto';
 import { ed25519 } from '@noble/curves/ed25519.js';
 import { sha512 } from '@noble/hashes/sha2.js';
+import sodium from 'sodium-native';
 import { type Bytes, bytesToHex, concatBytes, equalBytes, hexToBytes } from '#libs/kernel';
 import { GenerationCache } from './generation-cache.ts';
 
@@ -25,12 +27,9 @@ type DerInput = Extract<PrivateKeyInput['key'], Uint8Array>;
 
 const KEY_BYTES = 32;
 export const ED25519_SIGNATURE_BYTES = 64;
-/** DER heads of RFC 8410 keys: the raw key follows. */
+/** DER head of RFC 8410 private keys; the raw key follows. */
 const PKCS8_HEAD = hexToBytes('302e020100300506032b657004220420') as Bytes;
-const SPKI_HEAD = hexToBytes('302a300506032b6570032100') as Bytes;
-/** The same head in base64: twelve bytes, so the key's own base64 follows without a seam. */
-const SPKI_HEAD_BASE64 = 'MCowBQYDK2VwAyEA';
-const KEY_CACHE_MAX = 16_384;
+const KEY_CACHE_MAX = 65_536;
 
 /** y coordinates, little-endian, of the eight points whose order divides 8 (sign bit cleared). */
 const SMALL_ORDER_Y: ReadonlySet<string> = new Set([
@@ -64,30 +63,9 @@ export function importPrivateKey(seed: Bytes): KeyObject {
   return createPrivateKey({ key: der(PKCS8_HEAD, seed), format: 'der', type: 'pkcs8' });
 }
 
-const publicKeys = new GenerationCache<KeyObject | null>(KEY_CACHE_MAX);
-
-/**
- * As PEM text: given an object (DER, JWK, raw), Node first asks four times whether it is a key already,
- * and each no is an exception. Measured on Node 24: 29 µs as DER, 10 µs as PEM.
- */
-function spkiPem(publicKeyHex: string): string {
-  const base64 = Buffer.from(publicKeyHex, 'hex').toString('base64');
-  return `-----BEGIN PUBLIC KEY-----\n${SPKI_HEAD_BASE64}${base64}\n-----END PUBLIC KEY-----\n`;
-}
-
-function importPublicKey(publicKeyHex: string): KeyObject | null {
-  const known = publicKeys.get(publicKeyHex);
-  if (known !== undefined) return known;
-  const raw = hexToBytes(publicKeyHex);
-  const usable = raw !== undefined && isAcceptableKey(raw);
-  const key = usable ? createPublicKey(spkiPem(publicKeyHex)) : null;
-  publicKeys.set(publicKeyHex, key);
-  return key;
-}
-
 export function ed25519PublicKey(seed: Bytes): string {
   const spki = createPublicKey(importPrivateKey(seed)).export({ format: 'der', type: 'spki' });
-  return bytesToHex(spki.subarray(SPKI_HEAD.length));
+  return bytesToHex(spki.subarray(spki.length - KEY_BYTES));
 }
 
 export function ed25519Sign(key: KeyObject, message: Bytes): Bytes {
@@ -95,11 +73,28 @@ export function ed25519Sign(key: KeyObject, message: Bytes): Bytes {
   return new Uint8Array(signature.buffer, signature.byteOffset, signature.length).slice();
 }
 
+const rawKeys = new GenerationCache<Bytes | null>(KEY_CACHE_MAX);
+
+function acceptableKey(publicKeyHex: string): Bytes | null {
+  const known = rawKeys.get(publicKeyHex);
+  if (known !== undefined) return known;
+  const raw = hexToBytes(publicKeyHex);
+  const key = raw !== undefined && isAcceptableKey(raw) ? raw : null;
+  rawKeys.set(publicKeyHex, key);
+  return key;
+}
+
+/** First bytes that encodings of small order, or not reduced, can have. */
+const isOddStart = (first: number): boolean =>
+  first <= 1 || first >= 0xec || first === 0x26 || first === 0xc7;
+
 /** Native verification with cached keys. False, never a throw, on any malformed input. */
 export function ed25519Verify(publicKeyHex: string, message: Bytes, signature: Bytes): boolean {
   if (signature.length !== ED25519_SIGNATURE_BYTES) return false;
-  const key = importPublicKey(publicKeyHex);
-  return key !== null && verify(null, message, key, signature);
+  if (isOddStart(signature[0] as number) && !isAcceptableKey(signature.subarray(0, KEY_BYTES)))
+    return false;
+  const key = acceptableKey(publicKeyHex);
+  return key !== null && sodium.crypto_sign_verify_detached(signature, message, key);
 }
 
 const littleEndian = (bytes: Bytes): bigint =>
@@ -120,6 +115,7 @@ export function ed25519VerifyReference(
     const key = Point.fromBytes(raw, false);
     if (key.isSmallOrder()) return false;
     const r = signature.subarray(0, KEY_BYTES);
+    if (!isAcceptableKey(r)) return false;
     const k = Point.Fn.create(littleEndian(sha512(concatBytes(r, raw, message))));
     const base = s === 0n ? Point.ZERO : Point.BASE.multiplyUnsafe(s);
     const expected = base.subtract(k === 0n ? Point.ZERO : key.multiplyUnsafe(k));

@@ -158,6 +158,23 @@ describe('native and reference verification agree', () => {
     }
     expect(verdicts).toEqual(new Set([true, false])); // Valid exactly when 8 divides the challenge.
   });
+
+  it('on an R of small order, which is refused even where the equation holds', () => {
+    const torsion = ed25519.Point.fromHex(smallOrderKeys[10] as string, true);
+    const secret = 12345678901234567890n;
+    const mixed = ed25519.Point.BASE.multiply(secret).add(torsion);
+    const verdicts = new Set<boolean>();
+    for (const small of smallOrderKeys)
+      for (let i = 0; i < 8; i++) {
+        const message = utf8(`small ${i}`);
+        // [S]B − [k]A is then a multiple of the torsion point: R itself for one challenge in eight.
+        const challenge = sha512Challenge(hex(small), mixed.toBytes(), message);
+        const s = (challenge * secret) % L;
+        const signature = concatBytes(hex(small), littleEndian(s));
+        verdicts.add(verdict(mixed.toHex(), message, signature));
+      }
+    expect(verdicts).toEqual(new Set([false]));
+  });
 });
 
 describe('signers', () => {
