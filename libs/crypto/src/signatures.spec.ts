@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import {
   ed25519Sign,
   ed25519Verify,
+  ed25519VerifyOpenSsl,
   ed25519VerifyReference,
   importPrivateKey,
   isAcceptableKey,
@@ -29,9 +30,10 @@ const littleEndian = (value: bigint): Bytes =>
 const sha512Challenge = (...parts: Bytes[]): bigint =>
   BigInt(`0x${bytesToHex(sha512(concatBytes(...parts)).reverse())}`) % L;
 
-/** Both verifiers, which must agree on everything; their common answer. */
+/** The three verifiers, which must agree on everything; their common answer. */
 function verdict(publicKey: string, message: Bytes, signature: Bytes): boolean {
   const native = ed25519Verify(publicKey, message, signature);
+  expect(ed25519VerifyOpenSsl(publicKey, message, signature)).toBe(native);
   expect(ed25519VerifyReference(publicKey, message, signature)).toBe(native);
   return native;
 }
