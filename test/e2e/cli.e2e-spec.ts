@@ -15,7 +15,7 @@ const LEAVES = [
   ...['put', 'get'].map((verb) => ['storage', verb]),
   ['quote'],
   ['run'],
-  ...['list', 'show', 'follow', 'cancel', 'result'].map((verb) => ['job', verb]),
+  ...['list', 'show', 'follow', 'cancel', 'result', 'replay'].map((verb) => ['job', verb]),
   ['receipt'],
   ['audit', 'verify'],
   ['bench'],

@@ -202,6 +202,8 @@ export async function startProvider(
       ...{ freeSlots: agentFreeSlots(loop.agent), market: loop.agent.link },
       draining: loop.agent.draining,
       leases: [...loop.agent.leases].map(([lease, { stage }]) => ({ lease, stage })),
+      kinds: [...pool.kinds],
+      ...(pool.meteredProblem !== undefined && { meteredProblem: pool.meteredProblem }),
       isolation: pool.isolation,
     }),
   });

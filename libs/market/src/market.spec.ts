@@ -205,6 +205,31 @@ describe('leases', () => {
 });
 
 describe('deliveries', () => {
+  test('of a metered job carry its fuel, those of a js job do not', () => {
+    const hash = 'ab'.repeat(32);
+    const metered = {
+      ...{ engine: hash, fuel: 5n, checkpoints: 0, checkpointsRoot: hash },
+      ...{ outputChain: hash, outputBytes: 10 },
+    };
+    const verifiable = manifestWith({ kind: 'verifiable', metering: { fuel: 5n } });
+    const answerTo = (job: typeof manifest, change: Partial<Delivery>) => {
+      const driver = new Driver();
+      driver.join('p1', { kinds: ['js', 'verifiable'] });
+      const reply = driver.submit(driver.order(job), job);
+      if (reply.is !== 'order') throw new Error(JSON.stringify(reply));
+      const { id } = reply.view;
+      due(driver, id);
+      const lease = driver.market.orders.get(id)?.lease?.lease ?? '';
+      const delivery = deliveryOf(driver, id, change);
+      const effects = driver.say('p1', { kind: 'deliver', lease, delivery });
+      return only(effects, 'checkResult').length > 0 ? 'looked at' : 'refused';
+    };
+    expect(answerTo(manifest, {})).toBe('looked at');
+    expect(answerTo(manifest, { metered })).toBe('refused');
+    expect(answerTo(verifiable, { metered })).toBe('looked at');
+    expect(answerTo(verifiable, {})).toBe('refused');
+  });
+
   test('are accepted once their result was seen, and acknowledged again when asked again', () => {
     const { driver, id, lease } = leased();
     const delivery = deliveryOf(driver, id);

@@ -93,7 +93,9 @@ describe('a market whose rows are lost', () => {
     expect(keys(driver)).toBe(`bind/${id}/${fence}`);
     expect(driver.market.orders.get(id)).toMatchObject({ work: 'leased' });
     expect(driver.market.orders.get(id)).not.toHaveProperty('logLost');
-    expect(viewOf(driver.market.orders.get(id) as never)).toMatchObject({ attempts: fence % 1_000_000 });
+    expect(viewOf(driver.market.orders.get(id) as never)).toMatchObject({
+      attempts: fence % 1_000_000,
+    });
   });
 
   test('settles a delivery that the chain has once its result was seen, and only then', () => {
