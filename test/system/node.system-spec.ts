@@ -241,8 +241,7 @@ describe('a node that cannot start says why in one line and ends with 1', () => 
     await store.commit([{ key, value }]);
     await store.close();
     const { code, lines } = await failure(home);
-    expect(code).toBe(1);
-    expect(lines).toHaveLength(1);
+    expect([code, lines.length]).toEqual([1, 1]);
     expect(lines[0]).toMatch(message);
     expect(lines[0]).toContain(`${join(path, 'data.mdb')}: block 1`);
     expect(lines[0]).toContain('(LEDGER_DATA_CORRUPT). Restore the data directory from a backup');
