@@ -7,7 +7,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { createKuboBlobStore, kuboAddProfile } from '#libs/storage';
+import { createKuboBlobStore, kuboAddProfile, type BlobStore } from '#libs/storage';
 import { unixfs } from '@helia/unixfs';
 import { createHeliaLight } from 'helia';
 
@@ -15,6 +15,7 @@ import { openDurableBlockstore } from '../../apps/storage/src/store/durable-bloc
 import { startStorage, type StorageProcess } from '../e2e/storage-process.ts';
 import { percentile, significant, type Bench } from './harness.ts';
 import { erasureFigures } from './storage-erasure.ts';
+import { sealedFigures } from './storage-sealed.ts';
 
 const MIB = 1024 * 1024;
 const CONTENT_BYTES = 100_000_000;
@@ -95,8 +96,7 @@ async function measure(rival: Rival, bytes: Buffer, into: Samples): Promise<stri
   return cid;
 }
 
-async function smallBlobs(storage: StorageProcess, seed: number) {
-  const store = createKuboBlobStore({ url: storage.url, token: storage.token });
+async function smallBlobs(store: BlobStore, seed: number) {
   const figures: Record<
     string,
     { putMsP50: number; putMsP95: number; getMsP50: number; getMsP95: number }
@@ -149,7 +149,8 @@ export const bench: Bench = async ({ full, seed, note }) => {
       if (cids.size !== 1) throw new Error('the two sides name the same content differently');
       note(`round ${round} of ${rounds}`);
     }
-    const small = await smallBlobs(storage, seed);
+    const store = createKuboBlobStore({ url: storage.url, token: storage.token });
+    const small = await smallBlobs(store, seed);
     const rate = (samples: readonly number[]) => CONTENT_BYTES / 1e6 / percentile(samples, 0.5);
     return {
       figures: {
@@ -161,6 +162,7 @@ export const bench: Bench = async ({ full, seed, note }) => {
         heliaCatMegabytesPerSecond: significant(rate(heliaSamples.cat), 3),
         rounds,
         smallBlobs: small,
+        ...(await sealedFigures(store, content(CONTENT_BYTES, seed), 3)),
         ...erasureFigures(content, seed),
       },
     };

@@ -1,10 +1,6 @@
 /** Declares `seele quote`, `run`, `job …`, `receipt` and `audit …`. */
 import type { Command } from 'commander';
-import { group, leaf, runs } from './frame/command.ts';
-
-function collect(value: string, all: readonly string[]): string[] {
-  return [...all, value];
-}
+import { collect, group, leaf, runs } from './frame/command.ts';
 
 function jobOptions(command: Command): Command {
   return command

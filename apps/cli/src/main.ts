@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { group, leaf, runProgram, runs } from './frame/command.ts';
 import { addJobs, addProofs } from './job-commands.ts';
+import { addStorage } from './storage-commands.ts';
 
 const program = new Command('seele')
   .description('Buy and sell computing and storage; every step is paid, checked and provable.')
@@ -127,34 +128,6 @@ function providers(): void {
       examples: ['seele provider remove garage'],
     }),
     async () => (await import('./commands/provider.ts')).providerRemove,
-  );
-}
-
-function storage(): void {
-  const store = group(program, 'storage', 'Put data into storage and take it out');
-  const urls = (command: Command) =>
-    command
-      .option('--storage <url>', 'storage RPC to use')
-      .option('--token <text>', 'its bearer token (default: STORAGE_TOKEN or this home’s)');
-  runs(
-    urls(
-      leaf(store, 'put <file>', {
-        summary: 'Store a file; prints its content id',
-        examples: ['seele storage put data.csv'],
-      }),
-    ),
-    async () => (await import('./commands/storage.ts')).storagePut,
-  );
-  runs(
-    urls(
-      leaf(store, 'get <cid>', {
-        summary: 'Read content back, every block checked',
-        examples: ['seele storage get bafkrei… --out data.csv'],
-      }),
-    )
-      .option('--out <file>', 'write there instead of stdout')
-      .option('--max <bytes>', 'refuse longer content', String(2 ** 30)),
-    async () => (await import('./commands/storage.ts')).storageGet,
   );
 }
 
@@ -290,7 +263,8 @@ function consensusOptions(command: Command): Command {
     .option('--mutants', 'with --fuzz: broken rules that must be noticed');
 }
 
-for (const add of [lifecycle, accounts, providers, storage]) add();
+for (const add of [lifecycle, accounts, providers]) add();
+addStorage(program);
 addJobs(program);
 addProofs(program);
 for (const add of [contracts, measurements]) add();

@@ -32,6 +32,21 @@ export const storageError = defineErrors({
     title: 'Unsupported codec or hash',
     fix: 'Use raw, dag-pb or dag-cbor blocks hashed with SHA-256 or SHA-512.',
   },
+  STORAGE_KEY_INVALID: {
+    status: 400,
+    title: 'Unusable encryption key',
+    fix: 'Copy the recipient’s key again, whole (`seele storage key` prints it: x25519:…).',
+  },
+  STORAGE_SEALED: {
+    status: 403,
+    title: 'Encrypted to somebody else',
+    fix: 'Open it with the account it was encrypted to, or ask its owner to encrypt it to yours.',
+  },
+  STORAGE_SEAL_BROKEN: {
+    status: 502,
+    title: 'Encrypted content was tampered with',
+    fix: 'Get the content again from its owner; do not use what was read so far.',
+  },
   STORAGE_FULL: {
     status: 507,
     title: 'Storage is full',

@@ -2,8 +2,8 @@
  * Storage: content-addressed blobs behind one port, `BlobStore`.
  *
  * Owns: the port, its Kubo RPC and in-memory adapters, the CID profile, the reading and checking of
- * UnixFS files. Does not own: the process that keeps the blocks (`apps/storage`, or any Kubo),
- * encryption of what is stored, deals and proofs.
+ * UnixFS files, encryption before anything is stored. Does not own: the process that keeps the blocks
+ * (`apps/storage`, or any Kubo), deals and proofs, who is granted a key.
  *
  * @example
  * const store = createKuboBlobStore({ url: 'http://127.0.0.1:7402', token });
@@ -19,3 +19,4 @@ export * from './kubo-blob-store.ts';
 export { ERROR_CODE_HEADER } from './kubo-errors.ts';
 export * from './memory-blob-store.ts';
 export * from './read-blob.ts';
+export * from './sealed/index.ts';

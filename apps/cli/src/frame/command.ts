@@ -135,3 +135,8 @@ export function pairs(name: string, given: readonly string[]): [string, string][
     return [text.slice(0, at), text.slice(at + 1)];
   });
 }
+
+/** Collects an option that may be given several times. */
+export function collect(value: string, all: readonly string[]): string[] {
+  return [...all, value];
+}
