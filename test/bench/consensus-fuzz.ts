@@ -5,8 +5,7 @@ import { type Bench, cpuSeconds, significant } from './harness.ts';
 const SEEDS = 300;
 const SEEDS_FULL = 10_000;
 
-export const bench: Bench = async ({ full, seed, note }) => {
-  const seeds = full ? SEEDS_FULL : SEEDS;
+export const bench: Bench = async ({ full, seed, note, seeds = full ? SEEDS_FULL : SEEDS }) => {
   const began = cpuSeconds();
   const report = fuzzEda(seed, seed + seeds - 1, true, (at) => {
     if ((at - seed) % 100 === 99) note(`${at - seed + 1} of ${seeds} seeds`);

@@ -2,7 +2,7 @@
  * Runs one bench area and prints one JSON document. A bench never asserts: figures that could not be
  * taken are null, with the reason under `skipped`.
  *
- * Usage: node dist/test/bench/harness.js <area> [--full] [--seed N] [--attacks DIR] [--nodes N] [--kill N]
+ * Usage: node dist/test/bench/harness.js <area> [--full] [--seed N] [--seeds N] [--plots DIR] [--attacks DIR] [--nodes N] [--kill N]
  * An area is a module beside this one that exports `bench(options)`; see README.md.
  */
 import { globSync, readFileSync } from 'node:fs';
@@ -15,6 +15,10 @@ export interface BenchOptions {
   readonly full: boolean;
   /** Every random choice of the area follows from it. */
   readonly seed: number;
+  /** Seeds to try, for areas that count them; their own number when absent. */
+  readonly seeds?: number;
+  /** Folder to write figures (SVG) to, for the areas that draw some. */
+  readonly plots?: string;
   /** Folder of hostile programs for the areas that run them; their own corpus when absent. */
   readonly attacks?: string;
   /** Processes of the areas that start some; their own number when absent. */
@@ -125,6 +129,8 @@ async function main(): Promise<void> {
       seed: { type: 'string', default: '1' },
       list: { type: 'boolean', default: false },
       attacks: { type: 'string' },
+      seeds: { type: 'string' },
+      plots: { type: 'string' },
       nodes: { type: 'string' },
       kill: { type: 'string' },
     },
@@ -133,15 +139,18 @@ async function main(): Promise<void> {
     process.stdout.write(`${JSON.stringify(areas())}\n`);
     return;
   }
-  const { full, attacks } = values;
+  const { full, attacks, plots } = values;
+  const seeds = values.seeds === undefined ? undefined : Number(values.seeds);
   const seed = Number(values.seed);
   const nodes = values.nodes === undefined ? undefined : Number(values.nodes);
   const kill = values.kill === undefined ? undefined : Number(values.kill);
   const [area] = positionals;
-  const areNumbers = [seed, nodes ?? 1, kill ?? 1].every((n) => Number.isSafeInteger(n) && n >= 0);
+  const areNumbers = [seed, seeds ?? 1, nodes ?? 1, kill ?? 1].every(
+    (n) => Number.isSafeInteger(n) && n >= 0,
+  );
   if (area === undefined || !areNumbers) {
     process.stderr.write(
-      `usage: <area> [--full] [--seed N] [--attacks DIR] [--nodes N] [--kill N]; areas: ${areas().join(', ')}\n`,
+      `usage: <area> [--full] [--seed N] [--seeds N] [--plots DIR] [--attacks DIR] [--nodes N] [--kill N]; areas: ${areas().join(', ')}\n`,
     );
     process.exitCode = 2;
     return;
@@ -151,6 +160,8 @@ async function main(): Promise<void> {
       full,
       seed,
       ...(attacks !== undefined && { attacks }),
+      ...(seeds !== undefined && { seeds }),
+      ...(plots !== undefined && { plots }),
       ...(nodes !== undefined && { nodes }),
       ...(kill !== undefined && { kill }),
     });

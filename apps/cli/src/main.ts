@@ -192,6 +192,8 @@ function measurements(): void {
     })
       .option('--full', 'also the long part')
       .option('--seed <n>', 'start of every random choice', '1')
+      .option('--seeds <n>', 'consensus-fuzz: how many seeds to try')
+      .option('--plots <dir>', 'consensus-sim: also write the figures as SVG')
       .option('--attacks <dir>', 'sandbox: folder of hostile programs to run, a verdict for each')
       .option('--nodes <n>', 'consensus-cluster: validators, as processes')
       .option('--kill <n>', 'consensus-cluster: kill so many and measure how they come back'),

@@ -50,6 +50,8 @@ export async function bench(
   options: {
     readonly full?: boolean;
     readonly seed: string;
+    readonly seeds?: string;
+    readonly plots?: string;
     readonly attacks?: string;
     readonly nodes?: string;
     readonly kill?: string;
@@ -58,8 +60,9 @@ export async function bench(
 ): Promise<void> {
   const seed = wholeNumber('--seed', options.seed);
   const args = [area, '--seed', String(seed), ...(options.full ? ['--full'] : [])];
+  if (options.plots !== undefined) args.push('--plots', options.plots);
   if (options.attacks !== undefined) args.push('--attacks', options.attacks);
-  for (const name of ['nodes', 'kill'] as const) {
+  for (const name of ['seeds', 'nodes', 'kill'] as const) {
     const value = options[name];
     if (value !== undefined) args.push(`--${name}`, String(wholeNumber(`--${name}`, value)));
   }
