@@ -105,7 +105,8 @@ export type AgentMessage = CodecValue<typeof agentMessage>;
 
 export const marketMessage = variant({
   challenge: record({ version: uint(), nonce: hexBytes(32), market: hash32, chain: hash32 }),
-  welcome: record({ heartbeatMs: uint(), leaseMs: uint() }),
+  /** `timeUs`: the market's clock, by which the agent judges what is late and dates its entries. */
+  welcome: record({ heartbeatMs: uint(), leaseMs: uint(), timeUs: optional(uint()) }),
   lease: record({
     lease: hash32,
     order: hash32,

@@ -11,6 +11,8 @@ import { takeEvents, takeProgress } from './provider-log.ts';
 import type { MarketMessage } from './agent-protocol.ts';
 import type { MarketEvent } from './model/events.ts';
 import { type OrderRow, ROW_VERSION } from './model/rows.ts';
+import { paceOf } from './pace.ts';
+import { NO_ROOM, classOfDecline } from './retry.ts';
 import { freeSlots } from './room.ts';
 import {
   type ProviderState,
@@ -24,11 +26,6 @@ import {
 
 type Hello = Extract<MarketEvent, { kind: 'agentHello' }>;
 type Message = Extract<MarketEvent, { kind: 'agentMessage' }>['message'];
-
-/** Declines that say the provider has no room; its next heartbeat says when it has again. */
-const NO_ROOM: ReadonlySet<string> = new Set(['PROVIDER_BUSY', 'PROVIDER_DRAINING']);
-/** Declines of work that began, but by nobody's fault. */
-const NO_FAULT: ReadonlySet<string> = new Set(['PROVIDER_STOPPING', 'PROVIDER_LATE']);
 
 function say(step: Step, session: string, message: MarketMessage): void {
   emit(step, { kind: 'sendAgent', session, message });
@@ -60,7 +57,7 @@ export function agentHello(step: Step, event: Hello): void {
   market.providers.set(account, provider);
   market.sessions.set(session, account);
   saveRow(step, 'provider', account, provider.row);
-  say(step, session, { kind: 'welcome', heartbeatMs: times.heartbeatMs, leaseMs: times.leaseMs });
+  say(step, session, { kind: 'welcome', ...paceOf(times, offer.level), timeUs: now.timeUs });
   compareLeases(step, provider, event);
   fillProvider(step, account);
 }
@@ -80,7 +77,7 @@ function compareLeases(step: Step, provider: ProviderState, event: Hello): void 
     if (row.lease.state === 'offered') sendLease(step, id);
     else if (row.work === 'leased') {
       const reason = 'the agent came back without the lease';
-      loseLease(step, id, { code: 'forgotten', reason, isFault: true });
+      loseLease(step, id, { code: 'forgotten', reason, retry: 'silence' });
     }
   }
   for (const lease of listed) keepLease(step, provider, event.session, lease);
@@ -93,7 +90,8 @@ function keepLease(step: Step, provider: ProviderState, session: string, lease: 
   if (row.work !== 'leased') return;
   const { market, now } = step;
   if (row.lease?.state === 'offered') startWork(step, row);
-  market.leaseEndsMs.set(lease, now.monotonicMs + market.config.times.leaseMs);
+  const { leaseMs } = paceOf(market.config.times, provider.row.offer.level);
+  market.leaseEndsMs.set(lease, now.monotonicMs + leaseMs);
 }
 
 /** The order whose newest lease this is, if it is this provider's. */
@@ -168,8 +166,8 @@ function decline(
   const { code, reason } = message;
   if (NO_ROOM.has(code)) provider.reportedFree = 0;
   if (code === 'PROVIDER_DRAINING') provider.draining = true;
-  const isFault = row.lease?.state === 'working' && !NO_ROOM.has(code) && !NO_FAULT.has(code);
-  loseLease(step, row.id, { code, reason, isFault });
+  const retry = classOfDecline(code, row.lease?.state === 'working');
+  loseLease(step, row.id, { code, reason, retry });
 }
 
 /** The time of a lease is up, unless heartbeats moved its end. */
@@ -184,10 +182,18 @@ export function leaseOverdue(step: Step, lease: string): void {
   }
   const row = orderOf(market, id);
   if (row.work !== 'leased' || row.lease?.lease !== lease) return;
+  const level = market.providers.get(row.lease.provider)?.row.offer.level ?? 'standard';
+  const { heartbeatMs } = paceOf(market.config.times, level);
+  // We were asleep ourselves: heartbeats may lie unread. That is not held against the provider.
+  if (now.monotonicMs - endsMs > heartbeatMs / 2) {
+    market.leaseEndsMs.set(lease, now.monotonicMs + heartbeatMs);
+    market.deadlines.set(`lease/${lease}`, now.monotonicMs + heartbeatMs);
+    return;
+  }
   const wasWorking = row.lease.state === 'working';
   loseLease(step, id, {
     code: wasWorking ? 'expired' : 'not-accepted',
     reason: wasWorking ? 'no heartbeat for the time of a lease' : 'no answer to the lease',
-    isFault: wasWorking,
+    retry: wasWorking ? 'silence' : 'room',
   });
 }

@@ -136,6 +136,7 @@ function resumeOrder(step: Step, row: OrderRow): void {
   if (row.work === 'checking') checkResult(step, row.id);
   if (row.work === 'leased' && row.lease) {
     // The time we were away is not held against the provider.
+    // All get the longer time: they first have to find back to us.
     const endsMs = now.monotonicMs + market.config.times.leaseMs;
     market.leaseEndsMs.set(row.lease.lease, endsMs);
     market.deadlines.set(`lease/${row.lease.lease}`, endsMs);

@@ -2,7 +2,7 @@
  * Deliveries: checked here, the result's existence and size at the storage, and only then accepted,
  * once. What the guest did wrong is charged for; what the provider did wrong is done again elsewhere.
  */
-import { DELIVERY_DOMAIN, type ExitClass, type SignedDelivery, deliveryBytes } from '#contracts';
+import { DELIVERY_DOMAIN, type SignedDelivery, deliveryBytes } from '#contracts';
 import { accountOf } from '#libs/crypto';
 import { pursueChain } from './chain-steps.ts';
 import { isContradicted } from './delivery-hash.ts';
@@ -13,10 +13,8 @@ import type { MarketEvent } from './model/events.ts';
 import type { OrderRow } from './model/rows.ts';
 import { chargeFor } from './pricing.ts';
 import { observeRun } from './quote.ts';
+import { HOST_EXITS } from './retry.ts';
 import { type Step, emit, orderOf, saveRow, updateOrder, withoutFields } from './state.ts';
-
-/** Ends that only the host can have caused; everything else is the guest's own doing. */
-export const PROVIDER_FAULTS: ReadonlySet<ExitClass> = new Set(['crash', 'refused']);
 
 function answer(
   step: Step,
@@ -61,7 +59,7 @@ export function takeDelivery(
   const refusal = refuseDelivery(step, row, signed);
   if (refusal !== undefined) {
     answer(step, session, lease, 'no', refusal);
-    return loseLease(step, row.id, { code: 'bad-delivery', reason: refusal, isFault: true });
+    return loseLease(step, row.id, { code: 'bad-delivery', reason: refusal, retry: 'bad-work' });
   }
   if (delivery.logLength > row.log.length) {
     // Its entries were lost on the way: it sends them, and then the delivery, again.
@@ -75,14 +73,14 @@ export function takeDelivery(
   if (delivery.logLength !== row.log.length || delivery.logHead !== row.log.head) {
     const reason = 'the delivery does not end the stored log';
     answer(step, session, lease, 'no', reason);
-    return loseLease(step, row.id, { code: 'bad-log', reason, isFault: true });
+    return loseLease(step, row.id, { code: 'bad-log', reason, retry: 'bad-work' });
   }
-  if (PROVIDER_FAULTS.has(delivery.exit)) {
+  if (HOST_EXITS.has(delivery.exit)) {
     answer(step, session, lease, 'no', `exit ${delivery.exit} is not charged`);
     return loseLease(step, row.id, {
       code: delivery.exit,
       reason: `the provider's slot ended with ${delivery.exit}`,
-      isFault: true,
+      retry: 'slot',
     });
   }
   updateOrder(step, row.id, { work: 'checking', delivery: signed });
@@ -154,7 +152,7 @@ export function refuseResult(step: Step, row: OrderRow, reason: string): void {
   const lease = row.lease?.lease as string;
   const provider = row.lease && step.market.providers.get(row.lease.provider);
   answer(step, provider?.session, lease, 'no', reason);
-  loseLease(step, row.id, { code: 'bad-result', reason, isFault: true });
+  loseLease(step, row.id, { code: 'bad-result', reason, retry: 'bad-work' });
 }
 
 /** The one place where work becomes done. The provider is told when this is durable. */

@@ -3,6 +3,7 @@ import { logStep, payOwedEntries } from './job-log.ts';
 import { MARKET_ENTRIES } from '#libs/audit';
 import type { Lease, OrderRow, Reason } from './model/rows.ts';
 import { pursueChain } from './chain-steps.ts';
+import { RETRY_RULES, type RetryClass } from './retry.ts';
 import { giveRoomBack } from './room.ts';
 import {
   type Market,
@@ -69,8 +70,7 @@ export function freeSlotOf(step: Step, row: OrderRow): void {
 export interface LeaseEnd {
   readonly code: string;
   readonly reason: string;
-  /** Counts towards the order's cap of faults: work was lost or a delivery was no good. */
-  readonly isFault: boolean;
+  readonly retry: RetryClass;
 }
 
 /**
@@ -82,25 +82,48 @@ export function loseLease(step: Step, id: string, end: LeaseEnd): void {
   const row = orderOf(market, id);
   const lease = row.lease as Lease;
   releaseLease(step, row, end.reason);
-  const faults = row.faults + (end.isFault ? 1 : 0);
+  const { isFault, isPoison, backoffFactor } = RETRY_RULES[end.retry];
+  const faults = row.faults + (isFault ? 1 : 0);
   const tried = [...row.tried, lease.provider].slice(-TRIED_MAX);
-  updateOrder(step, id, { work: 'queued', faults, tried });
+  const poisoned = new Set(row.poisoned);
+  if (isPoison) poisoned.add(lease.provider);
+  updateOrder(step, id, {
+    work: 'queued',
+    faults,
+    tried,
+    poisoned: [...poisoned].slice(-TRIED_MAX),
+  });
   withoutFields(step, id, 'lease', 'delivery');
-  if (end.isFault) countFault(step, lease.provider);
+  if (isFault) countFault(step, lease.provider);
   payOwedEntries(step, id);
   const { provider, fence } = lease;
   const { code, reason } = end;
   logStep(step, id, 'lost', MARKET_ENTRIES.lost, { provider, fence, code, reason });
-  if (faults >= market.config.caps.faults)
-    failWork(step, id, 'failed', {
-      code: 'MARKET_POISON',
-      text: `${faults} providers failed this order, last: ${reason}`.slice(0, 500),
-    });
+  const stop = stopReason(market, poisoned.size, faults, reason);
+  if (stop) failWork(step, id, 'failed', stop);
   else {
-    market.deadlines.set(`binding/${id}`, step.now.monotonicMs + backoffMs(step, tried.length));
+    const waitMs = backoffFactor * backoffMs(step, tried.length);
+    market.deadlines.set(`binding/${id}`, step.now.monotonicMs + waitMs);
     // A delivery of this lease that the chain has already is rejected there.
     pursueChain(step, id);
   }
+}
+
+/** Why an order is not tried again: it breaks whoever takes it, or nobody manages it. */
+function stopReason(
+  { config: { caps } }: Market,
+  poisoned: number,
+  faults: number,
+  last: string,
+): Reason | undefined {
+  const because = (code: string, text: string): Reason => ({
+    code,
+    text: `${text}, last: ${last}`.slice(0, 500),
+  });
+  if (poisoned >= caps.poisonedProviders)
+    return because('MARKET_POISON', `it ended the slots of ${poisoned} different providers`);
+  if (faults >= caps.faults) return because('MARKET_GIVEN_UP', `${faults} attempts failed`);
+  return undefined;
 }
 
 function countFault(step: Step, account: string): void {

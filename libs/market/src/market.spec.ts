@@ -197,7 +197,7 @@ describe('leases', () => {
     }
     expect(driver.market.orders.get(id)).toMatchObject({
       work: 'failed',
-      reason: { code: 'MARKET_POISON' },
+      reason: { code: 'MARKET_GIVEN_UP' },
     });
     driver.block([]);
     expect([...driver.market.transactions.keys()].join()).toContain(`cancel/${id}`);

@@ -11,7 +11,7 @@ import { EMPTY_FRONTIER, type LogFrontier, logLeafHash, logNodeHash } from '#lib
 import { armDeadlines } from './acceptance.ts';
 import { enqueueBinding, leaseId } from './binding.ts';
 import { pursueChain } from './chain-steps.ts';
-import { PROVIDER_FAULTS, acceptDelivery, checkResult, refuseResult } from './deliveries.ts';
+import { acceptDelivery, checkResult, refuseResult } from './deliveries.ts';
 import { failWork, keepEnded, rememberSpending } from './endings.ts';
 import { needsOf } from './fitting.ts';
 import { logStep } from './job-log.ts';
@@ -24,6 +24,7 @@ import {
   type OrderRow,
   ROW_VERSION,
 } from './model/rows.ts';
+import { HOST_EXITS } from './retry.ts';
 import {
   type Step,
   emit,
@@ -189,7 +190,7 @@ export function manifestFound(step: Step, { order: id, outcome }: ManifestFound)
 function judge(step: Step, id: string): void {
   const row = updateOrder(step, id, { work: 'checking' });
   const { exit, result } = row.delivery?.delivery ?? {};
-  if (exit !== undefined && PROVIDER_FAULTS.has(exit))
+  if (exit !== undefined && HOST_EXITS.has(exit))
     refuseResult(step, row, `exit ${exit} is not charged`);
   else if (result === undefined) acceptDelivery(step, id);
   else checkResult(step, id);

@@ -75,10 +75,14 @@ export class AgentProcess {
   #runs = 0;
   readonly #alarm: Alarm;
   #pausedUntilUs = 0;
+  /** How wrong its clock is. */
+  readonly #skewUs: number;
 
   constructor(options: AgentOptions) {
     this.#options = options;
     this.#random = options.world.random.fork(`agent ${options.offer.name}`);
+    this.#skewUs = this.#random.chance(0.3) ? (this.#random.below(7200) - 3600) * 1e6 : 0;
+    if (this.#skewUs !== 0) options.world.count('fault clock of an agent wrong');
     this.#alarm = new Alarm(options.world, this.life, 'agent tick', () =>
       this.#apply({ kind: 'tick' }),
     );
@@ -141,7 +145,7 @@ export class AgentProcess {
       world.after(waitMs, 'resumed', () => this.#apply(event), this.life.guard());
       return;
     }
-    const now = { timeUs: world.nowUs, monotonicMs: this.#alarm.nowMs };
+    const now = { timeUs: world.nowUs + this.#skewUs, monotonicMs: this.#alarm.nowMs };
     for (const effect of applyAgentEvent(agent, event, now, this.#random)) this.#perform(effect);
     this.#alarm.set(nextAgentTickMs(agent));
   }

@@ -1,4 +1,5 @@
 /** What an agent remembers, and what follows from it: when it wants to be woken, how many slots are free. */
+import type { Now } from '../model/events.ts';
 import type { AgentConfig, AgentLease, StoredLease } from './model.ts';
 
 export interface Agent {
@@ -7,6 +8,8 @@ export interface Agent {
   link: 'down' | 'connecting' | 'greeting' | 'up';
   chain: string | undefined;
   heartbeatMs: number;
+  /** The market's clock at its last welcome; from there our monotonic clock goes on. */
+  marketClock: Now | undefined;
   heartbeatAtMs: number;
   /** When to connect again or, while a connection is being made, when to give it up. */
   connectAtMs: number;
@@ -25,6 +28,7 @@ export function createAgent(config: AgentConfig): Agent {
     link: 'down',
     chain: config.chain,
     heartbeatMs: 5_000,
+    marketClock: undefined,
     heartbeatAtMs: 0,
     connectAtMs: 0,
     failures: 0,
@@ -32,6 +36,12 @@ export function createAgent(config: AgentConfig): Agent {
     drained: false,
     lost: [],
   };
+}
+
+/** What time the market has: orders are dated by its clock, and ours may be off by hours or jump. */
+export function marketTimeUs({ marketClock }: Agent, now: Now): number {
+  if (marketClock === undefined) return now.timeUs;
+  return marketClock.timeUs + Math.round((now.monotonicMs - marketClock.monotonicMs) * 1000);
 }
 
 /** When `tick` has to come at the latest, monotonic milliseconds. */

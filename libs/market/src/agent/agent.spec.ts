@@ -132,6 +132,26 @@ describe('agent: greeting', () => {
   });
 });
 
+describe('agent: a clock that is wrong', () => {
+  it.each([-3_600_000, 3_600_000])('by %d ms harms nothing: the market’s counts', (skewMs) => {
+    const bench = createBench();
+    bench.give({ kind: 'connected' });
+    bench.hear({ kind: 'challenge', version: 1, nonce: NONCE, market: MARKET, chain: CHAIN });
+    const marketUs = 10_000_000_000 + skewMs * 1_000;
+    bench.hear({ kind: 'welcome', heartbeatMs: 5_000, leaseMs: 15_000, timeUs: marketUs });
+    const lease = working(bench, { completeByUs: marketUs + 20_000_000 });
+    const effects = bench.give(started(lease));
+    const [events] = sent(effects);
+    if (events?.kind !== 'events') throw new Error('no events');
+    expect(events.batch.entries[0]?.timeUs).toBe(marketUs);
+    bench.pass(19_000);
+    expect(sentKinds(bench.give({ kind: 'tick' }))).not.toContain('decline');
+    bench.pass(2_000);
+    const late = sent(bench.give({ kind: 'tick' })).find(({ kind }) => kind === 'decline');
+    expect(late).toMatchObject({ lease, code: 'PROVIDER_LATE' });
+  });
+});
+
 describe('agent: leases', () => {
   it('accepts only after the lease is on disk', () => {
     const bench = createBench();

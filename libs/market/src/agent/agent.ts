@@ -10,7 +10,7 @@ import type { MarketMessage } from '../agent-protocol.ts';
 import type { Now } from '../model/events.ts';
 import { chargeFor } from '../pricing.ts';
 import { AgentOutbox, clip } from './agent-outbox.ts';
-import { type Agent, agentFreeSlots, hasUnacknowledged } from './agent-state.ts';
+import { type Agent, agentFreeSlots, hasUnacknowledged, marketTimeUs } from './agent-state.ts';
 import { signHello } from './hello.ts';
 import { acknowledge, appendEntry, appendLine, startJobLog, unsend } from './job-log.ts';
 import type { AgentEffect, AgentEvent, AgentLease, StoredLease, WorkOutcome } from './model.ts';
@@ -28,7 +28,7 @@ export function applyAgentEvent(
   now: Now,
   randomness: Randomness,
 ): AgentEffect[] {
-  const step = new Step(agent, now, randomness);
+  const step = new Step(agent, { ...now, timeUs: marketTimeUs(agent, now) }, randomness);
   step.apply(event);
   return step.effects;
 }
@@ -125,7 +125,7 @@ class Step extends AgentOutbox {
       case 'challenge':
         return this.#challenged(message);
       case 'welcome':
-        return this.#welcomed(message.heartbeatMs);
+        return this.#welcomed(message);
       case 'lease':
         return this.#leased(message);
       case 'cancel':
@@ -159,9 +159,11 @@ class Step extends AgentOutbox {
     });
   }
 
-  #welcomed(heartbeatMs: number): void {
+  #welcomed(welcome: Extract<MarketMessage, { kind: 'welcome' }>): void {
     const agent = this.agent;
     if (agent.link !== 'greeting') return;
+    const { heartbeatMs, timeUs = this.now.timeUs } = welcome;
+    agent.marketClock = { timeUs, monotonicMs: this.now.monotonicMs };
     agent.link = 'up';
     agent.failures = 0;
     agent.heartbeatMs = Math.max(50, heartbeatMs);
@@ -372,8 +374,10 @@ class Step extends AgentOutbox {
         this.#close('the market did not answer the hello in time');
       }
     }
-    for (const [id, lease] of agent.leases)
-      if (timeUs >= lease.stored.completeByUs) this.#late(id, lease);
+    // Without a word of the market nobody knows what time it is.
+    if (agent.marketClock !== undefined)
+      for (const [id, lease] of agent.leases)
+        if (timeUs >= lease.stored.completeByUs) this.#late(id, lease);
     if (agent.link !== 'up') return;
     const { resendMs, progressMs } = agent.config.times;
     for (const [id, lease] of agent.leases) {

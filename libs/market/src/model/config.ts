@@ -8,6 +8,9 @@ export interface MarketTimes {
   readonly heartbeatMs: number;
   /** A lease not extended for so long is lost. */
   readonly leaseMs: number;
+  /** The same two for providers of the level `fast`, unless the standard ones are shorter. */
+  readonly fastHeartbeatMs: number;
+  readonly fastLeaseMs: number;
   /** A granted lease must be accepted within this. */
   readonly acceptMs: number;
   /** First delay before another attempt; doubles with each, with jitter. */
@@ -35,6 +38,8 @@ export interface MarketTimes {
 export const DEFAULT_MARKET_TIMES: MarketTimes = {
   heartbeatMs: 5_000,
   leaseMs: 15_000,
+  fastHeartbeatMs: 500,
+  fastLeaseMs: 2_000,
   acceptMs: 5_000,
   backoffMs: 250,
   backoffMaxMs: 10_000,
@@ -63,6 +68,8 @@ export interface MarketCaps {
   readonly transactions: number;
   /** Grants of one order that may end by a provider's fault. */
   readonly faults: number;
+  /** Different providers whose slots one order may end; then the order is to blame. */
+  readonly poisonedProviders: number;
   /** Entries in one job's log. */
   readonly logEntries: number;
   /** What one job may ask for. */
@@ -78,6 +85,7 @@ export const DEFAULT_MARKET_CAPS: MarketCaps = {
   waiting: 50_000,
   transactions: 64,
   faults: 5,
+  poisonedProviders: 3,
   logEntries: 110_000,
   limits: {
     wallMs: 24 * 3_600_000,

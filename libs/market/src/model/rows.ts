@@ -125,6 +125,8 @@ export const orderRow = record({
   binding: uint(),
   /** Providers whose grants ended badly, to be tried last. */
   tried: list(hash32, 64),
+  /** Different providers whose slots it ended. */
+  poisoned: optional(list(hash32, 64)),
   lease: optional(lease),
   delivery: optional(signedDelivery),
   log: logPosition,
