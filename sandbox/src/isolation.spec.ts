@@ -1,6 +1,7 @@
 import { type Bytes, utf8 } from '#libs/kernel';
 import { DEFAULT_JOB_LIMITS } from '#libs/market';
 import { levelOf } from './isolation.ts';
+import { namespacesLayer } from './layers/namespaces.ts';
 import { runTool } from './layers/run-tool.ts';
 import { seccompFilter } from './layers/seccomp-filter.ts';
 import { elfInterpreter } from './layers/slot-root.ts';
@@ -33,6 +34,8 @@ describe('layers the machine may lack', () => {
     const weaker = await createSlotPool({ slots: 1, spares: 0, layers });
     const { level, layers: found, failing } = weaker.isolation;
     const holds = (name: string) => found.some((layer) => layer.name === name && layer.holds);
+    // A tool that works here makes a slot that starts: a layer is never lost silently.
+    expect(holds('namespaces')).toBe((await namespacesLayer(tools).unavailable()) === undefined);
     expect(level).toBe(holds('namespaces') ? 'S2' : 'S1');
     expect(failing?.name).toBe(holds('namespaces') ? 'seccomp' : 'namespaces');
     const task = {

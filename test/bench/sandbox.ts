@@ -9,16 +9,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { utf8, utf8Decode } from '#libs/kernel';
 import { DEFAULT_JOB_LIMITS } from '#libs/market';
 import { type SandboxTask, type SlotOutcome, type SlotPool, createSlotPool } from '#sandbox';
-import {
-  CORPUS_LIMITS,
-  type Verdict,
-  corpusFolder,
-  corpusPrograms,
-  isHostAlive,
-  programsIn,
-  runProgram,
-} from '../security/corpus.ts';
 import { type Bench, cpuSeconds, percentile, significant } from './harness.ts';
+import { attack } from './sandbox-attacks.ts';
 
 const NOOP = 'export default () => 1';
 const CALLS = 5_000;
@@ -159,50 +151,6 @@ async function insideOneSlot(pool: SlotPool) {
   };
 }
 
-/** CPU seconds are dear in a bench; bombs show themselves in less. */
-const ATTACK_LIMITS = { ...CORPUS_LIMITS, cpuMs: 1_000 };
-
-async function attack(
-  pool: SlotPool,
-  given: string | undefined,
-  full: boolean,
-  note: (text: string) => void,
-) {
-  const { folder, reason } = corpusFolder(given);
-  if (folder === undefined) return { reason };
-  const programs = given === undefined ? corpusPrograms(folder) : programsIn(folder);
-  const verdicts: Verdict[] = [];
-  const queue = [...programs];
-  const worker = async () => {
-    for (let path = queue.shift(); path !== undefined; path = queue.shift()) {
-      const verdict = await runProgram(pool, path, full ? CORPUS_LIMITS : ATTACK_LIMITS);
-      verdicts.push(verdict);
-      const { contained, exit, program } = verdict;
-      if (given !== undefined || !contained)
-        note(`${contained ? 'contained' : 'NOT CONTAINED'} ${program}: ${exit}`);
-    }
-  };
-  await Promise.all([worker(), worker()]);
-  const over = verdicts.map((verdict) => verdict.peakMemoryBytes - ATTACK_LIMITS.memoryBytes);
-  const told = verdicts
-    .toSorted((a, b) => (a.program < b.program ? -1 : 1))
-    .map(({ program, contained, exit }) => [
-      program,
-      `${contained ? 'contained' : 'out'}: ${exit}`,
-    ]);
-  return {
-    figures: {
-      attacksTotal: verdicts.length,
-      attacksContained: verdicts.filter(({ contained }) => contained).length,
-      hostDeaths: (await isHostAlive(pool)) ? 0 : 1,
-      peakMemoryOverLimitMb: Math.round(Math.max(0, ...over) / 2 ** 20),
-      ...(given !== undefined && {
-        verdicts: Object.fromEntries(told) as Record<string, string>,
-      }),
-    },
-  };
-}
-
 const NO_ATTACKS = {
   ...{ attacksTotal: null, attacksContained: null, hostDeaths: null },
   peakMemoryOverLimitMb: null,
@@ -220,7 +168,7 @@ export const bench: Bench = async ({ full, attacks: folder, note }) => {
     const inside = await insideOneSlot(pool);
     const late = await killAfterLimitMs(pool, 5);
     note('hostile programs');
-    const attacks = await attack(pool, folder, full, note);
+    const attacks = await attack(pool, { given: folder, full, note });
     return {
       figures: {
         ...{ slotReadyMsCold, slotReadyMsWarm, plainSpawnMs: plain },
@@ -230,7 +178,7 @@ export const bench: Bench = async ({ full, attacks: folder, note }) => {
         isolation: pool.isolation.level,
         ...(attacks.figures ?? NO_ATTACKS),
       },
-      ...(attacks.reason === undefined ? {} : { skipped: { attacksTotal: attacks.reason } }),
+      skipped: attacks.skipped,
     };
   } finally {
     pool.close();

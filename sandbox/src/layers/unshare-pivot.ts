@@ -4,7 +4,7 @@
  * the tools are reached through the working directory, which is still in the old root; the last one
  * (`env -C /`) leaves it, so that nothing of it stays reachable.
  */
-import { accessSync, constants, realpathSync } from 'node:fs';
+import { accessSync, constants, realpathSync, statSync } from 'node:fs';
 import type { SlotRoot } from './slot-root.ts';
 import { elfInterpreter } from './slot-root.ts';
 
@@ -27,29 +27,30 @@ const LIBRARIES = ['/lib', '/usr/lib', '/lib64', '/usr/lib64'];
 
 /**
  * `$1` = loader, `$2` = library path, `$3` `$4` `$5` = umount, setpriv, env, all relative to `/`;
- * `$6` = number of binds; then from, to, from, to, …; then the command.
+ * `$6` = folder on which the new root is made; `$7` = number of binds; then from, to, from, to, …;
+ * then the command.
  */
 const SCRIPT = `
 set -e
-loader=$1 libraries=$2 umount=$3 setpriv=$4 env=$5 binds=$6
-shift 6
+loader=$1 libraries=$2 umount=$3 setpriv=$4 env=$5 root=$6 binds=$7
+shift 7
 mount --make-rprivate /
-mount -t tmpfs -o mode=755,size=16m,nosuid,nodev slot /tmp
-mkdir /tmp/old /tmp/dev /tmp/proc
+mount -t tmpfs -o mode=755,size=16m,nosuid,nodev slot "$root"
+mkdir "$root/old" "$root/dev" "$root/proc"
 # umount reads its own mounts there; taken away last.
-mount --rbind /proc /tmp/proc
+mount --rbind /proc "$root/proc"
 while [ "$binds" -gt 0 ]; do
-  to=/tmp$2
-  mkdir -p "\${to%/*}"
+  to=$root$2
+  [ -d "\${to%/*}" ] || mkdir -p "\${to%/*}"
   if [ -d "$1" ]; then mkdir -p "$to"; else : > "$to"; fi
-  mount --bind "$1" "$to"
-  mount -o remount,bind,ro,nosuid "$to" 2>/dev/null || mount -o remount,bind,ro,nosuid,nodev "$to"
+  # Where the second half of it fails, the mount is there and must keep a flag that it had.
+  mount -o bind,ro,nosuid "$1" "$to" 2>/dev/null || mount -o remount,bind,ro,nosuid,nodev "$to"
   shift 2
   binds=$((binds - 1))
 done
-for device in null urandom; do : > "/tmp/dev/$device"; mount --bind "/dev/$device" "/tmp/dev/$device"; done
-mount -o remount,bind,ro,nosuid,nodev /tmp
-cd /tmp
+for device in null urandom; do : > "$root/dev/$device"; mount --bind "/dev/$device" "$root/dev/$device"; done
+mount -o remount,bind,ro,nosuid,nodev "$root"
+cd "$root"
 pivot_root . old
 cd /old
 "./$loader" --library-path "$libraries" "./$umount" -n -i -l /old
@@ -88,9 +89,19 @@ export function pivotPrefix(root: Pick<SlotRoot, 'binds' | 'loader'>, trial = fa
     ...[...UNSHARE, shell, '-c', SCRIPT, 'sh'],
     ...[relative(loader), [...new Set(libraries)].map((path) => `./${path}`).join(':')],
     ...tools.map((path) => relative(path as string)),
-    String(root.binds.length),
+    ...[rootFolder(root), String(root.binds.length)],
     ...root.binds.flatMap(({ from, to }) => [from, to]),
   ];
+}
+
+const ROOT_FOLDERS = ['/mnt', '/media', '/srv', '/opt', '/var/tmp', '/tmp'];
+
+/** An existing folder that can be covered: nothing that the slot needs lies in it. */
+function rootFolder({ binds }: Pick<SlotRoot, 'binds'>): string {
+  const isFree = (folder: string) =>
+    statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true &&
+    !binds.some(({ from }) => `${from}/`.startsWith(`${folder}/`));
+  return ROOT_FOLDERS.find(isFree) ?? '/tmp';
 }
 
 /** Where the C library lives: beside its loader, once links are followed. */
