@@ -33,6 +33,46 @@ export const CONTRACT_ERRORS = {
     title: 'Only system contracts collect',
     fix: 'Use token.transfer.',
   },
+  STAKE_NO_VALIDATORS: {
+    status: 409,
+    title: 'Chain without validators',
+    fix: 'Bond stake on a chain whose genesis names validators.',
+  },
+  STAKE_NOT_OWNER: {
+    status: 403,
+    title: 'Not the account of the validator',
+    fix: 'Sign with the key of the validator itself.',
+  },
+  STAKE_TOO_LOW: {
+    status: 400,
+    title: 'Stake too low',
+    fix: 'Bond at least one unit of weight; ask back no more than is bonded.',
+  },
+  STAKE_SLASHED: {
+    status: 409,
+    title: 'Validator contradicted itself',
+    fix: 'Use a new key; what is left of the old bond can be asked back.',
+  },
+  STAKE_LAST_VALIDATOR: {
+    status: 409,
+    title: 'Nobody would validate the chain',
+    fix: 'Let another validator bond first.',
+  },
+  STAKE_UNKNOWN: {
+    status: 404,
+    title: 'Nothing is bonded for this key',
+    fix: 'Check the public key.',
+  },
+  STAKE_PROOF_INVALID: {
+    status: 400,
+    title: 'Not a proof of contradiction',
+    fix: 'Give two statements that the validator signed on this chain and that exclude each other.',
+  },
+  STAKE_NOTHING_RELEASED: {
+    status: 409,
+    title: 'Nothing to take yet',
+    fix: 'Wait until the unbonding time is over.',
+  },
   NAMES_SYNTAX: {
     status: 400,
     title: 'Not an account name',

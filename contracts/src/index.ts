@@ -25,6 +25,7 @@ export * from './orders/orders.ts';
 export * from './orders/rules.ts';
 export * from './orders/state.ts';
 export * from './resources/resources.ts';
+export * from './stake/stake.ts';
 export * from './system-contracts.ts';
 export * from './token/token.ts';
 export * from './user/test-chain.ts';

@@ -5,6 +5,7 @@ import { namesContract, namesSettings } from './names/names.ts';
 import { ordersContract } from './orders/orders.ts';
 import { ordersSettings } from './orders/state.ts';
 import { resourcesContract, resourcesSettings } from './resources/resources.ts';
+import { stakeContract, stakeSettings } from './stake/stake.ts';
 import { tokenContract } from './token/token.ts';
 
 export const systemContracts: readonly SystemContract[] = [
@@ -13,6 +14,7 @@ export const systemContracts: readonly SystemContract[] = [
   resourcesContract,
   ordersContract,
   auditContract,
+  stakeContract,
 ];
 
 /** Every contract setting with its default; a genesis may name any of them with another value. */
@@ -20,4 +22,5 @@ export const genesisSettings: GenesisParameters['settings'] = [
   ...namesSettings.defaults,
   ...resourcesSettings.defaults,
   ...ordersSettings.defaults,
+  ...stakeSettings.defaults,
 ];

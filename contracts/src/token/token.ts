@@ -39,7 +39,7 @@ import { contractError, demand } from '../errors.ts';
 export const TOKEN_CONTRACT = 'token';
 
 /** Contracts that hold other people's money; they alone may `collect` and get no plain transfers. */
-export const COLLECTORS = ['names', 'orders', 'resources'] as const;
+export const COLLECTORS = ['names', 'orders', 'resources', 'stake'] as const;
 const collectorAccounts: ReadonlySet<AccountId> = new Set(COLLECTORS.map(contractAccount));
 
 export const tokenKeys = {
@@ -158,7 +158,7 @@ const methods = {
   }),
 };
 
-function genesis(context: Context, { allocations }: GenesisParameters): void {
+function genesis(context: Context, { allocations, validators }: GenesisParameters): void {
   let supply = 0n;
   for (const { account, amount } of allocations) {
     const problem =
@@ -175,6 +175,12 @@ function genesis(context: Context, { allocations }: GenesisParameters): void {
       throw contractError('CONTRACT_GENESIS_INVALID', `allocations exceed ${AMOUNT_MAX}`);
     setBalance(context.storage, account, amount);
   }
+  // What the first validators have bonded stands beside the allocations.
+  const bonded = validators?.bonds.reduce((sum, { stake }) => sum + stake, 0n) ?? 0n;
+  if (bonded > 0n) setBalance(context.storage, contractAccount('stake'), bonded);
+  supply += bonded;
+  if (supply > AMOUNT_MAX)
+    throw contractError('CONTRACT_GENESIS_INVALID', `stakes exceed ${AMOUNT_MAX}`);
   writeValue(context.storage, tokenKeys.supply, tokenAmount, supply);
 }
 

@@ -43,6 +43,7 @@ import { type ChainHead, checkBlock, readHeader, readPacked } from './open-chain
 import { type Call, call } from './transaction.ts';
 import { UserRun } from './frames.ts';
 import { stateTreeKeyBytes, stateValueHashBytes } from './state-keys.ts';
+import { withHandovers } from './handovers.ts';
 import { type StateProof } from './state-proof.ts';
 
 export interface ScanOptions {
@@ -176,7 +177,9 @@ export function createChainReads(
         const value = stateReaderOf(snapshot).get(contract, key);
         const tree = createStateTree({ reader: snapshot, keyPrefix: TREE_PREFIX });
         const path = tree.prove(stateTreeKeyBytes(contract, key));
-        return { contract, key, ...(value && { value }), path, ...certified };
+        const certificate = withHandovers(snapshot, certified.certificate);
+        const { header } = certified;
+        return { contract, key, ...(value && { value }), path, header, certificate };
       } finally {
         snapshot.close();
       }

@@ -25,6 +25,7 @@ import { type ChainReads, createChainReads } from './chain-reads.ts';
 import type { SystemContract } from './contract.ts';
 import { type FeeShare, feeSharesOf, validatorsOf } from './eda-ordering.ts';
 import { ledgerError } from './errors.ts';
+import { nextHandover } from './handovers.ts';
 import { type BlockOutcome, type DroppedTransaction, executeBlock } from './execute-block.ts';
 import { LEDGER_STATE, fuelPriceOn } from './execute-transaction.ts';
 import type { FeePort } from './fees.ts';
@@ -103,6 +104,8 @@ export interface Chain extends ChainReads {
   apply(block: Block, also?: readonly KeyValueWrite[]): Promise<CommittedBlock>;
   /** Validators of an era, as the last block's state says. */
   validators(era: number): ValidatorSet;
+  /** How the validators change at the next border of eras, once: to be stored with the next block. */
+  handover(era: number): KeyValueWrite | undefined;
   /** Whether a certificate holds with the sets that this chain's own state names. */
   isCertified(header: Header, certificate: Certificate): boolean;
 }
@@ -359,5 +362,7 @@ export async function createChain(options: ChainOptions): Promise<Chain> {
     options.fees,
     () => chain.head,
   );
-  return Object.assign(chain, reads);
+  return Object.assign(chain, reads, {
+    handover: (era: number) => nextHandover(store, era, reads.prove),
+  });
 }

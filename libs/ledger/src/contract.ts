@@ -70,6 +70,13 @@ export interface GenesisParameters {
   readonly allocations: readonly { readonly account: AccountId; readonly amount: bigint }[];
   /** Contract settings, e.g. `orders.withdrawalDelayUs`; integers only. */
   readonly settings: readonly { readonly name: string; readonly value: bigint }[];
+  /** The first validators, from the genesis' ordering; absent on a chain of one sequencer. */
+  readonly validators?: {
+    readonly bonds: readonly { readonly publicKey: string; readonly stake: bigint }[];
+    /** Stake of one unit of weight. */
+    readonly stakeUnit: bigint;
+    readonly eraUs: number;
+  };
 }
 
 /** Keeps the types of a method's arguments and result together. */

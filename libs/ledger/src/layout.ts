@@ -7,6 +7,8 @@
  *   05 transaction id            height, index, and where its receipt lies in the packed list
  *   06 contract, key             state entries, in key order per contract
  *   07 …                         nodes of the state tree
+ *   08 … 0a                      what the ordering keeps beside the chain
+ *   0b era                       how the validators of that era follow from those before
  */
 import { type Bytes, type KeyValueReader, concatBytes, hexToBytes, utf8 } from '#libs/kernel';
 import type { StateReader } from './journal.ts';
@@ -26,6 +28,9 @@ function heightKey(kind: number, height: number): Bytes {
 export const headerKey = (height: number): Bytes => heightKey(2, height);
 export const transactionsKey = (height: number): Bytes => heightKey(3, height);
 export const receiptsKey = (height: number): Bytes => heightKey(4, height);
+/** A change of validators, by the era from which it is in force. */
+export const handoverKey = (era: number): Bytes => heightKey(11, era);
+export const HANDOVERS = { start: Uint8Array.of(11), end: Uint8Array.of(12) };
 export const indexKey = (transactionId: string): Bytes =>
   concatBytes(Uint8Array.of(5), hexToBytes(transactionId) ?? new Uint8Array());
 

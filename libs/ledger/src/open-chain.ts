@@ -15,7 +15,14 @@ import {
 import { type Certificate, type Header, certifiedHeader, type CertifiedHeader } from './block.ts';
 import { ledgerError } from './errors.ts';
 import { createFuelMeter } from './fuel.ts';
-import { GENESIS_DOMAIN, type Genesis, decodeGenesis, encodeGenesis } from './genesis.ts';
+import type { GenesisParameters } from './contract.ts';
+import {
+  GENESIS_DOMAIN,
+  type Genesis,
+  type OrderingRule,
+  decodeGenesis,
+  encodeGenesis,
+} from './genesis.ts';
 import { createStateJournal } from './journal.ts';
 import {
   GENESIS_KEY,
@@ -51,6 +58,13 @@ const GENESIS_FUEL = 1n << 62n;
 const corrupt = (what: string, cause?: unknown) =>
   ledgerError('LEDGER_DATA_CORRUPT', what, { cause });
 
+/** What contracts learn of the first validators. */
+function genesisBonds(ordering: OrderingRule): Pick<GenesisParameters, 'validators'> {
+  if (ordering.kind === 'solo') return {};
+  const { validators: bonds, stakeUnit, eraUs } = ordering;
+  return { validators: { bonds, stakeUnit, eraUs } };
+}
+
 /** Runs the genesis and stores block 0. */
 export async function storeGenesis(
   store: KeyValueStore,
@@ -59,7 +73,7 @@ export async function storeGenesis(
   machine: Machine,
 ): Promise<ChainHead> {
   const journal = createStateJournal(stateReaderOf(store));
-  const { timeUs, parameters } = genesis;
+  const { timeUs, parameters, ordering } = genesis;
   machine.runGenesis(
     {
       journal,
@@ -70,7 +84,7 @@ export async function storeGenesis(
       events: [],
       user: new UserRun(),
     },
-    parameters,
+    { ...parameters, ...genesisBonds(ordering) },
   );
   const changes = journal.changes();
   const { root: stateRoot, writes } = updateStateTree(openStateTree(store), changes);

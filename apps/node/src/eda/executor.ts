@@ -176,10 +176,12 @@ export class Executor {
 
   #also(cut: DecidedCut, base: EdaBase): KeyValueWrite[] {
     const strengths = this.#strengths.splice(0);
+    const handover = this.#options.chain.handover(this.#base.era);
     return [
       { key: cutKey(cut.body.slot), value: encodeCut(cut) },
       { key: BASE_KEY, value: encodeBase(base) },
       ...strengths,
+      ...(handover ? [handover] : []),
     ];
   }
 

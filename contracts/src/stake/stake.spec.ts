@@ -1,0 +1,220 @@
+import fc from 'fast-check';
+import { contractAccount, keyedHashSigner, keyedHashVerifier } from '#libs/crypto';
+import { type EdaMessage, encodeMessage, signedBytes, signingDomain } from '#libs/eda';
+import { decodeWith, utf8 } from '#libs/kernel';
+import {
+  type ContractHarness,
+  type ContractMethod,
+  createContractHarness,
+  storedValidators,
+} from '#libs/ledger';
+import { genesisSettings, systemContracts } from '../system-contracts.ts';
+import { tokenAmount, tokenFees, tokenKeys } from '../token/token.ts';
+import {
+  STAKE_CONTRACT,
+  stakeKeys,
+  stakeMethods,
+  unbondingRecord,
+  validatorRecord,
+} from './stake.ts';
+
+const SECRET = utf8('secret of the simulated keys');
+const people = ['ann', 'bob', 'cid', 'dan', 'eve'].map((name) =>
+  keyedHashSigner(SECRET, utf8(name)),
+);
+const [ann, bob, cid] = people as [(typeof people)[0], (typeof people)[0], (typeof people)[0]];
+const ERA_US = 4_000_000;
+const UNIT = 100n;
+const FUNDS = 10_000n;
+const UNBONDING_US = 20_000_000;
+const TIME_US = 1_700_000_000_000_000;
+const eraAt = (timeUs: number): number => Math.floor(timeUs / ERA_US);
+
+function createStage(): ContractHarness {
+  return createContractHarness({
+    contracts: systemContracts,
+    fees: tokenFees,
+    verifySignature: keyedHashVerifier(SECRET),
+    timeUs: TIME_US,
+    parameters: {
+      allocations: people.map(({ account }) => ({ account, amount: FUNDS })),
+      settings: [
+        ...genesisSettings.filter(({ name }) => name !== 'stake.unbondingUs'),
+        { name: 'stake.unbondingUs', value: BigInt(UNBONDING_US) },
+      ],
+      validators: {
+        bonds: [ann, bob].map(({ publicKey }) => ({ publicKey, stake: 3n * UNIT })),
+        stakeUnit: UNIT,
+        eraUs: ERA_US,
+      },
+    },
+  });
+}
+
+function must<A, R>(stage: ContractHarness, by: string, method: ContractMethod<A, R>, args: A): R {
+  const outcome = stage.call(by, STAKE_CONTRACT, method, args);
+  if (!outcome.ok) throw new Error(`${outcome.code}: ${outcome.message}`);
+  return outcome.value;
+}
+function refusal<A, R>(stage: ContractHarness, by: string, method: ContractMethod<A, R>, args: A) {
+  const outcome = stage.call(by, STAKE_CONTRACT, method, args);
+  return outcome.ok ? 'nothing refused' : outcome.code;
+}
+const balanceOf = (stage: ContractHarness, account: string): bigint => {
+  const bytes = stage.get('token', tokenKeys.balance(account));
+  return bytes ? decodeWith(tokenAmount, bytes) : 0n;
+};
+const setOf = (stage: ContractHarness, era: number) => {
+  const bytes = stage.get(STAKE_CONTRACT, stakeKeys.set(era));
+  return bytes && decodeWith(storedValidators, bytes);
+};
+
+/** A signed vote of `by`; two with different hashes exclude each other. */
+function vote(stage: ContractHarness, by: (typeof people)[0], hash: string, chain = stage.chain) {
+  const message = { chain, era: 1, slot: 9, view: 0, hash: hash.repeat(32) };
+  const signature = by.sign(signingDomain('prepare'), signedBytes('prepare', message));
+  return encodeMessage({ kind: 'prepare', from: 0, message, signature } as EdaMessage);
+}
+
+test('a bond joins the set two eras later, an unbond leaves it two eras later and pays after its delay', () => {
+  const stage = createStage();
+  const { publicKey } = cid;
+  expect(refusal(stage, ann.account, stakeMethods.bond, { publicKey, amount: UNIT })).toBe(
+    'STAKE_NOT_OWNER',
+  );
+  expect(refusal(stage, cid.account, stakeMethods.bond, { publicKey, amount: UNIT - 1n })).toBe(
+    'STAKE_TOO_LOW',
+  );
+  must(stage, cid.account, stakeMethods.bond, { publicKey, amount: 2n * UNIT + 5n });
+  const joins = eraAt(stage.timeUs) + 2;
+  expect(setOf(stage, joins - 1)).toBeUndefined();
+  const expected = [ann, bob]
+    .map((by) => ({ publicKey: by.publicKey, weight: 3 }))
+    .concat({ publicKey, weight: 2 })
+    .toSorted((a, b) => (a.publicKey < b.publicKey ? -1 : 1));
+  expect(setOf(stage, joins)).toEqual(expected);
+
+  stage.advance(ERA_US);
+  must(stage, cid.account, stakeMethods.unbond, { publicKey, amount: 2n * UNIT + 5n });
+  expect(setOf(stage, joins)).toEqual(expected);
+  expect(setOf(stage, joins + 1)).toHaveLength(2);
+  stage.advance(UNBONDING_US - 1);
+  expect(refusal(stage, cid.account, stakeMethods.withdraw, { publicKey })).toBe(
+    'STAKE_NOTHING_RELEASED',
+  );
+  stage.advance(1);
+  expect(must(stage, cid.account, stakeMethods.withdraw, { publicKey }).amount).toBe(205n);
+  expect(balanceOf(stage, cid.account)).toBe(FUNDS);
+});
+
+test('the last validator cannot leave', () => {
+  const stage = createStage();
+  must(stage, ann.account, stakeMethods.unbond, { publicKey: ann.publicKey, amount: 3n * UNIT });
+  const last = { publicKey: bob.publicKey, amount: 3n * UNIT };
+  expect(refusal(stage, bob.account, stakeMethods.unbond, last)).toBe('STAKE_LAST_VALIDATOR');
+});
+
+test('two votes of one view cost half of the bond, of what is unbonding too, and the place in the set', () => {
+  const stage = createStage();
+  const { publicKey } = ann;
+  must(stage, ann.account, stakeMethods.unbond, { publicKey, amount: UNIT });
+  const first = vote(stage, ann, 'aa');
+  const second = vote(stage, ann, 'bb');
+  const report = { publicKey, first, second };
+  expect(must(stage, cid.account, stakeMethods.report, report)).toEqual({
+    slashed: 150n,
+    reward: 15n,
+  });
+  expect(balanceOf(stage, cid.account)).toBe(FUNDS + 15n);
+  expect(setOf(stage, eraAt(stage.timeUs) + 2)).toEqual([{ publicKey: bob.publicKey, weight: 3 }]);
+  expect(refusal(stage, cid.account, stakeMethods.report, report)).toBe('STAKE_SLASHED');
+  const more = { publicKey, amount: UNIT };
+  expect(refusal(stage, ann.account, stakeMethods.bond, more)).toBe('STAKE_SLASHED');
+  // What is left comes back.
+  must(stage, ann.account, stakeMethods.unbond, { publicKey, amount: UNIT });
+  stage.advance(UNBONDING_US);
+  expect(must(stage, ann.account, stakeMethods.withdraw, { publicKey }).amount).toBe(150n);
+});
+
+test('what is no contradiction of this validator on this chain proves nothing', () => {
+  const stage = createStage();
+  const { publicKey } = ann;
+  const first = vote(stage, ann, 'aa');
+  const useless = [
+    first,
+    vote(stage, bob, 'bb'),
+    vote(stage, ann, 'bb', 'ee'.repeat(32)),
+    utf8('rubbish'),
+    encodeMessage({ kind: 'fetch', blocks: [], bodies: [], finalsFrom: 1 }),
+  ];
+  for (const second of useless)
+    expect(refusal(stage, cid.account, stakeMethods.report, { publicKey, first, second })).toBe(
+      'STAKE_PROOF_INVALID',
+    );
+});
+
+test('whatever is done, in any order: money adds up, and a set is never changed nearer than two eras', () => {
+  const person = fc.nat(people.length - 1);
+  const amount = fc.bigInt({ min: 0n, max: 500n });
+  const step = fc.oneof(
+    fc.record({ kind: fc.constant('bond' as const), by: person, amount }),
+    fc.record({ kind: fc.constant('unbond' as const), by: person, amount }),
+    fc.record({ kind: fc.constant('withdraw' as const), by: person }),
+    fc.record({ kind: fc.constant('report' as const), by: person, of: person }),
+    fc.record({ kind: fc.constant('advance' as const), us: fc.nat(10_000_000) }),
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      const stage = createStage();
+      const begin = people.reduce((sum, { account }) => sum + balanceOf(stage, account), 0n) + 600n;
+      let frozen = 0n;
+      for (const taken of steps) {
+        const era = eraAt(stage.timeUs);
+        const fixed = [0, 1].map((ahead) => setOf(stage, era + ahead));
+        if (taken.kind === 'advance') {
+          stage.advance(taken.us);
+          continue;
+        }
+        const by = people[taken.by] as (typeof people)[0];
+        const { publicKey } = by;
+        if (taken.kind === 'report') {
+          const accused = people[taken.of] as (typeof people)[0];
+          const report = {
+            publicKey: accused.publicKey,
+            first: vote(stage, accused, 'aa'),
+            second: vote(stage, accused, 'bb'),
+          };
+          const outcome = stage.call(by.account, STAKE_CONTRACT, stakeMethods.report, report);
+          if (outcome.ok) frozen += outcome.value.slashed - outcome.value.reward;
+        } else if (taken.kind === 'withdraw')
+          stage.call(by.account, STAKE_CONTRACT, stakeMethods.withdraw, { publicKey });
+        else {
+          const args = { publicKey, amount: taken.amount };
+          if (taken.kind === 'bond')
+            stage.call(by.account, STAKE_CONTRACT, stakeMethods.bond, args);
+          else stage.call(by.account, STAKE_CONTRACT, stakeMethods.unbond, args);
+        }
+        expect([0, 1].map((ahead) => setOf(stage, era + ahead))).toEqual(fixed);
+      }
+      let bonded = 0n;
+      const weights = new Map<string, number>();
+      for (const [, value] of stage.scan(STAKE_CONTRACT, stakeKeys.validators)) {
+        const validator = decodeWith(validatorRecord, value);
+        bonded += validator.bonded;
+        const weight = Number(validator.bonded / UNIT);
+        if (validator.faults === 0 && weight > 0) weights.set(validator.publicKey, weight);
+      }
+      for (const [, value] of stage.scan(STAKE_CONTRACT, utf8('unbonding/')))
+        bonded += decodeWith(unbondingRecord, value).amount;
+      expect(balanceOf(stage, contractAccount(STAKE_CONTRACT))).toBe(bonded + frozen);
+      const held = people.reduce((sum, { account }) => sum + balanceOf(stage, account), 0n);
+      expect(held + bonded + frozen).toBe(begin);
+      const sets = stage.scan(STAKE_CONTRACT, utf8('set/'));
+      const last = sets.at(-1)?.[1];
+      const inForce = last ? decodeWith(storedValidators, last) : undefined;
+      if (inForce)
+        expect(new Map(inForce.map((entry) => [entry.publicKey, entry.weight]))).toEqual(weights);
+    }),
+    { numRuns: 60 },
+  );
+});

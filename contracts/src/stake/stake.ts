@@ -1,0 +1,336 @@
+/**
+ * Contract `stake`: money bonded by validators, the sets of validators of eras to come, and what a
+ * proven contradiction costs.
+ *
+ * A change of stake made in an era changes the set two eras later, never nearer: sets in force are fixed
+ * by a prefix of the chain that every validator has. Unbonded money stays liable until its delay is over.
+ *
+ * State: `validator/<public key, 33 bytes>` → `validatorRecord`;
+ * `unbonding/<public key><time, 8 bytes>` → `unbondingRecord`; `set/<era, 8 bytes>` → validators by key;
+ * `consensus` → what the genesis says of weights and eras.
+ */
+import { accountOf } from '#libs/crypto';
+import {
+  type SignedKind,
+  type SignedMessages,
+  type Statement,
+  VECTOR_VALIDATORS_MAX,
+  decodeMessage,
+  isContradiction,
+  signedBytes,
+  signingDomain,
+} from '#libs/eda';
+import {
+  type Bytes,
+  type CodecValue,
+  byteString,
+  concatBytes,
+  encodeWith,
+  hexBytes,
+  isSeeleError,
+  record,
+  u64,
+  uint,
+  utf8,
+} from '#libs/kernel';
+import {
+  type Context,
+  type GenesisParameters,
+  type SystemContract,
+  STAKE_CONTRACT,
+  defineMethod,
+  storedValidators,
+  validatorSetKey,
+} from '#libs/ledger';
+import {
+  callBuilders,
+  defineEvent,
+  defineSettings,
+  done,
+  emit,
+  readValue,
+  storageKey,
+  writeValue,
+} from '../contract-kit.ts';
+import { demand } from '../errors.ts';
+import { collectFrom, payTo } from '../token/token.ts';
+
+export { STAKE_CONTRACT } from '#libs/ledger';
+
+/** Longest statement of a proof; longer ones are kept as evidence by nodes and not taken here. */
+export const STATEMENT_MAX_BYTES = 48 * 1024;
+const PER_MILLE = 1_000n;
+const SCAN_MAX = 1_000;
+
+const publicKey = hexBytes(33);
+
+export const validatorRecord = record({
+  publicKey,
+  /** Bonded and not asked back. */
+  bonded: u64,
+  /** Contradictions proven; a validator with one is in no later set. */
+  faults: uint(),
+});
+export type ValidatorRecord = CodecValue<typeof validatorRecord>;
+
+export const unbondingRecord = record({ publicKey, amount: u64, releasedAtUs: uint() });
+export type UnbondingRecord = CodecValue<typeof unbondingRecord>;
+
+const consensusRecord = record({ stakeUnit: u64, eraUs: uint() });
+
+const uint64 = (value: number): Bytes => {
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(value));
+  return bytes;
+};
+
+export const stakeKeys = {
+  /** → `validatorRecord` */
+  validator: (key: string): Bytes => storageKey('validator/', key),
+  validators: utf8('validator/'),
+  /** → `unbondingRecord` */
+  unbonding: (key: string, releasedAtUs: number): Bytes =>
+    concatBytes(storageKey('unbonding/', key), uint64(releasedAtUs)),
+  unbondings: (key: string): Bytes => storageKey('unbonding/', key),
+  /** → validators of an era, where they change */
+  set: validatorSetKey,
+  consensus: utf8('consensus'),
+};
+
+export const stakeSettings = defineSettings(STAKE_CONTRACT, {
+  /** From asking for bonded money until it can be taken; longer than proofs and light clients need. */
+  unbondingUs: 14n * 86_400_000_000n,
+  /** Share of the bond, in thousandths, that a proven contradiction costs. */
+  slashedPerMille: 500n,
+  /** Share of what is lost, in thousandths, that whoever proved it gets; the rest is out of circulation. */
+  rewardPerMille: 100n,
+});
+
+const amountEvent = record({ publicKey, amount: u64 });
+export const stakeEvents = {
+  bonded: defineEvent(STAKE_CONTRACT, 'bonded', amountEvent),
+  unbonding: defineEvent(STAKE_CONTRACT, 'unbonding', amountEvent),
+  withdrawn: defineEvent(STAKE_CONTRACT, 'withdrawn', amountEvent),
+  slashed: defineEvent(STAKE_CONTRACT, 'slashed', amountEvent),
+};
+
+function readValidator({ storage }: Context, key: string): ValidatorRecord | undefined {
+  return readValue(storage, stakeKeys.validator(key), validatorRecord);
+}
+
+function writeValidator({ storage }: Context, validator: ValidatorRecord): void {
+  const key = stakeKeys.validator(validator.publicKey);
+  if (validator.bonded === 0n && validator.faults === 0) storage.delete(key);
+  else writeValue(storage, key, validatorRecord, validator);
+}
+
+function consensusOf(context: Context) {
+  const consensus = readValue(context.storage, stakeKeys.consensus, consensusRecord);
+  return consensus ?? context.revert('STAKE_NO_VALIDATORS', 'this chain has one sequencer');
+}
+
+const weightOf = (bonded: bigint, stakeUnit: bigint): number => Number(bonded / stakeUnit);
+
+/**
+ * The set two eras from now, from the bonds as they are: by key, at most as many as vote vectors hold,
+ * the heaviest first. A change that would leave nobody is refused.
+ */
+function writeNextSet(context: Context): void {
+  const { stakeUnit, eraUs } = consensusOf(context);
+  const all: { publicKey: string; weight: number }[] = [];
+  let cursor: Bytes | undefined;
+  for (;;) {
+    const page = context.storage.scan(stakeKeys.validators, {
+      limit: SCAN_MAX,
+      ...(cursor && { cursor }),
+    });
+    for (const [key] of page) {
+      cursor = key;
+      const validator = readValue(context.storage, key, validatorRecord) as ValidatorRecord;
+      const weight = weightOf(validator.bonded, stakeUnit);
+      if (validator.faults === 0 && weight > 0)
+        all.push({ publicKey: validator.publicKey, weight });
+    }
+    if (page.length < SCAN_MAX) break;
+  }
+  all.sort((a, b) => b.weight - a.weight || (a.publicKey < b.publicKey ? -1 : 1));
+  const chosen = all.slice(0, VECTOR_VALIDATORS_MAX);
+  demand(context, chosen.length > 0, 'STAKE_LAST_VALIDATOR', 'nobody would validate the chain');
+  chosen.sort((a, b) => (a.publicKey < b.publicKey ? -1 : 1));
+  const era = Math.floor(context.block.timeUs / eraUs) + 2;
+  context.storage.put(stakeKeys.set(era), encodeWith(storedValidators, chosen));
+}
+
+interface Report {
+  readonly publicKey: string;
+  readonly first: Bytes;
+  readonly second: Bytes;
+}
+
+function statementOf(context: Context, bytes: Bytes): Statement {
+  try {
+    const message = decodeMessage(bytes);
+    if ('message' in message) return message as Statement;
+  } catch (error) {
+    if (!isSeeleError(error)) throw error;
+  }
+  return context.revert('STAKE_PROOF_INVALID', 'not a signed statement of consensus');
+}
+
+/** Two statements that exclude each other, both signed by the validator, on this chain. */
+function checkProof(context: Context, { publicKey: key, first, second }: Report): void {
+  const statements = [statementOf(context, first), statementOf(context, second)] as const;
+  for (const { kind, message, signature } of statements) {
+    const isHere = message.chain === context.block.chain;
+    const bytes = signedBytes(kind, message as SignedMessages[SignedKind]);
+    demand(
+      context,
+      isHere && context.verify(key, signingDomain(kind), bytes, signature),
+      'STAKE_PROOF_INVALID',
+      `a statement is not one of ${key} on this chain`,
+    );
+  }
+  demand(
+    context,
+    isContradiction(...statements),
+    'STAKE_PROOF_INVALID',
+    'the statements do not exclude each other',
+  );
+}
+
+/** Takes the share of what still is unbonding. */
+function slashUnbonding(context: Context, key: string, perMille: bigint): bigint {
+  let lost = 0n;
+  for (const [stored] of context.storage.scan(stakeKeys.unbondings(key), { limit: SCAN_MAX })) {
+    const entry = readValue(context.storage, stored, unbondingRecord) as UnbondingRecord;
+    const part = (entry.amount * perMille) / PER_MILLE;
+    lost += part;
+    writeValue(context.storage, stored, unbondingRecord, { ...entry, amount: entry.amount - part });
+  }
+  return lost;
+}
+
+const methods = {
+  /** The account of a validator's key: bonds money; a first bond of one unit or more makes a validator. */
+  bond: defineMethod({
+    name: 'bond',
+    args: record({ publicKey, amount: u64 }),
+    returns: record({ bonded: u64 }),
+    run(context, { publicKey: key, amount }) {
+      const { stakeUnit } = consensusOf(context);
+      demand(
+        context,
+        context.caller === accountOf(key),
+        'STAKE_NOT_OWNER',
+        `${context.caller} is not the account of ${key}`,
+      );
+      const before = readValidator(context, key) ?? { publicKey: key, bonded: 0n, faults: 0 };
+      demand(context, before.faults === 0, 'STAKE_SLASHED', `${key} contradicted itself`);
+      const bonded = before.bonded + amount;
+      demand(
+        context,
+        amount > 0n && bonded >= stakeUnit,
+        'STAKE_TOO_LOW',
+        `${bonded} bonded, at least ${stakeUnit} wanted`,
+      );
+      collectFrom(context, context.caller, amount);
+      writeValidator(context, { ...before, bonded });
+      writeNextSet(context);
+      emit(context, stakeEvents.bonded, { publicKey: key, amount });
+      return { bonded };
+    },
+  }),
+  /** The account of a validator's key: asks for bonded money; it stays liable until it is released. */
+  unbond: defineMethod({
+    name: 'unbond',
+    args: record({ publicKey, amount: u64 }),
+    returns: record({ releasedAtUs: uint() }),
+    run(context, { publicKey: key, amount }) {
+      demand(
+        context,
+        context.caller === accountOf(key),
+        'STAKE_NOT_OWNER',
+        `${context.caller} is not the account of ${key}`,
+      );
+      const before = readValidator(context, key);
+      if (!before || amount === 0n || amount > before.bonded)
+        return context.revert('STAKE_TOO_LOW', `${before?.bonded ?? 0n} bonded, ${amount} asked`);
+      const { unbondingUs } = stakeSettings.read(context.storage);
+      const releasedAtUs = context.block.timeUs + Number(unbondingUs);
+      const at = stakeKeys.unbonding(key, releasedAtUs);
+      const same = readValue(context.storage, at, unbondingRecord)?.amount ?? 0n;
+      const entry = { publicKey: key, amount: same + amount, releasedAtUs };
+      writeValue(context.storage, at, unbondingRecord, entry);
+      writeValidator(context, { ...before, bonded: before.bonded - amount });
+      if (before.faults === 0) writeNextSet(context);
+      emit(context, stakeEvents.unbonding, { publicKey: key, amount });
+      return { releasedAtUs };
+    },
+  }),
+  /** The account of a validator's key: takes what has been released. */
+  withdraw: defineMethod({
+    name: 'withdraw',
+    args: record({ publicKey }),
+    returns: record({ amount: u64 }),
+    run(context, { publicKey: key }) {
+      const owner = accountOf(key);
+      demand(
+        context,
+        context.caller === owner,
+        'STAKE_NOT_OWNER',
+        `${context.caller} is not the account of ${key}`,
+      );
+      let amount = 0n;
+      for (const [stored] of context.storage.scan(stakeKeys.unbondings(key), { limit: SCAN_MAX })) {
+        const entry = readValue(context.storage, stored, unbondingRecord) as UnbondingRecord;
+        if (entry.releasedAtUs > context.block.timeUs) break;
+        amount += entry.amount;
+        context.storage.delete(stored);
+      }
+      demand(context, amount > 0n, 'STAKE_NOTHING_RELEASED', 'nothing has been released yet');
+      payTo(context, owner, amount);
+      emit(context, stakeEvents.withdrawn, { publicKey: key, amount });
+      return { amount };
+    },
+  }),
+  /** Anyone: proves that a validator signed two statements that exclude each other. Once per validator. */
+  report: defineMethod({
+    name: 'report',
+    args: record({
+      publicKey,
+      first: byteString(STATEMENT_MAX_BYTES),
+      second: byteString(STATEMENT_MAX_BYTES),
+    }),
+    returns: record({ slashed: u64, reward: u64 }),
+    run(context, report) {
+      const { publicKey: key } = report;
+      const before = readValidator(context, key);
+      if (!before) return context.revert('STAKE_UNKNOWN', `${key} has nothing bonded`);
+      demand(context, before.faults === 0, 'STAKE_SLASHED', `${key} has been slashed already`);
+      checkProof(context, report);
+      const { slashedPerMille, rewardPerMille } = stakeSettings.read(context.storage);
+      const lost = (before.bonded * slashedPerMille) / PER_MILLE;
+      const slashed = lost + slashUnbonding(context, key, slashedPerMille);
+      writeValidator(context, { ...before, bonded: before.bonded - lost, faults: 1 });
+      writeNextSet(context);
+      const reward = (slashed * rewardPerMille) / PER_MILLE;
+      payTo(context, context.caller, reward);
+      emit(context, stakeEvents.slashed, { publicKey: key, amount: slashed });
+      return { slashed, reward };
+    },
+  }),
+};
+
+function genesis(context: Context, parameters: GenesisParameters): void {
+  stakeSettings.write(context, parameters);
+  const { validators } = parameters;
+  if (!validators) return;
+  const { stakeUnit, eraUs } = validators;
+  writeValue(context.storage, stakeKeys.consensus, consensusRecord, { stakeUnit, eraUs });
+  for (const { publicKey: key, stake } of validators.bonds)
+    writeValidator(context, { publicKey: key, bonded: stake, faults: 0 });
+}
+
+export const stakeMethods = methods;
+export const stakeCalls = callBuilders(STAKE_CONTRACT, methods);
+export const stakeContract: SystemContract = { name: STAKE_CONTRACT, methods, genesis };
