@@ -31,6 +31,8 @@ const describe = (error) => { try { return String((error && error.stack && Strin
 const CHUNK = 65536n;
 delete globalThis.SharedArrayBuffer;
 delete globalThis.Atomics;
+// Call sites would hand out functions of this prelude.
+Object.defineProperty(Error, 'prepareStackTrace', { value: undefined, writable: false, configurable: false });
 // Randomness that every machine draws alike: 53 bits of the job's seeded stream.
 Math.random = () => {
   const b = host(${OP.random}, 8);

@@ -136,6 +136,16 @@ describe('a verifiable JavaScript job', () => {
     expect(verdict.message).toMatch(/^VM_(PROGRAM_INVALID|SOURCE_LIMIT): /);
   });
 
+  it('hands out no call sites, and so no function that is not its own', () => {
+    const probe = js(`export default () => {
+      let seen = 0;
+      try { Error.prepareStackTrace = () => { seen++; return 'x'; }; } catch {}
+      (0, eval)('Error.prepareStackTrace = () => 1');
+      return [seen, typeof new Error('e').stack];
+    }`);
+    expect(run(probe).output).toBe('[0,"string"]');
+  });
+
   it('counts each line of its log', () => {
     const many = js(`export default ({ log }) => { log('a\\n'.repeat(60)); return 1; }`);
     expect(run(many).verdict.exit).toBe('log-limit');
