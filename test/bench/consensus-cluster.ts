@@ -115,7 +115,7 @@ async function measureThroughput(
       cpuBefore = cpuSecondsOf(cluster, nodes);
     });
     const cpu = (await cpuSecondsOf(cluster, nodes)) - (await cpuBefore);
-    const tps = load.final / load.seconds;
+    const tps = load.final === 0 ? 0 : load.final / load.seconds;
     note(`${load.final} final in ${load.seconds.toFixed(2)} s, ${load.refused} refused`);
     const height = await sameHead(cluster, all(nodes), 1);
     const different = await divergences(cluster, all(nodes), height);

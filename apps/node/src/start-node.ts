@@ -37,6 +37,7 @@ import { lockDirectory, openLmdbStore } from '#libs/store';
 import { createBlockStreams } from './block-stream.ts';
 import { createContractEngine } from './contract-engine.ts';
 import { watchDiskSpace } from './disk-space.ts';
+import { observeLinks } from './eda/link-metrics.ts';
 import { edaNotice, startValidator } from './eda/start-validator.ts';
 import type { ValidatorStatus } from './eda/validator.ts';
 import { NodeContext } from './http/node-context.ts';
@@ -179,6 +180,7 @@ async function startOrdering(
     readonly signatures: SignaturePool;
     readonly clock: Clock;
   },
+  metrics: Metrics,
 ): Promise<Ordered> {
   const { chain, mempool } = parts;
   const { ordering } = genesis;
@@ -199,7 +201,8 @@ async function startOrdering(
     peers,
     ...(advertised === undefined ? {} : { advertised }),
   });
-  const { producer, address } = started;
+  const { producer, address, transport } = started;
+  observeLinks(metrics, transport);
   const { publicKey } = key.signer;
   return {
     kind: 'eda',
@@ -237,7 +240,7 @@ async function serve(parts: Parts): Promise<RunningService> {
   const observed = observe(metrics, chain, () => mempool.metrics);
   ({ onCommit } = observed);
   const clock = createSystemClock();
-  const ordered = await startOrdering(parts, { chain, mempool, signatures, clock });
+  const ordered = await startOrdering(parts, { chain, mempool, signatures, clock }, metrics);
   const { producer, consensus, facts, ...ordering } = ordered;
   const { onBlock } = observed;
   const options = { chain, mempool, producer, signatures, clock, refusal, onFatal, onBlock };

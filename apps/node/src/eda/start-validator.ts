@@ -3,7 +3,7 @@ import type { Signer } from '#libs/crypto';
 import { type Profile, toleranceWarning } from '#libs/eda';
 import { bytesToHex } from '#libs/kernel';
 import { type EdaOrdering, genesisValidators, ledgerError } from '#libs/ledger';
-import { type LinkNote, createTcpTransport } from '#libs/net';
+import { type LinkNote, type Transport, createTcpTransport } from '#libs/net';
 import { type Logger, createSystemRandomness } from '#libs/platform';
 import { openJournal } from './journal-file.ts';
 import { type ValidatorOptions, ValidatorProducer } from './validator.ts';
@@ -67,6 +67,7 @@ function noteLink(logger: Logger, { what, peer, address, end, detail }: LinkNote
 
 export interface StartedValidator {
   readonly producer: ValidatorProducer;
+  readonly transport: Transport;
   /** Where peers reach this node. */
   readonly address: string;
 }
@@ -103,7 +104,7 @@ export async function startValidator(options: StartValidatorOptions): Promise<St
   const address = await transport.listen();
   for (const peer of peers)
     if (peer.publicKey !== signer.publicKey) transport.dial(peer.publicKey, peer.address);
-  return { producer, address };
+  return { producer, transport, address };
 }
 
 /** Peers from the settings, and whoever validates now or in the next eras. */
