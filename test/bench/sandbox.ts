@@ -140,10 +140,14 @@ async function insideOneSlot(pool: SlotPool) {
   };
   const count =
     'export default async ({ inputs }) => { let n = 0; for await (const c of inputs.data.chunks()) n += c.length; return n }';
-  began = performance.now();
-  const { output } = await run({ ...task(count), inputs: { data } });
-  if (utf8Decode(output as Uint8Array) !== String(INPUT_BYTES)) throw new Error('input was lost');
-  const ingestMbPerSecond = significant(INPUT_BYTES / 1000 / (performance.now() - began), 3);
+  const rates: number[] = [];
+  for (let i = 0; i < 3; i++) {
+    began = performance.now();
+    const { output } = await run({ ...task(count), inputs: { data } });
+    if (utf8Decode(output as Uint8Array) !== String(INPUT_BYTES)) throw new Error('input was lost');
+    rates.push(INPUT_BYTES / 1000 / (performance.now() - began));
+  }
+  const ingestMbPerSecond = significant(percentile(rates, 0.5), 3);
   session.close();
   return {
     ...{ taskIsolatesPerSecond, isolatesByTheClock, parentCpuUsPerTask },

@@ -10,6 +10,8 @@ import type { SlotLayer } from './layer.ts';
 import { runTool } from './run-tool.ts';
 
 const SLACK_BYTES = 96 * 2 ** 20;
+/** Idle slots of one kind differ by much less. */
+const NEAR_BYTES = 16 * 2 ** 20;
 /**
  * More where the slot has to make another isolate: V8 reserves a code range for it in several tries,
  * writable and so counted, and frees the one before late. Less than this failed now and then.
@@ -42,7 +44,10 @@ export function prlimitLayer(defaultMemoryBytes: number): SlotLayer {
       return { ...command, prefix: ['prlimit', ...LIMITS, ...data, '--', ...command.prefix] };
     },
     afterReady: async (pid) => {
-      if (dataLimit(pid) !== undefined) return;
+      const exact = (statusBytes(pid, 'VmData') ?? 0) + defaultMemoryBytes + SLACK_BYTES;
+      const has = dataLimit(pid);
+      // Slots for other kinds of jobs differ.
+      if (has !== undefined && Math.abs(has - exact) <= NEAR_BYTES) return;
       await limit(pid, defaultMemoryBytes);
       known ??= dataLimit(pid);
     },

@@ -45,6 +45,8 @@ export const DONE = {
 } as const;
 
 const HEADER_BYTES = 5;
+const CHUNK_HEAD_BYTES = HEADER_BYTES + 4;
+const SCRATCH_BYTES = 64 * 1024;
 
 export function frame(type: number, payload: Uint8Array = new Uint8Array(0)): Buffer {
   const out = Buffer.allocUnsafe(HEADER_BYTES + payload.length);
@@ -121,5 +123,66 @@ export class FrameReader {
     this.#available -= length;
     if (first.length === length) this.#parts.shift();
     else this.#parts[0] = first.subarray(length);
+  }
+}
+
+/**
+ * The slot's side of the same, for inputs: says where the next bytes are to be read to, so that those of
+ * a long frame are read to where they stay. The number in front of a chunk's bytes is taken off, and
+ * they have a buffer of their own, which can be handed on.
+ */
+export class FrameReceiver {
+  readonly #onFrame: (type: number, payload: Buffer, stream: number) => void;
+  readonly #scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
+  /** Bytes of an incomplete header at the start of the scratch buffer. */
+  #held = 0;
+  #type = 0;
+  #stream = 0;
+  #payload: Buffer | undefined;
+  #filled = 0;
+
+  constructor(onFrame: (type: number, payload: Buffer, stream: number) => void) {
+    this.#onFrame = onFrame;
+  }
+
+  /** Where to read to. */
+  room(): Buffer {
+    return this.#payload?.subarray(this.#filled) ?? this.#scratch.subarray(this.#held);
+  }
+
+  /** `size` bytes have been read to `room()`. False once the sender broke the rules. */
+  took(size: number): boolean {
+    if (this.#payload !== undefined) {
+      this.#filled += size;
+      this.#deliverIfFull();
+      return true;
+    }
+    const all = this.#scratch.subarray(0, this.#held + size);
+    let at = 0;
+    while (all.length - at >= HEADER_BYTES) {
+      const length = all.readUInt32LE(at + 1);
+      if (length > PARENT_FRAME_MAX_BYTES) return false;
+      const isChunk = all[at] === TO_SLOT.chunk;
+      const headBytes = isChunk ? CHUNK_HEAD_BYTES : HEADER_BYTES;
+      if (isChunk && length < CHUNK_HEAD_BYTES - HEADER_BYTES) return false;
+      if (all.length - at < headBytes) break;
+      this.#type = all[at] as number;
+      this.#stream = isChunk ? all.readUInt32LE(at + HEADER_BYTES) : 0;
+      this.#payload = Buffer.allocUnsafeSlow(HEADER_BYTES + length - headBytes);
+      at += headBytes;
+      this.#filled = all.copy(this.#payload, 0, at);
+      at += this.#filled;
+      this.#deliverIfFull();
+    }
+    all.copy(this.#scratch, 0, at);
+    this.#held = this.#payload === undefined ? all.length - at : 0;
+    return true;
+  }
+
+  #deliverIfFull(): void {
+    const payload = this.#payload;
+    if (payload === undefined || this.#filled < payload.length) return;
+    this.#payload = undefined;
+    this.#onFrame(this.#type, payload, this.#stream);
   }
 }

@@ -124,9 +124,9 @@ export class TaskRun {
     if (bytes !== undefined) {
       state.wanted = false;
       this.#send(FROM_SLOT.pull, Buffer.concat([numbered(id), Buffer.alloc(4)]));
-      // A copy of its own, because the buffer is moved into the isolate.
+      // A chunk has a buffer of its own, which is moved into the isolate.
       const payload =
-        state.decoder === undefined ? new Uint8Array(bytes).buffer : this.#decode(state, bytes);
+        state.decoder === undefined ? (bytes.buffer as ArrayBuffer) : this.#decode(state, bytes);
       this.#deliver(id, 0, payload);
       return;
     }

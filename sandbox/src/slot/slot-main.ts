@@ -3,14 +3,13 @@
  * parent slows the guest down instead of filling memory). Dies with its parent. Started by ../slot.ts.
  */
 import { openSync, read, writeSync } from 'node:fs';
-import { FROM_SLOT, FrameReader, PARENT_FRAME_MAX_BYTES, TO_SLOT, frame } from './frames.ts';
+import { FROM_SLOT, FrameReceiver, TO_SLOT, frame } from './frames.ts';
 import { type GuestIsolate, createGuestIsolate } from './isolate.ts';
 import { loadIsolatedVm } from './isolated-vm.ts';
 import { type TaskHeader, TaskRun } from './run-task.ts';
 
 const IN_FD = 3;
 const OUT_FD = 4;
-const READ_BYTES = 128 * 1024;
 
 const [addonPath = '', spareMemory = '256'] = process.argv.slice(2);
 const vm = loadIsolatedVm(addonPath);
@@ -84,9 +83,9 @@ async function startTask(payload: Buffer): Promise<void> {
   await current.run(payload.subarray(4 + length));
 }
 
-const reader = new FrameReader(PARENT_FRAME_MAX_BYTES, (type, payload) => {
+const receiver = new FrameReceiver((type, payload, stream) => {
   if (type === TO_SLOT.task) void startTask(payload);
-  else if (type === TO_SLOT.chunk) current?.chunk(payload.readUInt32LE(0), payload.subarray(4));
+  else if (type === TO_SLOT.chunk) current?.chunk(stream, payload);
   else if (type === TO_SLOT.end) current?.end(payload.readUInt32LE(0), payload[4] as number);
   else if (type === TO_SLOT.probe) probe();
 });
@@ -100,9 +99,9 @@ function end(): never {
 
 /** Not a socket object: loading `net` and streams would cost every start several milliseconds. */
 function listen(): void {
-  const chunk = Buffer.allocUnsafeSlow(READ_BYTES);
-  read(IN_FD, chunk, 0, READ_BYTES, null, (error, size) => {
-    if (error !== null || size === 0 || !reader.push(chunk.subarray(0, size))) end();
+  const room = receiver.room();
+  read(IN_FD, room, 0, room.length, null, (error, size) => {
+    if (error !== null || size === 0 || !receiver.took(size)) end();
     else listen();
   });
 }
