@@ -53,7 +53,8 @@ function isCanonicalY(key: Bytes): boolean {
 /** Refuses encodings the rule above excludes; whether the point is on the curve shows on use. */
 export function isAcceptableKey(key: Bytes): boolean {
   if (key.length !== KEY_BYTES || !isCanonicalY(key)) return false;
-  const y = key.slice();
+  // Not `slice`: of a Buffer that is a view, and what is checked must not change.
+  const y = new Uint8Array(key);
   y[31] = (y[31] as number) & 0x7f;
   return !SMALL_ORDER_Y.has(bytesToHex(y));
 }
@@ -129,7 +130,7 @@ export function ed25519Verify(publicKeyHex: string, message: Bytes, signature: B
 }
 
 const littleEndian = (bytes: Bytes): bigint =>
-  BigInt(`0x${bytesToHex(bytes.slice().reverse()) || '0'}`);
+  BigInt(`0x${bytesToHex(new Uint8Array(bytes).reverse()) || '0'}`);
 
 /** The same rule written out on @noble/curves; the reference for tests and for browsers. */
 export function ed25519VerifyReference(
