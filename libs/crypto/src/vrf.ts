@@ -32,11 +32,11 @@ const SUITE = 0x03;
 const octets = (...values: number[]): Bytes => Uint8Array.from(values);
 
 const fromLittleEndian = (bytes: Bytes): bigint =>
-  BigInt(`0x${bytesToHex(bytes.slice().reverse())}`);
+  BigInt(`0x${bytesToHex(new Uint8Array(bytes).reverse())}`);
 
 function toLittleEndian(value: bigint, length: number): Bytes {
   const hex = value.toString(16).padStart(length * 2, '0');
-  return (hexToBytes(hex) as Bytes).slice().reverse();
+  return new Uint8Array(hexToBytes(hex) as Bytes).reverse();
 }
 
 /** Section 5.4.1.1, try and increment; the salt is the public key. */

@@ -74,7 +74,11 @@ class Reader {
   #offset = 0;
 
   constructor(bytes: Bytes, maxDepth: number) {
-    this.#bytes = bytes;
+    // Plain, whatever came: `slice` of a Buffer is a view, and decoded bytes are copies.
+    this.#bytes =
+      bytes.constructor === Uint8Array
+        ? bytes
+        : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#maxDepth = maxDepth;
   }
 

@@ -142,6 +142,15 @@ describe('canonical CBOR', () => {
     expect(() => decodeHex(input)).toThrow(code('KERNEL_CBOR_INVALID'));
   });
 
+  it('gives bytes of their own, also from a Buffer', () => {
+    const input = Buffer.from(encodeCbor(Uint8Array.of(1, 2, 3)));
+    const before = Buffer.from(input);
+    const bytes = decodeCbor(input) as Uint8Array;
+    bytes.fill(9);
+    expect(input).toEqual(before);
+    expect(Buffer.isBuffer(bytes)).toBe(false);
+  });
+
   it('refuses input over its size or depth before reading on', () => {
     expect(() => decodeCbor(new Uint8Array(101), { maxBytes: 100 })).toThrow(
       code('KERNEL_CBOR_LIMIT'),
