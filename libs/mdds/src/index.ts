@@ -14,6 +14,7 @@
  */
 export * from './canonical.ts';
 export * from './commitment.ts';
+export * from './context.ts';
 export * from './errors.ts';
 export * from './json-ld.ts';
 export * from './limits.ts';
