@@ -17,6 +17,7 @@ const LEAVES = [
   ['run'],
   ...['list', 'show', 'follow', 'cancel', 'result', 'replay'].map((verb) => ['job', verb]),
   ['receipt'],
+  ['why'],
   ['audit', 'verify'],
   ['bench'],
   ['sim', 'market'],

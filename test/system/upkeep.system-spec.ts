@@ -62,7 +62,7 @@ describe('a provider that is drained', () => {
     const second = await order();
     orders.push(first, second);
     const [one, two] = await Promise.all(
-      orders.map((id) => machine.market.waitForEnd(id, { timeoutMs: 40_000 })),
+      orders.map((id) => machine.market.waitForEnd(id, { timeoutMs: 90_000 })),
     );
     const account = (await garage())?.provider;
     expect(one).toMatchObject({ status: 'settled', provider: account, attempts: 1 });
@@ -70,6 +70,41 @@ describe('a provider that is drained', () => {
     expect(two?.provider).not.toBe(account);
     expect(await draining).toMatchObject({ code: 0, stdout: 'garage is drained.\n' });
     expect(machine.processes().map(({ name }) => name)).not.toContain('provider-garage');
+  }, 150_000);
+});
+
+describe('why', () => {
+  it('says of a job what it waits for, and what would help at which price', async () => {
+    const agent = new FakeAgent({
+      ...{ url: machine.urls.market, chain: machine.chain, offer: { isolation: 'S4' } },
+      signer: createSigner(new Uint8Array(randomBytes(32))),
+      onLease: (self, { lease }) =>
+        self.send({ kind: 'decline', lease, code: 'PROVIDER_BUSY', reason: 'full' }),
+    });
+    await agent.next('welcome');
+    const code = 'export default () => 1';
+    const submit = await machine.orderer({ code, minIsolation: 'S4', priceCap: CAP });
+    const asked = agent.next('lease');
+    const id = await submit();
+    orders.push(id);
+    await asked;
+    await agent.close();
+    await until('alone', async () => (await machine.market.why(id)).waiting?.fitting === 0);
+    const { waiting } = await machine.market.why(id);
+    expect(waiting?.filters).toContainEqual(expect.objectContaining({ code: 'isolation' }));
+    expect(waiting?.relaxations[0]?.changes).toMatchObject([{ field: 'minIsolation', from: 'S4' }]);
+    const told = await machine.seele('why', id);
+    expect([told.code, told.stderr]).toEqual([0, '']);
+    expect(told.stdout).toMatch(/waits: no provider that is there fits/);
+    expect(told.stdout).toMatch(
+      /it would run with\n {2}minIsolation S4 → S\d \(.+, at most [\d.]+\)/,
+    );
+    expect((await machine.seele('job', 'cancel', id)).code).toBe(0);
+    const ended = await machine.seele('why', id, '--json');
+    const { decisions } = JSON.parse(ended.stdout) as { decisions: { kind: string }[] };
+    const kinds = decisions.map(({ kind }) => kind);
+    expect(kinds[0]).toBe('accepted');
+    expect(kinds).toEqual(expect.arrayContaining(['leased', 'lost', 'cancelled']));
   }, 60_000);
 });
 

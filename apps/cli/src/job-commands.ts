@@ -55,6 +55,15 @@ export function addJobs(program: Command): void {
   );
   runs(
     market(
+      leaf(program, 'why <job>', {
+        summary: 'Why an order waits, what would help, and every decision about it',
+        examples: ['seele why 3f…', 'seele why 3f… --json'],
+      }),
+    ),
+    async () => (await import('./commands/why.ts')).explainJob,
+  );
+  runs(
+    market(
       leaf(job, 'show <job>', {
         summary: 'Where an order stands',
         examples: ['seele job show 3f…'],

@@ -8,13 +8,22 @@ import {
   ordersKeys,
   prepaid,
 } from '#contracts';
-import { type AccountId, type Bytes, SeeleError, decodeWith, errorEntry } from '#libs/kernel';
+import {
+  type AccountId,
+  type Bytes,
+  type Clock,
+  SeeleError,
+  decodeWith,
+  errorEntry,
+} from '#libs/kernel';
 import {
   type BalanceRead,
+  type Decision,
   type Manifest,
   type Market,
   type OrderView,
   type Reply,
+  decisionsOf,
   decodeRow,
   encodeManifest,
   manifestCid,
@@ -25,12 +34,13 @@ import {
   providerViews,
   quoteJob,
   viewOf,
+  waitingOf,
 } from '#libs/market';
 import { platformError } from '#libs/platform';
 import type { BlobStore } from '#libs/storage';
 import type { ChainNode } from './chain/chain-node.ts';
 import { marketAppError } from './errors.ts';
-import type { LogEvent, MarketApi, MarketStatusFacts } from './http/market-api.ts';
+import type { LogEvent, MarketApi, MarketStatusFacts, OrderReasons } from './http/market-api.ts';
 import type { Follower, JobEventHub } from './jobs/job-event-hub.ts';
 import type { MarketLoop } from './market-loop.ts';
 import type { OrderFilter, RowStore } from './store/row-store.ts';
@@ -44,6 +54,7 @@ export interface MarketServiceParts {
   readonly blobs: BlobStore;
   readonly hub: JobEventHub;
   readonly isPrivate: boolean;
+  readonly clock: Pick<Clock, 'monotonicMs'>;
   receiptOf(order: OrderView): Promise<Bytes>;
 }
 
@@ -139,6 +150,22 @@ export class MarketService implements MarketApi {
     return batches
       .flatMap(({ bytes }) => decodeRow('batch', bytes).entries)
       .filter((entry) => entry.seq > seq);
+  }
+
+  async why(id: string): Promise<OrderReasons> {
+    const { market } = this.#parts;
+    const view = await this.order(id);
+    if (view === undefined) throw marketError('MARKET_ORDER_UNKNOWN', `there is no order ${id}`);
+    const decisions: Decision[] = [];
+    for (let seq = -1; ;) {
+      const page = await this.logAfter(id, seq);
+      if (page.length === 0) break;
+      decisions.push(...decisionsOf(page));
+      seq = page.at(-1)?.seq ?? seq;
+    }
+    const row = market.orders.get(id);
+    const waiting = row && waitingOf(market, row, this.#parts.clock.monotonicMs());
+    return { view, waiting, decisions };
   }
 
   follow(order: string): Follower | undefined {

@@ -192,7 +192,7 @@ export async function startMarket(parts: MarketParts): Promise<RunningService> {
   const receiptOf = createReceiptMaker({ market, rows, node, blobs });
   const isPrivate = parts.publicUrl !== undefined || !LOOPBACK.test(parts.host);
   const service = new MarketService({
-    ...{ name, market, loop, rows, node, blobs, hub, receiptOf, isPrivate },
+    ...{ name, market, loop, rows, node, blobs, hub, receiptOf, isPrivate, clock },
   });
   const verify = createRequestVerifier({ clock, publicUrl: parts.publicUrl });
   const app = await createHttpApp({

@@ -3,7 +3,7 @@
  * provider's to choose; the auditor checks who wrote it and in which order, not what it says.
  */
 import { exitClass } from '#contracts';
-import { cid, hash32, optional, record, text, u64, uint } from '#libs/kernel';
+import { cid, hash32, list, optional, record, text, u64, uint } from '#libs/kernel';
 
 const why = record({ code: text(64), reason: text(500) });
 
@@ -15,7 +15,18 @@ export const MARKET_ENTRIES = {
   /** Final block in which the chain took the price cap into escrow. */
   placed: record({ height: uint() }),
   /** A provider has the job, and with it the log, under this fence. */
-  leased: record({ lease: hash32, provider: hash32, fence: uint(), price: u64 }),
+  leased: record({
+    ...{ lease: hash32, provider: hash32, fence: uint(), price: u64 },
+    /** What the choice was made from. */
+    inputs: optional(
+      record({
+        considered: uint(),
+        candidates: uint(),
+        left: list(record({ code: text(20), providers: uint() }), 16),
+        because: text(300),
+      }),
+    ),
+  }),
   bound: record({ height: uint(), provider: hash32, fence: uint() }),
   /** The grant ended without an accepted delivery; the fence is dead. */
   lost: record({ provider: hash32, fence: uint(), code: text(64), reason: text(500) }),

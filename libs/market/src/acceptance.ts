@@ -14,6 +14,7 @@ import type { MarketEvent } from './model/events.ts';
 import { type JobNeeds, type OrderRow, ROW_VERSION } from './model/rows.ts';
 import type { QuoteReason } from './model/views.ts';
 import { quoteJob } from './quote.ts';
+import { relaxationText, relaxationsOf } from './why.ts';
 import { type Market, RECENT_BLOCKS, type Step, emit, indexOpen, isRebuilding } from './state.ts';
 import { viewOf } from './views.ts';
 
@@ -192,10 +193,11 @@ function refuseTerms(
         code: 'MARKET_CAP_TOO_LOW',
         message: `price cap ${order.priceCap}, cheapest quote ${best.priceCap} (${best.cell})`,
       };
+    const [nearest] = relaxationsOf(market, needs, order.priceCap);
+    const why = quote.reasons.map((r) => `${r.providers} ${r.text}`).join('; ');
     return {
       code: 'MARKET_NOTHING_FITS',
-      message:
-        quote.reasons.map((r) => `${r.providers} ${r.text}`).join('; ') || 'no provider online',
+      message: `${why || 'no provider online'}${nearest ? `; it would run with ${relaxationText(nearest)}` : ''}`,
       reasons: quote.reasons,
     };
   }

@@ -4,7 +4,7 @@
  * twice: each carries the order's binding number, and only the newest counts.
  */
 import { hashOf } from '#libs/crypto';
-import { encodeWith, hash32, record, uint } from '#libs/kernel';
+import { type CodecValue, encodeWith, formatAmount, hash32, record, uint } from '#libs/kernel';
 import { failWork } from './endings.ts';
 import { cellOf, compareScores, misfitOf, tierScore } from './fitting.ts';
 import { logStep } from './job-log.ts';
@@ -13,6 +13,7 @@ import type { MarketEvent } from './model/events.ts';
 import type { Lease, OrderRow } from './model/rows.ts';
 import { priceAtLimits } from './pricing.ts';
 import { pursueChain } from './chain-steps.ts';
+import { filtersOf } from './why.ts';
 import { hasRoom, takeRoom } from './room.ts';
 import { type Market, type ProviderState, type Step, emit, orderOf, updateOrder } from './state.ts';
 
@@ -75,9 +76,9 @@ export function bindingDue(step: Step, event: Extract<MarketEvent, { kind: 'bind
 function bindOrWait(step: Step, row: OrderRow): void {
   const { market } = step;
   if (failedForTime(step, row)) return;
-  const provider = bestProvider(market, row);
+  const best = bestProvider(market, row);
   market.deadlines.clear(`binding/${row.id}`);
-  if (provider) grant(step, row, provider);
+  if (best) grant(step, row, best.provider, inputsOf(market, row, best.runnerUp));
   else market.waiting.add(row.id);
 }
 
@@ -90,14 +91,44 @@ function failedForTime(step: Step, row: OrderRow): boolean {
   return true;
 }
 
-function bestProvider(market: Market, row: OrderRow): ProviderState | undefined {
-  let best: { score: readonly number[]; provider: ProviderState } | undefined;
+interface Best {
+  readonly provider: ProviderState;
+  readonly runnerUp: ProviderState | undefined;
+}
+
+function bestProvider(market: Market, row: OrderRow): Best | undefined {
+  let best: Scored | undefined;
+  let second: Scored | undefined;
   for (const provider of market.providers.values()) {
     if (!isCandidate(provider, row)) continue;
-    const score = scoreOf(provider, row);
-    if (!best || compareScores(score, best.score) < 0) best = { score, provider };
+    const scored = { score: scoreOf(provider, row), provider };
+    if (!best || compareScores(scored.score, best.score) < 0) [best, second] = [scored, best];
+    else if (!second || compareScores(scored.score, second.score) < 0) second = scored;
   }
-  return best?.provider;
+  return best && { provider: best.provider, runnerUp: second?.provider };
+}
+
+interface Scored {
+  readonly score: readonly number[];
+  readonly provider: ProviderState;
+}
+
+type LeaseInputs = NonNullable<CodecValue<typeof MARKET_ENTRIES.leased>['inputs']>;
+
+const TASTE = { A: 'cheapest', B: 'fastest', C: 'best isolated' } as const;
+
+/** What the choice was made from, for the job's log. */
+function inputsOf(market: Market, row: OrderRow, runnerUp: ProviderState | undefined): LeaseInputs {
+  const { free, filters } = filtersOf(market, row.needs, row.signed.order.priceCap);
+  const taste = TASTE[row.needs.tier];
+  const next = runnerUp && priceAtLimits(runnerUp.row.offer, row.needs.limits);
+  const over = next === undefined ? '' : `; the next best asks ${formatAmount(next)}`;
+  const before = row.tried.length > 0 ? ', after those that had not failed it' : '';
+  return {
+    ...{ considered: market.providers.size, candidates: free },
+    left: filters.map(({ code, providers }) => ({ code, providers })),
+    because: `${taste} of ${free} with room${before}${over}`,
+  };
 }
 
 function isCandidate(provider: ProviderState, row: OrderRow): boolean {
@@ -128,11 +159,18 @@ export function fillProvider(step: Step, account: string): void {
     const row = orderOf(step.market, id);
     if (!isCandidate(provider, row)) continue;
     step.market.waiting.delete(id);
-    if (!failedForTime(step, row)) grant(step, row, provider);
+    if (!failedForTime(step, row)) grant(step, row, provider, nextFree(row, step));
   }
 }
 
-function grant(step: Step, row: OrderRow, provider: ProviderState): void {
+/** It waited, and this was the first slot that fell free. */
+function nextFree(row: OrderRow, { now }: Step): LeaseInputs {
+  const waitedMs = Math.max(0, Math.round((now.timeUs - row.acceptedAtUs) / MS));
+  const because = `the first that fits with a slot free again, ${waitedMs} ms after the order`;
+  return { considered: 1, candidates: 1, left: [], because };
+}
+
+function grant(step: Step, row: OrderRow, provider: ProviderState, inputs: LeaseInputs): void {
   const { market, now } = step;
   const fence = row.fence + 1;
   const granted: Lease = {
@@ -152,6 +190,7 @@ function grant(step: Step, row: OrderRow, provider: ProviderState): void {
     provider: granted.provider,
     fence,
     price,
+    inputs,
   });
   updateOrder(step, row.id, { work: 'leased', fence, lease: granted });
   takeRoom(provider, row);

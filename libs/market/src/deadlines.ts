@@ -38,6 +38,11 @@ export class Deadlines {
     return this.#live.has(name);
   }
 
+  /** When it falls due, if it is set. */
+  at(name: string): number | undefined {
+    return this.#live.get(name)?.atMs;
+  }
+
   clear(name: string): void {
     this.#live.delete(name);
   }

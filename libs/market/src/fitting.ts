@@ -36,17 +36,33 @@ export function misfitOf(
   needs: JobNeeds,
   priceCap: bigint | undefined,
 ): Misfit | undefined {
-  // Tier C is a promise about where data goes, so no price makes another domain acceptable.
-  if (needs.tier === 'C' && offer.domain !== 'confidential' && offer.domain !== 'private')
-    return 'domain';
-  if (!kindsOf(offer).includes(needs.kind ?? 'js')) return 'kind';
-  if (isolationRank(offer.isolation) < isolationRank(needs.minIsolation)) return 'isolation';
-  if (offer.cores < needs.cores) return 'cores';
-  if (offer.memoryBytes < needs.memoryBytes) return 'memory';
-  if (offer.diskBytes < needs.diskBytes) return 'disk';
-  if (priceCap !== undefined && priceAtLimits(offer, needs.limits) > priceCap) return 'price';
-  return undefined;
+  return MISFITS.find((misfit) => IS_MISFIT[misfit](offer, needs, priceCap));
 }
+
+/** Everything that keeps it from that. */
+export function misfitsOf(
+  offer: ProviderOffer,
+  needs: JobNeeds,
+  priceCap: bigint | undefined,
+): readonly Misfit[] {
+  return MISFITS.filter((misfit) => IS_MISFIT[misfit](offer, needs, priceCap));
+}
+
+type IsMisfit = (offer: ProviderOffer, needs: JobNeeds, priceCap: bigint | undefined) => boolean;
+
+const IS_MISFIT: Readonly<Record<Misfit, IsMisfit>> = {
+  // Tier C is a promise about where data goes, so no price makes another domain acceptable.
+  domain: ({ domain }, { tier }) =>
+    tier === 'C' && domain !== 'confidential' && domain !== 'private',
+  kind: (offer, { kind = 'js' }) => !kindsOf(offer).includes(kind),
+  isolation: ({ isolation }, { minIsolation }) =>
+    isolationRank(isolation) < isolationRank(minIsolation),
+  cores: (offer, needs) => offer.cores < needs.cores,
+  memory: (offer, needs) => offer.memoryBytes < needs.memoryBytes,
+  disk: (offer, needs) => offer.diskBytes < needs.diskBytes,
+  price: (offer, { limits }, priceCap) =>
+    priceCap !== undefined && priceAtLimits(offer, limits) > priceCap,
+};
 
 const LEVEL_RANK = { eco: 0, standard: 1, fast: 2, assured: 3 } as const;
 

@@ -12,7 +12,7 @@ const UNKNOWN_SHARE = 0.1;
 const START_MS = 100;
 const OPTIONS_MAX = 100;
 
-type QuoteFilter = 'offline' | 'draining' | Misfit;
+export type QuoteFilter = 'offline' | 'draining' | Misfit | 'busy';
 
 const FILTER_TEXT: Readonly<Record<Exclude<QuoteFilter, 'kind'>, string>> = {
   offline: 'offline',
@@ -23,6 +23,7 @@ const FILTER_TEXT: Readonly<Record<Exclude<QuoteFilter, 'kind'>, string>> = {
   memory: 'with too little memory',
   disk: 'with too little disk',
   price: 'above the price cap',
+  busy: 'that fit, with no slot or resources free now',
 };
 
 /**
@@ -50,7 +51,11 @@ export function quoteJob(market: Market, needs: JobNeeds, priceCap?: bigint): Qu
   };
 }
 
-function absenceOf({ session, draining }: ProviderState): QuoteFilter | undefined {
+/** Why a provider takes nothing at all now. */
+export function absenceOf({
+  session,
+  draining,
+}: ProviderState): 'offline' | 'draining' | undefined {
   if (session === undefined) return 'offline';
   return draining ? 'draining' : undefined;
 }
@@ -62,9 +67,9 @@ function textOf(code: QuoteFilter, { kind = 'js' }: JobNeeds): string {
     : `without the metered engine that ${kind} jobs need (kinds are listed by: seele provider list)`;
 }
 
-function reasonsOf(left: ReadonlyMap<QuoteFilter, number>, needs: JobNeeds): QuoteReason[] {
+export function reasonsOf(left: ReadonlyMap<QuoteFilter, number>, needs: JobNeeds): QuoteReason[] {
   const reasons: QuoteReason[] = [];
-  for (const code of ['offline', 'draining', ...MISFITS] as const) {
+  for (const code of ['offline', 'draining', ...MISFITS, 'busy'] as const) {
     const providers = left.get(code);
     if (providers === undefined) continue;
     reasons.push({ code, providers, text: textOf(code, needs) });

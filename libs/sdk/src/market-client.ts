@@ -18,6 +18,7 @@ import type {
   OrderRequestDocument,
   ProviderDocument,
   QuoteDocument,
+  WhyDocument,
 } from './market-types.ts';
 import { type SendOptions, type TransportOptions, createTransport, pause } from './transport.ts';
 
@@ -42,6 +43,8 @@ export interface MarketClient {
   orders(filter?: { readonly limit?: number }): Promise<readonly OrderDocument[]>;
   order(id: string): Promise<OrderDocument>;
   cancel(id: string): Promise<OrderDocument>;
+  /** Why it waits, and every decision about it with its inputs. */
+  why(id: string): Promise<WhyDocument>;
   /** Every event of the job from the first on, live, across disconnects. */
   events(id: string, options?: FollowOptions): AsyncGenerator<JobEventDocument>;
   result(id: string): Promise<Uint8Array>;
@@ -100,6 +103,7 @@ export function createMarketClient(options: MarketClientOptions): MarketClient {
       return (await answer(api.GET('/v1/orders', { params }))).items;
     },
     order: (id) => answer(api.GET('/v1/orders/{id}', { params: { path: { id } } })),
+    why: (id) => answer(api.GET('/v1/orders/{id}/why', { params: { path: { id } } })),
     cancel: (id) => answer(api.POST('/v1/orders/{id}/cancel', { params: { path: { id } } })),
     async *events(id, follow = {}) {
       const from = `${url}/v1/orders/${encodeURIComponent(id)}/events`;

@@ -9,6 +9,7 @@ type Schemas = components['schemas'];
 export type MarketStatus = Schemas['Status'];
 export type QuoteDocument = Schemas['Quote'];
 export type OrderDocument = Schemas['Order'];
+export type WhyDocument = Schemas['Why'];
 export type OrderPage = Schemas['OrderList'];
 export type OrderRequestDocument = Schemas['OrderRequest'];
 export type ManifestDocument = Schemas['Manifest'];

@@ -13,6 +13,7 @@ import {
 } from '#libs/kernel';
 import type { JobEvent, Manifest, Metering, OrderView, ProviderView, Quote } from '#libs/market';
 import { platformError } from '#libs/platform';
+import type { OrderReasons } from './market-api.ts';
 import type { JobEventDocument, ManifestDocument, OrderDocument, OrderRequest } from './schemas.ts';
 
 const US_PER_MS = 1000;
@@ -56,6 +57,27 @@ export function orderToDocument(view: OrderView): OrderDocument {
       paid: chain.paid.toString(),
       refunded: chain.refunded.toString(),
     },
+  };
+}
+
+export function whyToDocument({ view, waiting, decisions }: OrderReasons) {
+  return {
+    id: view.id,
+    status: view.status,
+    ...(view.reason && { reason: view.reason }),
+    ...(waiting && {
+      waiting: {
+        ...waiting,
+        filters: waiting.filters.map((filter) => ({ ...filter })),
+        relaxations: waiting.relaxations.map(({ changes, price, cell, provider }) => ({
+          changes: changes.map((change) => ({ ...change })),
+          ...{ price: price.toString(), cell, provider: formatAccount(provider) },
+        })),
+      },
+    }),
+    decisions: decisions.map(({ kind, timeUs, text, data }) => ({
+      ...{ time: timeToText(timeUs), kind, text, inputs: eventData(data) },
+    })),
   };
 }
 

@@ -1,7 +1,15 @@
 /** What the HTTP edge needs of the market; the controllers know nothing else. */
 import type { SignedOrder } from '#contracts';
 import type { AccountId, Bytes } from '#libs/kernel';
-import type { JobEvent, Manifest, OrderView, ProviderView, Quote } from '#libs/market';
+import type {
+  Decision,
+  JobEvent,
+  Manifest,
+  OrderView,
+  ProviderView,
+  Quote,
+  Waiting,
+} from '#libs/market';
 import type { Follower } from '../jobs/job-event-hub.ts';
 import type { OrderFilter } from '../store/row-store.ts';
 
@@ -19,6 +27,13 @@ export interface MarketStatusFacts {
 
 export type LogEvent = Omit<JobEvent, 'order'> & { readonly seq: number };
 
+/** Why an order is where it is. */
+export interface OrderReasons {
+  readonly view: OrderView;
+  readonly waiting: Waiting | undefined;
+  readonly decisions: readonly Decision[];
+}
+
 export interface MarketApi {
   /** True when new orders are to be sent away for a moment. */
   readonly isCrowded: boolean;
@@ -35,6 +50,8 @@ export interface MarketApi {
   order(id: string): Promise<OrderView | undefined>;
   orders(filter: OrderFilter): Promise<readonly OrderView[]>;
   providers(): readonly ProviderView[];
+  /** Why it waits, and every decision that its log holds. @throws MARKET_ORDER_UNKNOWN */
+  why(order: string): Promise<OrderReasons>;
   /** Durable log entries of a job after `seq`, in order; a page at a time, empty at the end. */
   logAfter(order: string, seq: number): Promise<readonly LogEvent[]>;
   /** @returns undefined when too many follow already */

@@ -26,6 +26,7 @@ describe('the OpenAPI description', () => {
     const ids = operations.map(({ operationId }) => String(operationId));
     expect(ids.toSorted((a, b) => a.localeCompare(b))).toEqual([
       'cancelOrder',
+      'explainOrder',
       'followOrder',
       'getOrder',
       'getReceipt',

@@ -33,6 +33,7 @@ import {
   accountFromText,
   manifestFromDocument,
   orderToDocument,
+  whyToDocument,
   signedOrderFromDocument,
 } from './documents.ts';
 import { streamJobEvents } from './event-stream.ts';
@@ -46,6 +47,7 @@ import {
   orderListDocument,
   orderListQuery,
   orderRequest,
+  whyDocument,
 } from './schemas.ts';
 import {
   OptionallySignedGuard,
@@ -206,6 +208,24 @@ export class OrdersController {
   ): Promise<void> {
     await this.#own(id, by);
     await streamJobEvents(this.#market, id, lastEventId, request, reply);
+  }
+
+  @Get(':id/why')
+  @UseGuards(OptionallySignedGuard)
+  @ApiOperation({
+    operationId: 'explainOrder',
+    summary: 'Why an order waits, and every decision about it with its inputs',
+  })
+  @ApiParam(ORDER_ID)
+  @ApiOkResponse({ standardSchema: whyDocument })
+  @ApiProblems(400, 401, 403, 404, 429)
+  @SerializeOptions({ schema: whyDocument })
+  async why(
+    @Param('id', { schema: orderIdParameter }) id: string,
+    @Signatory() by: AccountId | undefined,
+  ) {
+    await this.#own(id, by);
+    return whyToDocument(await this.#market.why(id));
   }
 
   @Get(':id/result')

@@ -180,6 +180,48 @@ export const orderDocument = z
   .meta({ id: 'Order' });
 export type OrderDocument = z.infer<typeof orderDocument>;
 
+const filterReason = z.object({
+  code: z.string(),
+  providers: count,
+  text: z.string().describe('Reads after the number of providers'),
+});
+
+export const whyDocument = z
+  .object({
+    id: hash,
+    status: z.enum(ORDER_STATUSES),
+    reason: reason.optional(),
+    waiting: z
+      .object({
+        text: z.string().describe('What it waits for'),
+        considered: count,
+        fitting: count.describe('Providers that could ever take it'),
+        free: count.describe('Of those, with room now'),
+        filters: z.array(filterReason).describe('Why the others cannot take it now'),
+        relaxations: z
+          .array(
+            z.object({
+              changes: z.array(z.object({ field: z.string(), from: z.string(), to: z.string() })),
+              price: amount.describe('Most it would then cost'),
+              cell: z.string(),
+              provider: account,
+            }),
+          )
+          .describe('Smallest changes with which it would run; empty when somebody fits'),
+      })
+      .optional()
+      .describe('While it waits for a provider'),
+    decisions: z.array(
+      z.object({
+        time,
+        kind: z.string(),
+        text: z.string(),
+        inputs: z.record(z.string(), z.unknown()).describe('What the decision was made from'),
+      }),
+    ),
+  })
+  .meta({ id: 'Why' });
+
 export const orderListQuery = z.object({
   consumer: accountInput.optional(),
   provider: accountInput.optional(),

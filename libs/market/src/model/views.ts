@@ -1,7 +1,9 @@
 /** What people and programs see of an order, a provider and a quote; edges turn it into JSON. */
 import type { ExitClass, MeteredRun, SignedDelivery, Usage } from '#contracts';
 import type { LogPosition } from '#libs/audit';
+import type { Bytes } from '#libs/kernel';
 import type { ProviderOffer } from '../agent-protocol.ts';
+import type { Misfit } from '../fitting.ts';
 import type { IsolationLevel, JobKind, Tier } from '../manifest.ts';
 import type { ChainView, Reason, WorkState } from './rows.ts';
 
@@ -77,9 +79,45 @@ export interface QuoteOption {
 
 /** Why some providers were left out: one line per filter, with how many it removed. */
 export interface QuoteReason {
-  readonly code: string;
+  readonly code: 'offline' | 'draining' | Misfit | 'busy';
   readonly providers: number;
   readonly text: string;
+}
+
+/** One thing to ask for less of, or to offer more of. */
+export interface Change {
+  readonly field: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Changes with which this provider would take the job, and what it would then cost at most. */
+export interface Relaxation {
+  readonly changes: readonly Change[];
+  readonly price: bigint;
+  readonly cell: string;
+  readonly provider: string;
+}
+
+export interface Waiting {
+  /** What it waits for, in words. */
+  readonly text: string;
+  readonly considered: number;
+  /** How many could ever take it, and how many of those have room now. */
+  readonly fitting: number;
+  readonly free: number;
+  readonly filters: readonly QuoteReason[];
+  /** Empty when somebody fits. */
+  readonly relaxations: readonly Relaxation[];
+}
+
+/** One decision of the market, as the job's log has it. */
+export interface Decision {
+  readonly kind: string;
+  readonly timeUs: number;
+  readonly text: string;
+  /** Its inputs: canonical CBOR of the entry's own fields. */
+  readonly data: Bytes;
 }
 
 export interface Quote {

@@ -113,6 +113,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/orders/{id}/why": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Why an order waits, and every decision about it with its inputs */
+        get: operations["explainOrder"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/providers": {
         parameters: {
             query?: never;
@@ -419,6 +436,59 @@ export interface components {
             name: string;
             openOrders: number;
             providersOnline: number;
+        };
+        Why: {
+            decisions: {
+                /** @description What the decision was made from */
+                inputs: {
+                    [key: string]: unknown;
+                };
+                kind: string;
+                text: string;
+                /**
+                 * Format: date-time
+                 * @description ISO 8601, UTC
+                 */
+                time: string;
+            }[];
+            /** @description 32 bytes in lower-case hex */
+            id: string;
+            reason?: {
+                code: string;
+                text: string;
+            };
+            /** @enum {string} */
+            status: "queued" | "leased" | "checking" | "delivered" | "closing" | "settled" | "refunded" | "cancelled" | "rejected";
+            /** @description While it waits for a provider */
+            waiting?: {
+                considered: number;
+                /** @description Why the others cannot take it now */
+                filters: {
+                    code: string;
+                    providers: number;
+                    /** @description Reads after the number of providers */
+                    text: string;
+                }[];
+                /** @description Providers that could ever take it */
+                fitting: number;
+                /** @description Of those, with room now */
+                free: number;
+                /** @description Smallest changes with which it would run; empty when somebody fits */
+                relaxations: {
+                    cell: string;
+                    changes: {
+                        field: string;
+                        from: string;
+                        to: string;
+                    }[];
+                    /** @description Most it would then cost */
+                    price: string;
+                    /** @description Account, seele1… */
+                    provider: string;
+                }[];
+                /** @description What it waits for */
+                text: string;
+            };
         };
     };
     responses: never;
@@ -942,6 +1012,73 @@ export interface operations {
             };
             /** @description Busy or a part is down; Retry-After says when */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    explainOrder: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Order id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Why"];
+                };
+            };
+            /** @description Malformed request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed, or the signature is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not yours */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unknown */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
