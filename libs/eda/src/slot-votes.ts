@@ -2,6 +2,7 @@
  * What the validators of one slot said: PREPAREs, COMMITs and NEWVIEWs, checked and counted. What
  * contradicts itself becomes evidence.
  */
+import { type Bytes, equalBytes } from '#libs/kernel';
 import { Ballots } from './ballots.ts';
 import { type Statement, isContradiction } from './evidence.ts';
 import { genuineWeight, justifyingWeight, voteOf } from './judgements.ts';
@@ -12,6 +13,9 @@ import type { SlotContext, VotingHost } from './voting-types.ts';
 
 export type VoteKind = 'prepare' | 'commit';
 
+/** Votes of certificates that were found genuine, remembered per slot. */
+const GENUINE_MAX = 16_384;
+
 export class SlotVotes {
   readonly #host: VotingHost;
   readonly #slot: SlotContext;
@@ -20,6 +24,8 @@ export class SlotVotes {
   readonly newViews: NewViews;
   /** Reported once per validator and slot. */
   readonly #accused = new Set<number>();
+  /** Signatures found genuine, by what they sign: every NEWVIEW repeats the same certificate. */
+  readonly #genuine = new Map<string, Bytes>();
 
   constructor(host: VotingHost, slot: SlotContext) {
     this.#host = host;
@@ -85,6 +91,12 @@ export class SlotVotes {
     return this.isSigned('newview', sealed);
   }
 
+  /** Whether this NEWVIEW was taken before; what it says is then what is kept, whatever came now. */
+  known(sealed: Sealed<NewView>): Sealed<NewView> | undefined {
+    const kept = this.newViews.get(sealed.from, sealed.message.view);
+    return kept && equalBytes(kept.signature, sealed.signature) ? kept : undefined;
+  }
+
   /** Weight Q of NEWVIEWs for exactly this view, each valid. */
   isJustified(view: number, justification: readonly Sealed<NewView>[]): boolean {
     const isValid = (newView: Sealed<NewView>) =>
@@ -98,9 +110,14 @@ export class SlotVotes {
     const ballots = this.ballots(kind);
     const message = voteOf(this.#slot, certificate);
     const weight = genuineWeight(this.#slot.set, certificate, (from, signature) => {
-      const known = ballots.voteOf(message.view, from);
-      if (known?.signature === signature && known.message.hash === message.hash) return true;
-      return this.isSigned(kind, { from, message, signature });
+      const vote = ballots.voteOf(message.view, from);
+      const counted = vote?.message.hash === message.hash ? vote.signature : undefined;
+      const key = `${kind}/${message.view}/${message.hash}/${from}`;
+      const known = counted ?? this.#genuine.get(key);
+      if (known && equalBytes(known, signature)) return true;
+      if (!this.isSigned(kind, { from, message, signature })) return false;
+      if (this.#genuine.size < GENUINE_MAX) this.#genuine.set(key, signature);
+      return true;
     });
     return weight >= this.quorum;
   }

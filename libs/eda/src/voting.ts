@@ -214,7 +214,9 @@ export class Voting {
   }
 
   onProposal(sealed: Sealed<Proposal>, nowUs: number, out: EdaEffect[]): void {
-    const { view, justification, body } = sealed.message;
+    const { view, body } = sealed.message;
+    // What was checked when it came by itself need not be checked again.
+    const justification = sealed.message.justification.map((nv) => this.#said.known(nv) ?? nv);
     if (this.#decided || view < this.#state.view) return;
     if (view > this.#state.view + VIEWS_AHEAD && justification.length === 0) return;
     if (sealed.from !== this.#leader(view)) return;
@@ -229,7 +231,7 @@ export class Voting {
       this.#newViews.add(newView);
       this.#raise(newView.message.highQc);
     }
-    this.#proposal = sealed;
+    this.#proposal = { ...sealed, message: { ...sealed.message, justification } };
     if (this.#bodies.size < VIEWS_AHEAD) this.#bodies.set(cutHash(body), body);
     this.#consider(nowUs, out);
   }
@@ -259,7 +261,7 @@ export class Voting {
 
   onNewView(sealed: Sealed<NewView>, nowUs: number, out: EdaEffect[]): void {
     if (this.#decided || sealed.message.view < this.#state.view) return;
-    if (this.#newViews.get(sealed.from, sealed.message.view) === sealed) return;
+    if (this.#said.known(sealed)) return;
     if (!this.#said.isValidNewView(sealed) || !this.#said.addNewView(sealed, out)) return;
     this.#raise(sealed.message.highQc);
     this.#afterNewView(nowUs, out);
