@@ -4,7 +4,7 @@
  */
 import { trimmed } from './weighted.ts';
 
-const CORRECTION_MAX_US = 2_000_000;
+export const CORRECTION_MAX_US = 2_000_000;
 const CONNECTED_TICKS = 6;
 
 export class Axis {

@@ -2,6 +2,7 @@
 import {
   type Bytes,
   type Codec,
+  bool,
   decodeWith,
   encodeWith,
   hash32,
@@ -38,6 +39,7 @@ const journalShape = variant({
   final: record({ body: bodyShape, certificate: certificateShape }),
   ticks: record({ below: uint() }),
   attest: record({ slot: uint(), hash: hash32 }),
+  recovery: record({ isOver: bool, era: uint() }),
 });
 
 export function encodeJournalRecord(entry: JournalRecord): Bytes {

@@ -295,6 +295,9 @@ export const messageShape = variant({
   final: record({ body: bodyShape, certificate: certificateShape }),
   /** A body by its hash, for leaders and voters that lack it. */
   body: record({ body: bodyShape }),
+  /** A validator whose journal was lost asks; the last final slot of who answers. */
+  recall: record({ chain: hash32 }),
+  recalled: record({ chain: hash32, slot: timeUs }),
   fetch: record({
     blocks: list(hash32, FETCH_MAX),
     bodies: list(hash32, FETCH_MAX),

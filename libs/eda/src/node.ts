@@ -6,13 +6,14 @@
  * `nowUs` is the host's monotonic clock, set once to wall time (µs).
  */
 import type { Bytes } from '#libs/kernel';
-import { Axis } from './axis.ts';
+import { Axis, CORRECTION_MAX_US } from './axis.ts';
 import { crossesEra, genesisBase } from './base.ts';
 import { Catchup } from './catchup.ts';
-import { type ChainEnd, ZERO_HASH } from './cuts.ts';
+import { type ChainEnd } from './cuts.ts';
 import { Decisions } from './decisions.ts';
 import { tentativeOrder } from './local-checks.ts';
 import {
+  type Attest,
   type Body,
   type Certificate,
   type EdaMessage,
@@ -23,12 +24,13 @@ import {
   type Sealed,
   type Tick,
 } from './messages.ts';
-import { OPEN_PER_AUTHOR } from './open-block.ts';
+import { OwnChain } from './own-chain.ts';
 import { Positions, blockHash } from './positions.ts';
+import { Recovery } from './recovery.ts';
 import { Roster } from './roster.ts';
 import { type EdaRules, SOUND_RULES } from './rules.ts';
 import { createSlotHost } from './slot-host.ts';
-import { Strengths } from './strengths.ts';
+import { Strengths, isCheckpoint } from './strengths.ts';
 import { Ticks } from './ticks.ts';
 import {
   type EdaConfig,
@@ -44,12 +46,16 @@ import type { VotingHost, VotingRecord } from './voting-types.ts';
 /** An idle chain ticks once a second. */
 const IDLE_TICK_US = 1_000_000;
 const TICK_RESERVE = 16;
+/** Stands for no key at all. */
+const OBSERVER = '';
 
 export class EdaNode {
   readonly #config: EdaConfig;
   readonly #rules: EdaRules;
   readonly #roster = new Roster();
-  readonly #me: number;
+  /** This node's number among validators; an observer's while it recovers. */
+  readonly #seat: { me: number };
+  readonly #recovery: Recovery;
   readonly #axis: Axis;
   readonly #positions: Positions;
   readonly #ticks: Ticks;
@@ -60,8 +66,7 @@ export class EdaNode {
   #voting: Voting;
   readonly #decisions: Decisions;
   #era: number;
-  #ownSeq = 0;
-  #ownPrev = ZERO_HASH;
+  readonly #own = new OwnChain();
   #tickHorizon = 0;
   #lastTick = -1;
   #nextTickUs = 0;
@@ -77,17 +82,18 @@ export class EdaNode {
     this.#era = base.era;
     const sets = [{ era: Math.floor(genesisTimeUs / parameters.eraUs), set: genesisSet }];
     for (const { era, set } of sets.concat(config.sets ?? [])) this.#roster.install(era, set);
-    this.#me = this.#roster.numberOf(config.publicKey);
+    this.#recovery = new Recovery(config.chain, config.journalLost === true);
+    this.#seat = { me: this.#roster.numberOf(this.#recovery.isOver ? config.publicKey : OBSERVER) };
     this.#axis = new Axis(parameters.deltaUs, base.timeUs);
     const shared = {
       roster: this.#roster,
-      me: this.#me,
+      seat: this.#seat,
       rules: this.#rules,
       deltaUs: parameters.deltaUs,
       epsilonUs: parameters.epsilonUs,
     };
     this.#positions = new Positions(shared, this.#era);
-    this.#ticks = new Ticks(this.#me, parameters.deltaUs);
+    this.#ticks = new Ticks(this.#seat, parameters.deltaUs);
     this.#catchup = new Catchup(parameters.deltaUs);
     this.#strengths = new Strengths();
     this.#settleUs = SETTLE_DELTAS * parameters.deltaUs;
@@ -96,6 +102,10 @@ export class EdaNode {
     for (const { era, author, ...end } of base.ends) this.#resume(era, author, end);
     this.#voting = this.#openSlot(nowUs);
     this.#restore(journal, nowUs);
+  }
+
+  get #me(): number {
+    return this.#seat.me;
   }
 
   // What a host or an observer may ask.
@@ -129,7 +139,7 @@ export class EdaNode {
   get mayAuthor(): boolean {
     const index = this.#roster.at(this.#era).indexOf(this.#me);
     if (index < 0) return false;
-    return this.#ownSeq < this.#positions.chain(this.#era, index).end.seq + OPEN_PER_AUTHOR;
+    return this.#own.mayMake(this.#era, this.#positions.endOf(this.#era, index));
   }
 
   /** When the next `wake` is due. */
@@ -169,7 +179,8 @@ export class EdaNode {
         this.#axis.raiseTo(record.floorUs);
       } else if (record.kind === 'ticks') {
         this.#tickHorizon = record.below;
-      } else this.#strengths.signed(record.slot, record.hash);
+      } else if (record.kind === 'recovery') this.#resumeRecovery(record);
+      else this.#strengths.signed(record.slot);
     }
     if (vote && vote.slot === this.slot) this.#voting = this.#openSlot(nowUs, vote);
     // A tick number that may have been used is never used again.
@@ -182,8 +193,7 @@ export class EdaNode {
   #resume(era: number, author: number, end: ChainEnd): void {
     this.#positions.chain(era, author).finalise(end);
     if (era !== this.#era || this.#roster.at(era).indexOf(this.#me) !== author) return;
-    this.#ownSeq = end.seq;
-    this.#ownPrev = end.hash;
+    this.#own.resume(end);
   }
 
   /** After a restart, once: cuts after the base that were decided, and those ready to be executed. */
@@ -192,11 +202,9 @@ export class EdaNode {
   }
 
   #noteOwn(block: SealedBlock): void {
-    const { era, author, seq } = block.message;
+    const { era, author } = block.message;
     if (era !== this.#era || this.#roster.at(era).indexOf(this.#me) !== author) return;
-    if (seq <= this.#ownSeq) return;
-    this.#ownSeq = seq;
-    this.#ownPrev = blockHash(block.message);
+    this.#own.note(block);
   }
 
   #openSlot(nowUs: number, saved?: VotingRecord): Voting {
@@ -241,6 +249,8 @@ export class EdaNode {
     this.#localEra(axisUs, nowUs);
     this.#voting.wake(nowUs, out);
     this.#fetchUnready(nowUs, out);
+    this.#recovery.wake(nowUs, deltaUs, out);
+    this.#settleRecovery(nowUs, out);
   }
 
   #tick(k: number, axisUs: number, nowUs: number, out: EdaEffect[]): void {
@@ -264,6 +274,10 @@ export class EdaNode {
     const message: Tick = { chain: this.#config.chain, era: this.#era, k, axis: axisUs, entries };
     const sealed = this.#seal('tick', message);
     out.push({ kind: 'broadcast', message: { kind: 'tick', ...sealed } });
+    const other = isIdle ? undefined : this.#ticks.forwarded(current, sealed.signature);
+    if (!other) return;
+    const to = this.#roster.keyOf(other.to);
+    out.push({ kind: 'send', to, message: { kind: 'tick', ...other.tick } });
   }
 
   /** Only a broken node (see EdaRules.eraByCut) changes eras by its own clock. */
@@ -291,8 +305,8 @@ export class EdaNode {
       chain,
       era: this.#era,
       author,
-      seq: this.#ownSeq + 1,
-      prevOwn: this.#ownPrev,
+      seq: this.#own.seq + 1,
+      prevOwn: this.#own.prev,
       txRoot,
       count,
     });
@@ -337,6 +351,13 @@ export class EdaNode {
         return this.#strengths.onAttest(message, (sealed) => this.#isSigned('attest', sealed), out);
       case 'fetch':
         return this.#catchup.answer(peer, message, this.#positions.held, this.#voting, out);
+      case 'recall':
+        if (message.chain === this.#config.chain && peer !== '')
+          out.push({ kind: 'send', to: peer, message: this.#recalled() });
+        return;
+      case 'recalled':
+        if (message.chain !== this.#config.chain) return;
+        return this.#recovery.hear(this.#roster.numberOf(peer), message.slot);
       case 'body':
         return this.#voting.onBody(message.body, nowUs, out);
       case 'final':
@@ -418,34 +439,53 @@ export class EdaNode {
     this.#roster.install(era, this.#roster.at(era).set);
     this.#era = era;
     this.#decisions.enterEra();
-    this.#ownSeq = 0;
-    this.#ownPrev = ZERO_HASH;
+    this.#own.enterEra();
     for (const block of this.#positions.enterEra(era)) out.push({ kind: 'expired', block });
     this.#roster.prune(era - 1);
   }
 
   #attest(body: Body, hash: string, beforeUs: number, out: EdaEffect[]): void {
-    const every = this.#config.parameters.attestEveryUs;
     const { set } = this.#roster.at(this.#era);
-    const isCheckpoint =
-      every > 0 && Math.floor(body.timeUs / every) > Math.floor(beforeUs / every);
-    if (!isCheckpoint) return;
-    for (const early of this.#strengths.open(body.slot, hash, set))
-      this.#strengths.onAttest(early, (sealed) => this.#isSigned('attest', sealed), out);
-    if (this.#committedElsewhere || this.#roster.at(this.#era).indexOf(this.#me) < 0) return;
-    if (!this.#strengths.maySign(body.slot)) return;
-    const sealed = this.#seal('attest', {
-      chain: body.chain,
-      era: body.era,
-      slot: body.slot,
-      hash,
-    });
-    this.#strengths.signed(body.slot, hash);
+    const { attestEveryUs } = this.#config.parameters;
+    if (!isCheckpoint(body.timeUs, beforeUs, attestEveryUs)) return;
+    const isSigned = (sealed: Sealed<Attest>) => this.#isSigned('attest', sealed);
+    const isMine = !this.#committedElsewhere && this.#roster.at(this.#era).indexOf(this.#me) >= 0;
+    const sign = (message: Attest) => (isMine ? this.#seal('attest', message) : undefined);
+    this.#strengths.checkpoint(body, hash, set, isSigned, sign, out);
+  }
+
+  // A lost journal.
+
+  #recalled(): MessageOf<'recalled'> {
+    return { kind: 'recalled', chain: this.#config.chain, slot: this.#decisions.last.slot };
+  }
+
+  #resumeRecovery({ isOver, era }: Extract<JournalRecord, { kind: 'recovery' }>): void {
+    this.#recovery.resume(isOver);
+    this.#own.fromEra = era;
+    this.#seat.me = this.#roster.numberOf(isOver ? this.#config.publicKey : OBSERVER);
+  }
+
+  /**
+   * Takes its seat again once that is safe. Ticks go on behind every number that may have been used,
+   * blocks with the next era: which ones it made before it cannot know.
+   */
+  #settleRecovery(nowUs: number, out: EdaEffect[]): void {
+    const { slot } = this.#decisions.last;
+    if (!this.#recovery.settle(slot, this.#roster.at(this.#era))) return;
+    const era = this.#era + 1;
+    const { deltaUs } = this.#config.parameters;
+    const used = Math.floor((this.#axis.at(nowUs) + CORRECTION_MAX_US) / deltaUs);
+    this.#tickHorizon = used + TICK_RESERVE;
+    this.#lastTick = this.#tickHorizon - 1;
+    this.#own.fromEra = era;
+    this.#seat.me = this.#roster.numberOf(this.#config.publicKey);
+    this.#voting = this.#openSlot(nowUs);
     out.push(
-      { kind: 'journal', record: { kind: 'attest', slot: body.slot, hash } },
-      { kind: 'broadcast', message: { kind: 'attest', ...sealed } },
+      { kind: 'journal', record: { kind: 'ticks', below: this.#tickHorizon } },
+      { kind: 'journal', record: { kind: 'recovery', isOver: true, era } },
+      { kind: 'recovered', slot },
     );
-    this.#strengths.onAttest(sealed, () => true, out);
   }
 
   #fetchUnready(nowUs: number, out: EdaEffect[]): void {

@@ -43,7 +43,7 @@ export function blockHash(head: SealedBlock['message']): string {
 
 export interface PositionsOptions {
   readonly roster: Roster;
-  readonly me: number;
+  readonly seat: { readonly me: number };
   readonly rules: EdaRules;
   readonly deltaUs: number;
   readonly epsilonUs: number;
@@ -132,7 +132,8 @@ export class Positions {
   /** Acknowledges held blocks of a chain whose predecessors are held. */
   #acknowledgeRow(chain: AuthorChain, axisUs: number, nowUs: number, x0?: number): EdaEffect[] {
     const effects: EdaEffect[] = [];
-    const { roster, me } = this.#options;
+    const { roster, seat } = this.#options;
+    const { me } = seat;
     const era = roster.at(chain.era);
     let previous: string = chain.end.seq === 0 ? ZERO_HASH : chain.end.hash;
     for (let seq = chain.end.seq + 1; ; seq++) {
@@ -216,7 +217,8 @@ export class Positions {
   /** Closes the tick before `k`: one round of the convergence function for every open block. */
   closeTick(k: number, current: EraRoster): void {
     const { lying, quorum } = current.set;
-    const { me, epsilonUs } = this.#options;
+    const { epsilonUs, seat } = this.#options;
+    const { me } = seat;
     const isThinned = this.#openCount > FULL_TICK_ENTRIES;
     const oldest = k - FRESH_TICKS - (isThinned ? THIN_TICKS : 0);
     for (const open of this.open()) {
@@ -273,7 +275,8 @@ export class Positions {
 
   /** Asks those who acknowledged for payloads that are missing here. */
   fetches(nowUs: number): { readonly peer: number; readonly message: EdaMessage }[] {
-    const { deltaUs, me } = this.#options;
+    const { deltaUs, seat } = this.#options;
+    const { me } = seat;
     const wanted = new Map<number, string[]>();
     let count = 0;
     for (const open of this.open()) {
@@ -315,7 +318,8 @@ export class Positions {
     this.burned.clear();
     this.#accused.clear();
     const mine: SealedBlock[] = [];
-    const { roster, me } = this.#options;
+    const { roster, seat } = this.#options;
+    const { me } = seat;
     for (const [closed, byAuthor] of this.#chains) {
       if (closed >= era - 1) continue;
       for (const chain of byAuthor.values()) {

@@ -16,13 +16,13 @@ interface Heard {
 }
 
 export class Ticks {
-  readonly #me: number;
+  readonly #seat: { readonly me: number };
   readonly #deltaUs: number;
   readonly #heard = new Map<number, Heard>();
   #busyAtUs = Number.NEGATIVE_INFINITY;
 
-  constructor(me: number, deltaUs: number) {
-    this.#me = me;
+  constructor(seat: { readonly me: number }, deltaUs: number) {
+    this.#seat = seat;
     this.#deltaUs = deltaUs;
   }
 
@@ -48,15 +48,32 @@ export class Ticks {
     return 'new';
   }
 
+  /**
+   * A tick of some other validator for a third one to compare with what it heard itself: how two ticks
+   * of one number come together when each was told to some only. Chosen by a signature of this node, so
+   * that nobody knows beforehand who compares with whom.
+   */
+  forwarded(
+    current: EraRoster,
+    signature: Uint8Array,
+  ): { readonly to: number; readonly tick: Sealed<Tick> } | undefined {
+    const { peers } = current;
+    const draw = (at: number) => (signature[at] ?? 0) * 256 + (signature[at + 1] ?? 0);
+    const about = peers[draw(0) % peers.length] as number;
+    const to = peers[draw(2) % peers.length] as number;
+    const tick = this.#heard.get(about)?.ticks.at(-1);
+    return tick && to !== about && to !== this.#seat.me ? { to, tick } : undefined;
+  }
+
   #isFresh(heard: Heard, nowUs: number): boolean {
     return nowUs - heard.atUs <= FRESH_DELTAS * this.#deltaUs;
   }
 
   /** Fresh ticks of weight Q are held, one's own counted. */
   isConnected(current: EraRoster, nowUs: number): boolean {
-    let weight = current.weightOf(this.#me);
+    let weight = current.weightOf(this.#seat.me);
     for (const [peer, heard] of this.#heard)
-      if (peer !== this.#me && this.#isFresh(heard, nowUs)) weight += current.weightOf(peer);
+      if (peer !== this.#seat.me && this.#isFresh(heard, nowUs)) weight += current.weightOf(peer);
     return weight >= current.set.quorum;
   }
 
@@ -68,10 +85,10 @@ export class Ticks {
   /** How far the axes of others are ahead of one's own. */
   errors(current: EraRoster, nowUs: number, burned: ReadonlySet<number>) {
     const errors = [0];
-    const weights = [current.weightOf(this.#me)];
+    const weights = [current.weightOf(this.#seat.me)];
     for (const [peer, heard] of this.#heard) {
       const weight = current.weightOf(peer);
-      if (peer === this.#me || weight === 0 || burned.has(peer)) continue;
+      if (peer === this.#seat.me || weight === 0 || burned.has(peer)) continue;
       if (!this.#isFresh(heard, nowUs)) continue;
       errors.push(heard.errorUs);
       weights.push(weight);

@@ -73,6 +73,11 @@ export interface EdaConfig {
   readonly baseRoots?: Roots;
   /** Sets of eras after genesis, as the state at the base says. */
   readonly sets?: readonly { readonly era: number; readonly set: ValidatorSet }[];
+  /**
+   * The journal was lost or is damaged (a node that starts for the first time has lost nothing). The
+   * node observes until it is safe to sign, then says `recovered`.
+   */
+  readonly journalLost?: boolean;
   readonly rules?: EdaRules;
 }
 
@@ -105,7 +110,9 @@ export type JournalRecord =
   | { readonly kind: 'final'; readonly body: Body; readonly certificate: Certificate }
   /** Ticks below this number may have been sent. */
   | { readonly kind: 'ticks'; readonly below: number }
-  | { readonly kind: 'attest'; readonly slot: number; readonly hash: string };
+  | { readonly kind: 'attest'; readonly slot: number; readonly hash: string }
+  /** The journal before this was lost; once over, the node makes blocks again from `era` on. */
+  | { readonly kind: 'recovery'; readonly isOver: boolean; readonly era: number };
 
 /**
  * Effects are carried out in order. What stands before a `send` or `broadcast` is durable before it
@@ -148,5 +155,7 @@ export type EdaEffect =
       readonly first: Sealed<unknown>;
       readonly second: Sealed<unknown>;
     }
+  /** The journal was lost; from here on the node votes again. */
+  | { readonly kind: 'recovered'; readonly slot: number }
   /** A block of this node can no longer be ordered (its era is over): author its payload again. */
   | { readonly kind: 'expired'; readonly block: SealedBlock };

@@ -49,4 +49,6 @@ export interface SimNode {
   generation: number;
   /** Stop in the middle of carrying out effects: after so many more of them. */
   crashIn: number;
+  /** When it voted again after its journal was lost. */
+  recoveredAtUs: number | undefined;
 }

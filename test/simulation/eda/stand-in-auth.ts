@@ -47,6 +47,7 @@ export interface AuthFactory {
 /** Tokens known by identity: for messages that stay objects. */
 export function createTokenAuth(): AuthFactory {
   const tokens = new WeakMap<Bytes, Token>();
+  let draws = 1;
   const keyOf = (index: number) => `01${index.toString(16).padStart(64, '0')}`;
   return {
     keyOf,
@@ -56,7 +57,9 @@ export function createTokenAuth(): AuthFactory {
         ...common(publicKey),
         sign<K extends SignedKind>(kind: K, message: SignedMessages[K]) {
           const signature = new Uint8Array(SIGNATURE_BYTES);
-          signature[0] = index & 255;
+          // Unlike one another, as real ones are.
+          draws = Math.imul(draws ^ (draws >>> 15), 0x2c1b3c6d) + index + 1;
+          new DataView(signature.buffer).setUint32(0, draws);
           tokens.set(signature, { publicKey, kind, message });
           return signature;
         },

@@ -65,6 +65,8 @@ export class World {
   isLinked: (from: number, to: number) => boolean = () => true;
   /** Last word on a message: undefined to lose it, else extra delay in µs. */
   intercept: (from: number, to: number, message: EdaMessage) => number | undefined = () => 0;
+  /** What honest nodes proved of others. */
+  readonly evidence: Extract<EdaEffect, { kind: 'evidence' }>[] = [];
   readonly submittedAt = new Map<string, number>();
   readonly finalAt = new Map<string, number>();
   #trace = 0x811c9dc5;
@@ -100,6 +102,7 @@ export class World {
         executedSlot: 0,
         generation: 0,
         crashIn: Number.POSITIVE_INFINITY,
+        recoveredAtUs: undefined,
       });
     }
     for (const sim of this.nodes) this.start(sim);
@@ -139,11 +142,14 @@ export class World {
 
   // Life of a node.
 
-  start(sim: SimNode): void {
+  /** Starts a node from what is durable; with `journalLost`, from nothing. */
+  start(sim: SimNode, journalLost = false): void {
     if (sim.generation > 0) this.#tell(() => `node ${sim.index} starts again`);
     sim.generation += 1;
     sim.crashIn = Number.POSITIVE_INFINITY;
-    sim.node = new EdaNode(this.config(sim.index), this.local(sim), sim.journal);
+    if (journalLost) sim.journal = [];
+    const config = { ...this.config(sim.index), ...(journalLost && { journalLost }) };
+    sim.node = new EdaNode(config, this.local(sim), sim.journal);
     sim.unsynced = 0;
     sim.roots = ROOTS;
     sim.executedSlot = 0;
@@ -214,7 +220,8 @@ export class World {
           this.#tell(() => `node ${sim.index} says ${wordsOf(effect.message)}`);
         for (const { index } of this.nodes)
           if (index !== sim.index) this.transmit(sim.index, index, effect.message);
-        if (!sim.behaviour)
+        // What it tells on of others (evidence) it did not say itself.
+        if (!sim.behaviour && 'from' in effect.message && effect.message.from === sim.index)
           this.invariants.onSaid(sim.index, effect.message, saidBy(effect.message), this.timeUs);
         return;
       case 'send':
@@ -228,6 +235,13 @@ export class World {
         if (body?.kind === 'final') this.#execute(sim, body.body, effect.blocks);
         return;
       }
+      case 'recovered':
+        this.#tell(() => `node ${sim.index} votes again`);
+        sim.recoveredAtUs = this.timeUs;
+        return;
+      case 'evidence':
+        this.evidence.push(effect);
+        return;
       case 'available':
         if (!sim.behaviour) this.invariants.onAvailable(effect.hash, this.timeUs);
         return;

@@ -1,0 +1,71 @@
+/**
+ * What a validator does whose journal was lost: it observes, and signs nothing until no vote it may
+ * have sent can still count.
+ *
+ * It asks all for their last final slot. Let S be the slot it was in when it lost its journal. S − 1
+ * was final, so weight Q sent COMMITs in it, and among answers of weight Q is an honest one of these:
+ * it held S − 2 final. With F the highest answer, S ≤ F + 2: once F + 2 is final here, nothing is left
+ * in which this node could contradict itself. An answer counts when its slot is final here too, so
+ * claims that are made up hold nobody up.
+ */
+import type { EraRoster } from './roster.ts';
+import type { EdaEffect } from './types.ts';
+
+const ASK_DELTAS = 4;
+
+export class Recovery {
+  readonly #chain: string;
+  readonly #claims = new Map<number, number>();
+  #isOver: boolean;
+  #isNoted = false;
+  #boundSlot: number | undefined;
+  #askAtUs = Number.NEGATIVE_INFINITY;
+
+  constructor(chain: string, isNeeded: boolean) {
+    this.#chain = chain;
+    this.#isOver = !isNeeded;
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** From the journal: it was begun, or over, before a restart. */
+  resume(isOver: boolean): void {
+    this.#isOver = isOver;
+    this.#isNoted = true;
+  }
+
+  /** Writes down that it began, asks until enough have answered. */
+  wake(nowUs: number, deltaUs: number, out: EdaEffect[]): void {
+    if (this.#isOver) return;
+    if (!this.#isNoted)
+      out.push({ kind: 'journal', record: { kind: 'recovery', isOver: false, era: 0 } });
+    this.#isNoted = true;
+    if (this.#boundSlot !== undefined || nowUs < this.#askAtUs) return;
+    this.#askAtUs = nowUs + ASK_DELTAS * deltaUs;
+    out.push({ kind: 'broadcast', message: { kind: 'recall', chain: this.#chain } });
+  }
+
+  hear(peer: number, slot: number): void {
+    if (!this.#isOver && !this.#claims.has(peer)) this.#claims.set(peer, slot);
+  }
+
+  /** Looks whether it is over, now that `lastSlot` is final; true once. */
+  settle(lastSlot: number, current: EraRoster): boolean {
+    if (this.#isOver) return false;
+    if (this.#boundSlot === undefined) {
+      let weight = 0;
+      let highest = 0;
+      for (const [peer, slot] of this.#claims) {
+        if (slot > lastSlot) continue;
+        weight += current.weightOf(peer);
+        highest = Math.max(highest, slot);
+      }
+      if (weight < current.set.quorum) return false;
+      this.#boundSlot = highest;
+    }
+    this.#isOver = lastSlot >= this.#boundSlot + 2;
+    return this.#isOver;
+  }
+}

@@ -1,0 +1,273 @@
+/** Scenarios of lost journals, evidence, clocks, eras and killed halves, on real reducers. */
+import { type EdaEffect, type Statement, createValidatorSet, isContradiction } from '#libs/eda';
+import { ADVERSARIES, type Behaviour } from './eda/adversaries.ts';
+import { World, type WorldOptions } from './eda/world.ts';
+
+const MS = 1000;
+const S = 1_000_000;
+
+function isClean(world: World): void {
+  expect(world.invariants.violations).toEqual([]);
+  expect(world.invariants.checked).toBeGreaterThan(0);
+}
+
+const allFinal = (world: World) =>
+  [...world.submittedAt.keys()].every((hash) => world.finalAt.has(hash));
+
+const network = (options: Partial<WorldOptions>) =>
+  new World({ seed: 1, nodes: 4, delayUs: [500, 20_000], ...options });
+
+function feed(world: World, fromUs: number, everyUs: number, count: number): void {
+  for (let i = 0; i < count; i++)
+    world.at(fromUs + i * everyUs, () => world.submit(i % world.nodes.length));
+}
+
+const node = (world: World, index: number) => {
+  const found = world.nodes[index];
+  if (!found) throw new Error(`node ${index}`);
+  return found;
+};
+
+describe('a journal that was lost', () => {
+  test('the validator signs nothing until later slots are final, then votes again', () => {
+    const world = network({ nodes: 7, profile: 'classic' });
+    feed(world, 300 * MS, 100 * MS, 60);
+    const lost = node(world, 3);
+    const said: { atUs: number; kind: string }[] = [];
+    world.intercept = (from, _to, { kind }) => {
+      if (from === 3) said.push({ atUs: world.timeUs, kind });
+      return 0;
+    };
+    let lostAtUs = 0;
+    // In the middle of a slot, with votes sent.
+    world.at(2_130 * MS, () => {
+      lostAtUs = world.timeUs;
+      world.crash(lost);
+      world.start(lost, true);
+    });
+    world.run(9 * S);
+    const backAtUs = lost.recoveredAtUs ?? Number.POSITIVE_INFINITY;
+    expect(backAtUs).toBeLessThan(lostAtUs + 4 * S);
+    const signed = (kind: string) =>
+      ['fetch', 'recall', 'recalled', 'block', 'final'].includes(kind);
+    const between = said.filter(
+      ({ atUs, kind }) => atUs > lostAtUs && atUs < backAtUs && !signed(kind),
+    );
+    expect(between).toEqual([]);
+    expect(said.some(({ atUs, kind }) => atUs > backAtUs && kind === 'prepare')).toBe(true);
+    // Its "one vote" invariant spans the loss: nothing it says contradicts what it said before.
+    isClean(world);
+    expect(world.evidence).toEqual([]);
+  });
+
+  test('killed again before it is over, it goes on recovering', () => {
+    const world = network({ nodes: 7, profile: 'classic' });
+    feed(world, 300 * MS, 100 * MS, 60);
+    const lost = node(world, 3);
+    world.at(2 * S, () => {
+      world.crash(lost);
+      world.start(lost, true);
+    });
+    world.at(2 * S + 150 * MS, () => {
+      expect(lost.recoveredAtUs).toBeUndefined();
+      world.crash(lost);
+      world.start(lost);
+      expect(lost.node?.mayAuthor).toBe(false);
+    });
+    world.run(9 * S);
+    expect(lost.recoveredAtUs).toBeDefined();
+    isClean(world);
+  });
+
+  test('a liar that claims a slot nobody reached holds nobody up', () => {
+    const boaster: Behaviour = {
+      name: 'boaster',
+      rewrite: (_sim, effects) =>
+        effects.map((effect): EdaEffect =>
+          effect.kind === 'send' && effect.message.kind === 'recalled'
+            ? { ...effect, message: { ...effect.message, slot: 1e12 } }
+            : effect,
+        ),
+    };
+    const behaviours = new Map([[0, boaster]]);
+    const world = network({ nodes: 7, profile: 'classic', behaviours });
+    feed(world, 300 * MS, 100 * MS, 60);
+    const lost = node(world, 3);
+    world.at(2 * S, () => {
+      world.crash(lost);
+      world.start(lost, true);
+    });
+    world.run(9 * S);
+    expect(lost.recoveredAtUs).toBeDefined();
+    isClean(world);
+  });
+});
+
+describe('more than may fail', () => {
+  test('9 of 20 killed: tentative order goes on; all return: final within two cuts, in that order', () => {
+    const world = network({ nodes: 20 });
+    feed(world, 300 * MS, 100 * MS, 10);
+    world.run(3 * S);
+    const before = world.cuts.length;
+    expect(allFinal(world)).toBe(true);
+    for (const sim of world.nodes.slice(0, 9)) world.crash(sim);
+    const made = 22;
+    for (let i = 0; i < made; i++) world.at((i + 1) * 100 * MS, () => world.submit(9 + (i % 11)));
+    world.run(4 * S);
+    expect(world.cuts.length).toBe(before);
+    const tentative = node(world, 15).node?.positions.entries(0) ?? [];
+    expect(tentative.length).toBe(made);
+    const order = tentative.toSorted((a, b) => a.x - b.x).map(({ hash }) => hash);
+    for (const sim of world.nodes.slice(0, 9)) world.start(sim);
+    world.run(6 * S);
+    const cuts = world.cuts.slice(before);
+    expect(cuts.length).toBeLessThanOrEqual(2);
+    expect(cuts.flatMap(({ body }) => body.entries.map(({ hash }) => hash))).toEqual(order);
+    expect(world.invariants.inversions()).toBe(0);
+    isClean(world);
+  });
+
+  test('clocks of nodes 1 s ahead and 1 s behind step while blocks are open: one order, all final', () => {
+    const world = network({ nodes: 10, clockUs: (i) => (i === 0 ? S : i === 1 ? -S : 0) });
+    world.invariants.checksPositions = false;
+    feed(world, 500 * MS, 80 * MS, 50);
+    // A third clock is stepped forward in the middle (suspend and resume).
+    world.at(2 * S, () => {
+      node(world, 2).clockUs += S;
+    });
+    world.run(12 * S);
+    expect(allFinal(world)).toBe(true);
+    isClean(world);
+  });
+});
+
+describe('eras', () => {
+  const ERA_US = 4 * S;
+
+  test('17: stake changed in mid-era holds from the border on, also for who was slashed or joined', () => {
+    const world = network({ nodes: 5, weights: [1, 1, 1, 1, 1], parameters: { eraUs: ERA_US } });
+    feed(world, 300 * MS, 120 * MS, 60);
+    const { validators } = world.set;
+    // Node 4 is slashed, node 0 doubled its stake.
+    const next = createValidatorSet(
+      validators.slice(0, 4).map((one, i) => ({ ...one, weight: i === 0 ? 2 : 1 })),
+      'classic',
+    );
+    let from = 0;
+    world.at(1 * S, () => {
+      for (const sim of world.nodes) {
+        from = (sim.node?.era ?? 0) + 2;
+        sim.node?.handle({ kind: 'set', era: from, set: next }, world.local(sim));
+      }
+    });
+    world.run(14 * S);
+    const hashes = new Map(world.cuts.map(({ body }) => [body.era, body.setHash]));
+    expect([...hashes.keys()].length).toBeGreaterThan(2);
+    for (const [era, hash] of hashes) expect(hash).toBe(era < from ? world.set.hash : next.hash);
+    isClean(world);
+  });
+
+  test('17: a leaver that crashes at the border takes nothing with it', () => {
+    const world = network({ nodes: 7, profile: 'classic', parameters: { eraUs: ERA_US } });
+    feed(world, 300 * MS, 100 * MS, 150);
+    const next = createValidatorSet(world.set.validators.slice(0, 6), 'classic');
+    let from = 0;
+    world.at(1 * S, () => {
+      for (const sim of world.nodes) {
+        from = (sim.node?.era ?? 0) + 2;
+        sim.node?.handle({ kind: 'set', era: from, set: next }, world.local(sim));
+      }
+    });
+    const leaver = node(world, 6);
+    const poll = () => {
+      if ((node(world, 0).node?.era ?? 0) >= from && leaver.node) world.crash(leaver);
+      else world.at(20 * MS, poll);
+    };
+    world.at(2 * S, poll);
+    world.run(16 * S);
+    expect(leaver.node).toBeUndefined();
+    expect(world.cuts.some(({ body }) => body.era > from)).toBe(true);
+    isClean(world);
+  });
+
+  test('17: time jumps over two eras while everything is down', () => {
+    const world = network({ parameters: { eraUs: ERA_US } });
+    feed(world, 300 * MS, 150 * MS, 12);
+    world.run(3 * S);
+    for (const sim of world.nodes) world.crash(sim);
+    world.run(3 * ERA_US);
+    for (const sim of world.nodes) world.start(sim);
+    for (let i = 0; i < 12; i++) world.at(500 * MS + i * 200 * MS, () => world.submit(i % 4));
+    world.run(10 * S);
+    isClean(world);
+    expect(world.cuts.at(-1)?.body.timeUs).toBeGreaterThan(world.timeUs - 10 * S);
+  });
+});
+
+describe('what liars sign against themselves', () => {
+  const doubled = ADVERSARIES['doubleVoter'];
+
+  test('18: evidence reaches half of the nodes in a round: weights stay, cuts go on', () => {
+    const equivocator = ADVERSARIES['equivocator'];
+    if (!equivocator) throw new Error('equivocator');
+    const world = network({
+      nodes: 7,
+      profile: 'classic',
+      behaviours: new Map([[0, equivocator]]),
+    });
+    // For two seconds what proves it reaches the nodes 2, 4 and 6 only.
+    world.intercept = (from, to, message) => {
+      const isAbout0 = message.kind === 'tick' && message.from === 0;
+      const isTold = from !== 0 || world.evidence.length > 0;
+      return isAbout0 && isTold && to % 2 === 1 ? undefined : 0;
+    };
+    feed(world, 300 * MS, 100 * MS, 40);
+    world.run(2 * S);
+    const burned = () =>
+      world.nodes
+        .filter(({ node: one }) => (one?.positions.burned.size ?? 0) > 0)
+        .filter(({ index }) => index > 0)
+        .map((sim) => sim.index);
+    expect(burned()).toEqual([2, 4, 6]);
+    world.intercept = () => 0;
+    world.run(7 * S);
+    expect(burned()).toEqual([1, 2, 3, 4, 5, 6]);
+    const quorums = new Set(world.cuts.map(({ body }) => body.setHash));
+    expect(quorums.size).toBe(1);
+    const honest = [...world.submittedAt.keys()].filter(
+      (hash) => world.invariants.blocks.get(hash)?.author !== 0,
+    );
+    expect(honest.every((hash) => world.finalAt.has(hash))).toBe(true);
+    expect(world.evidence.some(({ what }) => what === 'tick')).toBe(true);
+    isClean(world);
+  });
+
+  test('every piece of evidence is a contradiction of a liar, never of an honest validator', () => {
+    let found = 0;
+    for (const name of Object.keys(ADVERSARIES)) {
+      const behaviour = ADVERSARIES[name];
+      if (!behaviour) continue;
+      const world = network({
+        nodes: 7,
+        profile: 'classic',
+        behaviours: new Map([[2, behaviour]]),
+      });
+      world.intercept = (_from, _to, { kind }) =>
+        kind === 'commit' && world.random.chance(0.3) ? undefined : 0;
+      feed(world, 300 * MS, 120 * MS, 20);
+      world.run(6 * S);
+      for (const { what, otherWhat, publicKey, first, second } of world.evidence) {
+        expect(publicKey).toBe(world.auth.keyOf(2));
+        const statements = [
+          { ...first, kind: what },
+          { ...second, kind: otherWhat ?? what },
+        ] as unknown as [Statement, Statement];
+        expect(isContradiction(...statements)).toBe(true);
+        found += 1;
+      }
+      isClean(world);
+    }
+    expect(doubled).toBeDefined();
+    expect(found).toBeGreaterThan(3);
+  });
+});
