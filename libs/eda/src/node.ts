@@ -19,8 +19,6 @@ import {
   type EdaMessage,
   type MessageOf,
   type SealedBlock,
-  type SignedKind,
-  type SignedMessages,
   type Sealed,
   type Tick,
 } from './messages.ts';
@@ -29,8 +27,10 @@ import { Positions, blockHash } from './positions.ts';
 import { Recovery } from './recovery.ts';
 import { Roster } from './roster.ts';
 import { type EdaRules, SOUND_RULES } from './rules.ts';
+import { Seals } from './seals.ts';
 import { createSlotHost } from './slot-host.ts';
 import { Strengths, isCheckpoint } from './strengths.ts';
+import { TickNumbers } from './tick-numbers.ts';
 import { Ticks } from './ticks.ts';
 import {
   type EdaConfig,
@@ -45,7 +45,6 @@ import type { VotingHost, VotingRecord } from './voting-types.ts';
 
 /** An idle chain ticks once a second. */
 const IDLE_TICK_US = 1_000_000;
-const TICK_RESERVE = 16;
 /** Stands for no key at all. */
 const OBSERVER = '';
 
@@ -67,8 +66,8 @@ export class EdaNode {
   readonly #decisions: Decisions;
   #era: number;
   readonly #own = new OwnChain();
-  #tickHorizon = 0;
-  #lastTick = -1;
+  readonly #numbers = new TickNumbers();
+  readonly #seals: Seals;
   #nextTickUs = 0;
   #buffered: EdaMessage[] = [];
   #committedElsewhere = false;
@@ -84,6 +83,7 @@ export class EdaNode {
     for (const { era, set } of sets.concat(config.sets ?? [])) this.#roster.install(era, set);
     this.#recovery = new Recovery(config.chain, config.journalLost === true);
     this.#seat = { me: this.#roster.numberOf(this.#recovery.isOver ? config.publicKey : OBSERVER) };
+    this.#seals = new Seals(config, this.#roster, this.#seat);
     this.#axis = new Axis(parameters.deltaUs, base.timeUs);
     const shared = {
       roster: this.#roster,
@@ -178,13 +178,12 @@ export class EdaNode {
         vote = record;
         this.#axis.raiseTo(record.floorUs);
       } else if (record.kind === 'ticks') {
-        this.#tickHorizon = record.below;
+        // A tick number that may have been used is never used again.
+        this.#numbers.skipBelow(record.below);
       } else if (record.kind === 'recovery') this.#resumeRecovery(record);
       else this.#strengths.signed(record.slot);
     }
     if (vote && vote.slot === this.slot) this.#voting = this.#openSlot(nowUs, vote);
-    // A tick number that may have been used is never used again.
-    this.#lastTick = this.#tickHorizon - 1;
     this.#nextTickUs = nowUs;
     this.#restored = done.filter(({ kind }) => kind === 'decided' || kind === 'ready');
   }
@@ -244,7 +243,7 @@ export class EdaNode {
     const { deltaUs } = this.#config.parameters;
     const axisUs = this.#axis.at(nowUs);
     const k = Math.floor(axisUs / deltaUs);
-    if (k > this.#lastTick) this.#tick(k, axisUs, nowUs, out);
+    if (k > this.#numbers.last) this.#tick(k, axisUs, nowUs, out);
     this.#nextTickUs = nowUs + deltaUs - (axisUs % deltaUs);
     this.#localEra(axisUs, nowUs);
     this.#voting.wake(nowUs, out);
@@ -265,14 +264,11 @@ export class EdaNode {
     const entries = this.#positions.entries(k);
     const everyTicks = Math.max(1, Math.floor(IDLE_TICK_US / this.#config.parameters.deltaUs));
     const isIdle = entries.length === 0 && !this.#ticks.isBusy(nowUs);
-    if (!isMember || (isIdle && k < this.#lastTick + everyTicks)) return;
-    this.#lastTick = k;
-    if (k >= this.#tickHorizon) {
-      this.#tickHorizon = k + TICK_RESERVE;
-      out.push({ kind: 'journal', record: { kind: 'ticks', below: this.#tickHorizon } });
-    }
+    if (!isMember || (isIdle && k < this.#numbers.last + everyTicks)) return;
+    const record = this.#numbers.take(k);
+    if (record) out.push({ kind: 'journal', record });
     const message: Tick = { chain: this.#config.chain, era: this.#era, k, axis: axisUs, entries };
-    const sealed = this.#seal('tick', message);
+    const sealed = this.#seals.seal('tick', message, this.#era);
     out.push({ kind: 'broadcast', message: { kind: 'tick', ...sealed } });
     const other = isIdle ? undefined : this.#ticks.forwarded(current, sealed.signature);
     if (!other) return;
@@ -289,39 +285,18 @@ export class EdaNode {
     this.#voting = this.#openSlot(nowUs);
   }
 
-  #seal<K extends SignedKind>(kind: K, message: SignedMessages[K]): Sealed<SignedMessages[K]> {
-    const from = this.#roster.at(this.#era).indexOf(this.#me);
-    return { from, message, signature: this.#config.auth.sign(kind, message) };
-  }
-
   // Blocks.
 
   #author(payload: Bytes, count: number, nowUs: number, out: EdaEffect[]): void {
     const txRoot = this.#config.auth.payloadRoot(payload);
     if (!this.mayAuthor || txRoot === undefined) return;
-    const { chain } = this.#config;
     const author = this.#roster.at(this.#era).indexOf(this.#me);
-    const sealed = this.#seal('block', {
-      chain,
-      era: this.#era,
-      author,
-      seq: this.#own.seq + 1,
-      prevOwn: this.#own.prev,
-      txRoot,
-      count,
-    });
+    const place = { chain: this.#config.chain, era: this.#era, author };
+    const sealed = this.#seals.seal('block', this.#own.head(place, txRoot, count), this.#era);
     const block: SealedBlock = { ...sealed, payload };
     this.#noteOwn(block);
     out.push(...this.#positions.addBlock(block, this.#axis.at(nowUs), nowUs));
     out.push({ kind: 'broadcast', message: { kind: 'block', ...block } });
-  }
-
-  #isSigned<K extends SignedKind>(kind: K, sealed: Sealed<SignedMessages[K]>): boolean {
-    const { message, from, signature } = sealed;
-    if (message.chain !== this.#config.chain) return false;
-    const publicKey = this.#roster.at(message.era).set.validators[from]?.publicKey;
-    if (publicKey === undefined) return false;
-    return this.#config.auth.verify(publicKey, kind, message, signature);
   }
 
   #onBlock(message: MessageOf<'block'>, nowUs: number, out: EdaEffect[]): void {
@@ -331,7 +306,7 @@ export class EdaNode {
     if (this.#positions.held.has(hash)) return;
     const isNeeded = this.#decisions.needs(hash);
     if (!isNeeded && !this.#positions.isOrderable(era, author, seq)) return;
-    if (block.from !== author || !this.#isSigned('block', block)) return;
+    if (block.from !== author || !this.#seals.isSigned('block', block)) return;
     if (this.#config.auth.payloadRoot(block.payload) !== txRoot) return;
     if (isNeeded) this.#positions.held.set(hash, block);
     out.push(...this.#positions.addBlock(block, this.#axis.at(nowUs), nowUs));
@@ -348,16 +323,18 @@ export class EdaNode {
       case 'tick':
         return this.#onTick(message, nowUs, out);
       case 'attest':
-        return this.#strengths.onAttest(message, (sealed) => this.#isSigned('attest', sealed), out);
+        return this.#strengths.onAttest(
+          message,
+          (sealed) => this.#seals.isSigned('attest', sealed),
+          out,
+        );
       case 'fetch':
         return this.#catchup.answer(peer, message, this.#positions.held, this.#voting, out);
       case 'recall':
-        if (message.chain === this.#config.chain && peer !== '')
-          out.push({ kind: 'send', to: peer, message: this.#recalled() });
-        return;
-      case 'recalled':
-        if (message.chain !== this.#config.chain) return;
-        return this.#recovery.hear(this.#roster.numberOf(peer), message.slot);
+      case 'recalled': {
+        const { slot } = this.#decisions.last;
+        return this.#recovery.onMessage(peer, message, slot, this.#roster, out);
+      }
       case 'body':
         return this.#voting.onBody(message.body, nowUs, out);
       case 'final':
@@ -392,19 +369,11 @@ export class EdaNode {
     const { era } = message.message;
     if (era < this.#era - 1 || era > this.#era + 1) return;
     const publicKey = this.#roster.at(era).set.validators[message.from]?.publicKey;
-    if (publicKey === undefined || !this.#isSigned('tick', message)) return;
+    if (publicKey === undefined || !this.#seals.isSigned('tick', message)) return;
     const peer = this.#roster.numberOf(publicKey);
     const other = this.#ticks.hear(peer, message, this.#axis.at(nowUs), nowUs);
     if (other === 'old' || this.#positions.burned.has(peer)) return;
-    if (other !== undefined && other !== 'new') {
-      this.#positions.burned.add(peer);
-      out.push(
-        { kind: 'evidence', what: 'tick', publicKey, first: other, second: message },
-        { kind: 'broadcast', message: { kind: 'tick', ...other } },
-        { kind: 'broadcast', message },
-      );
-      return;
-    }
+    if (other !== 'new') return this.#positions.burn(peer, other, message, out);
     out.push(...this.#positions.hear(peer, message, nowUs));
   }
 
@@ -448,17 +417,14 @@ export class EdaNode {
     const { set } = this.#roster.at(this.#era);
     const { attestEveryUs } = this.#config.parameters;
     if (!isCheckpoint(body.timeUs, beforeUs, attestEveryUs)) return;
-    const isSigned = (sealed: Sealed<Attest>) => this.#isSigned('attest', sealed);
+    const isSigned = (sealed: Sealed<Attest>) => this.#seals.isSigned('attest', sealed);
     const isMine = !this.#committedElsewhere && this.#roster.at(this.#era).indexOf(this.#me) >= 0;
-    const sign = (message: Attest) => (isMine ? this.#seal('attest', message) : undefined);
+    const sign = (message: Attest) =>
+      isMine ? this.#seals.seal('attest', message, this.#era) : undefined;
     this.#strengths.checkpoint(body, hash, set, isSigned, sign, out);
   }
 
   // A lost journal.
-
-  #recalled(): MessageOf<'recalled'> {
-    return { kind: 'recalled', chain: this.#config.chain, slot: this.#decisions.last.slot };
-  }
 
   #resumeRecovery({ isOver, era }: Extract<JournalRecord, { kind: 'recovery' }>): void {
     this.#recovery.resume(isOver);
@@ -476,13 +442,11 @@ export class EdaNode {
     const era = this.#era + 1;
     const { deltaUs } = this.#config.parameters;
     const used = Math.floor((this.#axis.at(nowUs) + CORRECTION_MAX_US) / deltaUs);
-    this.#tickHorizon = used + TICK_RESERVE;
-    this.#lastTick = this.#tickHorizon - 1;
     this.#own.fromEra = era;
     this.#seat.me = this.#roster.numberOf(this.#config.publicKey);
     this.#voting = this.#openSlot(nowUs);
     out.push(
-      { kind: 'journal', record: { kind: 'ticks', below: this.#tickHorizon } },
+      { kind: 'journal', record: this.#numbers.skipPast(used) },
       { kind: 'journal', record: { kind: 'recovery', isOver: true, era } },
       { kind: 'recovered', slot },
     );

@@ -1,6 +1,6 @@
 /** The chain of this node's own blocks in an era: what number comes next. */
 import { type ChainEnd, ZERO_HASH } from './cuts.ts';
-import type { SealedBlock } from './messages.ts';
+import type { BlockHead, SealedBlock } from './messages.ts';
 import { OPEN_PER_AUTHOR } from './open-block.ts';
 import { blockHash } from './positions.ts';
 
@@ -26,6 +26,15 @@ export class OwnChain {
     if (seq <= this.seq) return;
     this.seq = seq;
     this.prev = blockHash(block.message);
+  }
+
+  /** Head of the next block. */
+  head(
+    place: Pick<BlockHead, 'chain' | 'era' | 'author'>,
+    txRoot: string,
+    count: number,
+  ): BlockHead {
+    return { ...place, seq: this.seq + 1, prevOwn: this.prev, txRoot, count };
   }
 
   mayMake(era: number, end: ChainEnd): boolean {

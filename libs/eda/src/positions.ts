@@ -201,6 +201,17 @@ export class Positions {
     return effects;
   }
 
+  /** Two ticks of one number: the peer is heard no more in this era; all are told why. */
+  burn(peer: number, first: Sealed<Tick>, second: Sealed<Tick>, effects: EdaEffect[]): void {
+    this.burned.add(peer);
+    const publicKey = this.#options.roster.keyOf(peer);
+    effects.push(
+      { kind: 'evidence', what: 'tick', publicKey, first, second },
+      { kind: 'broadcast', message: { kind: 'tick', ...first } },
+      { kind: 'broadcast', message: { kind: 'tick', ...second } },
+    );
+  }
+
   /** Two acknowledgements that exclude each other, once per peer and era. */
   #accuse(
     peer: number,

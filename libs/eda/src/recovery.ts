@@ -8,7 +8,8 @@
  * in which this node could contradict itself. An answer counts when its slot is final here too, so
  * claims that are made up hold nobody up.
  */
-import type { EraRoster } from './roster.ts';
+import type { MessageOf } from './messages.ts';
+import type { EraRoster, Roster } from './roster.ts';
 import type { EdaEffect } from './types.ts';
 
 const ASK_DELTAS = 4;
@@ -47,8 +48,24 @@ export class Recovery {
     out.push({ kind: 'broadcast', message: { kind: 'recall', chain: this.#chain } });
   }
 
-  hear(peer: number, slot: number): void {
-    if (!this.#isOver && !this.#claims.has(peer)) this.#claims.set(peer, slot);
+  /** Answers who asks; takes answers. `peer` is the transport's name of the neighbour. */
+  onMessage(
+    peer: string,
+    message: MessageOf<'recall' | 'recalled'>,
+    lastSlot: number,
+    roster: Roster,
+    out: EdaEffect[],
+  ): void {
+    const { chain, kind } = message;
+    if (chain !== this.#chain || peer === '') return;
+    if (kind === 'recall')
+      out.push({ kind: 'send', to: peer, message: { kind: 'recalled', chain, slot: lastSlot } });
+    else if (!this.#isOver) this.#hear(roster.numberOf(peer), message.slot);
+  }
+
+  /** The first answer stands: later ones run ahead of what is final here. */
+  #hear(peer: number, slot: number): void {
+    if (!this.#claims.has(peer)) this.#claims.set(peer, slot);
   }
 
   /** Looks whether it is over, now that `lastSlot` is final; true once. */
