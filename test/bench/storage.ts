@@ -14,6 +14,7 @@ import { createHeliaLight } from 'helia';
 import { openDurableBlockstore } from '../../apps/storage/src/store/durable-blockstore.ts';
 import { startStorage, type StorageProcess } from '../e2e/storage-process.ts';
 import { percentile, significant, type Bench } from './harness.ts';
+import { bulkFigures } from './storage-bulk.ts';
 import { erasureFigures } from './storage-erasure.ts';
 import { sealedFigures } from './storage-sealed.ts';
 
@@ -84,6 +85,8 @@ async function inProcess(folder: string): Promise<Rival & { stop(): Promise<void
   };
 }
 
+const openStore = ({ url, token }: StorageProcess) => createKuboBlobStore({ url, token });
+
 interface Samples {
   readonly add: number[];
   readonly cat: number[];
@@ -149,8 +152,10 @@ export const bench: Bench = async ({ full, seed, note }) => {
       if (cids.size !== 1) throw new Error('the two sides name the same content differently');
       note(`round ${round} of ${rounds}`);
     }
-    const store = createKuboBlobStore({ url: storage.url, token: storage.token });
+    const store = openStore(storage);
     const small = await smallBlobs(store, seed);
+    note('bulk transfer');
+    const bulk = await bulkFigures(openStore, content, { rounds: full ? 7 : 3, seed });
     const rate = (samples: readonly number[]) => CONTENT_BYTES / 1e6 / percentile(samples, 0.5);
     return {
       figures: {
@@ -162,9 +167,11 @@ export const bench: Bench = async ({ full, seed, note }) => {
         heliaCatMegabytesPerSecond: significant(rate(heliaSamples.cat), 3),
         rounds,
         smallBlobs: small,
-        ...(await sealedFigures(store, content(CONTENT_BYTES, seed), 3)),
+        ...(await sealedFigures(store, content(CONTENT_BYTES, seed), 2)),
+        ...bulk.figures,
         ...erasureFigures(content, seed),
       },
+      ...(bulk.skipped === undefined ? {} : { skipped: { bulkVsBitswap: bulk.skipped } }),
     };
   } finally {
     await helia.stop();

@@ -12,7 +12,7 @@ const LEAVES = [
   ['doctor'],
   ...['new', 'show', 'send', 'deposit'].map((verb) => ['account', verb]),
   ...['list', 'show', 'add', 'drain', 'remove'].map((verb) => ['provider', verb]),
-  ...['put', 'get', 'key'].map((verb) => ['storage', verb]),
+  ...['put', 'get', 'fetch', 'key'].map((verb) => ['storage', verb]),
   ['quote'],
   ['run'],
   ...['list', 'show', 'follow', 'cancel', 'result', 'replay'].map((verb) => ['job', verb]),

@@ -17,6 +17,8 @@ const main = MAIN.includes(join('dist', 'dist'))
 export interface StorageProcess {
   readonly url: string;
   readonly token: string;
+  /** Of its gateway, when `SEELE_STORAGE_GATEWAY` starts one. */
+  readonly gateway: string;
   /** SEELE_HOME of the process. */
   readonly home: string;
   readonly client: KuboRPCClient;
@@ -56,9 +58,11 @@ export async function startStorage(options: StorageProcessOptions = {}): Promise
   const token =
     options.env?.['SEELE_STORAGE_TOKEN'] ??
     (await readFile(join(home, 'storage', 'token'), 'utf8')).trim();
+  const gateway = await readFile(join(home, 'storage', 'gateway'), 'utf8').catch(() => '');
   return {
     url,
     token,
+    gateway: gateway.trim(),
     home,
     client: kuboClient(url, token),
     stderr: () => stderr,

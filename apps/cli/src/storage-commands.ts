@@ -41,6 +41,15 @@ export function addStorage(program: Command): void {
     async () => (await import('./commands/storage.ts')).storageGet,
   );
   runs(
+    urls(
+      leaf(store, 'fetch <cid>', {
+        summary: 'Fetch content from another storage into your own, every block checked',
+        examples: ['seele storage fetch bafybei… --source http://storage.example:7412'],
+      }),
+    ).requiredOption('--source <url>', 'gateway of the storage that has it'),
+    async () => (await import('./commands/storage.ts')).storageFetch,
+  );
+  runs(
     leaf(store, 'key', {
       summary: 'Print the key that others encrypt to, so that you can read it',
       examples: ['seele storage key', 'seele storage key --from alice'],

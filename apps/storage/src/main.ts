@@ -11,9 +11,11 @@ import {
   writePrivateFile,
 } from '#libs/platform';
 
-import { openStorageNode } from './node.ts';
+import { storageError } from '#libs/storage';
+import { openStorageNode, type StorageNode } from './node.ts';
 import { startRpcServer } from './rpc/server.ts';
 import { storageSettings, type StorageSettings } from './settings.ts';
+import { startGateway, type Gateway } from './transfer/gateway.ts';
 
 /** The token that was set, or the one in the folder, or a fresh one written there (mode 0600). */
 async function tokenOf(given: string | undefined, path: string): Promise<string> {
@@ -23,6 +25,29 @@ async function tokenOf(given: string | undefined, path: string): Promise<string>
   const fresh = randomBytes(32).toString('hex');
   await writePrivateFile(path, `${fresh}\n`);
   return fresh;
+}
+
+function gatewayOf(
+  settings: StorageSettings,
+  node: StorageNode,
+  logger: ReturnType<typeof createLogger>,
+): Promise<Gateway> {
+  const match = /^(?:\[([0-9a-f:.]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(settings.gateway);
+  if (match === null)
+    throw storageError(
+      'STORAGE_FAILED',
+      `SEELE_STORAGE_GATEWAY=${settings.gateway} is neither host:port nor off`,
+    );
+  return startGateway({
+    node,
+    host: match[1] ?? (match[2] as string),
+    port: Number(match[3]),
+    streams: settings.streams,
+    idleTimeoutMs: settings.idleTimeoutMs,
+    requestTimeoutMs: settings.addTimeoutMs,
+    blockReadConcurrency: settings.blockReadConcurrency,
+    logger,
+  });
 }
 
 async function start(settings: StorageSettings, logger: ReturnType<typeof createLogger>) {
@@ -52,10 +77,17 @@ async function start(settings: StorageSettings, logger: ReturnType<typeof create
     health,
     metrics: createMetrics('storage'),
   });
+  const gateway = settings.gateway === 'off' ? undefined : await gatewayOf(settings, node, logger);
+  if (gateway !== undefined) {
+    // Known to nobody who did not set the port: it stands beside the token.
+    await writePrivateFile(join(home, 'gateway'), `${gateway.url}\n`);
+    logger.info({ url: gateway.url }, 'gateway serves');
+  }
   logger.info({ url: server.url, home, peer: node.helia.id }, 'storage serves');
   return {
     url: server.url,
     async stop() {
+      await gateway?.close();
       await server.close();
       await node.close();
     },

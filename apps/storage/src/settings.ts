@@ -48,6 +48,12 @@ export const storageSettings = defineSettings('storage', {
     default: ['/ip4/127.0.0.1/tcp/0'] as string[],
     help: 'Multiaddrs to listen on for IPFS peers, separated by commas; `off` for none.',
   },
+  gateway: {
+    env: 'SEELE_STORAGE_GATEWAY',
+    schema: plainText,
+    default: 'off',
+    help: 'Address (host:port) of a read-only gateway for blocks and CARs by CID, without token; `off` for none.',
+  },
   addTimeoutMs: {
     env: 'SEELE_STORAGE_ADD_TIMEOUT_MS',
     schema: durationMs,

@@ -19,7 +19,8 @@ export type BlockReader = (cid: CID, signal?: AbortSignal) => Promise<Bytes>;
 /** 1 MiB leaves with 1024 links a node: depth 2 is 1 TiB. */
 const MAX_DEPTH = 12;
 
-interface FileNode {
+/** One node of a file: what it holds itself, and what lies below it. */
+export interface FileNode {
   readonly data: Bytes;
   readonly children: readonly { readonly cid: CID; readonly sizeBytes: number }[];
   readonly sizeBytes: number;
@@ -36,7 +37,8 @@ interface Walk {
 const malformed = (cid: CID, what: string) =>
   storageError('STORAGE_MALFORMED', `${cid.toString()} ${what}`);
 
-function decodeFileNode(cid: CID, block: Bytes): FileNode {
+/** The block of a file, a raw leaf or a UnixFS node. @throws STORAGE_MALFORMED */
+export function readFileNode(cid: CID, block: Bytes): FileNode {
   if (cid.code === RAW_CODE) return { data: block, children: [], sizeBytes: block.length };
   if (cid.code !== DAG_PB_CODE)
     throw malformed(cid, `has codec 0x${cid.code.toString(16)}, which is not a file`);
@@ -101,7 +103,7 @@ async function* walkNode(
     const child = wanted[i] as (typeof wanted)[0];
     const result = await (ahead.shift() as Ahead);
     if ('failure' in result) throw result.failure;
-    const inner = decodeFileNode(child.cid, result.bytes);
+    const inner = readFileNode(child.cid, result.bytes);
     if (inner.sizeBytes !== child.sizeBytes)
       throw malformed(
         child.cid,
@@ -129,7 +131,7 @@ export async function openFile(
   options: FileOptions = {},
 ): Promise<OpenFile> {
   const { offset = 0, length = Infinity, maxBytes = Infinity, signal } = options;
-  const root = decodeFileNode(cid, await read(cid, signal));
+  const root = readFileNode(cid, await read(cid, signal));
   if (root.sizeBytes > maxBytes)
     throw storageError(
       'STORAGE_TOO_LARGE',
@@ -161,5 +163,5 @@ export async function* readFile(
 
 /** Length of the file that a CID names, from its root block alone. @throws STORAGE_MALFORMED */
 export async function fileSize(read: BlockReader, cid: CID, signal?: AbortSignal): Promise<number> {
-  return decodeFileNode(cid, await read(cid, signal)).sizeBytes;
+  return readFileNode(cid, await read(cid, signal)).sizeBytes;
 }

@@ -13,12 +13,13 @@ import {
   isSealedCid,
   openSealed,
   parseEncryptionKey,
+  pullContent,
   sealBlob,
 } from '#libs/storage';
 import { createSystemRandomness } from '#libs/platform';
 import { cliError } from '../errors.ts';
 import { type CommandContext, wholeNumber } from '../frame/command.ts';
-import { connectStorage } from '../frame/connect.ts';
+import { connectStorage, storageEndpoint } from '../frame/connect.ts';
 import { openAccount } from '../frame/keys.ts';
 import { bar, formatBytes } from '../frame/table.ts';
 
@@ -31,6 +32,7 @@ export interface StorageOptions {
   readonly from?: string;
   readonly encryptTo?: readonly string[];
   readonly path?: string;
+  readonly source?: string;
 }
 
 const DEFAULT_ACCOUNT = 'default';
@@ -94,6 +96,26 @@ export async function storagePut(
   context.output.answer(
     { cid, sizeBytes, content, recipients: keys.map(formatEncryptionKey) },
     () => context.output.line(cid),
+  );
+}
+
+/** Lets the own storage fetch content from another one. */
+export async function storageFetch(
+  context: CommandContext,
+  options: StorageOptions,
+  cid: string,
+): Promise<void> {
+  const { output, signal } = context;
+  const source = options.source ?? '';
+  const totals = await pullContent(cid, {
+    ...storageEndpoint(context, options),
+    source,
+    signal,
+    progress: ({ bytes }) => output.status(formatBytes(bytes)),
+  });
+  output.status('');
+  output.answer({ cid, source, ...totals }, () =>
+    output.line(`${cid} (${formatBytes(totals.bytes)} in ${totals.blocks} blocks)`),
   );
 }
 

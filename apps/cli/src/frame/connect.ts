@@ -44,13 +44,20 @@ function storageToken(home: Home, option?: string): string | undefined {
   }
 }
 
+export function storageEndpoint(
+  context: CommandContext,
+  options: { readonly storage?: string; readonly token?: string } = {},
+): { readonly url: string; readonly token?: string } {
+  const token = storageToken(context.home, options.token);
+  const url = serviceUrl(context, 'storage', options.storage);
+  return { url, ...(token === undefined ? {} : { token }) };
+}
+
 export function connectStorage(
   context: CommandContext,
   options: { readonly storage?: string; readonly token?: string } = {},
 ): BlobStore {
-  const token = storageToken(context.home, options.token);
-  const url = serviceUrl(context, 'storage', options.storage);
-  return createKuboBlobStore({ url, ...(token === undefined ? {} : { token }) });
+  return createKuboBlobStore(storageEndpoint(context, options));
 }
 
 export function signerOf(home: Home, name: string): Signer {

@@ -120,17 +120,22 @@ export async function readCar(
   return { roots, blocks: blocks() };
 }
 
-function withLength(...parts: readonly Bytes[]): Bytes {
-  const length = parts.reduce((sum, part) => sum + part.length, 0);
+function withLength(parts: readonly Bytes[], following = 0): Bytes {
+  const length = parts.reduce((sum, part) => sum + part.length, following);
   const prefix = new Uint8Array(varint.encodingLength(length));
   varint.encodeTo(length, prefix);
   return Buffer.concat([prefix, ...parts]);
 }
 
 export function carHeader(roots: readonly CID[]): Bytes {
-  return withLength(dagCbor.encode({ version: 1, roots }));
+  return withLength([dagCbor.encode({ version: 1, roots })]);
 }
 
 export function carSection({ cid, bytes }: CarBlock): Bytes {
-  return withLength(cid.bytes, bytes);
+  return withLength([cid.bytes, bytes]);
+}
+
+/** What stands before the bytes of a block: for sending those as they are. */
+export function carSectionHead({ cid, bytes }: CarBlock): Bytes {
+  return withLength([cid.bytes], bytes.length);
 }

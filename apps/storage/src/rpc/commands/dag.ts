@@ -3,9 +3,10 @@ import type { Bytes } from '#libs/kernel';
 import { MAX_BLOCK_BYTES, storageError } from '#libs/storage';
 import { CID } from 'multiformats/cid';
 
-import { carHeader, carSection, readCar } from '../../dag/car.ts';
+import { dagArchive } from '../../dag/archive.ts';
+import { readCar } from '../../dag/car.ts';
 import { parsePath, resolvePath } from '../../dag/directories.ts';
-import { codecNamed, codecOf, decodeBlock, linksOf, walkDag, type Codec } from '../../dag/links.ts';
+import { codecNamed, codecOf, decodeBlock, walkDag, type Codec } from '../../dag/links.ts';
 import { rpcError } from '../../errors.ts';
 import { isSeeleError } from '#libs/kernel';
 import { wholePart, type Call } from '../call.ts';
@@ -83,23 +84,7 @@ export async function dagResolve(call: Call): Promise<void> {
 export async function dagExport(call: Call): Promise<void> {
   const { node, signal } = call;
   const root = (await resolvePath(node.read, parsePath(call.parameters.arg()), signal)).cid;
-  async function* archive(): AsyncGenerator<Bytes> {
-    await node.require(root, signal); // before the first byte: a clear answer, not a cut stream
-    yield carHeader([root]);
-    const seen = new Set<string>([root.toString()]);
-    const stack = [root]; // depth first, as Kubo: a reader can rebuild a file in passing
-    for (let cid = stack.pop(); cid !== undefined; cid = stack.pop()) {
-      const bytes = await node.read(cid, signal);
-      yield carSection({ cid, bytes });
-      for (const link of linksOf(cid, bytes).reverse()) {
-        const key = link.toString();
-        if (seen.has(key)) continue;
-        seen.add(key);
-        stack.push(link);
-      }
-    }
-  }
-  await call.reply.stream(archive(), 'application/vnd.ipld.car');
+  await call.reply.stream(dagArchive(node, root, signal), 'application/vnd.ipld.car');
 }
 
 export async function dagImport(call: Call): Promise<void> {

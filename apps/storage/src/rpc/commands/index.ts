@@ -15,6 +15,7 @@ import {
   version,
 } from './node.ts';
 import { pinAdd, pinLs, pinRm } from './pins.ts';
+import { seelePull } from './pull.ts';
 
 export const commands: ReadonlyMap<string, CommandEntry> = new Map<string, CommandEntry>([
   ['add', { run: add, isStream: true, writes: true }],
@@ -40,6 +41,7 @@ export const commands: ReadonlyMap<string, CommandEntry> = new Map<string, Comma
   ['repo/stat', { run: repoStat }],
   ['repo/version', { run: repoVersion }],
   ['resolve', { run: resolve }],
+  ['seele/pull', { run: seelePull, isStream: true, writes: true }],
   ['swarm/connect', { run: swarmConnect }],
   ['swarm/peers', { run: swarmPeers }],
   ['version', { run: version }],

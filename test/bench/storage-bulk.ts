@@ -1,0 +1,73 @@
+/** A file from one storage process to another, both durable: bulk over HTTP beside bitswap. */
+import { pullContent, type BlobStore } from '#libs/storage';
+
+import { startStorage, type StorageProcess } from '../e2e/storage-process.ts';
+import { percentile, significant, type BenchFigures } from './harness.ts';
+
+export interface BulkResult {
+  readonly figures: BenchFigures;
+  /** Why the figures are null. */
+  readonly skipped?: string;
+}
+
+const BULK_BYTES = 32 * 1024 * 1024;
+/** A busy machine must not make bitswap give a block up. */
+const FETCH_TIMEOUT_MS = '60000';
+
+async function connected(from: StorageProcess): Promise<StorageProcess> {
+  const to = await startStorage({ env: { SEELE_STORAGE_FETCH_TIMEOUT_MS: FETCH_TIMEOUT_MS } });
+  const { addresses } = await from.client.id();
+  const address = addresses.map(String).find((text) => text.includes('/tcp/'));
+  if (address === undefined) throw new Error('the storage process has no address for peers');
+  await to.client.swarm.connect(address as never);
+  return to;
+}
+
+/**
+ * Every round other content, and the two ways take turns in being first. Over bitswap the receiver
+ * pins (which fetches what is missing, eight blocks at a time); over HTTP it pulls and pins.
+ */
+export async function bulkFigures(
+  open: (storage: StorageProcess) => BlobStore,
+  content: (length: number, seed: number) => Buffer,
+  { rounds, seed }: { readonly rounds: number; readonly seed: number },
+): Promise<BulkResult> {
+  const from = await startStorage({ env: { SEELE_STORAGE_GATEWAY: '127.0.0.1:0' } });
+  const overBitswap = await connected(from);
+  const overHttp = await startStorage({ env: { SEELE_STORAGE_SWARM: 'off' } });
+  const source = open(from);
+  const samples = { bitswap: [] as number[], http: [] as number[] };
+  try {
+    for (let round = 0; round <= rounds; round++) {
+      const { cid } = await source.put(content(BULK_BYTES, seed + 1000 + round));
+      const ways = {
+        bitswap: async () => void (await overBitswap.client.pin.add(cid as never)),
+        http: async () =>
+          void (await pullContent(cid, {
+            url: overHttp.url,
+            token: overHttp.token,
+            source: from.gateway,
+          })),
+      };
+      const order = ['bitswap', 'http'] as const;
+      for (const way of round % 2 === 0 ? order : order.toReversed()) {
+        const before = performance.now();
+        await ways[way]();
+        if (round > 0) samples[way].push((performance.now() - before) / 1000);
+      }
+    }
+    const rate = (seconds: readonly number[]) => BULK_BYTES / 1e6 / percentile(seconds, 0.5);
+    return {
+      figures: {
+        bulkVsBitswap: significant(rate(samples.http) / rate(samples.bitswap), 3),
+        bulkMegabytesPerSecond: significant(rate(samples.http), 3),
+        bitswapMegabytesPerSecond: significant(rate(samples.bitswap), 3),
+      },
+    };
+  } catch (error) {
+    return { figures: { bulkVsBitswap: null }, skipped: String(error) };
+  } finally {
+    await source.close();
+    await Promise.all([from.discard(), overBitswap.discard(), overHttp.discard()]);
+  }
+}
