@@ -68,6 +68,11 @@ export const CONTRACT_ERRORS = {
     title: 'Not a proof of contradiction',
     fix: 'Give two statements that the validator signed on this chain and that exclude each other.',
   },
+  STAKE_UNBONDINGS_FULL: {
+    status: 409,
+    title: 'Too many amounts are unbonding',
+    fix: 'Take what is released, then ask again.',
+  },
   STAKE_NOTHING_RELEASED: {
     status: 409,
     title: 'Nothing to take yet',

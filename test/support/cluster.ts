@@ -28,6 +28,8 @@ export interface ClusterOptions {
   readonly eraUs?: number;
   readonly seed?: number;
   readonly settings?: Genesis['parameters']['settings'];
+  /** How many of the nodes validate from genesis on, the first ones; all by default. */
+  readonly validators?: number;
   /** Further settings of every node. */
   readonly env?: Readonly<Record<string, string>>;
   readonly onLog?: (node: number, text: string) => void;
@@ -83,7 +85,9 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
     timeUs: (Date.now() - 1_000) * 1000,
     ordering: {
       kind: 'eda',
-      validators: keys.map(({ publicKey }) => ({ publicKey, stake: 10n ** 12n })),
+      validators: keys
+        .slice(0, options.validators ?? nodes)
+        .map(({ publicKey }) => ({ publicKey, stake: 10n ** 12n })),
       stakeUnit: 10n ** 12n,
       profile,
       deltaUs: options.deltaUs ?? 50_000,

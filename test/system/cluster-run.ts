@@ -3,10 +3,14 @@
  * consensus, four and five of ten killed at once, one key in two processes. Afterwards every node must
  * hold the same blocks. Prints one JSON document; exits 1 when something diverged or did not go on.
  *
- * Usage: node dist/test/system/cluster-run.js [--only failpoints|four|five|twins] [--log]
+ * Usage: node dist/test/system/cluster-run.js [--only failpoints|four|five|twins|validators] [--log]
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { stakeCalls, tokenKeys } from '#contracts';
+import { type KeyPair, type Signer, createSigner, sha256, verifySignature } from '#libs/crypto';
+import { utf8 } from '#libs/kernel';
+import { type TransactionBody, signTransaction, verifyStateProof } from '#libs/ledger';
 import { type Cluster, createCluster } from '../support/cluster.ts';
 import { divergences, loadSigners, sameHead, startLoad } from '../support/cluster-load.ts';
 
@@ -155,11 +159,85 @@ function twins(): Promise<Outcome> {
   });
 }
 
+const ERA_US = 8_000_000;
+
+/** The fifth node bonds and validates two eras later; the first unbonds and leaves; proofs follow. */
+async function validators(): Promise<Outcome> {
+  const signers = loadSigners(6);
+  const joiner = createSigner(sha256(utf8('validator 1 4')));
+  const cluster = await createCluster({
+    nodes: 5,
+    validators: 4,
+    eraUs: ERA_US,
+    allocations: [...signers, joiner].map(({ account }) => ({ account, amount: FUNDS })),
+    ...(options.log && { onLog: (node, text) => note(`[${node}] ${text.trim()}`) }),
+  });
+  const send = async (by: Signer, node: number, call: TransactionBody['calls'][number]) => {
+    const client = cluster.client(node);
+    const { nextNonce: nonce } = await client.account(by.account);
+    const body = {
+      chain: cluster.chain,
+      publicKey: by.publicKey,
+      nonce,
+      validUntilUs: (Date.now() + 60_000) * 1000,
+      fuelLimit: 4_000_000n,
+      fuelPrice: 1n,
+      calls: [call],
+    };
+    const { receipt } = await client.execute(signTransaction(by, body), PROGRESS_LIMIT_MS);
+    if (receipt.status !== 'ok') throw new Error(`${receipt.code}: ${receipt.message}`);
+  };
+  const members = async () => {
+    const { height, consensus } = await cluster.client(1).status();
+    if (options.log) note(`height ${height}, ${JSON.stringify(consensus)}`);
+    return consensus?.validators ?? [];
+  };
+  const until = async (what: string, holds: () => Promise<boolean>) => {
+    for (const limit = Date.now() + 4 * PROGRESS_LIMIT_MS; !(await holds()); await sleep(250))
+      if (Date.now() > limit) throw new Error(`${what}: not in time`);
+  };
+  try {
+    await Promise.all(range(5).map((node) => cluster.start(node)));
+    const load = startLoad(cluster, 4, signers);
+    const bond = { publicKey: joiner.publicKey, amount: 10n ** 12n };
+    // Through the node that does not validate yet.
+    await send(joiner, 4, stakeCalls.bond(bond));
+    await until('a fifth validator', async () => (await members()).length === 5);
+    const leaver = createSigner((cluster.keys[0] as KeyPair).seed);
+    await send(leaver, 1, stakeCalls.unbond({ publicKey: leaver.publicKey, amount: 10n ** 12n }));
+    await until('four again', async () => (await members()).length === 4);
+    // Three of the four that are left carry on, the new one among them.
+    await cluster.kill(0);
+    await cluster.kill(1);
+    for (let i = 0; i < 5; i++) await load.progress(PROGRESS_LIMIT_MS);
+    await load.stop();
+    const height = await sameHead(cluster, [2, 3, 4], highestOf(load.final), PROGRESS_LIMIT_MS);
+    const found = await divergences(cluster, [2, 3, 4], height);
+    const payer = (signers[0] as Signer).account;
+    const proof = await cluster.client(4).prove('token', tokenKeys.balance(payer));
+    const proven = verifyStateProof(cluster.genesis, proof, verifySignature);
+    const { certificate } = proof;
+    const handovers = certificate.kind === 'eda' ? (certificate.handovers?.length ?? 0) : 0;
+    await cluster.start(1);
+    await sameHead(cluster, [1, 2, 3, 4], height, PROGRESS_LIMIT_MS);
+    return {
+      scenario: 'validators change',
+      final: load.final.size,
+      handovers,
+      provenHeight: proven.height,
+      divergences: found.length,
+    };
+  } finally {
+    await cluster.stop();
+  }
+}
+
 const scenarios: Readonly<Record<string, () => Promise<Outcome>>> = {
   failpoints,
   four: () => killed('four of ten killed', 4),
   five: () => killed('five of ten killed', 5),
   twins,
+  validators,
 };
 
 const outcomes: Outcome[] = [];

@@ -46,7 +46,6 @@ import {
   callBuilders,
   defineEvent,
   defineSettings,
-  done,
   emit,
   readValue,
   storageKey,
@@ -59,8 +58,11 @@ export { STAKE_CONTRACT } from '#libs/ledger';
 
 /** Longest statement of a proof; longer ones are kept as evidence by nodes and not taken here. */
 export const STATEMENT_MAX_BYTES = 48 * 1024;
+/** Unbonding amounts of one validator at once: all of them can be slashed in one transaction. */
+const UNBONDINGS_MAX = 32;
 const PER_MILLE = 1_000n;
-const SCAN_MAX = 1_000;
+/** Entries read at once; a scan costs by what is asked for. */
+const SCAN_MAX = 100;
 
 const publicKey = hexBytes(33);
 
@@ -201,7 +203,9 @@ function checkProof(context: Context, { publicKey: key, first, second }: Report)
 /** Takes the share of what still is unbonding. */
 function slashUnbonding(context: Context, key: string, perMille: bigint): bigint {
   let lost = 0n;
-  for (const [stored] of context.storage.scan(stakeKeys.unbondings(key), { limit: SCAN_MAX })) {
+  for (const [stored] of context.storage.scan(stakeKeys.unbondings(key), {
+    limit: UNBONDINGS_MAX,
+  })) {
     const entry = readValue(context.storage, stored, unbondingRecord) as UnbondingRecord;
     const part = (entry.amount * perMille) / PER_MILLE;
     lost += part;
@@ -255,6 +259,13 @@ const methods = {
       const before = readValidator(context, key);
       if (!before || amount === 0n || amount > before.bonded)
         return context.revert('STAKE_TOO_LOW', `${before?.bonded ?? 0n} bonded, ${amount} asked`);
+      const waiting = context.storage.scan(stakeKeys.unbondings(key), { limit: UNBONDINGS_MAX });
+      demand(
+        context,
+        waiting.length < UNBONDINGS_MAX,
+        'STAKE_UNBONDINGS_FULL',
+        `${UNBONDINGS_MAX} amounts are unbonding already`,
+      );
       const { unbondingUs } = stakeSettings.read(context.storage);
       const releasedAtUs = context.block.timeUs + Number(unbondingUs);
       const at = stakeKeys.unbonding(key, releasedAtUs);
@@ -281,7 +292,9 @@ const methods = {
         `${context.caller} is not the account of ${key}`,
       );
       let amount = 0n;
-      for (const [stored] of context.storage.scan(stakeKeys.unbondings(key), { limit: SCAN_MAX })) {
+      for (const [stored] of context.storage.scan(stakeKeys.unbondings(key), {
+        limit: UNBONDINGS_MAX,
+      })) {
         const entry = readValue(context.storage, stored, unbondingRecord) as UnbondingRecord;
         if (entry.releasedAtUs > context.block.timeUs) break;
         amount += entry.amount;

@@ -51,6 +51,18 @@ const statusShape = z.object({
   head: z.string(),
   timeUs: z.number(),
   ordering: z.object({ kind: z.string(), notice: z.string() }),
+  /** What consensus says of itself; absent on a chain of one sequencer. */
+  consensus: z
+    .object({
+      slot: z.number(),
+      view: z.number(),
+      era: z.number(),
+      peers: z.array(z.string()),
+      validators: z.array(z.object({ publicKey: z.string(), weight: z.number() })),
+      quorum: z.number(),
+      seenHeight: z.number(),
+    })
+    .optional(),
   waiting: z.number(),
   minimumFuelPrice: z.string().transform(parseUnits),
   transactionFuel: z.string().transform(parseUnits),

@@ -5,7 +5,6 @@
 import type { Signer } from '#libs/crypto';
 import {
   type EdaBase,
-  type EdaEffect,
   type JournalRecord,
   createAuthenticator,
   decodeMessage,
@@ -25,9 +24,11 @@ import {
 import { NODE_PROTOCOLS, type Transport } from '#libs/net';
 import type { Logger } from '#libs/platform';
 import type { SignaturePool } from '../signature-pool.ts';
+import { createAccuser } from './accuser.ts';
 import { BlockSync } from './block-sync.ts';
 import { Consensus } from './consensus.ts';
 import { Executor, rootsOf } from './executor.ts';
+import { Forwarder } from './forwarder.ts';
 import type { JournalFile } from './journal-file.ts';
 import { createPayloads } from './payloads.ts';
 import { BASE_KEY, type SyncItem, decodeBase, decodeResult, encodeResult } from './wire.ts';
@@ -80,6 +81,7 @@ export class ValidatorProducer implements Producer {
   readonly #consensus: Consensus;
   readonly #executor: Executor;
   readonly #sync: BlockSync;
+  readonly #forwarder: Forwarder;
   readonly #payloads;
   readonly #deltaUs: number;
   readonly #timer: ReturnType<typeof setInterval>;
@@ -105,6 +107,7 @@ export class ValidatorProducer implements Producer {
       return rootsOf(stored.header);
     };
     const nowUs = monotonicUs(clock);
+    const accuse = createAccuser(options);
     this.#consensus = new Consensus({
       config: {
         chain: chain.id,
@@ -129,7 +132,10 @@ export class ValidatorProducer implements Producer {
       onDecided: (body, commit) => this.#executor.decided(body, commit),
       onReady: (slot, blocks) => this.#executor.ready(slot, blocks),
       onStrength: (slot, weight) => this.#executor.strength(slot, weight),
-      onEvidence: (evidence) => this.#onEvidence(evidence),
+      onEvidence: (evidence) => {
+        accuse(evidence, clock.nowUs());
+        this.#consensus.stir();
+      },
       onExpired: ({ payload }) => this.#release(payload),
       unstored: () =>
         this.#executor.unstored.map((cut) => ({
@@ -158,9 +164,18 @@ export class ValidatorProducer implements Producer {
       clock,
       onItem: (item, peer) => this.#onSynced(item, peer),
     });
+    this.#forwarder = new Forwarder({
+      mempool: options.mempool,
+      transport,
+      signatures,
+      nowUs: () => clock.nowUs(),
+      validators: () => transport.peers().filter((peer) => this.#isValidator(peer)),
+      onAdmitted: () => this.#consensus.stir(),
+    });
     this.#listen();
     this.#timer = setInterval(() => {
       this.#sync.look();
+      this.#passOn();
       options.mempool.expire(clock.nowUs());
     }, LOOK_MS);
     this.#running = Promise.all([this.#consensus.run(), this.#executor.run()])
@@ -177,6 +192,16 @@ export class ValidatorProducer implements Producer {
     const { validators, quorum } = chain.validators(era);
     const { seenHeight } = this.#sync;
     return { slot, view, era, peers: transport.peers(), validators, quorum, seenHeight };
+  }
+
+  #isValidator(publicKey: string): boolean {
+    return this.#options.chain.validators(this.#consensus.node.era).indexOf(publicKey) >= 0;
+  }
+
+  /** A node that makes no blocks leaves that to the others. */
+  #passOn(): void {
+    if (this.#isStopping || this.#options.mempool.metrics.transactions === 0) return;
+    if (!this.#isValidator(this.#options.signer.publicKey)) this.#forwarder.passOn();
   }
 
   #listen(): void {
@@ -220,11 +245,6 @@ export class ValidatorProducer implements Producer {
     this.#executor.synced(block);
   }
 
-  #onEvidence(evidence: Extract<EdaEffect, { kind: 'evidence' }>): void {
-    const { what, publicKey } = evidence;
-    this.#options.logger.error({ what, publicKey }, 'a validator contradicted itself');
-  }
-
   // Blocks of this node.
 
   #nextPayload(nowUs: number): { payload: Bytes; count: number } | undefined {
@@ -265,6 +285,7 @@ export class ValidatorProducer implements Producer {
   // The producer.
 
   submitted(): void {
+    this.#passOn();
     this.#consensus.stir();
   }
 
