@@ -113,6 +113,7 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
     const child = spawn(process.execPath, [main], {
       env: {
         PATH: process.env['PATH'] ?? '',
+        NODE_COMPILE_CACHE: join(dist, '../node_modules/.cache/compiled'),
         SEELE_HOME: at.home,
         SEELE_NODE_PORT: '0',
         SEELE_NODE_KEY: 'validator',
