@@ -27,6 +27,11 @@ export const mddsError = defineErrors({
     title: 'The disclosure does not prove what it says',
     fix: 'Ask the owner for a new one; whoever changed this one cannot mend it.',
   },
+  MDDS_DESCRIPTION: {
+    status: 400,
+    title: 'The description of a dataset cannot become a directory',
+    fix: 'Mend what the message names.',
+  },
   MDDS_SHAPE: {
     status: 422,
     title: 'The directory does not conform to the shapes',

@@ -15,6 +15,8 @@
 export * from './canonical.ts';
 export * from './commitment.ts';
 export * from './context.ts';
+export * from './describe.ts';
+export * from './description.ts';
 export * from './errors.ts';
 export * from './json-ld.ts';
 export * from './limits.ts';
@@ -23,3 +25,4 @@ export * from './quads.ts';
 export * from './rdf-text.ts';
 export * from './shapes.ts';
 export * from './skolem.ts';
+export * from './versions.ts';
