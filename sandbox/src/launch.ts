@@ -49,6 +49,8 @@ export function slotCommand(
       // It cannot be set in NODE_OPTIONS.
       ...(extra.nodeSnapshot === true ? [] : ['--no-node-snapshot']),
       '--no-warnings',
+      // A slot has a core and a half: more helpers would only cost each start.
+      '--v8-pool-size=1',
       // Catastrophic backtracking falls back to a linear engine.
       '--enable-experimental-regexp-engine-on-excessive-backtracks',
       ...(extra.jitless === true ? ['--jitless'] : []),
