@@ -22,6 +22,11 @@ export const edaError = defineErrors({
     title: 'Cut is not final',
     fix: 'Ask another node; the certificate needs weight Q of the set that voted in its era.',
   },
+  EDA_BLS_INVALID: {
+    status: 400,
+    title: 'Not a usable BLS key or signature',
+    fix: 'Use 32 secret bytes or more; public keys are 48 bytes, signatures 96, in the right subgroup.',
+  },
   EDA_MESSAGE_TOO_LARGE: {
     status: 413,
     title: 'Consensus message too large',

@@ -12,7 +12,9 @@
  */
 export * from './authenticator.ts';
 export * from './axis.ts';
+export * from './aggregate.ts';
 export * from './base.ts';
+export * from './bls.ts';
 export * from './certified-cuts.ts';
 export * from './cuts.ts';
 export * from './errors.ts';

@@ -7,6 +7,7 @@ import {
   encodeWith,
   hexBytes,
   list,
+  optional,
   record,
   uint,
 } from '#libs/kernel';
@@ -18,7 +19,12 @@ export const VALIDATORS_MAX = 4096;
 /** Up to here votes are ed25519 vectors and every validator ticks; above, ticks are sampled. */
 export const VECTOR_VALIDATORS_MAX = 64;
 
-const validatorShape = record({ publicKey: hexBytes(33), weight: uint(TOTAL_WEIGHT_MAX) });
+const validatorShape = record({
+  publicKey: hexBytes(33),
+  weight: uint(TOTAL_WEIGHT_MAX),
+  /** BLS key with proven possession, for signatures that are added up. */
+  bls: optional(hexBytes(48)),
+});
 export const validatorsShape: Codec<readonly Validator[]> = list(validatorShape, VALIDATORS_MAX);
 export type Validator = CodecValue<typeof validatorShape>;
 
