@@ -50,11 +50,20 @@ export function startLoad(
       return undefined;
     }
   };
+  const firstNonce = async ({ account }: Signer): Promise<number> => {
+    for (let node = 0; node < nodes; node++) {
+      const known = await clientOf(node)
+        ?.account(account)
+        .catch(() => undefined);
+      if (known) return known.nonce;
+    }
+    return 0;
+  };
   const sendFor = async (index: number): Promise<void> => {
     const signer = signers[index] as Signer;
     const to = (signers[(index + 1) % signers.length] as Signer).account;
     let node = index;
-    for (let nonce = 0; !isStopping; nonce++) {
+    for (let nonce = await firstNonce(signer); !isStopping; nonce++) {
       const transaction = transfer(cluster, signer, nonce, to);
       while (!isStopping) {
         const client = clientOf(node % nodes);

@@ -57,6 +57,12 @@ export const nodeSettings = defineSettings('node', {
     default: '',
     help: 'Other validators: publicKey@host:port, separated by commas.',
   },
+  journalLost: {
+    env: 'SEELE_NODE_JOURNAL_LOST',
+    schema: z.enum(['true', 'false']),
+    default: 'false',
+    help: 'true when all data of this validator were lost: it watches until voting is harmless.',
+  },
   passphrase: {
     env: 'SEELE_PASSPHRASE',
     schema: plainText,

@@ -199,6 +199,7 @@ async function startOrdering(
     directory: path,
     listen,
     peers,
+    journalLost: settings.journalLost === 'true',
     ...(advertised === undefined ? {} : { advertised }),
   });
   const { producer, address, transport } = started;

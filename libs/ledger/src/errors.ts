@@ -147,11 +147,6 @@ export const ledgerError = defineErrors({
     title: 'Malformed address of a validator',
     fix: 'Write host:port to listen on, and peers as publicKey@host:port separated by commas.',
   },
-  LEDGER_JOURNAL_LOST: {
-    status: 500,
-    title: 'Votes of this validator may be forgotten',
-    fix: 'Put the journal back, or start with SEELE_NODE_JOURNAL_LOST=true: the node votes again when it is safe.',
-  },
   LEDGER_DIVERGED: {
     status: 500,
     title: 'This node got another result than the others',

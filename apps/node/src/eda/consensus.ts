@@ -44,6 +44,8 @@ export interface ConsensusOptions {
   readonly onReady: (slot: number, blocks: readonly SealedBlock[]) => void;
   readonly onStrength: (slot: number, weight: number) => void;
   readonly onEvidence: (evidence: Extract<EdaEffect, { kind: 'evidence' }>) => void;
+  /** After a lost journal: the node votes again. */
+  readonly onRecovered: (slot: number) => void;
   readonly onExpired: (block: SealedBlock) => void;
   /** Decided cuts that are not stored yet, with their blocks: what a new journal must still hold. */
   readonly unstored: () => readonly {
@@ -60,7 +62,7 @@ export class Consensus {
   #wake: (() => void) | undefined;
   #isStopping = false;
   /** Last records of their kind: a new journal begins with them. */
-  readonly #last = new Map<'vote' | 'ticks' | 'attest', JournalRecord>();
+  readonly #last = new Map<'vote' | 'ticks' | 'attest' | 'recovery', JournalRecord>();
   #messagesDropped = 0;
   /** Somebody asked to look while nobody waited. */
   #isStirred = false;
@@ -78,7 +80,7 @@ export class Consensus {
 
   #note(record: JournalRecord): void {
     const { kind } = record;
-    if (kind === 'vote' || kind === 'ticks' || kind === 'attest') this.#last.set(kind, record);
+    if (kind !== 'block' && kind !== 'final') this.#last.set(kind, record);
   }
 
   hear(peer: string, message: EdaMessage): void {
@@ -199,6 +201,8 @@ export class Consensus {
         return options.onStrength(effect.slot, effect.weight);
       case 'evidence':
         return options.onEvidence(effect);
+      case 'recovered':
+        return options.onRecovered(effect.slot);
       case 'expired':
         return options.onExpired(effect.block);
     }

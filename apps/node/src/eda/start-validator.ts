@@ -1,7 +1,6 @@
 /** Puts a validator together: key, journal, transport, consensus. */
 import type { Signer } from '#libs/crypto';
 import { type Profile, toleranceWarning } from '#libs/eda';
-import { bytesToHex } from '#libs/kernel';
 import { type EdaOrdering, genesisValidators, ledgerError } from '#libs/ledger';
 import { type LinkNote, type Transport, createTcpTransport } from '#libs/net';
 import { type Logger, createSystemRandomness } from '#libs/platform';
@@ -58,6 +57,8 @@ export interface StartValidatorOptions extends Omit<
   readonly listen: string;
   readonly advertised?: string;
   readonly peers: string;
+  /** The operator says that the journal, or all data, of this key were lost. */
+  readonly journalLost: boolean;
 }
 
 function noteLink(logger: Logger, { what, peer, address, end, detail }: LinkNote): void {
@@ -72,7 +73,7 @@ export interface StartedValidator {
   readonly address: string;
 }
 
-/** @throws LEDGER_PEER_INVALID, LEDGER_JOURNAL_LOST, NET_LISTEN, storage errors */
+/** @throws LEDGER_PEER_INVALID, NET_LISTEN, storage errors */
 export async function startValidator(options: StartValidatorOptions): Promise<StartedValidator> {
   const { chain, store, signer, clock, logger } = options;
   const randomness = createSystemRandomness();
@@ -83,10 +84,11 @@ export async function startValidator(options: StartValidatorOptions): Promise<St
     expected,
     randomness.bytes(16),
   );
-  if (state === 'lost')
-    throw ledgerError(
-      'LEDGER_JOURNAL_LOST',
-      `the journal ${bytesToHex(journal.id)} in ${options.directory} is missing or damaged`,
+  const journalLost = state === 'lost' || options.journalLost;
+  if (journalLost)
+    logger.warn(
+      { directory: options.directory },
+      'the journal of votes is missing or damaged: this validator only watches until the others have said what it signed and are past it',
     );
   if (expected === undefined) await store.commit([{ key: JOURNAL_KEY, value: journal.id }]);
   const transport = createTcpTransport({
@@ -100,7 +102,7 @@ export async function startValidator(options: StartValidatorOptions): Promise<St
     randomness,
     onNote: (note) => noteLink(logger, note),
   });
-  const producer = new ValidatorProducer({ ...options, journal, records, transport });
+  const producer = new ValidatorProducer({ ...options, journal, records, transport, journalLost });
   const address = await transport.listen();
   for (const peer of peers)
     if (peer.publicKey !== signer.publicKey) transport.dial(peer.publicKey, peer.address);

@@ -55,6 +55,8 @@ export interface ValidatorOptions {
   readonly journal: JournalFile;
   readonly records: readonly JournalRecord[];
   readonly transport: Transport;
+  /** Votes of this key may be forgotten: it watches until that is harmless. */
+  readonly journalLost: boolean;
   readonly signatures: SignaturePool;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -119,6 +121,7 @@ export class ValidatorProducer implements Producer {
         genesisRoots: rootsAt(0),
         base,
         baseRoots: rootsAt(base.slot),
+        journalLost: options.journalLost,
         sets: [base.era - 1, base.era, base.era + 1].map((era) => ({
           era,
           set: chain.validators(era),
@@ -136,6 +139,7 @@ export class ValidatorProducer implements Producer {
         accuse(evidence, clock.nowUs());
         this.#consensus.stir();
       },
+      onRecovered: (slot) => options.logger.warn({ slot }, 'this validator votes again'),
       onExpired: ({ payload }) => this.#release(payload),
       unstored: () =>
         this.#executor.unstored.map((cut) => ({
