@@ -7,7 +7,7 @@
  */
 import { tokenCalls } from '#contracts';
 import { type Signer, createSigner, sha256 } from '#libs/crypto';
-import { encodeWith, utf8 } from '#libs/kernel';
+import { encodeWith, isSeeleError, utf8 } from '#libs/kernel';
 import { genesisId, signTransaction, transactionBatch } from '#libs/ledger';
 import { type NodeClient, createNodeClient } from '#libs/platform';
 import { cpuSeconds } from './harness.ts';
@@ -28,6 +28,8 @@ export interface ClusterLoadReport {
   /** Transfers whose batch ended within the measured time. */
   readonly final: number;
   readonly refused: number;
+  /** Accepted and never final. */
+  readonly lost: number;
   readonly sent: number;
   readonly seconds: number;
   /** From sending to the receipt of the last of a batch, ms. */
@@ -106,6 +108,7 @@ async function main(): Promise<void> {
   let sent = 0;
   let final = 0;
   let refused = 0;
+  let lost = 0;
   let lastMs = fromMs;
   let cpuFrom: number | undefined;
   let cpuTo = 0;
@@ -128,10 +131,16 @@ async function main(): Promise<void> {
       if (!response.ok) throw new Error(`${response.status}: ${text.slice(0, 300)}`);
       const refusals = text.split('"accepted":false').length - 1;
       refused += refusals;
-      const receipt = await client.receipt(last, RECEIPT_WAIT_MS);
+      const receipt = await client.receipt(last, RECEIPT_WAIT_MS).catch((error: unknown) => {
+        if (isSeeleError(error)) return undefined;
+        throw error;
+      });
       const endMs = performance.now();
-      if (receipt?.receipt.status !== 'ok')
-        throw new Error(`${last}: ${receipt ? receipt.receipt.code : 'not final'}`);
+      if (receipt?.receipt.status !== 'ok') {
+        // Dropped after waiting too long, or refused: what follows it has no valid nonce.
+        lost += size;
+        return;
+      }
       if (sentMs < fromMs || endMs > toMs) continue;
       final += size - refusals;
       finalityMs.push(endMs - sentMs);
@@ -145,6 +154,7 @@ async function main(): Promise<void> {
   const report: ClusterLoadReport = {
     final,
     refused,
+    lost,
     sent,
     seconds,
     finalityMs,
