@@ -12,10 +12,13 @@ export interface BulkResult {
 
 const BULK_BYTES = 32 * 1024 * 1024;
 /** A busy machine must not make bitswap give a block up. */
-const FETCH_TIMEOUT_MS = '60000';
+const PATIENT = {
+  SEELE_STORAGE_FETCH_TIMEOUT_MS: '120000',
+  SEELE_STORAGE_IDLE_TIMEOUT_MS: '600000',
+};
 
 async function connected(from: StorageProcess): Promise<StorageProcess> {
-  const to = await startStorage({ env: { SEELE_STORAGE_FETCH_TIMEOUT_MS: FETCH_TIMEOUT_MS } });
+  const to = await startStorage({ env: PATIENT });
   const { addresses } = await from.client.id();
   const address = addresses.map(String).find((text) => text.includes('/tcp/'));
   if (address === undefined) throw new Error('the storage process has no address for peers');

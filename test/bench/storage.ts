@@ -16,6 +16,7 @@ import { startStorage, type StorageProcess } from '../e2e/storage-process.ts';
 import { percentile, significant, type Bench } from './harness.ts';
 import { bulkFigures } from './storage-bulk.ts';
 import { erasureFigures } from './storage-erasure.ts';
+import { proofFigures } from './storage-proof.ts';
 import { sealedFigures } from './storage-sealed.ts';
 
 const MIB = 1024 * 1024;
@@ -170,6 +171,7 @@ export const bench: Bench = async ({ full, seed, note }) => {
         ...(await sealedFigures(store, content(CONTENT_BYTES, seed), 2)),
         ...bulk.figures,
         ...erasureFigures(content, seed),
+        ...(await proofFigures(content, { seed, full })),
       },
       ...(bulk.skipped === undefined ? {} : { skipped: { bulkVsBitswap: bulk.skipped } }),
     };

@@ -18,6 +18,7 @@ export * from './file-writer.ts';
 export * from './kubo-blob-store.ts';
 export { ERROR_CODE_HEADER } from './kubo-errors.ts';
 export * from './memory-blob-store.ts';
+export * from './possession/sectors.ts';
 export * from './pull-content.ts';
 export * from './read-blob.ts';
 export * from './sealed/index.ts';
