@@ -167,6 +167,41 @@ describe('eras', () => {
     isClean(world);
   });
 
+  test('the interval of agreement is set by state and changes at the border', () => {
+    // Half of the ticks are lost, so votes stay some µs apart for a few rounds.
+    const world = network({
+      nodes: 7,
+      profile: 'classic',
+      parameters: { eraUs: ERA_US, epsilonUs: 1 },
+    });
+    world.intercept = (_from, _to, { kind }) =>
+      kind === 'tick' && world.random.chance(0.5) ? undefined : 0;
+    world.invariants.checksPositions = false;
+    let from = 0;
+    world.at(1 * S, () => {
+      for (const sim of world.nodes) {
+        from = (sim.node?.era ?? 0) + 2;
+        const event = { kind: 'set', era: from, set: world.set, epsilonUs: 40_000 } as const;
+        sim.node?.handle(event, world.local(sim));
+      }
+    });
+    feed(world, 500 * MS, 100 * MS, 170);
+    world.run(18 * S);
+    const meanMs = (isAfter: boolean) => {
+      const times = world.cuts
+        .filter(({ body }) => body.era >= from === isAfter)
+        .flatMap(({ body, atUs }) =>
+          body.entries.map(({ hash }) => atUs - (world.submittedAt.get(hash) ?? 0)),
+        );
+      return times.reduce((sum, us) => sum + us, 0) / times.length / MS;
+    };
+    // What counts as agreed is agreed on sooner.
+    expect(meanMs(true)).toBeLessThan(0.9 * meanMs(false));
+    const bad = { kind: 'set', era: from + 9, set: world.set, epsilonUs: 0 } as const;
+    expect(() => node(world, 0).node?.handle(bad, world.timeUs)).toThrow(/interval/);
+    isClean(world);
+  });
+
   test('17: a leaver that crashes at the border takes nothing with it', () => {
     const world = network({ nodes: 7, profile: 'classic', parameters: { eraUs: ERA_US } });
     feed(world, 300 * MS, 100 * MS, 150);

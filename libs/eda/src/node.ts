@@ -79,8 +79,9 @@ export class EdaNode {
     this.#rules = config.rules ?? SOUND_RULES;
     const base = config.base ?? genesisBase(config.chain, genesisTimeUs, parameters.eraUs);
     this.#era = base.era;
-    const sets = [{ era: Math.floor(genesisTimeUs / parameters.eraUs), set: genesisSet }];
-    for (const { era, set } of sets.concat(config.sets ?? [])) this.#roster.install(era, set);
+    this.#roster.install(Math.floor(genesisTimeUs / parameters.eraUs), genesisSet);
+    for (const { era, set, epsilonUs } of config.sets ?? [])
+      this.#roster.install(era, set, epsilonUs);
     this.#recovery = new Recovery(config.chain, config.journalLost === true);
     this.#seat = { me: this.#roster.numberOf(this.#recovery.isOver ? config.publicKey : OBSERVER) };
     this.#seals = new Seals(config, this.#roster, this.#seat);
@@ -152,7 +153,7 @@ export class EdaNode {
     if (event.kind === 'wake') this.#wake(nowUs, out);
     else if (event.kind === 'message') this.#onMessage(event.peer, event.message, nowUs, out);
     else if (event.kind === 'author') this.#author(event.payload, event.count, nowUs, out);
-    else if (event.kind === 'set') this.#roster.install(event.era, event.set);
+    else if (event.kind === 'set') this.#roster.install(event.era, event.set, event.epsilonUs);
     else if (event.slot === this.#decisions.executed.slot + 1) {
       this.#decisions.markExecuted(event.slot, event.roots, this.#positions.held);
       this.#decisions.release(this.#positions.held, out);

@@ -228,7 +228,8 @@ export class Positions {
   /** Closes the tick before `k`: one round of the convergence function for every open block. */
   closeTick(k: number, current: EraRoster): void {
     const { lying, quorum } = current.set;
-    const { epsilonUs, seat } = this.#options;
+    const { seat } = this.#options;
+    const { epsilonUs = this.#options.epsilonUs } = current;
     const { me } = seat;
     const isThinned = this.#openCount > FULL_TICK_ENTRIES;
     const oldest = k - FRESH_TICKS - (isThinned ? THIN_TICKS : 0);

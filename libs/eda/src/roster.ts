@@ -5,8 +5,12 @@
 import { edaError } from './errors.ts';
 import type { ValidatorSet } from './validator-set.ts';
 
+const EPSILON_MAX_US = 1_000_000;
+
 export interface EraRoster {
   readonly set: ValidatorSet;
+  /** Interval of agreement that state fixed for this era; the chain's first one when absent. */
+  readonly epsilonUs: number | undefined;
   /** Peer number by index in the set. */
   readonly peers: readonly number[];
   /** Weight by peer number; 0 for who is not in the set. */
@@ -33,9 +37,21 @@ export class Roster {
     return this.#keys[peer] ?? '';
   }
 
-  /** Fixes the set of an era; a second call for the same era changes nothing. */
-  install(era: number, set: ValidatorSet): void {
+  /**
+   * Fixes the set of an era, and its ε (as before when left out); a second call for the same era
+   * changes nothing. @throws EDA_PARAMETER_INVALID
+   */
+  install(era: number, set: ValidatorSet, epsilonUs?: number): void {
     if (this.#eras.has(era)) return;
+    if (
+      epsilonUs !== undefined &&
+      !(Number.isInteger(epsilonUs) && epsilonUs >= 1 && epsilonUs <= EPSILON_MAX_US)
+    )
+      throw edaError(
+        'EDA_PARAMETER_INVALID',
+        `an interval of ${epsilonUs} µs, 1 to ${EPSILON_MAX_US}`,
+      );
+    const inForce = this.#eras.size > 0 ? this.at(era).epsilonUs : undefined;
     const peers = set.validators.map(({ publicKey }) => this.numberOf(publicKey));
     const weights: number[] = [];
     const indices: number[] = [];
@@ -45,6 +61,7 @@ export class Roster {
     }
     this.#eras.set(era, {
       set,
+      epsilonUs: epsilonUs ?? inForce,
       peers,
       weightOf: (peer) => weights[peer] ?? 0,
       indexOf: (peer) => indices[peer] ?? -1,

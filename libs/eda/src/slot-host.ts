@@ -90,7 +90,8 @@ function isCreator({ config, roster, decisions }: SlotParts, body: Body, leader:
 
 export function createSlotHost(parts: SlotParts): VotingHost {
   const { config, rules, positions, axis, era } = parts;
-  const { deltaUs, epsilonUs } = config.parameters;
+  const { deltaUs } = config.parameters;
+  const { epsilonUs = config.parameters.epsilonUs } = parts.roster.at(era);
   const rows = () => rowsOf(positions, era);
   const cutTimeUs = (nowUs: number) => axis.cutTimeUs(nowUs, parts.settleUs, rules.connectedTime);
   return {

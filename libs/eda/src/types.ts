@@ -72,7 +72,11 @@ export interface EdaConfig {
   readonly base?: EdaBase;
   readonly baseRoots?: Roots;
   /** Sets of eras after genesis, as the state at the base says. */
-  readonly sets?: readonly { readonly era: number; readonly set: ValidatorSet }[];
+  readonly sets?: readonly {
+    readonly era: number;
+    readonly set: ValidatorSet;
+    readonly epsilonUs?: number;
+  }[];
   /**
    * The journal was lost or is damaged (a node that starts for the first time has lost nothing). The
    * node observes until it is safe to sign, then says `recovered`.
@@ -90,8 +94,13 @@ export type EdaEvent =
   | { readonly kind: 'author'; readonly payload: Bytes; readonly count: number }
   /** The host has executed the cut of `slot`. */
   | { readonly kind: 'executed'; readonly slot: number; readonly roots: Roots }
-  /** State fixed the set of an era to come. */
-  | { readonly kind: 'set'; readonly era: number; readonly set: ValidatorSet };
+  /** State fixed the set of an era to come, and its interval of agreement when that changes. */
+  | {
+      readonly kind: 'set';
+      readonly era: number;
+      readonly set: ValidatorSet;
+      readonly epsilonUs?: number;
+    };
 
 /** What must survive a crash, in the order it was written. */
 export type JournalRecord =
