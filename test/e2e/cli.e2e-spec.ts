@@ -11,6 +11,7 @@ const LEAVES = [
   ['down'],
   ['doctor'],
   ...['new', 'show', 'send', 'deposit'].map((verb) => ['account', verb]),
+  ...['init', 'genesis'].map((verb) => ['node', verb]),
   ...['list', 'show', 'add', 'drain', 'remove'].map((verb) => ['provider', verb]),
   ...['put', 'get', 'fetch', 'key'].map((verb) => ['storage', verb]),
   ['quote'],

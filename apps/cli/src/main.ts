@@ -87,6 +87,30 @@ function accounts(): void {
   );
 }
 
+function nodes(): void {
+  const node = group(program, 'node', 'Validators on several machines: keys and genesis');
+  runs(
+    leaf(node, 'init', {
+      summary: 'Make the key of a validator on this machine and show its public key',
+      examples: ['seele node init'],
+    }).option('--key <name>', 'name of the key', 'validator'),
+    async () => (await import('./commands/node.ts')).nodeInit,
+  );
+  runs(
+    leaf(node, 'genesis', {
+      summary: 'Write the genesis of a chain of validators; warns when no liar is tolerated',
+      examples: ['seele node genesis --name plant --validators 01aa…,01bb… --fund seele1…=1000'],
+    })
+      .requiredOption('--validators <keys>', 'public keys, each with =weight if not 1')
+      .option('--name <name>', 'name of the chain', 'seele')
+      .option('--fund <account=amount...>', 'first balances')
+      .option('--profile <profile>', 'classic, seele-40, resilient-45 or crash-only', 'seele-40')
+      .option('--delta-ms <n>', 'bound of the one-way delay the pace is set for', '50')
+      .option('--out <file>', 'where to write it', 'genesis.cbor'),
+    async () => (await import('./commands/node.ts')).nodeGenesis,
+  );
+}
+
 function providers(): void {
   const provider = group(program, 'provider', 'Offer this machine, look at who offers');
   runs(
@@ -265,7 +289,7 @@ function consensusOptions(command: Command): Command {
     .option('--mutants', 'with --fuzz: broken rules that must be noticed');
 }
 
-for (const add of [lifecycle, accounts, providers]) add();
+for (const add of [lifecycle, accounts, nodes, providers]) add();
 addStorage(program);
 addJobs(program);
 addProofs(program);

@@ -1,0 +1,102 @@
+/** `seele node …`: what a chain on several machines begins with: keys of validators and a genesis. */
+import { existsSync, writeFileSync } from 'node:fs';
+import { genesisSettings } from '#contracts';
+import { DEFAULT_PARAMETERS, PROFILES, type Profile, toleranceWarning } from '#libs/eda';
+import { TOKEN, formatAccount, parseAccount, parseAmount } from '#libs/kernel';
+import { type Genesis, encodeGenesis, genesisId, genesisValidators } from '#libs/ledger';
+import { cliError } from '../errors.ts';
+import { type CommandContext, wholeNumber } from '../frame/command.ts';
+import { prepareHome } from '../frame/home.ts';
+import { accountFile, ensureAccount } from '../frame/keys.ts';
+
+const STAKE_UNIT = 1_000n * TOKEN;
+const PUBLIC_KEY = /^01[0-9a-f]{64}$/;
+
+export interface NodeInitOptions {
+  readonly key: string;
+  readonly [name: string]: unknown;
+}
+
+/** Makes the key of a validator, once, and says what others have to know of it. */
+export async function nodeInit(context: CommandContext, options: NodeInitOptions): Promise<void> {
+  const { home, output } = context;
+  prepareHome(home);
+  const { publicKey, account } = ensureAccount(home, options.key);
+  const file = accountFile(home, options.key);
+  const address = formatAccount(account);
+  output.answer({ key: options.key, publicKey, account: address, file }, () => {
+    output.line(publicKey);
+    output.line(`  account ${address}, key file ${file} (encrypted; keep a copy)`);
+    output.line('  next: give the public key to whoever makes the genesis (seele node genesis)');
+  });
+  return Promise.resolve();
+}
+
+export interface NodeGenesisOptions {
+  readonly name: string;
+  readonly validators: string;
+  readonly fund?: readonly string[];
+  readonly profile: string;
+  readonly deltaMs: string;
+  readonly out: string;
+  readonly [name: string]: unknown;
+}
+
+/** `publicKey` or `publicKey=weight`, separated by commas. */
+function readValidators(text: string): { publicKey: string; stake: bigint }[] {
+  return text.split(',').map((part) => {
+    const [publicKey = '', weight = '1'] = part.trim().split('=');
+    if (!PUBLIC_KEY.test(publicKey))
+      throw cliError(
+        'CLI_USAGE',
+        `--validators: ${JSON.stringify(part)} is not a public key (01…)`,
+      );
+    return { publicKey, stake: BigInt(wholeNumber('--validators', weight, 1)) * STAKE_UNIT };
+  });
+}
+
+function readFunds(funds: readonly string[]): { account: string; amount: bigint }[] {
+  return funds.map((fund) => {
+    const [account = '', amount = ''] = fund.split('=');
+    return { account: parseAccount(account), amount: parseAmount(amount) };
+  });
+}
+
+/** Writes the genesis of a chain. The same file goes to every machine. */
+export async function nodeGenesis(
+  { output }: CommandContext,
+  options: NodeGenesisOptions,
+): Promise<void> {
+  const { profile, out } = options;
+  if (!PROFILES.includes(profile as Profile))
+    throw cliError('CLI_USAGE', `--profile is one of ${PROFILES.join(', ')}, not "${profile}"`);
+  if (existsSync(out)) throw cliError('CLI_USAGE', `${out} exists; a genesis is never replaced`);
+  const ordering = {
+    kind: 'eda' as const,
+    validators: readValidators(options.validators),
+    stakeUnit: STAKE_UNIT,
+    profile: profile as Profile,
+    ...DEFAULT_PARAMETERS,
+    deltaUs: wholeNumber('--delta-ms', options.deltaMs, 1) * 1_000,
+  };
+  const genesis: Genesis = {
+    chainName: options.name,
+    timeUs: Date.now() * 1_000,
+    ordering,
+    parameters: { allocations: readFunds(options.fund ?? []), settings: genesisSettings },
+  };
+  const { weights, total, failed, lying, quorum } = genesisValidators(ordering);
+  const warning = toleranceWarning(ordering.profile, weights);
+  writeFileSync(out, encodeGenesis(genesis), { mode: 0o644, flag: 'wx' });
+  const chain = genesisId(genesis);
+  const tolerance = { total, failed, lying, quorum };
+  output.answer({ chain, file: out, tolerance, ...(warning && { warning }) }, () => {
+    output.line(chain);
+    output.line(
+      `  of weight ${total}, ${failed} may fail and ${lying} of it lie; certificates need ${quorum}`,
+    );
+    if (warning) output.line(output.style('yellow', `  warning: ${warning}`));
+    output.line(`  next: copy ${out} to every machine and start the nodes (docs/cluster.md)`);
+  });
+  return Promise.resolve();
+}
