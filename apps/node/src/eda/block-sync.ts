@@ -35,7 +35,8 @@ export class BlockSync {
   readonly #options: BlockSyncOptions;
   readonly #heights = new Map<string, number>();
   #askedAtMs = Number.NEGATIVE_INFINITY;
-  #askedFrom = 0;
+  /** Heights up to here have been asked for or received: no need to ask while they are taken over. */
+  #comesUpTo = 0;
   #movedAtMs: number;
   #turn = 0;
 
@@ -51,6 +52,10 @@ export class BlockSync {
 
   get #height(): number {
     return this.#options.chain.head.header.height;
+  }
+
+  get #movedOrAskedMs(): number {
+    return Math.max(this.#movedAtMs, this.#askedAtMs);
   }
 
   /** How far the farthest peer is. */
@@ -75,21 +80,24 @@ export class BlockSync {
     const { clock, transport } = this.#options;
     const nowMs = clock.monotonicMs();
     const height = this.#height;
-    const isWaiting = height < this.#askedFrom && nowMs < this.#askedAtMs + PATIENCE_MS;
+    const isWaiting = height < this.#comesUpTo && nowMs < this.#movedOrAskedMs + PATIENCE_MS;
     if (isWaiting || nowMs < this.#askedAtMs + 20) return;
     const behind = nowMs > this.#movedAtMs + STUCK_MS ? 1 : BEHIND_MIN;
     const ahead = [...this.#heights].filter(([, of]) => of >= height + behind);
     const [peer] = ahead[this.#turn++ % Math.max(1, ahead.length)] ?? [];
     if (peer === undefined) return;
     this.#askedAtMs = nowMs;
-    this.#askedFrom = height + 1;
+    this.#comesUpTo = height + 1;
     transport.send(peer, NODE_PROTOCOLS.sync.id, encodeSync({ kind: 'ask', from: height + 1 }));
   }
 
   #onMessage(peer: string, bytes: Uint8Array): void {
     const message = decodeSync(bytes);
     if (message.kind === 'ask') return this.#serve(peer, message.from);
-    for (const item of message.items) this.#options.onItem(item, peer);
+    for (const item of message.items) {
+      this.#comesUpTo = Math.max(this.#comesUpTo, item.block.header.height);
+      this.#options.onItem(item, peer);
+    }
   }
 
   #serve(peer: string, from: number): void {

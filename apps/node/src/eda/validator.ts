@@ -122,10 +122,9 @@ export class ValidatorProducer implements Producer {
         base,
         baseRoots: rootsAt(base.slot),
         journalLost: options.journalLost,
-        sets: [base.era - 1, base.era, base.era + 1].map((era) => ({
-          era,
-          set: chain.validators(era),
-        })),
+        sets: [base.era - 1, base.era, base.era + 1]
+          .filter((era) => era > Math.floor(chain.genesis.timeUs / parameters.eraUs))
+          .map((era) => ({ era, set: chain.validators(era) })),
       },
       journal: options.journal,
       records: options.records,
@@ -212,7 +211,9 @@ export class ValidatorProducer implements Producer {
     const { transport, chain } = this.#options;
     transport.onMessage(NODE_PROTOCOLS.votes.id, (peer, bytes) => {
       const message = decodeMessage(bytes);
-      if (message.kind !== 'block') this.#consensus.hear(peer, message);
+      if (message.kind === 'block') return;
+      if (message.kind === 'final' && !this.#isSetKnown(message.body.era)) return;
+      this.#consensus.hear(peer, message);
     });
     transport.onMessage(NODE_PROTOCOLS.blocks.id, async (peer, bytes) => {
       const message = decodeMessage(bytes);
@@ -243,10 +244,19 @@ export class ValidatorProducer implements Producer {
     transport.send(peer, NODE_PROTOCOLS.results.id, encodeResult(answer));
   }
 
+  /**
+   * Only executed state fixes sets: cuts of an era are taken over once the era before is executed, or a
+   * node that was away would enter an era with the wrong set.
+   */
+  #isSetKnown(era: number): boolean {
+    return era <= this.#executor.base.era;
+  }
+
   #onSynced({ cut, block }: SyncItem, peer: string): void {
     if (cut.body.slot !== block.header.height) return;
-    this.#consensus.hear(peer, { kind: 'final', body: cut.body, certificate: cut.commit });
     this.#executor.synced(block);
+    if (this.#isSetKnown(cut.body.era))
+      this.#consensus.hear(peer, { kind: 'final', body: cut.body, certificate: cut.commit });
   }
 
   // Blocks of this node.
@@ -281,6 +291,9 @@ export class ValidatorProducer implements Producer {
       if (mempool.has(transaction.id) && !MAY_COME_LATER.has(reason.code))
         mempool.drop(transaction.id, reason);
     }
+    // Executed by others' blocks, expired, or in a block that came with its result: not on its way any more.
+    for (const id of this.#taken.keys())
+      if (execution === undefined || !mempool.has(id)) this.#taken.delete(id);
     this.#blocks.push(block);
     this.#sync.moved();
     this.#wake?.();
