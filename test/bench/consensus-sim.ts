@@ -81,7 +81,7 @@ function ratePerSecond(
   return (sum * 1e6) / (last.atUs - first.atUs);
 }
 
-export const bench: Bench = async ({ full, seed, note, plots }) => {
+export const bench: Bench = async ({ seed, note, plots }) => {
   const seeds = [0, 1, 2, 3, 4].map((i) => seed + i);
   const row = (linksLost: number): BenchFigures =>
     Object.fromEntries(
@@ -102,7 +102,7 @@ export const bench: Bench = async ({ full, seed, note, plots }) => {
     (adversary) => worstRounds({ ...stubborn, adversary }, seeds).rounds,
   );
   note('rounds under liars');
-  const sizes = full ? [100, 1000, 10_000] : [100, 1000];
+  const sizes = [100, 1000, 10_000];
   const pull = (nodes: number) => worstRounds({ ...BASE, nodes, mode: 'pull' }, [seed]).rounds;
   const roundsBySize = Object.fromEntries(sizes.map((nodes) => [String(nodes), pull(nodes)]));
   const began = cpuSeconds();
@@ -130,7 +130,7 @@ export const bench: Bench = async ({ full, seed, note, plots }) => {
   return {
     figures: {
       rounds,
-      roundsBySize: { ...roundsBySize, ...(full ? {} : { 10000: null }) },
+      roundsBySize,
       byz19crash21Rounds: worstOf.includes(null) ? null : Math.max(...worstOf.map(Number)),
       byz19crash21: Object.fromEntries(
         LAYER_A_ADVERSARIES.map((name, i) => [name, worstOf[i] ?? null]),
@@ -148,7 +148,6 @@ export const bench: Bench = async ({ full, seed, note, plots }) => {
       seedsTried: seeds.length,
     },
     skipped: {
-      ...(!full && { 'roundsBySize.10000': 'takes --full' }),
       ...(!isWhole && { messagesPerBlockN100: 'not all blocks became final' }),
     },
   };
