@@ -37,16 +37,30 @@ export interface DirectoryCommitment {
   readonly size: number;
 }
 
-const entry = record({ index: uint(), salt: byteString(SALT_BYTES), line: text(LINE_BYTES_MAX) });
+export interface Disclosure extends DirectoryCommitment {
+  readonly entries: readonly {
+    /** Place of the line in the sorted text. */
+    readonly index: number;
+    readonly salt: Bytes;
+    readonly line: string;
+  }[];
+  /** Roots of the subtrees of which nothing is shown, hex. */
+  readonly proof: readonly string[];
+}
 
-/** Canonical CBOR; what a `seele data prove` file holds. */
-export const disclosure = record({
+/**
+ * A disclosure as canonical CBOR; what a `seele data prove` file holds. `shown` has one bit for each
+ * statement of the directory, the first in the lowest bit; salts stand end to end.
+ */
+const wireDisclosure = record({
   root: hash32,
   size: uint(MDDS_LIMITS.quadsMax),
-  entries: list(entry, MDDS_LIMITS.quadsMax),
+  shown: byteString(MDDS_LIMITS.quadsMax / 8),
+  salts: byteString(MDDS_LIMITS.quadsMax * SALT_BYTES),
+  lines: list(text(LINE_BYTES_MAX), MDDS_LIMITS.quadsMax),
   proof: list(hash32, MDDS_LIMITS.quadsMax),
 });
-export type Disclosure = CodecValue<typeof disclosure>;
+type WireDisclosure = CodecValue<typeof wireDisclosure>;
 
 const saltOf = (secret: Bytes, line: string): Bytes =>
   sha256(concatBytes(SALT_DOMAIN, secret, utf8(line))).slice(0, SALT_BYTES);
@@ -93,14 +107,41 @@ export class CommittedDirectory {
   }
 }
 
-export const encodeDisclosure = (value: Disclosure): Bytes => encodeWith(disclosure, value);
+export function encodeDisclosure({ root, size, entries, proof }: Disclosure): Bytes {
+  const shown = new Uint8Array(Math.ceil(size / 8));
+  for (const { index } of entries) shown[index >> 3] = (shown[index >> 3] as number) | bitOf(index);
+  const salts = concatBytes(...entries.map(({ salt }) => salt));
+  const lines = entries.map(({ line }) => line);
+  return encodeWith(wireDisclosure, { root, size, shown, salts, lines, proof: [...proof] });
+}
+
+const bitOf = (index: number): number => 1 << (index & 7);
 
 /** Most bytes of a disclosure file. */
 export const DISCLOSURE_BYTES_MAX = 2 * MDDS_LIMITS.documentBytesMax;
 
-/** @throws KERNEL_* for bytes that are no disclosure */
-export const decodeDisclosure = (bytes: Bytes): Disclosure =>
-  decodeWith(disclosure, bytes, { maxBytes: DISCLOSURE_BYTES_MAX });
+/** @throws KERNEL_* for bytes that are no disclosure, MDDS_PROOF_INVALID when its parts do not fit */
+export function decodeDisclosure(bytes: Bytes): Disclosure {
+  const wire: WireDisclosure = decodeWith(wireDisclosure, bytes, {
+    maxBytes: DISCLOSURE_BYTES_MAX,
+  });
+  const { root, size, shown, salts, lines, proof } = wire;
+  const indices: number[] = [];
+  for (let index = 0; index < shown.length * 8; index++)
+    if (((shown[index >> 3] as number) & bitOf(index)) !== 0) indices.push(index);
+  if (
+    shown.length !== Math.ceil(size / 8) ||
+    indices.length !== lines.length ||
+    salts.length !== lines.length * SALT_BYTES
+  )
+    throw mddsError('MDDS_PROOF_INVALID', 'marks, salts and lines of the disclosure do not fit');
+  const entries = lines.map((line, i) => ({
+    index: indices[i] as number,
+    salt: salts.slice(i * SALT_BYTES, (i + 1) * SALT_BYTES),
+    line,
+  }));
+  return { root, size, entries, proof };
+}
 
 /**
  * The disclosed lines, once they are proved to belong to the directory committed to.
