@@ -13,6 +13,8 @@ import { sortLines, sortedLines } from './quads.ts';
 export interface CanonicalOptions {
   /** Most comparisons of blank nodes by their neighbourhoods; a clique of six needs more. */
   readonly comparisonsMax?: number;
+  /** Hash inside the algorithm; directories use SHA-256. */
+  readonly hash?: 'sha256' | 'sha384';
 }
 
 const COMPARISONS_MAX = 1_000;
@@ -31,13 +33,14 @@ export const hasBlankNodes = (quads: readonly Quad[]): boolean => quads.some(isB
  */
 export async function labelled(
   quads: readonly Quad[],
-  { comparisonsMax = COMPARISONS_MAX }: CanonicalOptions = {},
+  { comparisonsMax = COMPARISONS_MAX, hash = 'sha256' }: CanonicalOptions = {},
 ): Promise<{ readonly lines: readonly string[]; readonly labels: ReadonlyMap<string, string> }> {
   const labels = new Map<string, string>();
   if (!hasBlankNodes(quads)) return { lines: sortedLines(quads), labels };
   try {
     const text = await canonize(asDataset(quads), {
       ...{ algorithm: 'RDFC-1.0', maxDeepIterations: comparisonsMax, canonicalIdMap: labels },
+      ...{ messageDigestAlgorithm: hash },
     });
     return { lines: sortLines(text.split('\n').filter((line) => line !== '')), labels };
   } catch (cause) {

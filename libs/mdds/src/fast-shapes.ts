@@ -21,6 +21,8 @@ const WELL_FORMED: Readonly<Record<string, RegExp>> = {
   hexBinary: /^([0-9a-fA-F]{2})*$/,
   dateTime: /^\d{4}-(0[1-9]|1[0-2])-([0-2]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?Z$/,
 };
+/** Such times compare as the numbers that their digits make. */
+const WHOLE_SECONDS = /^\d{4}-(0[1-9]|1[0-2])-([0-2]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ$/;
 const EXACT = 2 ** 53;
 
 /** Thrown where only the full engine may say; never leaves this file. */
@@ -94,8 +96,8 @@ function numberOf(term: Term | undefined): number {
 function comparable(term: Term): number {
   if (term.termType !== 'Literal' || term.datatype.value !== `${XSD}dateTime`)
     return numberOf(term);
-  if (!WELL_FORMED['dateTime']?.test(term.value)) return notSure();
-  return Date.parse(term.value);
+  if (!WHOLE_SECONDS.test(term.value)) return notSure();
+  return Number(term.value.replace(/\D/g, ''));
 }
 
 const NODE_KINDS: Readonly<Record<string, readonly string[]>> = {
@@ -131,18 +133,18 @@ class Compiler {
     const key = keyOf(node);
     const known = this.#checks.get(key);
     if (known) return known;
-    let check: Check | undefined;
-    const late: Check = (graph, value) => (check ?? notSure())(graph, value);
-    this.#checks.set(key, late);
+    // Shapes may refer to each other, so a name stands for the check before it is made.
+    const made: { check?: Check } = {};
+    this.#checks.set(key, (graph, value) => (made.check ?? notSure())(graph, value));
     const path = this.#shapes.values(node, `${SH}path`)[0];
     const [onValues, onEach] = this.#constraints(node, path !== undefined);
     const valuesOf = path ? this.#path(path) : (_graph: Graph, focus: Term) => [focus];
-    check = (graph, focus) => {
+    const check: Check = (graph, focus) => {
       const values = valuesOf(graph, focus);
       for (const each of onEach) for (const value of values) if (!each(graph, value)) return false;
       return onValues.every((all) => all(graph, values, focus));
     };
-    this.#checks.set(key, check);
+    made.check = check;
     return check;
   }
 
@@ -194,7 +196,10 @@ class Compiler {
       }
       case 'minLength': {
         const bound = numberOf(value);
-        return (_graph, term) => term.termType !== 'BlankNode' && [...term.value].length >= bound;
+        // Code units are characters in most texts; the engine counts the others.
+        return (_graph, term) =>
+          term.termType !== 'BlankNode' &&
+          (/[\ud800-\udfff]/.test(term.value) ? notSure() : term.value.length >= bound);
       }
       case 'pattern': {
         if (this.#shapes.one(node, 'flags')) return notSure();

@@ -4,6 +4,7 @@ declare module 'rdf-canonize' {
     dataset: readonly object[],
     options: {
       readonly algorithm: 'RDFC-1.0';
+      readonly messageDigestAlgorithm?: 'sha256' | 'sha384';
       readonly maxDeepIterations?: number;
       readonly canonicalIdMap?: Map<string, string>;
     },
