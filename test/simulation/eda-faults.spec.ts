@@ -240,6 +240,30 @@ describe('eras', () => {
 });
 
 describe('what liars sign against themselves', () => {
+  test('24: twins, one key in two processes in two halves, u − 1 others down: one order, and proof', () => {
+    const world = network({ nodes: 10, profile: 'classic', twinOf: 0 });
+    for (const sim of world.nodes.slice(1, 3)) world.crash(sim);
+    feed(world, 400 * MS, 90 * MS, 50);
+    // Each half sees another twin; the honest are connected.
+    world.isLinked = (from, to) => {
+      const half = (index: number) => (index === 10 ? 1 : index === 0 ? 0 : undefined);
+      const [a, b] = [half(from), half(to)];
+      if (a !== undefined && b !== undefined) return false;
+      const twin = a ?? b;
+      return twin === undefined || (a === undefined ? from : to) % 2 === twin;
+    };
+    world.run(9 * S);
+    expect(world.cuts.length).toBeGreaterThan(5);
+    const honest = [...world.submittedAt.keys()].filter(
+      (hash) => world.invariants.blocks.get(hash)?.author !== 0,
+    );
+    expect(honest.every((hash) => world.finalAt.has(hash))).toBe(true);
+    expect(new Set(world.evidence.map(({ publicKey }) => publicKey))).toEqual(
+      new Set([world.auth.keyOf(0)]),
+    );
+    isClean(world);
+  });
+
   const doubled = ADVERSARIES['doubleVoter'];
 
   test('18: evidence reaches half of the nodes in a round: weights stay, cuts go on', () => {

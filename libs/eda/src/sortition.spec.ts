@@ -1,5 +1,6 @@
 import { createSeededRandomness } from '#libs/kernel';
 import { seatsInput, seatsOf } from './sortition.ts';
+import { createValidatorSet, leaderOf } from './validator-set.ts';
 
 const TOTAL = 10_000;
 const SEATS = 200;
@@ -37,4 +38,20 @@ test('the same output and tick give the same seats; a proof covers 64 ticks', ()
   const beacon = new Uint8Array(32);
   expect(seatsInput(beacon, 63)).toEqual(seatsInput(beacon, 0));
   expect(seatsInput(beacon, 64)).not.toEqual(seatsInput(beacon, 63));
+});
+
+test('25: 30 % of the stake leads 30 % of the slots, in one identity or in 100', () => {
+  const shareOf = (ids: number) => {
+    const validators = Array.from({ length: ids + 70 }, (_, i) => ({
+      publicKey: `01${i.toString(16).padStart(64, '0')}`,
+      weight: i < ids ? 3000 / ids : 100,
+    }));
+    const set = createValidatorSet(validators, 'classic');
+    const beacon = new Uint8Array(32).fill(9);
+    let led = 0;
+    for (let slot = 1; slot <= 1500; slot++) if (leaderOf(set, beacon, slot, 0) < ids) led += 1;
+    return led / 1500;
+  };
+  // Standard error 1.2 %.
+  for (const ids of [1, 100]) expect(Math.abs(shareOf(ids) - 0.3)).toBeLessThan(0.04);
 });

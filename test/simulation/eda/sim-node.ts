@@ -15,6 +15,8 @@ export interface WorldOptions {
   readonly loss?: number;
   /** Clock offset of each node. */
   readonly clockUs?: (node: number) => number;
+  /** A second process with the key of this node; both count as liars. */
+  readonly twinOf?: number;
   readonly behaviours?: ReadonlyMap<number, Behaviour>;
   /** Messages go through the codecs. */
   readonly wire?: boolean;

@@ -21,6 +21,7 @@ import {
 } from '#libs/eda';
 import { hashOf, sha256Hex } from '#libs/crypto';
 import { type SeededRandomness, createSeededRandomness, utf8 } from '#libs/kernel';
+import type { Behaviour } from './adversaries.ts';
 import { EventQueue } from './event-queue.ts';
 import { Invariants } from './invariants.ts';
 import { Links } from './links.ts';
@@ -41,6 +42,9 @@ type Item =
     }
   | { readonly kind: 'wake'; readonly node: number; readonly generation: number }
   | { readonly kind: 'call'; readonly run: () => void };
+
+/** Does as the honest code says; that another process signs with its key makes it a liar. */
+const TWIN: Behaviour = { name: 'twin', rewrite: (_sim, effects) => effects };
 
 export class World {
   readonly options: WorldOptions;
@@ -88,11 +92,13 @@ export class World {
     this.set = createValidatorSet(validators, options.profile ?? 'seele-40');
     this.invariants = new Invariants(this.set, this.parameters.epsilonUs);
     this.timeUs = options.genesisTimeUs ?? GENESIS_US;
-    for (let index = 0; index < options.nodes; index++) {
+    const { twinOf } = options;
+    for (let index = 0; index < options.nodes + (twinOf === undefined ? 0 : 1); index++) {
+      const isTwin = index === options.nodes || index === twinOf;
       this.nodes.push({
         index,
-        key: this.auth.keyOf(index),
-        behaviour: options.behaviours?.get(index),
+        key: this.auth.keyOf(this.#keyIndex(index)),
+        behaviour: isTwin ? TWIN : options.behaviours?.get(index),
         node: undefined,
         journal: [],
         unsynced: 0,
@@ -123,7 +129,12 @@ export class World {
     return this.nodes[index]?.behaviour === undefined;
   }
 
-  config(index: number): EdaConfig {
+  #keyIndex(index: number): number {
+    return index < this.options.nodes ? index : (this.options.twinOf ?? index);
+  }
+
+  config(node: number): EdaConfig {
+    const index = this.#keyIndex(node);
     return {
       chain: hashOf('seele/sim-chain/1', utf8(String(this.options.seed))),
       publicKey: this.auth.keyOf(index),
