@@ -10,7 +10,9 @@ export interface BulkResult {
   readonly skipped?: string;
 }
 
-const BULK_BYTES = 32 * 1024 * 1024;
+const BULK_BYTES = 64 * 1024 * 1024;
+/** It has been seen to stand still; then the figure is left out. */
+const MAX_BITSWAP_MS = 25_000;
 /** A busy machine must not make bitswap give a block up. */
 const PATIENT = {
   SEELE_STORAGE_FETCH_TIMEOUT_MS: '120000',
@@ -23,6 +25,8 @@ async function connected(from: StorageProcess): Promise<StorageProcess> {
   const address = addresses.map(String).find((text) => text.includes('/tcp/'));
   if (address === undefined) throw new Error('the storage process has no address for peers');
   await to.client.swarm.connect(address as never);
+  // Bitswap does not repeat what it asked of a peer that had not introduced itself yet.
+  await new Promise((resolve) => setTimeout(resolve, 1000));
   return to;
 }
 
@@ -44,7 +48,10 @@ export async function bulkFigures(
     for (let round = 0; round <= rounds; round++) {
       const { cid } = await source.put(content(BULK_BYTES, seed + 1000 + round));
       const ways = {
-        bitswap: async () => void (await overBitswap.client.pin.add(cid as never)),
+        bitswap: async () => {
+          const signal = AbortSignal.timeout(MAX_BITSWAP_MS);
+          await overBitswap.client.pin.add(cid as never, { signal });
+        },
         http: async () =>
           void (await pullContent(cid, {
             url: overHttp.url,
