@@ -3,8 +3,11 @@
  * consensus, four and five of ten killed at once, one key in two processes. Afterwards every node must
  * hold the same blocks. Prints one JSON document; exits 1 when something diverged or did not go on.
  *
- * Usage: node dist/test/system/cluster-run.js [--only failpoints|four|five|twins|validators] [--log]
+ * Usage: node dist/test/system/cluster-run.js [--only failpoints|four|five|twins|validators|disk] [--log]
  */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { stakeCalls, tokenKeys } from '#contracts';
@@ -159,6 +162,46 @@ function twins(): Promise<Outcome> {
   });
 }
 
+const SMALL_DISK = 'size=6m';
+
+/** The disk of one of four fills up: it ends and says why; the others go on. Needs root. */
+async function disk(): Promise<Outcome> {
+  const signers = loadSigners(8);
+  const cluster = await createCluster({
+    nodes: 4,
+    allocations: signers.map(({ account }) => ({ account, amount: FUNDS })),
+    env: { SEELE_NODE_RESERVE_BYTES: '0' },
+    ...(options.log && { onLog: (node, text) => note(`[${node}] ${text.trim()}`) }),
+  });
+  const folder = join(cluster.home(3), 'node');
+  mkdirSync(folder);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', SMALL_DISK, 'tmpfs', folder]);
+  try {
+    await Promise.all(range(4).map((node) => cluster.start(node)));
+    const load = startLoad(cluster, 3, signers);
+    await load.progress(PROGRESS_LIMIT_MS);
+    const filler = join(folder, 'filler');
+    writeFileSync(filler, new Uint8Array(statfsSync(folder).bavail * statfsSync(folder).bsize));
+    const code = await Promise.race([
+      cluster.exited(3),
+      sleep(EXIT_LIMIT_MS, 'it goes on' as const),
+    ]);
+    for (let i = 0; i < 5; i++) await load.progress(PROGRESS_LIMIT_MS);
+    await cluster.kill(3);
+    rmSync(filler);
+    await cluster.start(3);
+    await load.progress(PROGRESS_LIMIT_MS);
+    await load.stop();
+    const found = await differences(cluster, 4, highestOf(load.final));
+    const exit = String(code);
+    return { scenario: 'disk full', exit, final: load.final.size, divergences: found };
+  } finally {
+    await Promise.all(range(4).map((node) => cluster.kill(node)));
+    execFileSync('umount', [folder]);
+    await cluster.stop();
+  }
+}
+
 const ERA_US = 8_000_000;
 
 /** The fifth node bonds and validates two eras later; the first unbonds and leaves; proofs follow. */
@@ -238,6 +281,7 @@ const scenarios: Readonly<Record<string, () => Promise<Outcome>>> = {
   five: () => killed('five of ten killed', 5),
   twins,
   validators,
+  ...(process.getuid?.() === 0 && { disk }),
 };
 
 const outcomes: Outcome[] = [];
