@@ -51,7 +51,7 @@ export class Roster {
         'EDA_PARAMETER_INVALID',
         `an interval of ${epsilonUs} µs, 1 to ${EPSILON_MAX_US}`,
       );
-    const inForce = this.#eras.size > 0 ? this.at(era).epsilonUs : undefined;
+    const inForce = this.#inForce(era)?.epsilonUs;
     const peers = set.validators.map(({ publicKey }) => this.numberOf(publicKey));
     const weights: number[] = [];
     const indices: number[] = [];
@@ -74,14 +74,17 @@ export class Roster {
 
   /** The set of an era: the installed one, or the last one before it. */
   at(era: number): EraRoster {
-    const known = this.#eras.get(era);
-    if (known) return known;
+    const inForce = this.#eras.get(era) ?? this.#inForce(era);
+    if (!inForce) throw edaError('EDA_SET_INVALID', `no validator set for era ${era}`);
+    return inForce;
+  }
+
+  /** The last one installed before an era, if any. */
+  #inForce(era: number): EraRoster | undefined {
     let last = -1;
     for (const installed of this.#eras.keys())
       if (installed < era && installed > last) last = installed;
-    const before = this.#eras.get(last);
-    if (!before) throw edaError('EDA_SET_INVALID', `no validator set for era ${era}`);
-    return before;
+    return this.#eras.get(last);
   }
 
   /** Forgets eras below `era`, except the set still in force there. */
