@@ -19,6 +19,7 @@ import { type NodeClient, createNodeClient, writePrivateFile } from '#libs/platf
 const dist = join(import.meta.dirname, '..', '..').replace(/\/dist$/, '') + '/dist';
 const main = join(dist, 'apps/node/src/main.js');
 const PASSPHRASE = 'test';
+const VALIDATOR_FUNDS = 10n ** 9n;
 
 export interface ClusterOptions {
   readonly nodes: number;
@@ -80,6 +81,10 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
   const keys = Array.from({ length: nodes }, (_, i) =>
     keyPairFromSeed(sha256(utf8(`validator ${seed} ${i}`))),
   );
+  // Enough to report what contradicts itself.
+  const purses = keys
+    .map(({ account }) => ({ account, amount: VALIDATOR_FUNDS }))
+    .filter(({ account }) => allocations.every((given) => given.account !== account));
   const genesis: Genesis = {
     chainName: 'cluster-test',
     timeUs: (Date.now() - 1_000) * 1000,
@@ -95,7 +100,10 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
       eraUs: options.eraUs ?? 2 ** 32,
       attestEveryUs: 1_000_000,
     },
-    parameters: { allocations, settings: options.settings ?? genesisSettings },
+    parameters: {
+      allocations: [...allocations, ...purses],
+      settings: options.settings ?? genesisSettings,
+    },
   };
   const root = mkdtempSync(join(tmpdir(), 'seele-cluster-'));
   const ports = await freePorts(nodes);

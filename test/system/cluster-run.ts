@@ -10,9 +10,9 @@ import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { stakeCalls, tokenKeys } from '#contracts';
+import { stakeCalls, stakeKeys, tokenKeys, validatorRecord } from '#contracts';
 import { type KeyPair, type Signer, createSigner, sha256, verifySignature } from '#libs/crypto';
-import { utf8 } from '#libs/kernel';
+import { decodeWith, utf8 } from '#libs/kernel';
 import { type TransactionBody, signTransaction, verifyStateProof } from '#libs/ledger';
 import { type Cluster, createCluster } from '../support/cluster.ts';
 import { divergences, loadSigners, sameHead, startLoad } from '../support/cluster-load.ts';
@@ -146,6 +146,12 @@ function twins(): Promise<Outcome> {
     for (let i = 0; i < 5; i++) await load.progress(PROGRESS_LIMIT_MS);
     const twin = await cluster.twin(3);
     for (let i = 0; i < 20; i++) await load.progress(PROGRESS_LIMIT_MS);
+    const { publicKey } = cluster.keys[3] as KeyPair;
+    const slashed = async () => {
+      const stored = await cluster.client(0).state('stake', stakeKeys.validator(publicKey));
+      return stored !== undefined && decodeWith(validatorRecord, stored).faults > 0;
+    };
+    for (let i = 0; i < 100 && !(await slashed()); i++) await sleep(200);
     const seen = await Promise.all(
       range(3).map(async (node) => (await cluster.client(node).status()).height),
     );
@@ -155,6 +161,7 @@ function twins(): Promise<Outcome> {
     const found = await divergences(cluster, [0, 1, 2], height);
     return {
       scenario: 'twins',
+      slashed: String(await slashed()),
       heights: seen.join(' '),
       final: load.final.size,
       divergences: found.length,

@@ -25,6 +25,8 @@ import {
 
 const CONSUMER_FUNDS = 10_000n * TOKEN;
 const SERVICE_FUNDS = 1_000n * TOKEN;
+/** What a validator pays the report of a contradiction from; fees come on top. */
+const VALIDATOR_FUNDS = 10n * TOKEN;
 const VALIDATOR_STAKE = 1_000n * TOKEN;
 
 /** Four validators of equal weight; one of them may fail, and lie. */
@@ -40,6 +42,11 @@ function developmentOrdering(home: Home, isSolo: boolean): Genesis['ordering'] {
   };
 }
 
+function fundsOf(name: string): bigint {
+  if (name === DEFAULT_ACCOUNT) return CONSUMER_FUNDS;
+  return VALIDATOR_KEYS.some((key) => key === name) ? VALIDATOR_FUNDS : SERVICE_FUNDS;
+}
+
 function ensureGenesis(home: Home, isSolo: boolean): Genesis {
   if (existsSync(home.genesis)) return decodeGenesis(readFileSync(home.genesis));
   const keys = new Map(
@@ -47,6 +54,7 @@ function ensureGenesis(home: Home, isSolo: boolean): Genesis {
       DEFAULT_ACCOUNT,
       MARKET_KEY,
       ...DEVELOPMENT_PROVIDERS.map(({ name }) => providerProcess(name)),
+      ...(isSolo ? [] : VALIDATOR_KEYS),
     ].map((name) => [name, ensureAccount(home, name)]),
   );
   const genesis: Genesis = {
@@ -56,7 +64,7 @@ function ensureGenesis(home: Home, isSolo: boolean): Genesis {
     parameters: {
       allocations: [...keys].map(([name, { account }]) => ({
         account,
-        amount: name === DEFAULT_ACCOUNT ? CONSUMER_FUNDS : SERVICE_FUNDS,
+        amount: fundsOf(name),
       })),
       settings: [],
     },

@@ -23,7 +23,9 @@ import type { Logger } from '#libs/platform';
 
 export type Evidence = Extract<EdaEffect, { kind: 'evidence' }>;
 
-const REPORT_FUEL = 40_000_000n;
+/** Two signatures, the bonds of all validators, and the bytes of the statements. */
+const REPORT_FUEL = 6_000_000n;
+const REPORT_FUEL_PER_BYTE = 60n;
 const VALID_US = 60_000_000;
 const NO_PAYLOAD = new Uint8Array();
 
@@ -61,7 +63,8 @@ export function createAccuser({ chain, mempool, signer, logger }: AccuserParts) 
       publicKey: signer.publicKey,
       nonce: mempool.nextNonce(signer.account),
       validUntilUs: nowUs + VALID_US,
-      fuelLimit: REPORT_FUEL,
+      fuelLimit:
+        REPORT_FUEL + REPORT_FUEL_PER_BYTE * BigInt(report.first.length + report.second.length),
       fuelPrice: chain.fuelPrice(nowUs),
       calls: [stakeCalls.report(report)],
     });
