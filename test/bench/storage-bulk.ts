@@ -13,7 +13,7 @@ export interface BulkResult {
 const BULK_BYTES = 64 * 1024 * 1024;
 /** It has been seen to stand still; then it is asked again. */
 const MAX_BITSWAP_MS = 8_000;
-const ATTEMPTS = 4;
+const MAX_STALLS = 2;
 /** A busy machine must not make bitswap give a block up. */
 const PATIENT = {
   SEELE_STORAGE_FETCH_TIMEOUT_MS: '120000',
@@ -52,12 +52,12 @@ export async function bulkFigures(
       const { cid } = await source.put(content(BULK_BYTES, seed + 1000 + round));
       const ways = {
         bitswap: async () => {
-          for (let attempt = 1; ; attempt++)
+          for (;;)
             try {
               const signal = AbortSignal.timeout(MAX_BITSWAP_MS);
               return void (await overBitswap.client.pin.add(cid as never, { signal }));
             } catch (error) {
-              if (attempt === ATTEMPTS) throw error;
+              if (bitswapStalls === MAX_STALLS) throw error;
               bitswapStalls++;
               started = performance.now(); // what came stays: the stall is not held against it
             }
