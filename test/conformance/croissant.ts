@@ -20,6 +20,8 @@ import {
 import { type Suite, runCase } from './suite.ts';
 
 const baseIri = 'https://croissant.example/dataset/';
+/** Fields without names of their own are compared by their neighbourhoods; these documents have many. */
+const options = { comparisonsMax: 100_000 };
 const UAI = 'chain://example.org/importer/ds/imported';
 
 /** The same document with all keys of its objects backwards. */
@@ -51,12 +53,14 @@ async function check(path: string): Promise<string | undefined> {
   const contexts = CROISSANT_CONTEXTS;
   const quads = await readJsonLd(text, { baseIri, contexts });
   if (quads.length === 0) return 'there is no statement in it';
-  const hash = await canonicalHash(quads);
+  const hash = await canonicalHash(quads, options);
   const written = await writeJsonLd(quads, CROISSANT_CONTEXT_IRI, contexts);
   const again = await readJsonLd(JSON.stringify(written), { baseIri, contexts });
-  if ((await canonicalHash(again)) !== hash) return 'the hash changes on the way out and in';
+  if ((await canonicalHash(again, options)) !== hash)
+    return 'the hash changes on the way out and in';
   const turned = await readJsonLd(JSON.stringify(backwards(document)), { baseIri, contexts });
-  if ((await canonicalHash(turned)) !== hash) return 'the hash depends on the order of keys';
+  if ((await canonicalHash(turned, options)) !== hash)
+    return 'the hash depends on the order of keys';
   const draft = importCroissant(document);
   const described = await describeDataset(
     allPublic(

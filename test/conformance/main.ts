@@ -22,7 +22,7 @@ const HELP = `npm run conformance -- SUITE DIR [--json]
   rdf-canon   w3c/rdf-canon: DIR/tests/manifest.ttl
   shacl       w3c/data-shapes: DIR/data-shapes-test-suite/tests/core/manifest.ttl
   croissant   mlcommons/croissant: every metadata.json below DIR
-  dcat-ap     a release folder of SEMICeu/DCAT-AP: shapes (*.ttl) and examples below DIR
+  dcat-ap     a release folder of SEMICeu/DCAT-AP: shapes.ttl, dcat-ap-SHACL.ttl and examples below DIR
 `;
 
 export interface ConformanceReport {

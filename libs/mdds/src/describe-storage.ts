@@ -115,6 +115,9 @@ function describeColumns(
   node: Quad['subject'],
 ): void {
   if (columns.length === 0) return;
+  const unnameable = columns.some(({ name }) => name === '' || !name.isWellFormed());
+  if (unnameable)
+    throw mddsError('MDDS_DESCRIPTION', `distribution "${id}" has a column without a proper name`);
   const names = new Set(columns.map(({ name }) => name));
   if (names.size !== columns.length)
     throw mddsError('MDDS_DESCRIPTION', `distribution "${id}" has two columns of one name`);

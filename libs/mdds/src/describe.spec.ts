@@ -191,6 +191,26 @@ describe('describing a dataset', () => {
     });
   });
 
+  it.each([
+    ['an address that is no IRI', { accessUrl: 'not an iri' }, 'MDDS_SYNTAX'],
+    [
+      'a column without a name',
+      { columns: [{ name: '', datatype: 'string' }] },
+      'MDDS_DESCRIPTION',
+    ],
+    [
+      'half a surrogate pair',
+      { columns: [{ name: '\ud800', datatype: 'string' }] },
+      'MDDS_DESCRIPTION',
+    ],
+  ])('refuses a distribution with %s', async (_what, changes, code) => {
+    const [base] = claims().distributions;
+    const distributions = [{ ...base, ...changes }] as DatasetDescription['distributions'];
+    await expect(describeDataset(claims({ distributions }), secret)).rejects.toMatchObject({
+      code,
+    });
+  });
+
   it('lets nothing private into the public graph: private values do not change a public statement', async () => {
     const column = fc.record({
       name: fc.stringMatching(/^[a-z_]{1,8}$/),

@@ -12,7 +12,7 @@ import { describeDistribution, isPublicColumn } from './describe-storage.ts';
 import type { DatasetDescription, PublicPart, Words } from './description.ts';
 import { mddsError } from './errors.ts';
 import { iri } from './namespaces.ts';
-import { quadLine } from './quads.ts';
+import { QuadCollector, quadLine } from './quads.ts';
 import { skolemise } from './skolem.ts';
 import {
   Statements,
@@ -56,7 +56,7 @@ const baseOf = (uai: string): string => /^chain:\/\/[^/]+\/[^/]+/.exec(uai)?.[0]
 
 /**
  * @param secret 32 random bytes of this version, kept by the owner
- * @throws MDDS_DESCRIPTION, MDDS_LIMIT
+ * @throws MDDS_DESCRIPTION, MDDS_SYNTAX for what is no IRI, MDDS_LIMIT
  */
 export async function describeDataset(
   description: DatasetDescription,
@@ -81,11 +81,13 @@ export async function describeDataset(
   out.add(named(completeIri), 'mdds:commitSalt', typed(bytesToHex(salt), 'xsd:hexBinary'));
   const shared = await skolemise(out.publicQuads, baseOf(uai));
   const complete = [...shared, ...(await skolemise(out.privateQuads, baseOf(uai)))];
+  const records = new Statements();
+  checkTerms(complete);
   const lines = await canonicalLines(complete);
   const committed = new CommittedDirectory(lines, secret);
   const canonicalHash = hashOfLines(lines);
-  const records = new Statements();
   describeRecords(records, description, { publicIri, completeIri, canonicalHash, committed });
+  checkTerms(records.publicQuads);
   const vetoed = distributions.flatMap(({ columns = [] }) =>
     columns
       .filter((column) => column.visibility === 'public' && !isPublicColumn(column, vetoes))
@@ -95,6 +97,12 @@ export async function describeDataset(
     ...{ complete, shared, committed, canonicalHash, publicIri, completeIri, vetoed },
     public: [...shared, ...(await skolemise(records.publicQuads, baseOf(uai)))],
   };
+}
+
+/** What a description holds must be readable again. @throws MDDS_SYNTAX, MDDS_LIMIT */
+function checkTerms(quads: readonly Quad[]): void {
+  const collector = new QuadCollector();
+  for (const quad of quads) collector.add(quad);
 }
 
 function describeSubject(

@@ -151,8 +151,13 @@ describe('import', () => {
   it('makes a draft a description that can be published; its columns are private', async () => {
     const draft = importCatalogueJson({
       name: 'x',
-      resources: [{ name: 'a' }, { name: 'a', format: 'CSV' }],
+      tags: ['one', { name: 'one' }],
+      resources: [
+        { name: 'a', url: '../a file' },
+        { name: 'a', format: 'CSV' },
+      ],
     });
+    expect(draft.keywords).toEqual(['one']);
     const { public: graph } = await describeDataset(draftToDescription(draft, owner), secret);
     expect(graph.filter(({ object }) => object.value.endsWith('#Distribution'))).toHaveLength(2);
   });

@@ -156,6 +156,16 @@ function textOf(value: unknown): string | undefined {
   return textOf(first['@value'] ?? first['@id'] ?? first['en'] ?? first['name'] ?? first['url']);
 }
 
+/** Texts, or the names of objects, each once. */
+const distinctTexts = (values: readonly unknown[]): readonly string[] =>
+  [
+    ...new Set(
+      values
+        .map((value) => (isObject(value) ? textOf(value['name'] ?? value) : textOf(value)))
+        .filter((text) => text !== undefined && text !== ''),
+    ),
+  ] as readonly string[];
+
 const idOf = (text: string | undefined, i: number): string =>
   (text ?? '')
     .replace(/[^A-Za-z0-9.-]+/g, '-')
@@ -228,9 +238,7 @@ export function importCroissant(document: unknown): DatasetDraft {
     title: textOf(document['name']),
     description: textOf(document['description']),
     version: textOf(document['version']),
-    keywords: listOf(document['keywords'])
-      .map(textOf)
-      .filter((word) => word !== undefined),
+    keywords: distinctTexts(listOf(document['keywords'])),
     license: textOf(document['license']),
     publisherName: textOf(objectsOf(document['creator'] ?? document['publisher'])[0]?.['name']),
     temporal: periodOf(document['temporalCoverage']),
@@ -276,9 +284,7 @@ export function importCatalogueJson(document: unknown): DatasetDraft {
     title: textOf(get(found, 'title', 'name')),
     description: textOf(get(found, 'notes', 'description')),
     version: textOf(get(found, 'version')),
-    keywords: words
-      .map((word) => (isObject(word) ? textOf(word['name'] ?? word) : textOf(word)))
-      .filter((word) => word !== undefined),
+    keywords: distinctTexts(words),
     license: textOf(get(found, 'license_url', 'license', 'license_id')),
     publisherName: organisation && textOf(get(organisation, 'title', 'name', 'foaf:name')),
     temporal: periodOf(
@@ -289,6 +295,8 @@ export function importCatalogueJson(document: unknown): DatasetDraft {
     distributions,
   });
 }
+
+const ABSOLUTE_URL = /^[a-z][a-z0-9+.-]*:\/\/[^\s<>"{}|\\^`]{1,2000}$/i;
 
 /** What an importer adds to a draft. */
 export type DraftOwner = Pick<
@@ -304,12 +312,14 @@ export function draftToDescription(from: DatasetDraft, owner: DraftOwner): Datas
     ...{ title, description, keywords, ...owner },
     version: owner.version ?? from.version ?? '1.0.0',
     ...(temporal && { temporal }),
-    distributions: distributions.map(({ id, mediaType, ...rest }, i) => {
+    distributions: distributions.map(({ id, mediaType, accessUrl, ...rest }, i) => {
       const unique = ids.has(id) ? `${id.slice(0, 56)}-${i + 1}` : id;
       ids.add(unique);
       const isMediaType = /^[\w.+-]+\/[\w.+-]+$/.test(mediaType ?? '');
       return {
         ...rest,
+        // Addresses inside the other catalogue mean nothing here.
+        ...(ABSOLUTE_URL.test(accessUrl ?? '') && { accessUrl: accessUrl as string }),
         ...{ id: unique, mechanism: 'on-chain-metadata-only' },
         mediaType: isMediaType ? (mediaType as string) : 'application/octet-stream',
       } as const;
