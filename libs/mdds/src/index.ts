@@ -25,6 +25,7 @@ export * from './limits.ts';
 export * from './namespaces.ts';
 export * from './quads.ts';
 export * from './rdf-text.ts';
+export * from './semantic-types.ts';
 export * from './shapes.ts';
 export * from './skolem.ts';
 export * from './versions.ts';
