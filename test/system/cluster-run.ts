@@ -16,21 +16,8 @@ import { decodeWith, utf8 } from '#libs/kernel';
 import { type TransactionBody, signTransaction, verifyStateProof } from '#libs/ledger';
 import { type Cluster, createCluster } from '../support/cluster.ts';
 import { divergences, loadSigners, sameHead, startLoad } from '../support/cluster-load.ts';
+import { CONSENSUS_PLACES, EXECUTION_PLACES } from './failpoint-list.ts';
 
-const FAILPOINTS = [
-  'node.journal.before-sync',
-  'node.journal.after-sync',
-  'node.consensus.before-send',
-  'node.consensus.after-send',
-  'node.execute.before',
-  'node.execute.after',
-  'node.result.before-send',
-  'node.result.certified',
-  'node.commit.before',
-  'node.commit.in',
-  'node.commit.after',
-  'node.block.after-publish',
-];
 /** At which hit of a failpoint the process dies: soon after start, and in the middle of work. */
 const HITS = [1, 7];
 const PROGRESS_LIMIT_MS = 30_000;
@@ -84,7 +71,7 @@ function failpoints(): Promise<Outcome> {
     const load = startLoad(cluster, 4, loadSigners(6));
     const notReached: string[] = [];
     let kills = 0;
-    for (const [i, name] of FAILPOINTS.entries())
+    for (const [i, name] of [...CONSENSUS_PLACES, ...EXECUTION_PLACES].entries())
       for (const hit of HITS) {
         const victim = 1 + (i % 3);
         await cluster.kill(victim);

@@ -59,6 +59,19 @@ test('a proof verifies from the genesis alone, whichever node gives it', async (
   }
 });
 
+test('the finality of a block is told with the weight of liars that could not undo it', async () => {
+  const finality = async () => {
+    const answer = await fetch(`${cluster.client(0).url}/v1/blocks/1/finality`);
+    return (await answer.json()) as Record<string, unknown>;
+  };
+  expect(await finality()).toMatchObject({ height: 1, ordering: 'eda', certificate: 'eda' });
+  // Three of four have attested: one of them may lie.
+  const isStrong = async () => ((await finality())['strength'] as number) >= 1;
+  for (let i = 0; i < 100 && !(await isStrong()); i++)
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(await isStrong()).toBe(true);
+});
+
 test('a validator whose journal is gone watches first, and follows the chain all the while', async () => {
   await cluster.kill(1);
   const directory = join(cluster.home(1), 'node');

@@ -9,10 +9,31 @@ export interface Place {
 const group = (passedBy: Place['passedBy'], prefix: string, ...ends: readonly string[]) =>
   ends.map((end): Place => ({ name: `${prefix}.${end}`, passedBy }));
 
+/** What only validators pass; `cluster-run.ts` kills them there. */
+export const CONSENSUS_PLACES = [
+  'node.journal.before-sync',
+  'node.journal.after-sync',
+  'node.journal.rotate',
+  'node.consensus.before-send',
+  'node.consensus.after-send',
+  'node.execute.before',
+  'node.execute.after',
+  'node.result.before-send',
+  'node.result.certified',
+] as const;
+
+/** What every node passes. */
+export const EXECUTION_PLACES = [
+  'node.commit.before',
+  'node.commit.in',
+  'node.commit.after',
+  'node.block.after-publish',
+] as const;
+
+/** What a machine with one sequencer passes; the crash matrix kills it there. */
 export const PLACES: readonly Place[] = [
   ...group('orders', 'node.submit', 'before-admit', 'after-admit'),
-  ...group('orders', 'node.commit', 'before', 'in', 'after'),
-  ...group('orders', 'node.block', 'after-publish'),
+  ...EXECUTION_PLACES.map((name): Place => ({ name, passedBy: 'orders' })),
   ...group('orders', 'market.commit', 'before', 'during', 'after'),
   ...group('orders', 'market.release', 'before', 'during', 'after'),
   ...group('orders', 'market.enqueue', 'before', 'after'),

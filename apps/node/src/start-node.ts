@@ -39,7 +39,6 @@ import { createContractEngine } from './contract-engine.ts';
 import { watchDiskSpace } from './disk-space.ts';
 import { observeLinks } from './eda/link-metrics.ts';
 import { edaNotice, startValidator } from './eda/start-validator.ts';
-import type { ValidatorStatus } from './eda/validator.ts';
 import { NodeContext } from './http/node-context.ts';
 import { NodeModule } from './http/node.module.ts';
 import { ChainNode } from './node-service.ts';
@@ -167,7 +166,7 @@ interface Ordered {
   readonly kind: string;
   readonly notice: string;
   readonly producer: Producer;
-  readonly consensus: (() => ValidatorStatus) | undefined;
+  readonly consensus: NodeContext['consensus'];
   readonly facts: Readonly<Record<string, string>>;
 }
 
@@ -209,7 +208,7 @@ async function startOrdering(
     kind: 'eda',
     notice: edaNotice(ordering),
     producer,
-    consensus: () => producer.status(),
+    consensus: producer,
     facts: { address, publicKey },
   };
 }

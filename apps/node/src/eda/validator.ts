@@ -9,6 +9,7 @@ import {
   createAuthenticator,
   decodeMessage,
   genesisBase,
+  decodeBase,
 } from '#libs/eda';
 import type { Bytes, Clock, KeyValueStore } from '#libs/kernel';
 import {
@@ -31,12 +32,20 @@ import { Executor, rootsOf } from './executor.ts';
 import { Forwarder } from './forwarder.ts';
 import type { JournalFile } from './journal-file.ts';
 import { createPayloads } from './payloads.ts';
-import { BASE_KEY, type SyncItem, decodeBase, decodeResult, encodeResult } from './wire.ts';
+import {
+  BASE_KEY,
+  type SyncItem,
+  decodeResult,
+  encodeResult,
+  decodeStrength,
+  strengthKey,
+} from './wire.ts';
 
 /** Transactions of one block; an author has at most eight unordered blocks. */
 const BLOCK_TRANSACTIONS = 2_000;
 const BLOCK_BYTES = 512 * 1024;
 const LOOK_MS = 250;
+const CHECKPOINTS_LOOKED_AT = 8;
 /** Reasons for which a transaction that was left out of a block goes on waiting. */
 const MAY_COME_LATER = new Set([
   'LEDGER_BLOCK_FULL',
@@ -195,6 +204,18 @@ export class ValidatorProducer implements Producer {
     const { validators, quorum } = chain.validators(era);
     const { seenHeight } = this.#sync;
     return { slot, view, era, peers: transport.peers(), validators, quorum, seenHeight };
+  }
+
+  /**
+   * Weight that may lie without undoing a height (docs/consensus.md), as known by now. Attested are the
+   * cuts at checkpoints, and with each all before it; 0 until the first after the height is stored.
+   */
+  strengthOf(height: number): number {
+    const [start, end] = [strengthKey(height), strengthKey(Number.MAX_SAFE_INTEGER)];
+    let weight = 0;
+    for (const [, value] of this.#options.store.range({ start, end, limit: CHECKPOINTS_LOOKED_AT }))
+      weight = Math.max(weight, decodeStrength(value));
+    return weight;
   }
 
   #isValidator(publicKey: string): boolean {

@@ -4,8 +4,6 @@ import {
   type Certificate as CommitCertificate,
   bodyShape,
   certificateShape,
-  decodeBase,
-  encodeBase,
 } from '#libs/eda';
 import {
   type Bytes,
@@ -89,4 +87,3 @@ export const encodeStrength = (weight: number): Bytes => encodeWith(strengthShap
 export const decodeStrength = (bytes: Bytes): number => decodeWith(strengthShape, bytes);
 export const encodeCut = (cut: StoredCut): Bytes => encodeWith(storedCut, cut);
 export const decodeCut = (bytes: Bytes): StoredCut => decodeWith(storedCut, bytes);
-export { decodeBase, encodeBase };

@@ -1,6 +1,6 @@
 import type { OrderingPort } from '#libs/ledger';
 import type { BlockStreams } from '../block-stream.ts';
-import type { ValidatorStatus } from '../eda/validator.ts';
+import type { ValidatorProducer } from '../eda/validator.ts';
 import type { NodeService } from '../node-service.ts';
 
 /** What the controller works on; made before Nest starts. */
@@ -9,7 +9,7 @@ export class NodeContext {
   readonly streams: BlockStreams;
   readonly ordering: Pick<OrderingPort, 'kind' | 'notice'>;
   /** What consensus says of itself; absent with solo ordering. */
-  readonly consensus: (() => ValidatorStatus) | undefined;
+  readonly consensus: Pick<ValidatorProducer, 'status' | 'strengthOf'> | undefined;
 
   constructor(parts: Pick<NodeContext, 'node' | 'streams' | 'ordering' | 'consensus'>) {
     this.node = parts.node;

@@ -87,7 +87,7 @@ export class NodeController {
       timeUs,
       time: isoTime(timeUs),
       ordering: { kind: ordering.kind, notice: ordering.notice },
-      ...(consensus && { consensus: consensus() }),
+      ...(consensus && { consensus: consensus.status() }),
       waiting: node.mempool.metrics.transactions,
       minimumFuelPrice: node.chain.fuelPrice(node.nowUs()).toString(),
       transactionFuel: limits.transactionFuel.toString(),
@@ -212,6 +212,17 @@ export class NodeController {
     streams.checkRoom();
     reply.hijack();
     await streams.serve(reply.raw, start);
+  }
+
+  /** How strongly a block is final: with EDA the weight of liars that could not undo it. */
+  @Get('blocks/:height/finality')
+  finality(@Param('height') text: string) {
+    const height = readWhole(text, 'height', { preset: 0, max: HEIGHT_MAX });
+    const { node, ordering, consensus } = this.#context;
+    const block = node.chain.block(height);
+    if (!block) throw ledgerError('LEDGER_NOT_FOUND', `there is no block ${height} yet`);
+    const strength = consensus && { strength: consensus.strengthOf(height) };
+    return { height, ordering: ordering.kind, certificate: block.certificate.kind, ...strength };
   }
 
   @Get('blocks/:height')
