@@ -17,7 +17,8 @@ const base = {
 
 export default {
   testTimeout: 30_000,
-  maxWorkers: 2,
+  // System tests wait more than they compute: three keep two cores busy.
+  maxWorkers: 3,
   projects: [
     {
       ...base,
