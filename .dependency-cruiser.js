@@ -11,7 +11,7 @@ const layers = [
 ];
 const outsideLibs = { contracts: '^contracts/', sandbox: '^sandbox/', apps: '^apps/' };
 const folderOf = (layer) => outsideLibs[layer] ?? `^libs/${layer}/`;
-const tests = String.raw`(\.spec|\.e2e-spec|\.system-spec|\.conformance)\.ts$`;
+const tests = String.raw`(\.spec|\.e2e-spec|\.system-spec|\.long-spec|\.conformance)\.ts$`;
 
 /** Libraries whose code is a function of its arguments. */
 const pure = [

@@ -15,10 +15,12 @@ const base = {
   modulePathIgnorePatterns: ['<rootDir>/dist', '<rootDir>/test/bench/peers'],
 };
 
+// Whole machines under faults, minutes of them: `npm run test:long`, not part of `npm test`.
+const long = { ...base, displayName: 'long', testMatch: ['<rootDir>/test/**/*.long-spec.ts'] };
+
 export default {
   testTimeout: 30_000,
-  // System tests wait more than they compute: three keep two cores busy.
-  maxWorkers: 3,
+  maxWorkers: 2,
   projects: [
     {
       ...base,
@@ -29,5 +31,6 @@ export default {
     { ...base, displayName: 'simulation', testMatch: ['<rootDir>/test/simulation/**/*.spec.ts'] },
     { ...base, displayName: 'e2e', testMatch: ['<rootDir>/test/**/*.e2e-spec.ts'] },
     { ...base, displayName: 'system', testMatch: ['<rootDir>/test/system/**/*.system-spec.ts'] },
+    ...(process.env.SEELE_TEST_LONG === undefined ? [] : [long]),
   ],
 };

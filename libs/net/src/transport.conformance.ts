@@ -45,11 +45,11 @@ export const TEST_PROTOCOLS: readonly ProtocolRules[] = [
   },
 ];
 const LIMITS: Partial<NetLimits> = {
-  handshakeMs: 400,
+  handshakeMs: 1_500,
   redialMs: 20,
   redialMaxMs: 100,
-  silenceMs: 600,
-  stallMs: 800,
+  silenceMs: 2_000,
+  stallMs: 2_500,
   banMs: 500,
   inHandBytes: 64 * 1024,
   inFlightBytes: 64 * 1024,
