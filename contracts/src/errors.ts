@@ -228,6 +228,41 @@ export const CONTRACT_ERRORS = {
     title: 'Another root is anchored at this size',
     fix: 'The log was rewritten: an operator cannot anchor two histories.',
   },
+  METADATA_PATH: {
+    status: 400,
+    title: 'Not a path of a dataset',
+    fix: 'Write the part of the UAI after the account, as data/sales.',
+  },
+  METADATA_UNKNOWN: {
+    status: 404,
+    title: 'Unknown dataset or version',
+    fix: 'Check the path, and sign with the owner’s account.',
+  },
+  METADATA_SEQUENCE: {
+    status: 409,
+    title: 'Another version came first',
+    fix: 'Read the newest version, compare, and record again after it.',
+  },
+  METADATA_VERSION_NAME: {
+    status: 409,
+    title: 'The newest version has this name',
+    fix: 'Give the new version another name.',
+  },
+  METADATA_CONTENT_TAKEN: {
+    status: 409,
+    title: 'The same directory stands under another path',
+    fix: 'Describe the dataset under its own UAI and with a secret of its own.',
+  },
+  METADATA_ROLLOUT: {
+    status: 400,
+    title: 'Roll-out refused',
+    fix: 'Give rising heights that are still to come and, unless all readers are meant, an earlier version as fallback.',
+  },
+  METADATA_ENDPOINT: {
+    status: 400,
+    title: 'Not an endpoint',
+    fix: 'Give an http, https or chain URL without user and password.',
+  },
   CONTRACTS_VM_VERSION: {
     status: 409,
     title: 'Made for another version of the engine',

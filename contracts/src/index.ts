@@ -18,6 +18,8 @@ export {
   readEvent,
 } from './contract-kit.ts';
 export * from './errors.ts';
+export * from './metadata/metadata.ts';
+export { type RolloutStep, isRollout, mergeRollout } from './metadata/rollout.ts';
 export * from './names/names.ts';
 export * from './orders/documents.ts';
 export * from './orders/events.ts';

@@ -12,7 +12,7 @@ const born = (settings: GenesisParameters['settings']) => () =>
 describe('system contracts', () => {
   it('are listed once each, and each method under its own name', () => {
     const names = systemContracts.map(({ name }) => name);
-    expect(names).toEqual(['token', 'names', 'resources', 'orders', 'audit', 'stake']);
+    expect(names).toEqual(['token', 'names', 'resources', 'orders', 'audit', 'stake', 'metadata']);
     for (const { methods } of systemContracts)
       for (const [key, method] of Object.entries(methods)) expect(method.name).toBe(key);
   });

@@ -1,6 +1,7 @@
 /** Which contracts a chain is born with, and what their settings are unless its genesis says otherwise. */
 import type { GenesisParameters, SystemContract } from '#libs/ledger';
 import { auditContract } from './audit/anchors.ts';
+import { metadataContract } from './metadata/metadata.ts';
 import { namesContract, namesSettings } from './names/names.ts';
 import { ordersContract } from './orders/orders.ts';
 import { ordersSettings } from './orders/state.ts';
@@ -15,6 +16,7 @@ export const systemContracts: readonly SystemContract[] = [
   ordersContract,
   auditContract,
   stakeContract,
+  metadataContract,
 ];
 
 /** Every contract setting with its default; a genesis may name any of them with another value. */

@@ -189,3 +189,11 @@ export function isUai(text: string): boolean {
     throw error;
   }
 }
+
+/**
+ * True for a path below an account as a UAI writes it, without query and fragment: `data/2024%20a`.
+ * Contracts keep paths in this form, so one path has one key.
+ */
+export function isDataPath(text: string): boolean {
+  return text !== '' && !/[?#]/.test(text) && isUai(`${PREFIX}${META_CHAIN}/own/${text}`);
+}
