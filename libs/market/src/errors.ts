@@ -92,6 +92,11 @@ export const marketError = defineErrors({
     title: 'Agent did not prove its key',
     fix: 'Sign the challenge of this connection with the key of the offer.',
   },
+  MARKET_VERIFICATION_TERMS: {
+    status: 422,
+    title: 'Verification cannot work like that',
+    fix: 'Ask for replicas, shares and stakes within the bounds of docs/verification.md.',
+  },
   MARKET_ROW_INVALID: {
     status: 500,
     title: 'Stored row does not fit',

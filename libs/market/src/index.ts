@@ -33,4 +33,5 @@ export { LOST_LEAF } from './rebuild.ts';
 export { RESTORED_TABLES, restoreMarket } from './restore.ts';
 export { type Market, createMarket } from './state.ts';
 export { decisionsOf, relaxationText, waitingOf } from './why.ts';
+export * from './verification/index.ts';
 export { marketStatus, orderView, providerViews, statusOf, viewOf } from './views.ts';
