@@ -3,9 +3,36 @@
  * provider's to choose; the auditor checks who wrote it and in which order, not what it says.
  */
 import { exitClass } from '#contracts';
-import { cid, hash32, list, optional, record, text, u64, uint } from '#libs/kernel';
+import { bool, cid, float, hash32, list, optional, record, text, u64, uint } from '#libs/kernel';
 
 const why = record({ code: text(64), reason: text(500) });
+
+/** Parts of the objective for one provider: the smallest total wins. */
+const score = record({
+  ...{ provider: hash32, cost: float, time: float, risk: float, packing: float, total: float },
+});
+
+/** What a provider was chosen from. Logs written before there were cells have the first four only. */
+const choiceInputs = record({
+  considered: uint(),
+  candidates: uint(),
+  left: list(record({ code: text(20), providers: uint() }), 24),
+  because: text(300),
+  cell: optional(text(40)),
+  /** Cells there were, how many were entered before no other could win, machines looked at there. */
+  cells: optional(uint()),
+  visited: optional(uint()),
+  looked: optional(uint()),
+  winner: optional(score),
+  /** Second among those looked at. */
+  runnerUp: optional(score),
+  /** Foreseen run time with its interval. */
+  prediction: optional(
+    record({ ...{ expectedMs: uint(), lowMs: uint(), highMs: uint() }, isCalibrated: bool }),
+  ),
+  /** Dominant share of the account, and how many accounts and orders waited. */
+  tenant: optional(record({ share: float, accounts: uint(), waiting: uint() })),
+});
 
 export const MARKET_ENTRIES = {
   /** The order was valid and covered; the market will see it through. */
@@ -18,14 +45,7 @@ export const MARKET_ENTRIES = {
   leased: record({
     ...{ lease: hash32, provider: hash32, fence: uint(), price: u64 },
     /** What the choice was made from. */
-    inputs: optional(
-      record({
-        considered: uint(),
-        candidates: uint(),
-        left: list(record({ code: text(20), providers: uint() }), 16),
-        because: text(300),
-      }),
-    ),
+    inputs: optional(choiceInputs),
   }),
   bound: record({ height: uint(), provider: hash32, fence: uint() }),
   /** The grant ended without an accepted delivery; the fence is dead. */

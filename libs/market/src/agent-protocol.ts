@@ -27,6 +27,7 @@ import {
 import { eventBatch, logPosition } from '#libs/audit';
 import { publicKey, signedDelivery } from '#contracts';
 import { type JobKind, isolationLevel, jobKind } from './manifest.ts';
+import { domainName, levelName } from './placement/terms.ts';
 
 export const AGENT_HELLO_DOMAIN = 'seele/agent/1';
 export const AGENT_FRAME_MAX_BYTES = 1024 * 1024;
@@ -52,8 +53,10 @@ export type IsolationProbe = CodecValue<typeof isolationProbe>;
 export const providerOffer = record({
   provider: hash32,
   name: text(100),
-  domain: oneOf('public', 'vetted', 'confidential', 'private'),
-  level: oneOf('eco', 'standard', 'fast', 'assured'),
+  domain: domainName,
+  level: levelName,
+  /** Where the machine stands, as its owner says: lower-case letters, digits, dashes. */
+  region: optional(text(40)),
   slots: uint(4096),
   cores: uint(4096),
   memoryBytes: uint(),

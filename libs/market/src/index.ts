@@ -27,6 +27,7 @@ export * from './model/effects.ts';
 export * from './model/events.ts';
 export * from './model/rows.ts';
 export * from './model/views.ts';
+export * from './placement/terms.ts';
 export * from './pricing.ts';
 export { quoteJob } from './quote.ts';
 export { LOST_LEAF } from './rebuild.ts';

@@ -21,6 +21,8 @@ import {
   type Bytes,
 } from '#libs/kernel';
 
+import { placementProblem, placementTerms } from './placement/terms.ts';
+
 export const MANIFEST_MAX_BYTES = 256 * 1024;
 export const MANIFEST_INPUTS_MAX = 64;
 
@@ -97,11 +99,16 @@ export const manifest = record({
   minIsolation: isolationLevel,
   tier,
   resources: record({ cores: uint(1024), memoryBytes: uint(), diskBytes: optional(uint()) }),
+  /** Where it may run and what matters, beyond the tier's presets. */
+  placement: optional(placementTerms),
 });
 export type Manifest = CodecValue<typeof manifest>;
 
 /** What is wrong with a manifest beyond the shape of its fields, in words; undefined when nothing is. */
-export function manifestProblem({ kind, metering: terms, inputs }: Manifest): string | undefined {
+export function manifestProblem(value: Manifest): string | undefined {
+  const { kind, metering: terms, inputs, placement } = value;
+  const misplaced = placement && placementProblem(placement);
+  if (misplaced !== undefined) return misplaced;
   const names = inputs.map(({ name }) => name);
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice !== undefined) return `two inputs are named ${JSON.stringify(twice)}`;

@@ -15,7 +15,9 @@ export type RetryClass =
   /** What it handed in does not count. */
   | 'bad-work'
   /** Its slot died or would not run the job: the host's doing, or the job's. */
-  | 'slot';
+  | 'slot'
+  /** The market took the slot for other work (level eco only). */
+  | 'preempted';
 
 export interface RetryRule {
   /** Counts towards the order's cap of faults, and is held against the provider. */
@@ -32,6 +34,7 @@ export const RETRY_RULES: Readonly<Record<RetryClass, RetryRule>> = {
   cannot: { isFault: true, backoffFactor: 2, isPoison: false },
   'bad-work': { isFault: true, backoffFactor: 1, isPoison: false },
   slot: { isFault: true, backoffFactor: 2, isPoison: true },
+  preempted: { isFault: false, backoffFactor: 0, isPoison: false },
 };
 
 /** Declines that say the provider has no room; its next heartbeat says when it has again. */

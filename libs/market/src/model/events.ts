@@ -3,6 +3,7 @@
  * gateway, the chain's block stream and the clock; each names what it knows and nothing else.
  */
 import type { SignedDelivery, SignedOrder } from '#contracts';
+import type { Bytes } from '#libs/kernel';
 import type { AgentMessage, ProviderOffer } from '../agent-protocol.ts';
 import type { Manifest } from '../manifest.ts';
 
@@ -73,6 +74,8 @@ export type MarketEvent =
       /** Already stored as a dag-cbor block, so that agents find it by its CID. */
       readonly manifest: Manifest;
       readonly balance: BalanceRead;
+      /** A quote of this market for this manifest, as it signed it: its price then is the cap. */
+      readonly quote?: Bytes;
     }
   | {
       readonly kind: 'cancelOrder';

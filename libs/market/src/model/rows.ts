@@ -4,7 +4,8 @@
  *
  * Tables: `order` (one per order, rewritten at each step), `batch` (the jobs' signed log entries,
  * append-only), `leaf` and `checkpoint` (the operator's log and its signed roots), `provider`,
- * `transaction` (calls on their way to the chain, deleted when it answered), `meta` (one row).
+ * `transaction` (calls on their way to the chain, deleted when it answered), `meta` (one row), `learned`
+ * (what runs have taught: times, slowdowns, how quotes ended).
  */
 import { eventBatch, logPosition } from '#libs/audit';
 import { logFrontier } from '#libs/merkle';
@@ -30,6 +31,7 @@ import {
 } from '#libs/kernel';
 import { providerOffer } from '../agent-protocol.ts';
 import { isolationLevel, jobKind, jobLimits, tier } from '../manifest.ts';
+import { forecast, inputRef, learnedRow, placementTerms } from '../placement/terms.ts';
 
 export const ROW_VERSION = 1;
 
@@ -46,6 +48,9 @@ export const jobNeeds = record({
   memoryBytes: uint(),
   diskBytes: uint(),
   inputBytes: uint(),
+  /** What it reads, for whoever holds it already; absent in older rows. */
+  inputs: optional(list(inputRef, 64)),
+  placement: optional(placementTerms),
 });
 export type JobNeeds = CodecValue<typeof jobNeeds>;
 
@@ -128,6 +133,10 @@ export const orderRow = record({
   /** Different providers whose slots it ended. */
   poisoned: optional(list(hash32, 64)),
   lease: optional(lease),
+  /** What was foreseen, and promised by a quote, when it was taken on. */
+  forecast: optional(forecast),
+  /** How often its slot was taken for other work. */
+  preempted: optional(uint()),
   delivery: optional(signedDelivery),
   log: logPosition,
   owed: list(owedEntry, 64),
@@ -225,6 +234,7 @@ export const ROW_CODECS = {
   provider: providerRow,
   transaction: transactionRow,
   meta: metaRow,
+  learned: learnedRow,
 } as const;
 
 export type Table = keyof typeof ROW_CODECS;
