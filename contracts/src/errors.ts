@@ -218,6 +218,26 @@ export const CONTRACT_ERRORS = {
     title: 'Too early for a refund',
     fix: 'Ask again at or after the time that the message names.',
   },
+  ORDERS_ARRAY: {
+    status: 400,
+    title: 'Tasks of the order do not fit',
+    fix: 'Name 1 to 10 000 tasks, 1 to 16 replicas and a unit price within priceCap; use bindUnits for such orders, and only for them.',
+  },
+  ORDERS_UNITS: {
+    status: 400,
+    title: 'Set of units is not valid here',
+    fix: 'Name 1 to 200 units of the order (or of its batch) in ascending, separate ranges.',
+  },
+  ORDERS_UNITS_TAKEN: {
+    status: 409,
+    title: 'A unit is in another batch or paid',
+    fix: 'Read the order’s batches: bind free units only.',
+  },
+  ORDERS_BATCHES_OPEN: {
+    status: 409,
+    title: 'Batches of the order are open',
+    fix: 'Settle or release each batch first.',
+  },
   AUDIT_SIZE: {
     status: 409,
     title: 'Log size does not rise',

@@ -25,6 +25,17 @@ export const DELIVERY_DOMAIN = 'seele/delivery/1';
 /** Tagged public key: key type byte (01 = ed25519) and key. */
 export const publicKey = hexBytes(33);
 
+/** Many tasks under one order (docs/contracts.md): each unit is bound, delivered and paid in a batch. */
+export const arrayTerms = record({
+  /** 1–10 000. */
+  tasks: uint(10_000),
+  /** At most so many units of each task may be bound; 1 unless the market repeats work to check it. */
+  replicas: uint(16),
+  /** Most that one unit may cost. */
+  unitPrice: u64,
+});
+export type ArrayTerms = CodecValue<typeof arrayTerms>;
+
 /** An offer to pay: "run this manifest; this market may bind and settle; at most this price". */
 export const order = record({
   chain: hash32,
@@ -38,6 +49,8 @@ export const order = record({
   placeByUs: uint(),
   /** Undelivered by then, anyone may have it refunded (µs). */
   completeByUs: uint(),
+  /** Absent: one task, held whole at placing. Present: money is held batch by batch. */
+  array: optional(arrayTerms),
 });
 export type Order = CodecValue<typeof order>;
 
@@ -129,6 +142,17 @@ export const ORDER_STATES = [
 export const orderState = oneOf(...ORDER_STATES);
 export type OrderState = CodecValue<typeof orderState>;
 
+/** What the chain sums up of an order's batches. */
+export const arrayRecord = record({
+  /** Batches that are bound or delivered. */
+  open: uint(),
+  /** Units that were paid. */
+  settled: uint(),
+  /** `settledHead` over everything that was paid, in that order; absent before the first. */
+  head: optional(hash32),
+});
+export type ArrayRecord = CodecValue<typeof arrayRecord>;
+
 /**
  * The chain's record of an order, at key `order/<id, 32 bytes>` of contract `orders`. Never deleted.
  * `provider`, `price` and `boundAtUs` stand from binding on; a rejected delivery takes them away again.
@@ -136,7 +160,8 @@ export type OrderState = CodecValue<typeof orderState>;
 export const orderRecord = record({
   order,
   state: orderState,
-  /** Still held for this order; zero once it ended. escrow + paid + refunded = priceCap. */
+  /** Still held for this order; zero once it ended. escrow + paid + refunded = priceCap,
+   * except that an order of many tasks is held batch by batch: there escrow + paid ≤ priceCap. */
   escrow: u64,
   paid: u64,
   refunded: u64,
@@ -150,5 +175,7 @@ export const orderRecord = record({
   /** How many deliveries the market rejected. */
   rejections: uint(),
   endedAtUs: optional(uint()),
+  /** Of an order of many tasks only. Its `fence` is the newest batch's. */
+  array: optional(arrayRecord),
 });
 export type OrderRecord = CodecValue<typeof orderRecord>;

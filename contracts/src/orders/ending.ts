@@ -22,6 +22,27 @@ function demandDelivered(
   demand(context, isCurrent, 'ORDERS_FENCE_STALE', `the delivery on record has fence ${current}`);
 }
 
+/** Of an order of many tasks every batch has been settled or released. */
+function demandNoBatch(context: Context, rules: OrdersRules, before: OrderRecord): void {
+  demand(
+    context,
+    rules.hasNoBatchOpen(before),
+    'ORDERS_BATCHES_OPEN',
+    `${before.array?.open ?? 0} batches are open`,
+  );
+}
+
+/** Closes an order of many tasks of which some were paid: nothing is held any more. */
+function closePaid(context: Context, id: string, before: OrderRecord): object {
+  const { paid, refunded, fence, order } = before;
+  endOrder(context, id, before, 'settled', { toProvider: 0n, toConsumer: before.escrow });
+  const sums = { paid, refunded };
+  emit(context, ordersEvents.settled, {
+    ...{ ...partiesOf(id, before), provider: order.market, fence, ...sums },
+  });
+  return {};
+}
+
 function settle(rules: OrdersRules) {
   return defineMethod({
     name: 'settle',
@@ -102,6 +123,8 @@ export function createEndingMethods(rules: OrdersRules) {
           'ORDERS_NOT_PARTY',
           `order is ${before.state}`,
         );
+        demandNoBatch(context, rules, before);
+        if (before.paid > 0n) return closePaid(context, id, before);
         const split = rules.splitReturned(before);
         endOrder(context, id, before, 'cancelled', split);
         const refunded = split.toConsumer;
@@ -125,6 +148,8 @@ export function createEndingMethods(rules: OrdersRules) {
           'ORDERS_NOT_DUE',
           `due at ${refundDueUs(before, settings)} µs, now ${nowUs} µs`,
         );
+        demandNoBatch(context, rules, before);
+        if (before.paid > 0n) return closePaid(context, id, before);
         const split = rules.splitReturned(before);
         endOrder(context, id, before, 'refunded', split);
         const refunded = split.toConsumer;

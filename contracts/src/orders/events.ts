@@ -1,8 +1,9 @@
 /** What contract `orders` reports of every transition; the market and the audit follow these. */
-import { hash32, record, u64, uint, text } from '#libs/kernel';
+import { hash32, optional, record, u64, uint, text } from '#libs/kernel';
 import { defineEvent } from '../contract-kit.ts';
 import { exitClass } from './documents.ts';
 import { ORDERS_CONTRACT } from './state.ts';
+import { unitSet } from './units.ts';
 
 /** Why a market rejected a delivery: its own stable code, for the provider and the public record. */
 export const rejectionReason = text(64);
@@ -54,4 +55,31 @@ export const ordersEvents = {
   ),
   refunded: defineEvent(ORDERS_CONTRACT, 'refunded', record({ ...parties, refunded: u64 })),
   cancelled: defineEvent(ORDERS_CONTRACT, 'cancelled', record({ ...parties, refunded: u64 })),
+  unitsBound: defineEvent(
+    ORDERS_CONTRACT,
+    'units-bound',
+    record({ ...parties, ...lease, unitPrice: u64, units: unitSet }),
+  ),
+  unitsDelivered: defineEvent(
+    ORDERS_CONTRACT,
+    'units-delivered',
+    record({ ...parties, ...lease, charge: u64, delivery: hash32 }),
+  ),
+  /** `units` were paid; `withheld` were delivered and not accepted. */
+  unitsSettled: defineEvent(
+    ORDERS_CONTRACT,
+    'units-settled',
+    record({
+      ...parties,
+      ...lease,
+      ...{ units: unitSet, paid: u64, refunded: u64, delivery: hash32 },
+      withheld: optional(unitSet),
+      reason: optional(rejectionReason),
+    }),
+  ),
+  unitsReleased: defineEvent(
+    ORDERS_CONTRACT,
+    'units-released',
+    record({ ...parties, ...lease, refunded: u64 }),
+  ),
 };

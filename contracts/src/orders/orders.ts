@@ -4,6 +4,7 @@
  */
 import type { SystemContract } from '#libs/ledger';
 import { callBuilders } from '../contract-kit.ts';
+import { createBatchMethods } from './batches.ts';
 import { createEndingMethods } from './ending.ts';
 import { createPrepaidMethods } from './prepaid.ts';
 import { type OrdersRules, ordersRules } from './rules.ts';
@@ -15,6 +16,7 @@ function createMethods(rules: OrdersRules) {
     ...createPrepaidMethods(rules),
     ...createWorkingMethods(rules),
     ...createEndingMethods(rules),
+    ...createBatchMethods(rules),
   };
 }
 

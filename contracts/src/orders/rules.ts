@@ -4,6 +4,8 @@
  * contract by replacing one rule and show that the checks around it notice.
  */
 import type { AccountId } from '#libs/kernel';
+import type { BatchDelivery } from './batch-documents.ts';
+import { type BatchRules, batchRules } from './batch-rules.ts';
 import type { Delivery, Order, OrderRecord } from './documents.ts';
 import { hasEnded, type OrdersSettings, type Prepaid } from './state.ts';
 
@@ -13,8 +15,8 @@ export interface Split {
   readonly toConsumer: bigint;
 }
 
-export interface OrdersRules {
-  isOnChain(document: Order | Delivery, chain: string): boolean;
+export interface OrdersRules extends BatchRules {
+  isOnChain(document: Order | Delivery | BatchDelivery, chain: string): boolean;
   isMarket(order: Order, caller: AccountId): boolean;
   /** An order id is used once, for ever. */
   isNew(existing: OrderRecord | undefined): boolean;
@@ -65,15 +67,18 @@ export function windowEndUs(record: OrderRecord, settings: OrdersSettings): numb
 }
 
 export const ordersRules: OrdersRules = {
+  ...batchRules,
   isOnChain: (document, chain) => document.chain === chain,
   isMarket: (order, caller) => order.market === caller,
   isNew: (existing) => existing === undefined,
-  isCovered: (order, { balance }) => order.priceCap <= balance,
+  // Of many tasks nothing is held before they are bound.
+  isCovered: ({ array, priceCap }, { balance }) => array !== undefined || priceCap <= balance,
   isPlacedInTime: (order, nowUs) => nowUs <= order.placeByUs,
   hasFittingTimes: ({ placeByUs, completeByUs }, nowUs, { maxDurationUs }) =>
     placeByUs <= completeByUs && nowUs < completeByUs && completeByUs <= nowUs + maxDurationUs,
 
-  isBindable: ({ state }) => state === 'placed' || state === 'bound',
+  isBindable: ({ state, order }) =>
+    order.array === undefined && (state === 'placed' || state === 'bound'),
   isBoundInTime: ({ order }, nowUs) => nowUs < order.completeByUs,
   isWithinCap: ({ order }, price) => price <= order.priceCap,
   isFenceRising: (record, fence) => fence > record.fence,

@@ -117,13 +117,17 @@ export function writeOrder(context: Context, id: string, next: OrderRecord): voi
   const { storage } = context;
   const { market, priceCap, completeByUs } = next.order;
   const ended = hasEnded(next.state);
+  const { escrow, paid, refunded, array } = next;
+  const addsUp = array ? escrow + paid <= priceCap : escrow + paid + refunded === priceCap;
   invariant(
-    next.escrow + next.paid + next.refunded === priceCap,
-    `order ${id}: ${next.escrow} held + ${next.paid} paid + ${next.refunded} refunded ≠ ${priceCap}`,
+    addsUp,
+    `order ${id}: ${escrow} held + ${paid} paid + ${refunded} refunded against ${priceCap}`,
   );
-  invariant(ended === (next.escrow === 0n) || priceCap === 0n, `order ${id} ended with escrow`);
+  if (array) invariant(array.open > 0 || escrow === 0n, `order ${id} holds money for no batch`);
+  else invariant(ended === (escrow === 0n) || priceCap === 0n, `order ${id} ended with escrow`);
+  invariant(!ended || !array || array.open === 0, `order ${id} ended with open batches`);
   writeValue(storage, ordersKeys.order(id), orderRecord, next);
   if (ended) storage.delete(ordersKeys.open(market, id));
-  else if (next.state === 'placed')
+  else if (next.state === 'placed' && (next.array === undefined || next.fence === 0))
     writeValue(storage, ordersKeys.open(market, id), openOrder, { completeByUs });
 }

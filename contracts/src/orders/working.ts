@@ -44,9 +44,15 @@ function checkPlaceable(context: Context, rules: OrdersRules, order: Order): voi
     'ORDERS_TIMES',
     `place by ${order.placeByUs}, complete by ${order.completeByUs}, now ${nowUs} µs`,
   );
+  demand(
+    context,
+    rules.hasFittingArray(order),
+    'ORDERS_ARRAY',
+    `${order.array?.tasks} tasks, ${order.array?.replicas} replicas, ${order.array?.unitPrice} each`,
+  );
 }
 
-/** Holds the price cap of an order out of its consumer's prepaid balance. */
+/** Holds the price cap of an order out of its consumer's prepaid balance; of many tasks, nothing yet. */
 function holdEscrow(context: Context, rules: OrdersRules, order: Order): void {
   const before = readPrepaid(context.storage, order.consumer);
   demand(
@@ -55,6 +61,7 @@ function holdEscrow(context: Context, rules: OrdersRules, order: Order): void {
     'ORDERS_PREPAID_TOO_LOW',
     `${order.priceCap} wanted, ${before.balance} prepaid by ${order.consumer}`,
   );
+  if (order.array) return;
   const balance = before.balance - order.priceCap;
   writePrepaid(context.storage, order.consumer, { ...before, balance });
 }
@@ -63,7 +70,8 @@ function newRecord(order: Order, placedAtUs: number): OrderRecord {
   return {
     order,
     state: 'placed',
-    escrow: order.priceCap,
+    escrow: order.array ? 0n : order.priceCap,
+    ...(order.array && { array: { open: 0, settled: 0 } }),
     paid: 0n,
     refunded: 0n,
     placedAtUs,

@@ -2,10 +2,11 @@
  * The kinds of log entries that only the market writes, and their fields. Any other kind is the
  * provider's to choose; the auditor checks who wrote it and in which order, not what it says.
  */
-import { exitClass } from '#contracts';
+import { exitClass, unitSet } from '#contracts';
 import { bool, cid, float, hash32, list, optional, record, text, u64, uint } from '#libs/kernel';
 
 const why = record({ code: text(64), reason: text(500) });
+const batch = { provider: hash32, fence: uint() };
 
 /** Parts of the objective for one provider: the smallest total wins. */
 const score = record({
@@ -65,6 +66,22 @@ export const MARKET_ENTRIES = {
   /** How the order ended on the chain. */
   settled: record({ height: uint(), provider: hash32, paid: u64, refunded: u64 }),
   refunded: record({ height: uint(), refunded: u64, how: text(20) }),
+
+  /** Of an order of many tasks: these units are with a provider, under this fence. */
+  'units-leased': record({ ...batch, lease: hash32, units: unitSet, unitPrice: u64 }),
+  /** These units count: durable, checked, never to be repeated. `root` is over their leaves. */
+  'units-delivered': record({
+    ...batch,
+    ...{ units: unitSet, root: hash32, charge: u64 },
+    results: optional(cid),
+  }),
+  /** Units that a batch did not deliver, or that do not count; they are bound again or given up. */
+  'units-lost': record({ ...batch, units: unitSet, code: text(64), reason: text(500) }),
+  'units-given-up': record({ units: unitSet, code: text(64), reason: text(500) }),
+  'units-settled': record({ ...batch, height: uint(), paid: u64, refunded: u64 }),
+  /** The consumer's money covers no more units; `resumed` when it does again. */
+  paused: record({ code: text(64), reason: text(500) }),
+  resumed: record({}),
 } as const;
 
 export type MarketEntryKind = keyof typeof MARKET_ENTRIES;

@@ -118,7 +118,9 @@ function refuseDocument(
       code: 'MARKET_MANIFEST_MISMATCH',
       message: `order names manifest ${order.manifest}, another one was sent`,
     };
-  const problem = manifestProblem(manifest);
+  const problem =
+    manifestProblem(manifest) ??
+    (order.array || manifest.array ? 'this market takes orders of one task' : undefined);
   if (problem !== undefined) return { code: 'MARKET_MANIFEST_INVALID', message: problem };
   return (
     refuseDates(config, order, manifest.limits.wallMs, nowUs) ?? refuseLimits(config, manifest)

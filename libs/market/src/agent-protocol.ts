@@ -25,7 +25,7 @@ import {
   variant,
 } from '#libs/kernel';
 import { eventBatch, logPosition } from '#libs/audit';
-import { publicKey, signedDelivery } from '#contracts';
+import { publicKey, signedBatchDelivery, signedDelivery, unitSet } from '#contracts';
 import { type JobKind, isolationLevel, jobKind } from './manifest.ts';
 import { domainName, levelName } from './placement/terms.ts';
 
@@ -103,6 +103,17 @@ export const agentMessage = variant({
   progress: record({ lease: hash32, share: float, note: text(200) }),
   /** Work done (well or not); acknowledged when durable; re-sent until then. */
   deliver: record({ lease: hash32, delivery: signedDelivery }),
+  /**
+   * Units of a batch that are done: all of them so far, so a later message replaces an earlier one.
+   * `leaves` are theirs in unit order (`encodeUnitLeaf`). With `isLast` the agent holds no more of it;
+   * units that it never names are bound again. Acknowledged when durable; the last one re-sent until then.
+   */
+  deliverUnits: record({
+    lease: hash32,
+    delivery: signedBatchDelivery,
+    leaves: byteString(64 * 1024),
+    isLast: bool,
+  }),
 });
 export type AgentMessage = CodecValue<typeof agentMessage>;
 
@@ -121,11 +132,24 @@ export const marketMessage = variant({
     log: logPosition,
     completeByUs: uint(),
   }),
+  /** A batch of units of one order, for one slot: each unit in a fresh isolate. */
+  leaseUnits: record({
+    lease: hash32,
+    order: hash32,
+    fence: uint(),
+    manifest: cid,
+    units: unitSet,
+    /** Most that one unit may be charged. */
+    unitPrice: u64,
+    completeByUs: uint(),
+  }),
   cancel: record({ lease: hash32, reason: text(500) }),
   /** Durable up to this log position. */
   eventsSaved: record({ lease: hash32, log: logPosition }),
   /** The delivery is durable (or superseded: `accepted` false with a reason); forget the lease. */
   delivered: record({ lease: hash32, accepted: oneOf('yes', 'no'), reason: optional(text(500)) }),
+  /** So many units of the batch are durable; when `isLast` was, `delivered` follows instead. */
+  unitsSaved: record({ lease: hash32, units: uint() }),
   refuse: record({ code: text(64), reason: text(500) }),
 });
 export type MarketMessage = CodecValue<typeof marketMessage>;

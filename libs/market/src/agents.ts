@@ -141,6 +141,8 @@ export function agentMessage(step: Step, session: string, message: Message): voi
       return takeProgress(step, row, message);
     case 'deliver':
       return takeDelivery(step, session, row, message.delivery);
+    case 'deliverUnits':
+      return cancelDelivery(step, session, message.lease, true);
   }
 }
 

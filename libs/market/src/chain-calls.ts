@@ -6,26 +6,55 @@ import { TRANSACTION_DOMAIN, type TransactionBody, transactionBody } from '#libs
 import type { MarketConfig } from './model/config.ts';
 import type { MarketCall, TransactionRow } from './model/rows.ts';
 
-export function marketCallToCall(call: MarketCall): ContractCall {
+export function marketCallToCalls(call: MarketCall): readonly ContractCall[] {
   switch (call.kind) {
     case 'place':
-      return ordersCalls.place(call.order);
+      return [ordersCalls.place(call.order)];
     case 'bind': {
       const { order, provider, price, fence } = call;
-      return ordersCalls.bind({ order, provider, price, fence });
+      return [ordersCalls.bind({ order, provider, price, fence })];
     }
     case 'deliver':
-      return ordersCalls.deliver(call.delivery);
+      return [ordersCalls.deliver(call.delivery)];
     case 'settle':
-      return ordersCalls.settle({ order: call.order, fence: call.fence });
+      return [ordersCalls.settle({ order: call.order, fence: call.fence })];
     case 'reject':
-      return ordersCalls.reject({ order: call.order, fence: call.fence, reason: call.reason });
+      return [ordersCalls.reject({ order: call.order, fence: call.fence, reason: call.reason })];
     case 'cancel':
-      return ordersCalls.cancel({ order: call.order });
+      return [ordersCalls.cancel({ order: call.order })];
     case 'refund':
-      return ordersCalls.refund({ order: call.order });
+      return [ordersCalls.refund({ order: call.order })];
     case 'anchor':
-      return auditCalls.anchor({ size: call.size, root: call.root });
+      return [auditCalls.anchor({ size: call.size, root: call.root })];
+    default:
+      return batchCallToCalls(call);
+  }
+}
+
+type BatchCall = Extract<
+  MarketCall,
+  { kind: 'bindUnits' | 'payUnits' | 'refuseUnits' | 'releaseUnits' }
+>;
+
+/** Calls about a batch; a payment hands the delivery in and settles it in one transaction, all or nothing. */
+function batchCallToCalls(call: BatchCall): readonly ContractCall[] {
+  switch (call.kind) {
+    case 'bindUnits': {
+      const { order, provider, unitPrice, fence, units } = call;
+      return [ordersCalls.bindUnits({ order, provider, unitPrice, fence, units })];
+    }
+    case 'payUnits': {
+      const { delivery: signed, isDelivered, withheld } = call;
+      const { order, fence } = signed.delivery;
+      const settle = ordersCalls.settleUnits({ order, fence, ...(withheld && { withheld }) });
+      return isDelivered ? [settle] : [ordersCalls.deliverUnits(signed), settle];
+    }
+    case 'refuseUnits': {
+      const { order, fence, withheld, reason } = call;
+      return [ordersCalls.settleUnits({ order, fence, withheld, reason })];
+    }
+    case 'releaseUnits':
+      return [ordersCalls.releaseUnits({ order: call.order, fence: call.fence })];
   }
 }
 
@@ -37,9 +66,13 @@ export function keyOfCall(order: string, call: MarketCall): string {
     case 'bind':
     case 'settle':
     case 'reject':
+    case 'bindUnits':
+    case 'refuseUnits':
+    case 'releaseUnits':
       return `${call.kind}/${order}/${call.fence}`;
     case 'deliver':
-      return `deliver/${order}/${call.delivery.delivery.fence}`;
+    case 'payUnits':
+      return `${call.kind}/${order}/${call.delivery.delivery.fence}`;
     default:
       return `${call.kind}/${order}`;
   }
@@ -56,7 +89,7 @@ export function bodyOf(config: MarketConfig, row: Sendable): TransactionBody {
     validUntilUs: row.validUntilUs,
     fuelLimit: config.fuelLimit,
     fuelPrice: config.fuelPrice,
-    calls: [marketCallToCall(row.call)],
+    calls: [...marketCallToCalls(row.call)],
   };
 }
 

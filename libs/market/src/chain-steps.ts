@@ -44,6 +44,9 @@ function nextOfHeld(row: OrderRow, nowUs: number): MarketCall | undefined {
     case 'leased':
     case 'checking':
       return bindOf(row);
+    case 'running':
+    case 'paused':
+      return undefined;
     case 'done':
       if (!row.delivery) return undefined;
       return row.chain.state === 'bound' && row.chain.fence === row.delivery.delivery.fence

@@ -16,7 +16,7 @@ export * from './agent/index.ts';
 export * from './agent-protocol.ts';
 export { nextTickMs, applyEvent } from './apply.ts';
 export { type MarketIdentity, blockToEvent } from './block-events.ts';
-export { bodyOf, marketCallToCall } from './chain-calls.ts';
+export { bodyOf } from './chain-calls.ts';
 export { deliveryHash } from './delivery-hash.ts';
 export * from './errors.ts';
 export { cellOf, needsOf } from './fitting.ts';

@@ -4,6 +4,7 @@
  */
 import { CID } from 'multiformats/cid';
 import { create as createDigest } from 'multiformats/hashes/digest';
+import { REPLICAS_MAX, TASKS_MAX } from '#contracts';
 import { hashOf, sha256 } from '#libs/crypto';
 import {
   type CodecValue,
@@ -85,6 +86,27 @@ export const metering = record({
 });
 export type Metering = CodecValue<typeof metering>;
 
+/** How the tasks of an order differ. */
+export const arrayManifest = record({
+  /** 1–10 000. */
+  tasks: uint(TASKS_MAX),
+  /** Times a task may be done to be checked. */
+  replicas: uint(REPLICAS_MAX),
+  /** A document with one CID and size per task (`encodeTaskInputs`), given to the guest as this input. */
+  taskInput: optional(record({ name: text(100), list: cid })),
+});
+export type ArrayManifest = CodecValue<typeof arrayManifest>;
+
+/** Inputs of an array's tasks, one each, in the order of the tasks. */
+export const taskInputs = list(record({ cid, sizeBytes: uint() }), TASKS_MAX);
+export type TaskInputs = CodecValue<typeof taskInputs>;
+export const TASK_INPUTS_MAX_BYTES = 2 ** 20;
+
+export const encodeTaskInputs = (value: TaskInputs): Bytes => encodeWith(taskInputs, value);
+/** @throws KERNEL_CBOR_INVALID, KERNEL_CBOR_LIMIT, KERNEL_SHAPE */
+export const decodeTaskInputs = (bytes: Bytes): TaskInputs =>
+  decodeWith(taskInputs, bytes, { maxBytes: TASK_INPUTS_MAX_BYTES });
+
 export const manifest = record({
   version: uint(1),
   name: text(200),
@@ -101,14 +123,28 @@ export const manifest = record({
   resources: record({ cores: uint(1024), memoryBytes: uint(), diskBytes: optional(uint()) }),
   /** Where it may run and what matters, beyond the tier's presets. */
   placement: optional(placementTerms),
+  /** Many tasks of one program; absent for one. The guest gets its number as `task.index`. */
+  array: optional(arrayManifest),
 });
 export type Manifest = CodecValue<typeof manifest>;
 
 /** What is wrong with a manifest beyond the shape of its fields, in words; undefined when nothing is. */
 export function manifestProblem(value: Manifest): string | undefined {
-  const { kind, metering: terms, inputs, placement } = value;
-  const misplaced = placement && placementProblem(placement);
-  if (misplaced !== undefined) return misplaced;
+  const { placement } = value;
+  return (placement && placementProblem(placement)) ?? arrayProblem(value) ?? jobProblem(value);
+}
+
+function arrayProblem({ array, kind, inputs }: Manifest): string | undefined {
+  if (!array) return undefined;
+  if (array.tasks === 0 || array.replicas === 0) return 'an array has at least one task, done once';
+  if (kind !== 'js') return 'an array is of js jobs: metered jobs go one by one';
+  const { taskInput } = array;
+  if (taskInput && inputs.some(({ name }) => name === taskInput.name))
+    return `two inputs are named ${JSON.stringify(taskInput.name)}`;
+  return undefined;
+}
+
+function jobProblem({ kind, metering: terms, inputs }: Manifest): string | undefined {
   const names = inputs.map(({ name }) => name);
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice !== undefined) return `two inputs are named ${JSON.stringify(twice)}`;

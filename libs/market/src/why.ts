@@ -12,6 +12,7 @@ import type { Change, Decision, QuoteReason, Relaxation, Waiting } from './model
 import { priceAtLimits } from './pricing.ts';
 import { absenceOf, reasonsOf } from './quote.ts';
 import { hasRoom } from './room.ts';
+import type { UnitSet } from '#contracts';
 import type { Market, ProviderState } from './state.ts';
 
 const RELAXATIONS_MAX = 5;
@@ -134,6 +135,17 @@ export function decisionsOf(
   return decisions;
 }
 
+const RANGES_SHOWN = 8;
+
+/** `0–199, 204`; the first ranges of many. */
+function unitsText(units: UnitSet): string {
+  const shown = units
+    .slice(0, RANGES_SHOWN)
+    .map(({ from, count }) => (count === 1 ? `${from}` : `${from}–${from + count - 1}`));
+  const more = units.length - shown.length;
+  return `${shown.join(', ')}${more > 0 ? ` and ${more} ranges more` : ''}`;
+}
+
 type Words = { readonly [K in MarketEntryKind]: (data: DataOf<K>) => string };
 type DataOf<K extends MarketEntryKind> =
   (typeof MARKET_ENTRIES)[K] extends Codec<infer T> ? T : never;
@@ -155,6 +167,18 @@ const WORDS: Words = {
   settled: ({ paid, refunded }) =>
     `settled: ${formatAmount(paid)} paid, ${formatAmount(refunded)} back to the consumer`,
   refunded: ({ refunded, how }) => `${how}: ${formatAmount(refunded)} back to the consumer`,
+  'units-leased': ({ units, fence, unitPrice }) =>
+    `batch ${fence}: units ${unitsText(units)} given to a provider for at most ${formatAmount(unitPrice)} each`,
+  'units-delivered': ({ units, fence, charge }) =>
+    `batch ${fence}: units ${unitsText(units)} delivered, charge ${formatAmount(charge)}`,
+  'units-lost': ({ units, fence, code, reason }) =>
+    `batch ${fence}: units ${unitsText(units)} taken back (${code}): ${reason}`,
+  'units-given-up': ({ units, code, reason }) =>
+    `units ${unitsText(units)} given up (${code}): ${reason}`,
+  'units-settled': ({ fence, paid, refunded }) =>
+    `batch ${fence} settled: ${formatAmount(paid)} paid, ${formatAmount(refunded)} back to the consumer`,
+  paused: ({ code, reason }) => `paused (${code}): ${reason}`,
+  resumed: () => 'goes on',
 };
 
 function decisionText<K extends MarketEntryKind>(kind: K, data: Bytes): string {

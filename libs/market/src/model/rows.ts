@@ -3,13 +3,22 @@
  * durable; every row is canonical CBOR with a version, and reading the rows back gives the state.
  *
  * Tables: `order` (one per order, rewritten at each step), `batch` (the jobs' signed log entries,
- * append-only), `leaf` and `checkpoint` (the operator's log and its signed roots), `provider`,
- * `transaction` (calls on their way to the chain, deleted when it answered), `meta` (one row), `learned`
- * (what runs have taught: times, slowdowns, how quotes ended).
+ * append-only), `units` (one per batch of an order of many tasks), `leaf` and `checkpoint` (the operator's
+ * log and its signed roots), `provider`, `transaction` (calls on their way to the chain, deleted when it
+ * answered), `meta` (one row), `learned` (what runs have taught: times, slowdowns, how quotes ended).
  */
 import { eventBatch, logPosition } from '#libs/audit';
 import { logFrontier } from '#libs/merkle';
-import { ORDER_STATES, signedDelivery, signedOrder } from '#contracts';
+import {
+  ORDER_STATES,
+  REPLICAS_MAX,
+  TASKS_MAX,
+  signedBatchDelivery,
+  signedDelivery,
+  signedOrder,
+  unitSet,
+  withheldUnits,
+} from '#contracts';
 import {
   bool,
   type Bytes,
@@ -57,7 +66,9 @@ export type JobNeeds = CodecValue<typeof jobNeeds>;
 /**
  * Where the work stands: `queued` (wants a provider), `leased` (a provider has it), `checking` (a
  * delivery came, its result is being looked at), `done` (delivery accepted, never to be repeated),
- * `failed` (given up), `cancelled` (by the consumer), `rejected` (the chain would not take it).
+ * `failed` (given up), `cancelled` (by the consumer), `rejected` (the chain would not take it). An order
+ * of many tasks is `running` while units are to be done, or `paused` while its consumer's money covers no
+ * more of them; then `done` or `failed`.
  */
 export const WORK_STATES = [
   'queued',
@@ -67,6 +78,8 @@ export const WORK_STATES = [
   'failed',
   'cancelled',
   'rejected',
+  'running',
+  'paused',
 ] as const;
 export const workState = oneOf(...WORK_STATES);
 export type WorkState = CodecValue<typeof workState>;
@@ -114,6 +127,75 @@ export type Reason = CodecValue<typeof reason>;
 export const owedEntry = record({ kind: text(40), timeUs: uint(), data: byteString(64 * 1024) });
 export type OwedEntry = CodecValue<typeof owedEntry>;
 
+/** Units that a batch lost, to be handed out again, in ever smaller batches so that a poison unit ends up alone. */
+export const unitGroup = record({
+  units: list(record({ from: uint(), count: uint() }), 10_000),
+  /** Batches that failed them by a provider's fault. */
+  faults: uint(),
+  /** Providers that failed them, to be tried last. */
+  tried: list(hash32, 64),
+  /** Different providers whose slots one of them ended. */
+  poisoned: list(hash32, 64),
+});
+export type UnitGroup = CodecValue<typeof unitGroup>;
+
+/** Where an order of many tasks stands; what its batches hold stands in their own rows. */
+export const arrayProgress = record({
+  tasks: uint(TASKS_MAX),
+  replicas: uint(REPLICAS_MAX),
+  unitPrice: u64,
+  /** Units from here to `tasks` were never handed out; those of further replicas only by groups. */
+  next: uint(),
+  again: list(unitGroup, 4096),
+  /** Units whose delivery counts, and units given up. */
+  done: uint(),
+  failed: uint(),
+  /** Of those done, how many did not end as `ok`. */
+  notOk: uint(),
+  /** Sum of what accepted deliveries charge. */
+  charged: u64,
+  /** Units given up, and why the last of them was. */
+  given: list(record({ from: uint(), count: uint() }), 10_000),
+  /** Fences of batches that the chain has not settled or released, rising. */
+  open: list(uint(), 4096),
+  /** Document over all batches' results, once it is stored. */
+  result: optional(cid),
+});
+export type ArrayProgress = CodecValue<typeof arrayProgress>;
+
+/**
+ * A batch of units in one provider's hands: `offered`, `working`, `checking` (its last delivery came, the
+ * document with the results is being looked at), `delivered` (counts), `lost` (nothing of it counts).
+ */
+export const unitsRow = record({
+  version: uint(),
+  order: hash32,
+  fence: uint(),
+  lease: hash32,
+  provider: hash32,
+  units: unitSet,
+  unitPrice: u64,
+  pricePerCoreSecond: u64,
+  pricePerGibSecond: u64,
+  state: oneOf('offered', 'working', 'checking', 'delivered', 'lost'),
+  grantedAtUs: uint(),
+  /** How often these units were lost before, and by whom; see `UnitGroup`. */
+  faults: uint(),
+  tried: list(hash32, 64),
+  poisoned: list(hash32, 64),
+  /** The newest delivery, of some or all of the units, and its leaves. */
+  delivery: optional(signedBatchDelivery),
+  leaves: optional(byteString(64 * 1024)),
+  /** What of the delivery is not to be paid. */
+  withheld: optional(withheldUnits),
+  /** What final blocks said of it. */
+  chain: oneOf('none', 'bound', 'delivered', 'settled', 'released'),
+  /** `batchDeliveryHash` of what the chain has. */
+  chainDelivery: optional(hash32),
+  paid: optional(u64),
+});
+export type UnitsRow = CodecValue<typeof unitsRow>;
+
 export const orderRow = record({
   version: uint(),
   id: hash32,
@@ -152,6 +234,10 @@ export const orderRow = record({
   rebuilding: optional(bool),
   /** What happened before that stands in no log any more, so there is no receipt of it. */
   logLost: optional(bool),
+  /** Of many tasks; then `lease` and `delivery` are never set. */
+  array: optional(arrayProgress),
+  /** Orders whose outputs are its inputs and that have not ended: it is not handed out before. */
+  awaits: optional(list(hash32, 64)),
 });
 export type OrderRow = CodecValue<typeof orderRow>;
 
@@ -166,7 +252,7 @@ export const providerRow = record({
 });
 export type ProviderRow = CodecValue<typeof providerRow>;
 
-/** What the market asks of the chain; turned into contract calls by `marketCallToCall`. */
+/** What the market asks of the chain; turned into contract calls by `bodyOf`. */
 export const marketCall = variant({
   place: record({ order: signedOrder }),
   bind: record({ order: hash32, provider: hash32, price: u64, fence: uint() }),
@@ -176,6 +262,22 @@ export const marketCall = variant({
   cancel: record({ order: hash32 }),
   refund: record({ order: hash32 }),
   anchor: record({ size: uint(), root: hash32 }),
+  bindUnits: record({
+    order: hash32,
+    provider: hash32,
+    unitPrice: u64,
+    fence: uint(),
+    units: unitSet,
+  }),
+  /** Hands the delivery in and settles it, both or neither; only the latter when the chain has it. */
+  payUnits: record({
+    delivery: signedBatchDelivery,
+    isDelivered: bool,
+    withheld: optional(withheldUnits),
+  }),
+  /** A delivery that somebody relayed and that does not count. */
+  refuseUnits: record({ order: hash32, fence: uint(), withheld: withheldUnits, reason: text(64) }),
+  releaseUnits: record({ order: hash32, fence: uint() }),
 });
 export type MarketCall = CodecValue<typeof marketCall>;
 
@@ -233,6 +335,7 @@ export const ROW_CODECS = {
   checkpoint: checkpointRow,
   provider: providerRow,
   transaction: transactionRow,
+  units: unitsRow,
   meta: metaRow,
   learned: learnedRow,
 } as const;
@@ -261,6 +364,10 @@ export function decodeRow<T extends Table>(table: T, bytes: Bytes): RowOf<T> {
 /** Row id of a log batch: sorts by job, then by position. */
 export const batchId = (job: string, firstSeq: number): string =>
   `${job}/${String(firstSeq).padStart(10, '0')}`;
+
+/** Row id of a batch of units: sorts by order, then by fence. */
+export const unitsId = (order: string, fence: number): string =>
+  `${order}/${String(fence).padStart(10, '0')}`;
 
 /** Row id of a numbered row (leaf, checkpoint): sorts by number. */
 export const numberId = (n: number): string => String(n).padStart(12, '0');
