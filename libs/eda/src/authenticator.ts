@@ -1,6 +1,9 @@
 /** The real signatures behind the reducer: ed25519 over domain-separated canonical bytes, ECVRF. */
 import { type Signer, verifySignature, vrfProve, vrfVerify } from '#libs/crypto';
 import type { Bytes } from '#libs/kernel';
+import { verifyAggregate } from './aggregate.ts';
+import { type BlsSigner, aggregateBls } from './bls.ts';
+import { edaError } from './errors.ts';
 import { signedBytes, signingDomain } from './messages.ts';
 import type { Authenticator } from './types.ts';
 
@@ -8,6 +11,8 @@ export interface AuthenticatorOptions {
   readonly signer: Signer;
   /** The ed25519 seed of the same key, for the VRF. */
   readonly seed: Bytes;
+  /** Without it this validator has no vote in sets that vote by BLS, and attests by ed25519. */
+  readonly bls?: BlsSigner;
   /** The root a block head must carry for its payload; undefined for what nobody may build. */
   readonly payloadRoot: (payload: Bytes) => string | undefined;
 }
@@ -15,6 +20,7 @@ export interface AuthenticatorOptions {
 export function createAuthenticator({
   signer,
   seed,
+  bls,
   payloadRoot,
 }: AuthenticatorOptions): Authenticator {
   return {
@@ -23,6 +29,15 @@ export function createAuthenticator({
       verifySignature(publicKey, signingDomain(kind), signedBytes(kind, message), signature),
     prove: (alpha) => vrfProve(seed, alpha),
     verifyProof: (publicKey, alpha, proof) => vrfVerify(publicKey, alpha, proof),
+    bls: {
+      publicKey: bls?.publicKey,
+      sign(kind, message) {
+        if (!bls) throw edaError('EDA_BLS_INVALID', 'this validator has no BLS key');
+        return bls.sign(signingDomain(kind), signedBytes(kind, message));
+      },
+      add: aggregateBls,
+      verify: verifyAggregate,
+    },
     payloadRoot,
   };
 }

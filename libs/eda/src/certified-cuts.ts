@@ -4,11 +4,21 @@
  * be skipped, and an old set proves nothing once it was followed.
  */
 import { type SignatureVerifier, hashOf } from '#libs/crypto';
-import { type CodecValue, encodeCbor, encodeWith, hash32, record, uint } from '#libs/kernel';
+import {
+  type Bytes,
+  type CodecValue,
+  encodeCbor,
+  encodeWith,
+  hash32,
+  record,
+  uint,
+} from '#libs/kernel';
+import { aggregateWeight } from './aggregate.ts';
 import { CUT_DOMAIN, orderRoot } from './cuts.ts';
 import { edaError } from './errors.ts';
-import { genuineWeight } from './judgements.ts';
+import { certificateWeight } from './judgements.ts';
 import {
+  type Aggregate,
   type Body,
   type Certificate,
   ENTRIES_MAX,
@@ -61,15 +71,17 @@ export function isFinalCut(
   if (body.chain !== chain || body.era !== era || body.setHash !== set.hash) return false;
   if (certificate.hash !== hash || certificate.votes.length > set.validators.length) return false;
   const { slot } = body;
-  const signed = signedBytes('commit', { chain, era, slot, view: certificate.view, hash });
-  const weight = genuineWeight(set, certificate, (from, signature) => {
+  const vote = { chain, era, slot, view: certificate.view, hash };
+  const signed = signedBytes('commit', vote);
+  const isGenuine = (from: number, signature: Bytes): boolean => {
     const publicKey = set.validators[from]?.publicKey;
     return (
       publicKey !== undefined &&
       verifySignature(publicKey, signingDomain('commit'), signed, signature)
     );
-  });
-  return weight >= set.quorum;
+  };
+  const sumWeight = (aggregate: Aggregate) => aggregateWeight(set, 'commit', vote, aggregate);
+  return certificateWeight(set, certificate, isGenuine, sumWeight) >= set.quorum;
 }
 
 /** A final cut of an era and the set of the next one, which it names by hash. */

@@ -54,6 +54,10 @@ export function isContradiction(first: Statement, second: Statement): boolean {
   if (a.kind === 'tick' && b.kind === 'tick')
     return (a.message.k === b.message.k && !isSame(a, b)) || acknowledgesTwice(a, b);
   if (a.kind !== b.kind || isSame(a, b)) return false;
+  if (a.kind === 'ack') {
+    const other = (b as Of<'ack'>).message;
+    return a.message.author === other.author && a.message.seq === other.seq;
+  }
   if (a.kind === 'block') return a.message.seq === (b as Of<'block'>).message.seq;
   const [one, other] = [a.message, b.message] as { slot: number; view?: number }[];
   return one?.slot === other?.slot && one?.view === other?.view;

@@ -1,7 +1,17 @@
 /** What a voter makes of a proposal and of a certificate. */
 import type { Bytes } from '#libs/kernel';
+import { signersIn } from './aggregate.ts';
 import { cutHash, deriveCut, faultOf } from './cuts.ts';
-import type { Body, Certificate, EdaMessage, NewView, Proposal, Sealed, Vote } from './messages.ts';
+import type {
+  Aggregate,
+  Body,
+  Certificate,
+  EdaMessage,
+  NewView,
+  Proposal,
+  Sealed,
+  Vote,
+} from './messages.ts';
 import type { EdaEffect } from './types.ts';
 import type { ValidatorSet } from './validator-set.ts';
 import { boundHash } from './vote-rules.ts';
@@ -30,6 +40,23 @@ export function genuineWeight(
     weight += set.weights[from] ?? 0;
   }
   return weight;
+}
+
+/** Weight of a certificate in the form its set votes in: single votes, or a checked sum; else 0. */
+export function certificateWeight(
+  set: ValidatorSet,
+  certificate: Certificate,
+  isGenuine: (from: number, signature: Bytes) => boolean,
+  sumWeight: (aggregate: Aggregate) => number,
+): number {
+  const { aggregate, votes } = certificate;
+  if (!set.isLarge) return aggregate === undefined ? genuineWeight(set, certificate, isGenuine) : 0;
+  return aggregate && votes.length === 0 ? sumWeight(aggregate) : 0;
+}
+
+/** Who signed a certificate. */
+export function signersOf({ aggregate, votes }: Certificate): number[] {
+  return aggregate ? signersIn(aggregate.signers) : votes.map(({ from }) => from);
 }
 
 /** Weight of a justification; 0 when one of it is of another view, counted twice or not valid. */
@@ -74,19 +101,25 @@ export function verdictOnProposal(
 }
 
 /** Who signed the lock on `hash` that a justification holds: they have its body. */
-export function signersOf(justification: readonly Sealed<NewView>[], hash: string): number[] {
+export function lockSigners(justification: readonly Sealed<NewView>[], hash: string): number[] {
   const newView = justification.find(({ message }) => message.highQc?.hash === hash);
-  return newView?.message.highQc?.votes.map(({ from }) => from) ?? [];
+  return newView?.message.highQc ? signersOf(newView.message.highQc) : [];
 }
 
-/** Asks signers for a body. */
+/** Of large sets so many are asked at once. */
+const ASKED_MAX = 8;
+
+/** Asks signers for a body; `turn` says where to begin when there are many. */
 export function bodyFetches(
   hash: string,
   signers: readonly number[],
   set: ValidatorSet,
   me: number,
+  turn: number,
 ): EdaEffect[] {
-  return signers.flatMap((index): EdaEffect[] => {
+  const from = set.isLarge && signers.length > ASKED_MAX ? (me + turn) % signers.length : 0;
+  const asked = set.isLarge ? signers.toSpliced(0, from).slice(0, ASKED_MAX) : signers;
+  return asked.flatMap((index): EdaEffect[] => {
     const to = set.validators[index]?.publicKey;
     if (to === undefined || index === me) return [];
     const message: EdaMessage = { kind: 'fetch', blocks: [], bodies: [hash], finalsFrom: null };

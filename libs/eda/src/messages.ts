@@ -15,6 +15,8 @@ import {
   kernelError,
   list,
   nullable,
+  oneOf,
+  optional,
   record,
   uint,
   variant,
@@ -158,7 +160,15 @@ const blockShape = record({
 export type BlockHead = CodecValue<typeof blockShape>;
 
 export const tickShape = withEntries(
-  record({ chain: hash32, era, k: timeUs, axis: timeUs, entries: entriesOf<TickEntry>() }),
+  record({
+    chain: hash32,
+    era,
+    k: timeUs,
+    axis: timeUs,
+    entries: entriesOf<TickEntry>(),
+    /** Sampled sets: shows that the sender has a seat in this tick. */
+    proof: optional(byteString(PROOF_MAX_BYTES)),
+  }),
   'entries',
   'axis',
   ['x0', 'x'],
@@ -193,10 +203,20 @@ export const voteShape = record({ chain: hash32, era, slot: timeUs, view, hash: 
 export type Vote = CodecValue<typeof voteShape>;
 const voteSignature = record({ from: index, signature: byteString(SIGNATURE_MAX_BYTES) });
 
+/** Signatures of one message added up. */
+export const aggregateShape = record({
+  /** Bit i (of byte ⌊i / 8⌋, lowest first): validator i of the set signed. */
+  signers: byteString(VALIDATORS_MAX / 8),
+  signature: byteString(SIGNATURE_MAX_BYTES),
+});
+export type Aggregate = CodecValue<typeof aggregateShape>;
+
 export const certificateShape = record({
   view,
   hash: hash32,
   votes: list(voteSignature, VALIDATORS_MAX),
+  /** Instead of `votes`, in sets that vote by BLS. */
+  aggregate: optional(aggregateShape),
 });
 /** Votes of weight Q for one (slot, view, hash): of PREPAREs a lock, of COMMITs finality. */
 export type Certificate = CodecValue<typeof certificateShape>;
@@ -220,6 +240,10 @@ export type NewView = CodecValue<typeof newViewShape>;
 
 const attestShape = record({ chain: hash32, era, slot: timeUs, hash: hash32 });
 export type Attest = CodecValue<typeof attestShape>;
+
+/** "I hold this block": what becomes its certificate of availability where votes are by BLS. */
+const ackShape = record({ chain: hash32, era, author: index, seq: timeUs, hash: hash32 });
+export type AckVote = CodecValue<typeof ackShape>;
 
 /** Something signed; `from` is the signer's index in the set of the message's era. */
 export interface Sealed<M> {
@@ -255,6 +279,7 @@ const signedShapes = {
   commit: voteShape,
   newview: newViewShape,
   attest: attestShape,
+  ack: ackShape,
 } as const;
 export type SignedKind = keyof typeof signedShapes;
 export interface SignedMessages {
@@ -265,6 +290,7 @@ export interface SignedMessages {
   commit: Vote;
   newview: NewView;
   attest: Attest;
+  ack: AckVote;
 }
 
 export const signingDomain = (kind: SignedKind): string => `seele/eda-${kind}/1`;
@@ -291,6 +317,19 @@ export const messageShape = variant({
   commit: sealed(voteShape),
   newview: newViewSealed,
   attest: sealed(attestShape),
+  /** To who collects them; back comes `available`. */
+  ack: sealed(ackShape),
+  available: record({ ack: ackShape, aggregate: aggregateShape }),
+  /** The leader's certificate of PREPAREs or COMMITs sent to it. */
+  certified: record({
+    what: oneOf('prepare', 'commit'),
+    chain: hash32,
+    era,
+    slot: timeUs,
+    certificate: certificateShape,
+  }),
+  /** Attestations added up. */
+  attested: record({ attest: attestShape, aggregate: aggregateShape }),
   /** A decided slot, for peers that lag. */
   final: record({ body: bodyShape, certificate: certificateShape }),
   /** A body by its hash, for leaders and voters that lack it. */

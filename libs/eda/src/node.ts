@@ -13,14 +13,11 @@ import { type ChainEnd } from './cuts.ts';
 import { Decisions } from './decisions.ts';
 import { tentativeOrder } from './local-checks.ts';
 import {
-  type Attest,
   type Body,
   type Certificate,
   type EdaMessage,
   type MessageOf,
   type SealedBlock,
-  type Sealed,
-  type Tick,
 } from './messages.ts';
 import { OwnChain } from './own-chain.ts';
 import { Positions, blockHash } from './positions.ts';
@@ -29,9 +26,8 @@ import { Roster } from './roster.ts';
 import { type EdaRules, SOUND_RULES } from './rules.ts';
 import { Seals } from './seals.ts';
 import { createSlotHost } from './slot-host.ts';
-import { Strengths, isCheckpoint } from './strengths.ts';
-import { TickNumbers } from './tick-numbers.ts';
-import { Ticks } from './ticks.ts';
+import { Strengths } from './strengths.ts';
+import { TickLayer } from './tick-layer.ts';
 import {
   type EdaConfig,
   type EdaEffect,
@@ -43,8 +39,6 @@ import {
 import { Voting } from './voting.ts';
 import type { VotingHost, VotingRecord } from './voting-types.ts';
 
-/** An idle chain ticks once a second. */
-const IDLE_TICK_US = 1_000_000;
 /** Stands for no key at all. */
 const OBSERVER = '';
 
@@ -57,7 +51,7 @@ export class EdaNode {
   readonly #recovery: Recovery;
   readonly #axis: Axis;
   readonly #positions: Positions;
-  readonly #ticks: Ticks;
+  readonly #ticks: TickLayer;
   readonly #catchup: Catchup;
   readonly #strengths: Strengths;
   readonly #settleUs: number;
@@ -66,7 +60,6 @@ export class EdaNode {
   readonly #decisions: Decisions;
   #era: number;
   readonly #own = new OwnChain();
-  readonly #numbers = new TickNumbers();
   readonly #seals: Seals;
   #nextTickUs = 0;
   #buffered: EdaMessage[] = [];
@@ -80,8 +73,8 @@ export class EdaNode {
     const base = config.base ?? genesisBase(config.chain, genesisTimeUs, parameters.eraUs);
     this.#era = base.era;
     this.#roster.install(Math.floor(genesisTimeUs / parameters.eraUs), genesisSet);
-    for (const { era, set, epsilonUs } of config.sets ?? [])
-      this.#roster.install(era, set, epsilonUs);
+    for (const { era, set, ...changed } of config.sets ?? [])
+      this.#roster.install(era, set, changed);
     this.#recovery = new Recovery(config.chain, config.journalLost === true);
     this.#seat = { me: this.#roster.numberOf(this.#recovery.isOver ? config.publicKey : OBSERVER) };
     this.#seals = new Seals(config, this.#roster, this.#seat);
@@ -94,12 +87,20 @@ export class EdaNode {
       epsilonUs: parameters.epsilonUs,
     };
     this.#positions = new Positions(shared, this.#era);
-    this.#ticks = new Ticks(this.#seat, parameters.deltaUs);
+    this.#ticks = new TickLayer({
+      config,
+      roster: this.#roster,
+      seat: this.#seat,
+      seals: this.#seals,
+      axis: this.#axis,
+      positions: this.#positions,
+    });
     this.#catchup = new Catchup(parameters.deltaUs);
-    this.#strengths = new Strengths();
+    this.#strengths = new Strengths(config.auth.bls, this.#seals, parameters);
     this.#settleUs = SETTLE_DELTAS * parameters.deltaUs;
     this.#cutIntervalUs = Math.max(MIN_CUT_INTERVAL_US, this.#settleUs);
     this.#decisions = new Decisions(base, config.baseRoots ?? config.genesisRoots);
+    this.#ticks.enterEra(this.#era, this.#decisions.eraBeacon);
     for (const { era, author, ...end } of base.ends) this.#resume(era, author, end);
     this.#voting = this.#openSlot(nowUs);
     this.#restore(journal, nowUs);
@@ -153,7 +154,7 @@ export class EdaNode {
     if (event.kind === 'wake') this.#wake(nowUs, out);
     else if (event.kind === 'message') this.#onMessage(event.peer, event.message, nowUs, out);
     else if (event.kind === 'author') this.#author(event.payload, event.count, nowUs, out);
-    else if (event.kind === 'set') this.#roster.install(event.era, event.set, event.epsilonUs);
+    else if (event.kind === 'set') this.#roster.install(event.era, event.set, event);
     else if (event.slot === this.#decisions.executed.slot + 1) {
       this.#decisions.markExecuted(event.slot, event.roots, this.#positions.held);
       this.#decisions.release(this.#positions.held, out);
@@ -172,7 +173,8 @@ export class EdaNode {
         if (record.body.slot === this.slot)
           this.#advance(record.body, record.certificate, nowUs, done);
       } else if (record.kind === 'block') {
-        this.#positions.addBlock(record.block, record.x0, nowUs, record.x0);
+        const effects = this.#positions.addBlock(record.block, record.x0, nowUs, record.x0);
+        this.#ticks.acknowledged(effects, nowUs);
         this.#positions.held.set(blockHash(record.block.message), record.block);
         this.#noteOwn(record.block);
       } else if (record.kind === 'vote') {
@@ -180,7 +182,7 @@ export class EdaNode {
         this.#axis.raiseTo(record.floorUs);
       } else if (record.kind === 'ticks') {
         // A tick number that may have been used is never used again.
-        this.#numbers.skipBelow(record.below);
+        this.#ticks.numbers.skipBelow(record.below);
       } else if (record.kind === 'recovery') this.#resumeRecovery(record);
       else this.#strengths.signed(record.slot);
     }
@@ -244,37 +246,14 @@ export class EdaNode {
     const { deltaUs } = this.#config.parameters;
     const axisUs = this.#axis.at(nowUs);
     const k = Math.floor(axisUs / deltaUs);
-    if (k > this.#numbers.last) this.#tick(k, axisUs, nowUs, out);
+    if (k > this.#ticks.numbers.last) this.#ticks.tick(k, axisUs, nowUs, out);
     this.#nextTickUs = nowUs + deltaUs - (axisUs % deltaUs);
     this.#localEra(axisUs, nowUs);
     this.#voting.wake(nowUs, out);
+    this.#strengths.wake(nowUs, out);
     this.#fetchUnready(nowUs, out);
     this.#recovery.wake(nowUs, deltaUs, out);
     this.#settleRecovery(nowUs, out);
-  }
-
-  #tick(k: number, axisUs: number, nowUs: number, out: EdaEffect[]): void {
-    const current = this.#roster.at(this.#era);
-    const isMember = current.indexOf(this.#me) >= 0;
-    if (this.#ticks.isConnected(current, nowUs)) this.#axis.connectedAt(axisUs);
-    const { errors, weights } = this.#ticks.errors(current, nowUs, this.#positions.burned);
-    this.#axis.follow(errors, weights, current.set.lying);
-    this.#positions.closeTick(k, current);
-    for (const { peer, message } of this.#positions.fetches(nowUs))
-      out.push({ kind: 'send', to: this.#roster.keyOf(peer), message });
-    const entries = this.#positions.entries(k);
-    const everyTicks = Math.max(1, Math.floor(IDLE_TICK_US / this.#config.parameters.deltaUs));
-    const isIdle = entries.length === 0 && !this.#ticks.isBusy(nowUs);
-    if (!isMember || (isIdle && k < this.#numbers.last + everyTicks)) return;
-    const record = this.#numbers.take(k);
-    if (record) out.push({ kind: 'journal', record });
-    const message: Tick = { chain: this.#config.chain, era: this.#era, k, axis: axisUs, entries };
-    const sealed = this.#seals.seal('tick', message, this.#era);
-    out.push({ kind: 'broadcast', message: { kind: 'tick', ...sealed } });
-    const other = isIdle ? undefined : this.#ticks.forwarded(current, sealed.signature);
-    if (!other) return;
-    const to = this.#roster.keyOf(other.to);
-    out.push({ kind: 'send', to, message: { kind: 'tick', ...other.tick } });
   }
 
   /** Only a broken node (see EdaRules.eraByCut) changes eras by its own clock. */
@@ -296,7 +275,8 @@ export class EdaNode {
     const sealed = this.#seals.seal('block', this.#own.head(place, txRoot, count), this.#era);
     const block: SealedBlock = { ...sealed, payload };
     this.#noteOwn(block);
-    out.push(...this.#positions.addBlock(block, this.#axis.at(nowUs), nowUs));
+    const effects = this.#positions.addBlock(block, this.#axis.at(nowUs), nowUs);
+    out.push(...this.#ticks.acknowledged(effects, nowUs));
     out.push({ kind: 'broadcast', message: { kind: 'block', ...block } });
   }
 
@@ -310,7 +290,8 @@ export class EdaNode {
     if (block.from !== author || !this.#seals.isSigned('block', block)) return;
     if (this.#config.auth.payloadRoot(block.payload) !== txRoot) return;
     if (isNeeded) this.#positions.held.set(hash, block);
-    out.push(...this.#positions.addBlock(block, this.#axis.at(nowUs), nowUs));
+    const effects = this.#positions.addBlock(block, this.#axis.at(nowUs), nowUs);
+    out.push(...this.#ticks.acknowledged(effects, nowUs));
     this.#decisions.release(this.#positions.held, out);
     this.#voting.again(nowUs, out);
   }
@@ -322,13 +303,15 @@ export class EdaNode {
       case 'block':
         return this.#onBlock(message, nowUs, out);
       case 'tick':
-        return this.#onTick(message, nowUs, out);
+        return this.#ticks.onTick(message, nowUs, out);
       case 'attest':
-        return this.#strengths.onAttest(
-          message,
-          (sealed) => this.#seals.isSigned('attest', sealed),
-          out,
-        );
+        return this.#strengths.onAttest(message, nowUs, out);
+      case 'attested':
+        return this.#strengths.onAttested(message, out);
+      case 'ack':
+        return this.#ticks.availability.onAck(message, nowUs, out);
+      case 'available':
+        return this.#ticks.availability.onAvailable(message, nowUs, out);
       case 'fetch':
         return this.#catchup.answer(peer, message, this.#positions.held, this.#voting, out);
       case 'recall':
@@ -349,13 +332,17 @@ export class EdaNode {
 
   #onVoting(
     peer: string,
-    message: MessageOf<'proposal' | 'prepare' | 'commit' | 'newview'>,
+    message: MessageOf<'proposal' | 'prepare' | 'commit' | 'newview' | 'certified'>,
     nowUs: number,
     out: EdaEffect[],
   ): void {
-    const { chain, slot, era } = message.message;
+    const { chain, slot, era } = message.kind === 'certified' ? message : message.message;
     if (chain !== this.#config.chain) return;
-    if (slot < this.slot) return this.#catchup.help(peer, slot, nowUs, out);
+    if (slot < this.slot) {
+      // A certificate is a leader's, who does not lag.
+      if (message.kind !== 'certified') this.#catchup.help(peer, slot, nowUs, out);
+      return;
+    }
     if (slot > this.slot) {
       if (slot === this.slot + 1) this.#buffered = this.#catchup.buffer(this.#buffered, message);
       return this.#catchup.ask(peer, this.slot, nowUs, out);
@@ -363,19 +350,8 @@ export class EdaNode {
     if (era !== this.#era) return;
     if (message.kind === 'proposal') this.#voting.onProposal(message, nowUs, out);
     else if (message.kind === 'newview') this.#voting.onNewView(message, nowUs, out);
+    else if (message.kind === 'certified') this.#voting.onCertified(message, nowUs, out);
     else this.#voting.onVote(message.kind, message, nowUs, out);
-  }
-
-  #onTick(message: MessageOf<'tick'>, nowUs: number, out: EdaEffect[]): void {
-    const { era } = message.message;
-    if (era < this.#era - 1 || era > this.#era + 1) return;
-    const publicKey = this.#roster.at(era).set.validators[message.from]?.publicKey;
-    if (publicKey === undefined || !this.#seals.isSigned('tick', message)) return;
-    const peer = this.#roster.numberOf(publicKey);
-    const other = this.#ticks.hear(peer, message, this.#axis.at(nowUs), nowUs);
-    if (other === 'old' || this.#positions.burned.has(peer)) return;
-    if (other !== 'new') return this.#positions.burn(peer, other, message, out);
-    out.push(...this.#positions.hear(peer, message, nowUs));
   }
 
   // Decisions.
@@ -396,8 +372,10 @@ export class EdaNode {
     out.push({ kind: 'decided', body, certificate, hash });
     this.#catchup.keep(body, certificate);
     this.#decisions.add(body, hash);
-    out.push(...this.#positions.finalise(body.entries, this.#axis.at(nowUs), nowUs));
-    this.#attest(body, hash, before, out);
+    this.#ticks.availability.forget(body.entries);
+    const effects = this.#positions.finalise(body.entries, this.#axis.at(nowUs), nowUs);
+    out.push(...this.#ticks.acknowledged(effects, nowUs));
+    this.#attest(body, hash, before, nowUs, out);
     const { eraUs } = this.#config.parameters;
     if (crossesEra(before, body.timeUs, eraUs) && this.#rules.eraByCut)
       this.#enterEra(this.#era + 1, out);
@@ -409,20 +387,17 @@ export class EdaNode {
     this.#roster.install(era, this.#roster.at(era).set);
     this.#era = era;
     this.#decisions.enterEra();
+    this.#ticks.enterEra(era, this.#decisions.eraBeacon);
     this.#own.enterEra();
     for (const block of this.#positions.enterEra(era)) out.push({ kind: 'expired', block });
     this.#roster.prune(era - 1);
   }
 
-  #attest(body: Body, hash: string, beforeUs: number, out: EdaEffect[]): void {
-    const { set } = this.#roster.at(this.#era);
-    const { attestEveryUs } = this.#config.parameters;
-    if (!isCheckpoint(body.timeUs, beforeUs, attestEveryUs)) return;
-    const isSigned = (sealed: Sealed<Attest>) => this.#seals.isSigned('attest', sealed);
-    const isMine = !this.#committedElsewhere && this.#roster.at(this.#era).indexOf(this.#me) >= 0;
-    const sign = (message: Attest) =>
-      isMine ? this.#seals.seal('attest', message, this.#era) : undefined;
-    this.#strengths.checkpoint(body, hash, set, isSigned, sign, out);
+  #attest(body: Body, hash: string, beforeUs: number, nowUs: number, out: EdaEffect[]): void {
+    const { set, indexOf } = this.#roster.at(this.#era);
+    const isMine = !this.#committedElsewhere && indexOf(this.#me) >= 0;
+    const cut = { body, hash, beforeUs, set, beacon: this.#decisions.eraBeacon };
+    this.#strengths.checkpoint(cut, isMine, nowUs, out);
   }
 
   // A lost journal.
@@ -447,7 +422,7 @@ export class EdaNode {
     this.#seat.me = this.#roster.numberOf(this.#config.publicKey);
     this.#voting = this.#openSlot(nowUs);
     out.push(
-      { kind: 'journal', record: this.#numbers.skipPast(used) },
+      { kind: 'journal', record: this.#ticks.numbers.skipPast(used) },
       { kind: 'journal', record: { kind: 'recovery', isOver: true, era } },
       { kind: 'recovered', slot },
     );

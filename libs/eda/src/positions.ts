@@ -4,6 +4,7 @@
  * decided by cuts.
  */
 import { hashOf } from '#libs/crypto';
+import type { Committee } from './committee.ts';
 import { type ChainEnd, ZERO_HASH } from './cuts.ts';
 import {
   type BlockName,
@@ -26,6 +27,8 @@ import { trimmed } from './weighted.ts';
 const QUIET_TICKS = 2;
 /** With more open blocks than this, a tick lists what stands still in turn. */
 const FULL_TICK_ENTRIES = 64;
+/** Share of the seats heard that is cut off at each side. */
+const SAMPLED_TRIM = 0.34;
 /** How old, in ticks, a vote may be. */
 const FRESH_TICKS = 2;
 const FETCH_DELTAS = 2;
@@ -229,7 +232,7 @@ export class Positions {
   closeTick(k: number, current: EraRoster): void {
     const { lying, quorum } = current.set;
     const { seat } = this.#options;
-    const { epsilonUs = this.#options.epsilonUs } = current;
+    const { epsilonUs = this.#options.epsilonUs } = current.parameters;
     const { me } = seat;
     const isThinned = this.#openCount > FULL_TICK_ENTRIES;
     const oldest = k - FRESH_TICKS - (isThinned ? THIN_TICKS : 0);
@@ -260,14 +263,60 @@ export class Positions {
     }
   }
 
+  /**
+   * The same in a large set: of the seats heard, 0.34 are cut off at each side. What too few of them
+   * list keeps its position, or a few liars would be all that speaks of it.
+   */
+  closeSampledTick(k: number, current: EraRoster, { heard }: Committee): void {
+    const { epsilonUs = this.#options.epsilonUs } = current.parameters;
+    const { me } = this.#options.seat;
+    const seated = [...heard].filter(
+      ([peer, tick]) => tick.k >= k - FRESH_TICKS && !this.burned.has(peer),
+    );
+    const all = seated.reduce((sum, [, { seats }]) => sum + seats, 0);
+    const trim = Math.ceil(SAMPLED_TRIM * all);
+    for (const open of this.open()) {
+      if (open.x === undefined) continue;
+      const xs: number[] = [];
+      const weights: number[] = [];
+      let listed = 0;
+      for (const [peer, tick] of seated) {
+        const isOwn = peer === me && open.isAcked;
+        if (!isOwn && open.voteTicks[peer] !== tick.k) continue;
+        xs.push(isOwn ? open.x : (open.voteXs[peer] as number));
+        weights.push(tick.seats);
+        listed += tick.seats;
+      }
+      const kept = listed >= 2 * trim + 1 ? trimmed(xs, weights, trim) : undefined;
+      if (!kept) {
+        open.quietTicks = 0;
+        continue;
+      }
+      open.quietTicks = kept.spread <= epsilonUs ? open.quietTicks + 1 : 0;
+      open.isConverged = open.quietTicks >= QUIET_TICKS;
+      const author = this.#options.roster.at(open.name.era);
+      open.x = open.clamped(kept.centre, author.weightOf, author.set.lying);
+    }
+  }
+
+  /** A certificate of acknowledgements of weight Q came. */
+  certify(name: BlockName, nowUs: number): EdaEffect[] {
+    const open = this.chain(name.era, name.author).open(name);
+    if (open.availableAtUs !== undefined) return [];
+    const era = this.#options.roster.at(name.era);
+    open.availableAtUs = nowUs;
+    open.x ??= open.adopted(era.weightOf, era.set.lying);
+    return [{ kind: 'available', ...open.name }];
+  }
+
   /** Entries of this node's tick `k`: the oldest open blocks it acknowledged. */
-  entries(k: number): TickEntry[] {
+  entries(k: number, mayThin = true): TickEntry[] {
     const entries: TickEntry[] = [];
     const stops = !this.#options.rules.voteUntilFinal;
     const votes: OpenBlock[] = [];
     for (const open of this.open())
       if (open.isAcked && open.x !== undefined && !(stops && open.isConverged)) votes.push(open);
-    const isThinned = votes.length > FULL_TICK_ENTRIES;
+    const isThinned = mayThin && votes.length > FULL_TICK_ENTRIES;
     for (const open of votes)
       if (open.isListed(k, isThinned))
         entries.push({ ...open.name, x0: open.x0 as number, x: open.x as number });

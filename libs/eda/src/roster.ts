@@ -3,14 +3,21 @@
  * looked up per era in plain arrays.
  */
 import { edaError } from './errors.ts';
+import type { EraParameters } from './types.ts';
 import type { ValidatorSet } from './validator-set.ts';
 
 const EPSILON_MAX_US = 1_000_000;
+const SAMPLING_MAX = 1000;
+
+function checkRange(what: string, value: number | undefined, max: number): void {
+  if (value !== undefined && !(Number.isInteger(value) && value >= 1 && value <= max))
+    throw edaError('EDA_PARAMETER_INVALID', `${what}: ${value} is not 1 to ${max}`);
+}
 
 export interface EraRoster {
   readonly set: ValidatorSet;
-  /** Interval of agreement that state fixed for this era; the chain's first one when absent. */
-  readonly epsilonUs: number | undefined;
+  /** Parameters that state fixed for this era; the chain's first ones where absent. */
+  readonly parameters: EraParameters;
   /** Peer number by index in the set. */
   readonly peers: readonly number[];
   /** Weight by peer number; 0 for who is not in the set. */
@@ -38,20 +45,15 @@ export class Roster {
   }
 
   /**
-   * Fixes the set of an era, and its ε (as before when left out); a second call for the same era
-   * changes nothing. @throws EDA_PARAMETER_INVALID
+   * Fixes the set of an era and its parameters (as before where left out); a second call for the same
+   * era changes nothing. @throws EDA_PARAMETER_INVALID
    */
-  install(era: number, set: ValidatorSet, epsilonUs?: number): void {
+  install(era: number, set: ValidatorSet, changed: EraParameters = {}): void {
     if (this.#eras.has(era)) return;
-    if (
-      epsilonUs !== undefined &&
-      !(Number.isInteger(epsilonUs) && epsilonUs >= 1 && epsilonUs <= EPSILON_MAX_US)
-    )
-      throw edaError(
-        'EDA_PARAMETER_INVALID',
-        `an interval of ${epsilonUs} µs, 1 to ${EPSILON_MAX_US}`,
-      );
-    const inForce = this.#inForce(era)?.epsilonUs;
+    const { epsilonUs, samplingPerMille } = changed;
+    checkRange('an interval in µs', epsilonUs, EPSILON_MAX_US);
+    checkRange('a sampling rate in thousandths', samplingPerMille, SAMPLING_MAX);
+    const inForce = this.#inForce(era)?.parameters;
     const peers = set.validators.map(({ publicKey }) => this.numberOf(publicKey));
     const weights: number[] = [];
     const indices: number[] = [];
@@ -61,7 +63,11 @@ export class Roster {
     }
     this.#eras.set(era, {
       set,
-      epsilonUs: epsilonUs ?? inForce,
+      parameters: {
+        ...inForce,
+        ...(epsilonUs !== undefined && { epsilonUs }),
+        ...(samplingPerMille !== undefined && { samplingPerMille }),
+      },
       peers,
       weightOf: (peer) => weights[peer] ?? 0,
       indexOf: (peer) => indices[peer] ?? -1,

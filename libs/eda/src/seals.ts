@@ -3,6 +3,11 @@ import type { Sealed, SignedKind, SignedMessages } from './messages.ts';
 import type { Roster } from './roster.ts';
 import type { Authenticator } from './types.ts';
 
+/** Who has a BLS key attests by it. Votes by BLS are made and checked where they are added up. */
+function isByBls(kind: SignedKind, bls: string | undefined): bls is string {
+  return kind === 'attest' && bls !== undefined;
+}
+
 export class Seals {
   readonly #chain: string;
   readonly #auth: Authenticator;
@@ -25,16 +30,22 @@ export class Seals {
     message: SignedMessages[K],
     era: number,
   ): Sealed<SignedMessages[K]> {
-    const from = this.#roster.at(era).indexOf(this.#seat.me);
-    return { from, message, signature: this.#auth.sign(kind, message) };
+    const { set, indexOf } = this.#roster.at(era);
+    const from = indexOf(this.#seat.me);
+    const isBls =
+      isByBls(kind, set.validators[from]?.bls) && this.#auth.bls.publicKey !== undefined;
+    const signature = isBls ? this.#auth.bls.sign(kind, message) : this.#auth.sign(kind, message);
+    return { from, message, signature };
   }
 
   /** Signed by a validator of the message's era, for this chain. */
   isSigned<K extends SignedKind>(kind: K, sealed: Sealed<SignedMessages[K]>): boolean {
     const { message, from, signature } = sealed;
     if (message.chain !== this.#chain) return false;
-    const publicKey = this.#roster.at(message.era).set.validators[from]?.publicKey;
-    if (publicKey === undefined) return false;
+    const validator = this.#roster.at(message.era).set.validators[from];
+    if (!validator) return false;
+    const { publicKey, bls } = validator;
+    if (isByBls(kind, bls)) return this.#auth.bls.verify([bls], kind, message, signature);
     return this.#auth.verify(publicKey, kind, message, signature);
   }
 }

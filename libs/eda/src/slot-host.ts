@@ -88,10 +88,20 @@ function isCreator({ config, roster, decisions }: SlotParts, body: Body, leader:
   return true;
 }
 
+/** Own index in the slot's set; -1 also for who has not the key it votes by in a large set. */
+function voterIndex({ config, roster, me, era }: SlotParts): number {
+  const { set, indexOf } = roster.at(era);
+  const index = indexOf(me);
+  const { publicKey } = config.auth.bls;
+  const mayVote =
+    !set.isLarge || (publicKey !== undefined && set.validators[index]?.bls === publicKey);
+  return mayVote ? index : -1;
+}
+
 export function createSlotHost(parts: SlotParts): VotingHost {
   const { config, rules, positions, axis, era } = parts;
   const { deltaUs } = config.parameters;
-  const { epsilonUs = config.parameters.epsilonUs } = parts.roster.at(era);
+  const { epsilonUs = config.parameters.epsilonUs } = parts.roster.at(era).parameters;
   const rows = () => rowsOf(positions, era);
   const cutTimeUs = (nowUs: number) => axis.cutTimeUs(nowUs, parts.settleUs, rules.connectedTime);
   return {
@@ -99,7 +109,7 @@ export function createSlotHost(parts: SlotParts): VotingHost {
     rules,
     deltaUs,
     cutIntervalUs: parts.cutIntervalUs,
-    myIndex: parts.roster.at(era).indexOf(parts.me),
+    myIndex: voterIndex(parts),
     context: () => contextOf(parts),
     backlog: (nowUs) => backlogOf(rows(), cutTimeUs(nowUs), nowUs, OVERDUE_DELTAS * deltaUs),
     firstCut: (context, nowUs) => leaderCut(context, rows(), cutTimeUs(nowUs), rules),

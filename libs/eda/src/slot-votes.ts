@@ -2,11 +2,21 @@
  * What the validators of one slot said: PREPAREs, COMMITs and NEWVIEWs, checked and counted. What
  * contradicts itself becomes evidence.
  */
-import { type Bytes, equalBytes } from '#libs/kernel';
+import { type Bytes, concatBytes, equalBytes } from '#libs/kernel';
 import { Ballots } from './ballots.ts';
 import { type Statement, isContradiction } from './evidence.ts';
-import { genuineWeight, justifyingWeight, voteOf } from './judgements.ts';
-import type { Certificate, NewView, Sealed, SignedKind, SignedMessages, Vote } from './messages.ts';
+import { aggregateWeight, namedWeight } from './aggregate.ts';
+import { BlsTally } from './bls-tally.ts';
+import { certificateWeight, justifyingWeight, voteOf } from './judgements.ts';
+import type {
+  Aggregate,
+  Certificate,
+  NewView,
+  Sealed,
+  SignedKind,
+  SignedMessages,
+  Vote,
+} from './messages.ts';
 import { NewViews } from './new-views.ts';
 import type { EdaEffect } from './types.ts';
 import type { SlotContext, VotingHost } from './voting-types.ts';
@@ -16,12 +26,17 @@ export type VoteKind = 'prepare' | 'commit';
 /** Votes of certificates that were found genuine, remembered per slot. */
 const GENUINE_MAX = 16_384;
 
+/** Votes a leader counts at once: two kinds, its views, what liars add. */
+const TALLIES_MAX = 64;
+
 export class SlotVotes {
   readonly #host: VotingHost;
   readonly #slot: SlotContext;
   readonly prepares: Ballots;
   readonly commits: Ballots;
   readonly newViews: NewViews;
+  /** Large sets: votes that came to this node as leader. */
+  readonly #tallies = new Map<string, BlsTally<VoteKind>>();
   /** Reported once per validator and slot. */
   readonly #accused = new Set<number>();
   /** Signatures found genuine, by what they sign: every NEWVIEW repeats the same certificate. */
@@ -43,6 +58,34 @@ export class SlotVotes {
     const publicKey = this.#slot.set.validators[sealed.from]?.publicKey;
     if (publicKey === undefined) return false;
     return this.#host.auth.verify(publicKey, kind, sealed.message, sealed.signature);
+  }
+
+  #key(kind: VoteKind, { view, hash }: { readonly view: number; readonly hash: string }): string {
+    return `${kind}/${view}/${hash}`;
+  }
+
+  /** A vote that was counted already. */
+  hasVote(kind: VoteKind, { from, message }: Sealed<Vote>): boolean {
+    return this.ballots(kind).voteOf(message.view, from)?.message.hash === message.hash;
+  }
+
+  /** Large sets: takes a vote as leader; it is checked in the sum. */
+  collect(kind: VoteKind, { from, message, signature }: Sealed<Vote>): void {
+    const key = this.#key(kind, message);
+    let tally = this.#tallies.get(key);
+    if (!tally) {
+      if (this.#tallies.size >= TALLIES_MAX) return;
+      tally = new BlsTally<VoteKind>(this.#host.auth.bls, this.#slot.set, kind, message);
+      this.#tallies.set(key, tally);
+    }
+    tally.add(from, signature);
+  }
+
+  /** The certificate of votes counted here, once they weigh Q. */
+  certificate(kind: VoteKind, view: number, hash: string): Certificate | undefined {
+    if (!this.#slot.set.isLarge) return this.ballots(kind).certificate(view, hash, this.quorum);
+    const aggregate = this.#tallies.get(this.#key(kind, { view, hash }))?.aggregate(this.quorum);
+    return aggregate && { view, hash, votes: [], aggregate };
   }
 
   ballots(kind: VoteKind): Ballots {
@@ -109,16 +152,28 @@ export class SlotVotes {
   isCertificate(kind: VoteKind, certificate: Certificate): boolean {
     const ballots = this.ballots(kind);
     const message = voteOf(this.#slot, certificate);
-    const weight = genuineWeight(this.#slot.set, certificate, (from, signature) => {
+    const isGenuine = (from: number, signature: Bytes): boolean => {
       const vote = ballots.voteOf(message.view, from);
       const counted = vote?.message.hash === message.hash ? vote.signature : undefined;
-      const key = `${kind}/${message.view}/${message.hash}/${from}`;
+      const key = `${this.#key(kind, message)}/${from}`;
       const known = counted ?? this.#genuine.get(key);
       if (known && equalBytes(known, signature)) return true;
       if (!this.isSigned(kind, { from, message, signature })) return false;
       if (this.#genuine.size < GENUINE_MAX) this.#genuine.set(key, signature);
       return true;
-    });
-    return weight >= this.quorum;
+    };
+    const sumWeight = (aggregate: Aggregate) => this.#sumWeight(kind, message, aggregate);
+    return certificateWeight(this.#slot.set, certificate, isGenuine, sumWeight) >= this.quorum;
+  }
+
+  /** Every NEWVIEW repeats the same sum: it is checked once. */
+  #sumWeight(kind: VoteKind, message: Vote, aggregate: Aggregate): number {
+    const { set } = this.#slot;
+    const bytes = concatBytes(aggregate.signers, aggregate.signature);
+    const known = this.#genuine.get(this.#key(kind, message));
+    if (known && equalBytes(known, bytes)) return namedWeight(set, aggregate);
+    const weight = aggregateWeight(set, kind, message, aggregate, this.#host.auth.bls.verify);
+    if (weight > 0) this.#genuine.set(this.#key(kind, message), bytes);
+    return weight;
   }
 }

@@ -40,6 +40,11 @@ export function seatsOf(
   return count;
 }
 
+/** Probability that a weight has at least one seat: 1 − (1 − seats / total)^weight. */
+export function presenceOf(weight: number, total: number, seats: number): number {
+  return 1 - power(1 - Math.min(1, seats / total), weight);
+}
+
 function uniform(output: Bytes, k: number, piece: number): number {
   const info = concatBytes(PURPOSE, utf8(`/${k}/${piece}`));
   let u = 0;

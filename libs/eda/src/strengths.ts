@@ -1,15 +1,41 @@
-/** Finality strength of checkpoints: (q + Q − W − 1) / W, q the weight that attested. */
-import type { Attest, Body, Sealed } from './messages.ts';
-import type { EdaEffect } from './types.ts';
-import type { ValidatorSet } from './validator-set.ts';
+/**
+ * Finality strength of checkpoints: (q + Q − W − 1) / W, q the weight that attested. Who has a BLS key
+ * attests by it, so that attestations add up to one signature. In sets up to 64 all tell all; in large
+ * ones they tell the first leaders of the slot, who tell the sum.
+ */
+import type { Bytes } from '#libs/kernel';
+import { aggregateWeight } from './aggregate.ts';
+import { BlsTally } from './bls-tally.ts';
+import type { Aggregate, Attest, Body, MessageOf, Sealed } from './messages.ts';
+import type { Seals } from './seals.ts';
+import type { BlsVotes, EdaEffect, EdaParameters } from './types.ts';
+import { type ValidatorSet, leaderOf } from './validator-set.ts';
 
 const KEPT_CHECKPOINTS = 64;
+/** In large sets: who adds up, and how long after the first sum it tells a larger one. */
+const COLLECTORS = 3;
+const LATE_DELTAS = 4;
+
+export interface AttestedCut {
+  readonly body: Body;
+  readonly hash: string;
+  /** Time of the cut before. */
+  readonly beforeUs: number;
+  readonly set: ValidatorSet;
+  readonly beacon: Bytes;
+}
+
+type Early = MessageOf<'attest'> | MessageOf<'attested'>;
 
 interface Checkpoint {
-  readonly hash: string;
+  readonly attest: Attest;
   readonly set: ValidatorSet;
   readonly by: Map<number, Sealed<Attest>>;
   weight: number;
+  readonly tally: BlsTally<'attest'>;
+  /** Weight in the sum last told by this node, and when it tells a larger one. */
+  told: number;
+  tellAtUs: number;
 }
 
 /** Whether a cut is one to attest: its time crosses a multiple of `everyUs`. */
@@ -18,68 +44,146 @@ export function isCheckpoint(timeUs: number, beforeUs: number, everyUs: number):
 }
 
 export class Strengths {
+  readonly #bls: BlsVotes;
+  readonly #seals: Seals;
+  readonly #parameters: EdaParameters;
   readonly #checkpoints = new Map<number, Checkpoint>();
   /** Attestations that came before this node decided the slot. */
-  #early: Sealed<Attest>[] = [];
+  #early: Early[] = [];
   #signedSlot = 0;
+
+  constructor(bls: BlsVotes, seals: Seals, parameters: EdaParameters) {
+    this.#bls = bls;
+    this.#seals = seals;
+    this.#parameters = parameters;
+  }
 
   signed(slot: number): void {
     this.#signedSlot = Math.max(this.#signedSlot, slot);
   }
 
-  /** Opens the checkpoint of a decided cut and attests to it, once per slot; `sign` says by whom. */
-  checkpoint(
-    { chain, era, slot }: Body,
-    hash: string,
-    set: ValidatorSet,
-    isSigned: (sealed: Sealed<Attest>) => boolean,
-    sign: (message: Attest) => Sealed<Attest> | undefined,
-    out: EdaEffect[],
-  ): void {
-    for (const early of this.#open(slot, hash, set)) this.onAttest(early, isSigned, out);
-    const sealed = slot > this.#signedSlot ? sign({ chain, era, slot, hash }) : undefined;
-    if (!sealed) return;
+  /** Opens the checkpoint of a decided cut; attests to it once per slot when `isMine`. */
+  checkpoint(cut: AttestedCut, isMine: boolean, nowUs: number, out: EdaEffect[]): void {
+    const { body, hash, beforeUs, set } = cut;
+    if (!isCheckpoint(body.timeUs, beforeUs, this.#parameters.attestEveryUs)) return;
+    const { chain, era, slot } = body;
+    const attest = { chain, era, slot, hash };
+    for (const early of this.#open(attest, set))
+      if (early.kind === 'attest') this.onAttest(early, nowUs, out);
+      else this.onAttested(early, out);
+    if (!isMine || slot <= this.#signedSlot) return;
     this.signed(slot);
-    out.push(
-      { kind: 'journal', record: { kind: 'attest', slot, hash } },
-      { kind: 'broadcast', message: { kind: 'attest', ...sealed } },
-    );
-    this.onAttest(sealed, () => true, out);
+    const sealed = this.#seals.seal('attest', attest, era);
+    out.push({ kind: 'journal', record: { kind: 'attest', slot, hash } });
+    this.#tell(sealed, cut, out);
+    this.onAttest(sealed, nowUs, out);
+  }
+
+  #tell(sealed: Sealed<Attest>, { set, beacon, body }: AttestedCut, out: EdaEffect[]): void {
+    const message = { kind: 'attest', ...sealed } as const;
+    if (!set.isLarge) {
+      out.push({ kind: 'broadcast', message });
+      return;
+    }
+    for (let view = 0; view < COLLECTORS; view++) {
+      const collector = leaderOf(set, beacon, body.slot, view);
+      const to = set.validators[collector]?.publicKey ?? '';
+      if (collector !== sealed.from) out.push({ kind: 'send', to, message });
+    }
   }
 
   /** Opens a checkpoint; returns what was attested to it before. */
-  #open(slot: number, hash: string, set: ValidatorSet): readonly Sealed<Attest>[] {
-    this.#checkpoints.set(slot, { hash, set, by: new Map(), weight: 0 });
+  #open(attest: Attest, set: ValidatorSet): readonly Early[] {
+    const { slot } = attest;
+    const tally = new BlsTally(this.#bls, set, 'attest', attest);
+    const told = { told: 0, tellAtUs: Number.POSITIVE_INFINITY };
+    this.#checkpoints.set(slot, { attest, set, by: new Map(), weight: 0, tally, ...told });
     for (const old of this.#checkpoints.keys())
       if (this.#checkpoints.size > KEPT_CHECKPOINTS) this.#checkpoints.delete(old);
-    const early = this.#early.filter(({ message }) => message.slot === slot);
-    this.#early = this.#early.filter(({ message }) => message.slot > slot);
+    const slotOf = (early: Early) =>
+      early.kind === 'attest' ? early.message.slot : early.attest.slot;
+    const early = this.#early.filter((one) => slotOf(one) === slot);
+    this.#early = this.#early.filter((one) => slotOf(one) > slot);
     return early;
   }
 
-  onAttest(
-    sealed: Sealed<Attest>,
-    isSigned: (sealed: Sealed<Attest>) => boolean,
-    out: EdaEffect[],
-  ): void {
+  #keepEarly(message: Early): void {
+    if (this.#early.length < KEPT_CHECKPOINTS) this.#early.push(message);
+  }
+
+  onAttest(sealed: Sealed<Attest>, nowUs: number, out: EdaEffect[]): void {
     const { slot, hash } = sealed.message;
     const checkpoint = this.#checkpoints.get(slot);
-    if (!checkpoint) {
-      if (this.#early.length < KEPT_CHECKPOINTS) this.#early.push(sealed);
-      return;
-    }
-    const first = checkpoint.by.get(sealed.from);
-    if (first?.message.hash === hash || !isSigned(sealed)) return;
+    if (!checkpoint) return this.#keepEarly({ kind: 'attest', ...sealed });
+    const { by, set, attest, tally } = checkpoint;
+    if (set.isLarge && hash === attest.hash) return this.#collect(checkpoint, sealed, nowUs, out);
+    const first = by.get(sealed.from);
+    if (first?.message.hash === hash || !this.#seals.isSigned('attest', sealed)) return;
     if (first) {
-      const publicKey = checkpoint.set.validators[sealed.from]?.publicKey ?? '';
+      const publicKey = set.validators[sealed.from]?.publicKey ?? '';
       out.push({ kind: 'evidence', what: 'attest', publicKey, first, second: sealed });
       return;
     }
-    checkpoint.by.set(sealed.from, sealed);
-    if (hash !== checkpoint.hash) return;
-    checkpoint.weight += checkpoint.set.weights[sealed.from] ?? 0;
-    const { quorum, total } = checkpoint.set;
-    const weight = Math.max(0, checkpoint.weight + quorum - total - 1);
-    out.push({ kind: 'strength', slot, hash, weight });
+    by.set(sealed.from, sealed);
+    if (hash !== attest.hash) return;
+    tally.add(sealed.from, sealed.signature);
+    this.#raise(checkpoint, checkpoint.weight + (set.weights[sealed.from] ?? 0), undefined, out);
+  }
+
+  /** Large sets: adds up, tells the sum once it weighs Q and once more when the rest had time to come. */
+  #collect(
+    checkpoint: Checkpoint,
+    { from, signature }: Sealed<Attest>,
+    nowUs: number,
+    out: EdaEffect[],
+  ): void {
+    checkpoint.tally.add(from, signature);
+    if (checkpoint.told > 0 || checkpoint.tally.weight < checkpoint.set.quorum) return;
+    this.#tellSum(checkpoint, out);
+    checkpoint.tellAtUs = nowUs + LATE_DELTAS * this.#parameters.deltaUs;
+  }
+
+  wake(nowUs: number, out: EdaEffect[]): void {
+    for (const checkpoint of this.#checkpoints.values()) {
+      if (nowUs < checkpoint.tellAtUs) continue;
+      checkpoint.tellAtUs = Number.POSITIVE_INFINITY;
+      if (checkpoint.tally.weight > checkpoint.told) this.#tellSum(checkpoint, out);
+    }
+  }
+
+  #tellSum(checkpoint: Checkpoint, out: EdaEffect[]): void {
+    const { attest, set, tally } = checkpoint;
+    const aggregate = tally.aggregate(set.quorum);
+    if (!aggregate) return;
+    checkpoint.told = tally.weight;
+    out.push({ kind: 'broadcast', message: { kind: 'attested', attest, aggregate } });
+    this.#raise(checkpoint, tally.weight, aggregate, out);
+  }
+
+  onAttested(message: MessageOf<'attested'>, out: EdaEffect[]): void {
+    const { attest, aggregate } = message;
+    const checkpoint = this.#checkpoints.get(attest.slot);
+    if (!checkpoint) return this.#keepEarly(message);
+    const { set, attest: own } = checkpoint;
+    if (attest.hash !== own.hash || attest.chain !== own.chain || attest.era !== own.era) return;
+    const weight = aggregateWeight(set, 'attest', own, aggregate, this.#bls.verify);
+    if (weight > checkpoint.weight) this.#raise(checkpoint, weight, aggregate, out);
+  }
+
+  #raise(
+    checkpoint: Checkpoint,
+    attested: number,
+    sum: Aggregate | undefined,
+    out: EdaEffect[],
+  ): void {
+    const { attest, set, tally } = checkpoint;
+    const { quorum, total } = set;
+    checkpoint.weight = attested;
+    const weight = Math.max(0, attested + quorum - total - 1);
+    // One sum for all of it, where all attested by BLS.
+    const isWhole = weight > 0 && tally.weight === attested;
+    const aggregate = sum ?? (isWhole ? tally.aggregate(quorum) : undefined);
+    const { slot, hash } = attest;
+    out.push({ kind: 'strength', slot, hash, weight, ...(aggregate && { aggregate }) });
   }
 }

@@ -1,9 +1,13 @@
 /** Who was heard when: connection, clock differences, and validators that say two things at once. */
 import { equalBytes } from '#libs/kernel';
+import type { Committee } from './committee.ts';
 import { type Sealed, type Tick, signedBytes } from './messages.ts';
 import type { EraRoster } from './roster.ts';
 
 const FRESH_DELTAS = 2;
+/** Sampled ticks: as many as an estimate of who is connected needs. */
+const SAMPLED_FRESH_DELTAS = 4;
+const SAMPLED_SHARE = 7 / 8;
 const KEPT = 4;
 /** Farther from the own axis than this, a tick is neither fresh nor a measure of the clock. */
 const WILD_US = 5_000_000;
@@ -65,16 +69,23 @@ export class Ticks {
     return tick && to !== about && to !== this.#seat.me ? { to, tick } : undefined;
   }
 
-  #isFresh(heard: Heard, nowUs: number): boolean {
-    return nowUs - heard.atUs <= FRESH_DELTAS * this.#deltaUs;
+  #isFresh(heard: Heard, nowUs: number, deltas: number = FRESH_DELTAS): boolean {
+    return nowUs - heard.atUs <= deltas * this.#deltaUs;
   }
 
-  /** Fresh ticks of weight Q are held, one's own counted. */
-  isConnected(current: EraRoster, nowUs: number): boolean {
+  /**
+   * Fresh ticks of weight Q are held, one's own counted. Of sampled ticks each stands for those that had
+   * no seat lately; an eighth below Q is what such an estimate may err.
+   */
+  isConnected(current: EraRoster, nowUs: number, committee?: Committee): boolean {
+    const deltas = committee ? SAMPLED_FRESH_DELTAS : FRESH_DELTAS;
     let weight = current.weightOf(this.#seat.me);
-    for (const [peer, heard] of this.#heard)
-      if (peer !== this.#seat.me && this.#isFresh(heard, nowUs)) weight += current.weightOf(peer);
-    return weight >= current.set.quorum;
+    for (const [peer, heard] of this.#heard) {
+      const own = current.weightOf(peer);
+      if (own === 0 || peer === this.#seat.me || !this.#isFresh(heard, nowUs, deltas)) continue;
+      weight += committee ? own / committee.presence(own, deltas) : own;
+    }
+    return weight >= current.set.quorum * (committee ? SAMPLED_SHARE : 1);
   }
 
   /** Some validator had open blocks a moment ago. */

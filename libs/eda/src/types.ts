@@ -1,7 +1,9 @@
 /** What goes into the consensus reducer and what comes out of it. */
 import type { Bytes } from '#libs/kernel';
+import type { VerifyAggregate } from './aggregate.ts';
 import type { EdaBase } from './base.ts';
 import type {
+  Aggregate,
   Body,
   Certificate,
   EdaMessage,
@@ -12,6 +14,16 @@ import type {
 } from './messages.ts';
 import type { EdaRules } from './rules.ts';
 import type { ValidatorSet } from './validator-set.ts';
+
+/** BLS signatures: of sets that vote by them, and of attestations. */
+export interface BlsVotes {
+  /** This validator's key as hex; undefined for who only checks. */
+  readonly publicKey: string | undefined;
+  sign<K extends SignedKind>(kind: K, message: SignedMessages[K]): Bytes;
+  /** @throws EDA_BLS_INVALID when one is not a signature */
+  add(signatures: readonly Bytes[]): Bytes;
+  readonly verify: VerifyAggregate;
+}
 
 /** Signs and checks for the reducer. Real: ed25519 over canonical bytes; simulations use stand-ins. */
 export interface Authenticator {
@@ -26,6 +38,7 @@ export interface Authenticator {
   prove(alpha: Bytes): { readonly output: Bytes; readonly proof: Bytes };
   /** The output that a proof proves, or undefined. */
   verifyProof(publicKey: string, alpha: Bytes, proof: Bytes): Bytes | undefined;
+  readonly bls: BlsVotes;
   /** The root a block head must carry for its payload, or undefined for a payload nobody may build. */
   payloadRoot(payload: Bytes): string | undefined;
 }
@@ -35,11 +48,19 @@ export interface EdaParameters {
   /** Bound of the one-way delay that the pace is set for; safety does not depend on it. */
   readonly deltaUs: number;
   readonly epsilonUs: number;
+  /**
+   * Sets above 64: seats of a tick's committee per thousand validators (1 to 1000). Default: 200 seats,
+   * or all when there are fewer.
+   */
+  readonly samplingPerMille?: number;
   /** Length of an era on the axis. */
   readonly eraUs: number;
   /** Checkpoints: an attestation when the cut's time crosses a multiple of this. 0 for never. */
   readonly attestEveryUs: number;
 }
+
+/** What state may change at the border of an era: from then on, until it is changed again. */
+export type EraParameters = Partial<Pick<EdaParameters, 'epsilonUs' | 'samplingPerMille'>>;
 
 export const DEFAULT_PARAMETERS: EdaParameters = {
   deltaUs: 50_000,
@@ -72,11 +93,10 @@ export interface EdaConfig {
   readonly base?: EdaBase;
   readonly baseRoots?: Roots;
   /** Sets of eras after genesis, as the state at the base says. */
-  readonly sets?: readonly {
+  readonly sets?: readonly ({
     readonly era: number;
     readonly set: ValidatorSet;
-    readonly epsilonUs?: number;
-  }[];
+  } & EraParameters)[];
   /**
    * The journal was lost or is damaged (a node that starts for the first time has lost nothing). The
    * node observes until it is safe to sign, then says `recovered`.
@@ -94,13 +114,8 @@ export type EdaEvent =
   | { readonly kind: 'author'; readonly payload: Bytes; readonly count: number }
   /** The host has executed the cut of `slot`. */
   | { readonly kind: 'executed'; readonly slot: number; readonly roots: Roots }
-  /** State fixed the set of an era to come, and its interval of agreement when that changes. */
-  | {
-      readonly kind: 'set';
-      readonly era: number;
-      readonly set: ValidatorSet;
-      readonly epsilonUs?: number;
-    };
+  /** State fixed the set of an era to come, and the parameters that change with it. */
+  | ({ readonly kind: 'set'; readonly era: number; readonly set: ValidatorSet } & EraParameters);
 
 /** What must survive a crash, in the order it was written. */
 export type JournalRecord =
@@ -153,6 +168,8 @@ export type EdaEffect =
       readonly slot: number;
       readonly hash: string;
       readonly weight: number;
+      /** The attestations (`Attest`) as one signature, where all of them were made by BLS. */
+      readonly aggregate?: Aggregate;
     }
   /** Two statements of one validator that exclude each other: a slashing proof. */
   | {

@@ -16,7 +16,10 @@ import { edaError } from './errors.ts';
 import { type Profile, TOTAL_WEIGHT_MAX, type Tolerance, toleranceOf } from './profiles.ts';
 
 export const VALIDATORS_MAX = 4096;
-/** Up to here votes are ed25519 vectors and every validator ticks; above, ticks are sampled. */
+/**
+ * Up to here votes are ed25519 vectors and every validator ticks. Above, when all have a BLS key, ticks
+ * are sampled and votes are added up by leaders.
+ */
 export const VECTOR_VALIDATORS_MAX = 64;
 
 const validatorShape = record({
@@ -34,6 +37,8 @@ export interface ValidatorSet extends Tolerance {
   readonly weights: readonly number[];
   readonly profile: Profile;
   readonly hash: string;
+  /** Votes by BLS, added up by leaders; ticks of sampled committees. */
+  readonly isLarge: boolean;
   /** Index of a public key, or -1. */
   indexOf(publicKey: string): number;
 }
@@ -61,6 +66,8 @@ export function createValidatorSet(
     weights: validators.map(({ weight }) => weight),
     profile,
     hash: hashOf(SET_DOMAIN, encodeWith(validatorsShape, validators)),
+    isLarge:
+      validators.length > VECTOR_VALIDATORS_MAX && validators.every(({ bls }) => bls !== undefined),
     indexOf: (publicKey) => indices.get(publicKey) ?? -1,
   };
 }

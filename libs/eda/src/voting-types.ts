@@ -1,7 +1,7 @@
 /** What the voting of a slot needs from the node around it. */
 import type { Bytes } from '#libs/kernel';
 import type { CutContext } from './cuts.ts';
-import type { EdaMessage, Body, Certificate, CutEntry, Report } from './messages.ts';
+import type { EdaMessage, Body, Certificate, CutEntry, MessageOf, Report } from './messages.ts';
 import type { EdaRules } from './rules.ts';
 import type { Authenticator, EdaEffect, JournalRecord } from './types.ts';
 import type { ValidatorSet } from './validator-set.ts';
@@ -57,13 +57,9 @@ export function viewTimeoutUs(view: number, deltaUs: number): number {
   return TIMER_DELTAS * deltaUs * 2 ** doublings;
 }
 
+export type OwnMessage = MessageOf<'newview' | 'proposal' | 'prepare' | 'commit'>;
 /** Own signed messages of a slot, to be sent again. */
-export interface OwnMessages {
-  readonly newview?: EdaMessage;
-  readonly proposal?: EdaMessage;
-  readonly prepare?: EdaMessage;
-  readonly commit?: EdaMessage;
-}
+export type OwnMessages = { readonly [K in OwnMessage['kind']]?: OwnMessage };
 
 /** What a vote leaves in the journal: enough to go on as if nothing had happened. */
 export function votingRecord(

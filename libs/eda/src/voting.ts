@@ -4,10 +4,11 @@
  */
 import { VIEWS_AHEAD } from './ballots.ts';
 import { cutHash, deriveCut } from './cuts.ts';
-import { bodyFetches, signersOf, verdictOnProposal, weighed } from './judgements.ts';
+import { bodyFetches, lockSigners, signersOf, verdictOnProposal, weighed } from './judgements.ts';
 import type {
   Body,
   Certificate,
+  MessageOf,
   NewView,
   Proposal,
   Sealed,
@@ -16,7 +17,7 @@ import type {
   Vote,
 } from './messages.ts';
 import type { EdaRules } from './rules.ts';
-import { SlotVotes } from './slot-votes.ts';
+import { SlotVotes, type VoteKind } from './slot-votes.ts';
 import type { EdaEffect } from './types.ts';
 import { leaderOf } from './validator-set.ts';
 import {
@@ -28,6 +29,7 @@ import {
   reportedLock,
 } from './vote-rules.ts';
 import {
+  type OwnMessage,
   type OwnMessages,
   RESEND_DELTAS,
   TIMER_DELTAS,
@@ -56,6 +58,8 @@ export class Voting {
   #deadlineUs: number | undefined;
   #resendAtUs: number;
   #fetchAtUs = 0;
+  #fetches = 0;
+  readonly #leaders = new Map<number, number>();
 
   constructor(host: VotingHost, slot: SlotContext, nowUs: number, saved?: VotingRecord) {
     this.#host = host;
@@ -98,8 +102,8 @@ export class Voting {
       this.#proposedView = proposal.message.view;
       this.#proposal = proposal;
     }
-    if (prepare?.kind === 'prepare') this.#said.count('prepare', prepare, out);
-    if (commit?.kind === 'commit') this.#said.count('commit', commit, out);
+    if (prepare?.kind === 'prepare') this.#count('prepare', prepare, out);
+    if (commit?.kind === 'commit') this.#count('commit', commit, out);
   }
 
   // Pace.
@@ -122,7 +126,7 @@ export class Voting {
     this.again(nowUs, out);
     if (nowUs >= this.#resendAtUs && this.#rules.resend) {
       this.#resendAtUs = nowUs + RESEND_DELTAS * deltaUs;
-      for (const message of Object.values(this.#own)) out.push({ kind: 'broadcast', message });
+      for (const message of Object.values(this.#own)) this.#send(message, out);
     }
   }
 
@@ -162,20 +166,23 @@ export class Voting {
   #say(kind: keyof OwnMessages, nowUs: number, out: EdaEffect[]): void {
     const message = this.#own[kind];
     if (!message) return;
-    out.push(
-      {
-        kind: 'journal',
-        record: votingRecord(
-          this.#slot,
-          this.#state,
-          this.#highQc,
-          this.#bodies,
-          Object.values(this.#own),
-        ),
-      },
-      { kind: 'broadcast', message },
-    );
+    const sent = Object.values(this.#own);
+    const record = votingRecord(this.#slot, this.#state, this.#highQc, this.#bodies, sent);
+    out.push({ kind: 'journal', record });
+    this.#send(message, out);
     this.#resendAtUs = nowUs + RESEND_DELTAS * this.#host.deltaUs;
+  }
+
+  /** To all; votes of large sets to the leader who adds them up. */
+  #send(message: OwnMessage, out: EdaEffect[]): void {
+    const { set } = this.#slot;
+    if (!set.isLarge || (message.kind !== 'prepare' && message.kind !== 'commit')) {
+      out.push({ kind: 'broadcast', message });
+      return;
+    }
+    const leader = this.#leader(message.message.view);
+    const to = set.validators[leader]?.publicKey ?? '';
+    if (leader !== this.#host.myIndex) out.push({ kind: 'send', to, message });
   }
 
   #seal<K extends SignedKind>(kind: K, message: SignedMessages[K]): Sealed<SignedMessages[K]> {
@@ -184,8 +191,12 @@ export class Voting {
 
   // Proposals.
 
-  readonly #leader = (view: number) =>
-    leaderOf(this.#slot.set, this.#slot.beacon, this.#slot.slot, view);
+  #leader(view: number): number {
+    const { set, beacon, slot } = this.#slot;
+    const leader = this.#leaders.get(view) ?? leaderOf(set, beacon, slot, view);
+    this.#leaders.set(view, leader);
+    return leader;
+  }
 
   #proposeFirst(nowUs: number, out: EdaEffect[]): void {
     if (this.#leader(0) !== this.#host.myIndex || !mayPrepare(this.#state, 0)) return;
@@ -287,7 +298,7 @@ export class Voting {
     if (bound !== undefined) {
       const body = this.#bodies.get(bound);
       if (body) this.#propose(body, view, justification, nowUs, out);
-      else this.#fetchBody(bound, signersOf(justification, bound), nowUs, out);
+      else this.#fetchBody(bound, lockSigners(justification, bound), nowUs, out);
       return;
     }
     const context = this.#host.context();
@@ -299,38 +310,73 @@ export class Voting {
 
   // Votes.
 
-  #vote(kind: 'prepare' | 'commit', view: number, hash: string, nowUs: number, out: EdaEffect[]) {
-    const { chain, era, slot } = this.#slot;
-    const sealed = this.#seal(kind, { chain, era, slot, view, hash });
+  #vote(kind: VoteKind, view: number, hash: string, nowUs: number, out: EdaEffect[]) {
+    const { chain, era, slot, set } = this.#slot;
+    const message = { chain, era, slot, view, hash };
+    const { auth, myIndex: from } = this.#host;
+    const sealed = set.isLarge
+      ? { from, message, signature: auth.bls.sign(kind, message) }
+      : this.#seal(kind, message);
     this.#own = { ...this.#own, [kind]: { kind, ...sealed } };
     this.#say(kind, nowUs, out);
-    this.#said.count(kind, sealed, out);
+    this.#count(kind, sealed, out);
     this.#afterVote(kind, view, hash, nowUs, out);
   }
 
-  onVote(kind: 'prepare' | 'commit', sealed: Sealed<Vote>, nowUs: number, out: EdaEffect[]): void {
+  /** Counts a vote; in large sets only as the leader it is for. */
+  #count(kind: VoteKind, sealed: Sealed<Vote>, out: EdaEffect[]): boolean {
+    if (!this.#slot.set.isLarge) return this.#said.count(kind, sealed, out);
+    const isMine = this.#leader(sealed.message.view) === this.#host.myIndex;
+    if (isMine) this.#said.collect(kind, sealed);
+    return isMine;
+  }
+
+  onVote(kind: VoteKind, sealed: Sealed<Vote>, nowUs: number, out: EdaEffect[]): void {
     const { view, hash } = sealed.message;
+    const { set } = this.#slot;
     if (this.#decided || view > this.#state.view + VIEWS_AHEAD) return;
-    if (this.#said.ballots(kind).voteOf(view, sealed.from)?.message.hash === hash) return;
-    if (!this.#said.isSigned(kind, sealed) || !this.#said.count(kind, sealed, out)) return;
-    this.#afterVote(kind, view, hash, nowUs, out);
+    if (this.#said.hasVote(kind, sealed)) return;
+    if (set.isLarge && this.#leader(view) === this.#host.myIndex) {
+      const certificate = this.#said.certificate(kind, view, hash);
+      const to = set.validators[sealed.from]?.publicKey;
+      // Who sends its vote again has not got it.
+      if (certificate && to !== undefined) {
+        out.push({ kind: 'send', to, message: this.#certified(kind, certificate) });
+        return;
+      }
+    } else if (!this.#said.isSigned(kind, sealed)) return;
+    if (this.#count(kind, sealed, out)) this.#afterVote(kind, view, hash, nowUs, out);
   }
 
-  #afterVote(
-    kind: 'prepare' | 'commit',
-    view: number,
-    hash: string,
+  #certified(what: VoteKind, certificate: Certificate): MessageOf<'certified'> {
+    const { chain, era, slot } = this.#slot;
+    return { kind: 'certified', what, chain, era, slot, certificate };
+  }
+
+  /** A leader's certificate. */
+  onCertified(
+    { what, certificate }: MessageOf<'certified'>,
     nowUs: number,
     out: EdaEffect[],
   ): void {
-    if (kind === 'commit') {
-      const certificate = this.#said.commits.certificate(view, hash, this.#said.quorum);
-      if (certificate) this.#decide(certificate, nowUs, out);
-      return;
-    }
-    const certificate = this.#said.prepares.certificate(view, hash, this.#said.quorum);
+    if (this.#decided || !this.#slot.set.isLarge) return;
+    if (certificate.view > this.#state.view + VIEWS_AHEAD) return;
+    if (!this.#said.isCertificate(what, certificate)) return;
+    this.#onCertificate(what, certificate, nowUs, out);
+  }
+
+  #afterVote(kind: VoteKind, view: number, hash: string, nowUs: number, out: EdaEffect[]): void {
+    const certificate = this.#said.certificate(kind, view, hash);
     if (!certificate) return;
+    if (this.#slot.set.isLarge)
+      out.push({ kind: 'broadcast', message: this.#certified(kind, certificate) });
+    this.#onCertificate(kind, certificate, nowUs, out);
+  }
+
+  #onCertificate(kind: VoteKind, certificate: Certificate, nowUs: number, out: EdaEffect[]): void {
+    if (kind === 'commit') return this.#decide(certificate, nowUs, out);
     this.#raise(certificate);
+    const { view, hash } = certificate;
     if (this.#host.myIndex < 0 || !mayCommit(this.#state, view, this.#rules)) return;
     this.#state = { ...this.#state, committed: { view, hash } };
     this.#vote('commit', view, hash, nowUs, out);
@@ -365,14 +411,13 @@ export class Voting {
 
   #fetchDecided(nowUs: number, out: EdaEffect[]): void {
     if (!this.#decided || this.#bodies.has(this.#decided.hash)) return;
-    const signers = this.#decided.votes.map(({ from }) => from);
-    this.#fetchBody(this.#decided.hash, signers, nowUs, out);
+    this.#fetchBody(this.#decided.hash, signersOf(this.#decided), nowUs, out);
   }
 
   #fetchBody(hash: string, signers: readonly number[], nowUs: number, out: EdaEffect[]): void {
     if (nowUs < this.#fetchAtUs) return;
     this.#fetchAtUs = nowUs + 2 * this.#host.deltaUs;
-    out.push(...bodyFetches(hash, signers, this.#slot.set, this.#host.myIndex));
+    out.push(...bodyFetches(hash, signers, this.#slot.set, this.#host.myIndex, this.#fetches++));
   }
 
   body(hash: string): Body | undefined {

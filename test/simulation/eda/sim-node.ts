@@ -13,6 +13,8 @@ export interface WorldOptions {
   /** One-way delay of a link, drawn evenly. */
   readonly delayUs?: readonly [number, number];
   readonly loss?: number;
+  /** Validators have BLS keys: sets above 64 sample ticks and add votes up. */
+  readonly bls?: boolean;
   /** Clock offset of each node. */
   readonly clockUs?: (node: number) => number;
   /** A second process with the key of this node; both count as liars. */

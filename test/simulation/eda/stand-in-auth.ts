@@ -3,7 +3,7 @@
  * unforgeable as the real thing inside one process and free of arithmetic; the wire mode of the
  * simulation uses keyed hashes over real bytes instead.
  */
-import type { Authenticator, SignedKind, SignedMessages, Vote } from '#libs/eda';
+import type { Authenticator, BlsVotes, SignedKind, SignedMessages, Vote } from '#libs/eda';
 import { signedBytes, signingDomain } from '#libs/eda';
 import { hashOf, keyedHashSigner, keyedHashVerifier, sha256 } from '#libs/crypto';
 import { type Bytes, concatBytes, equalBytes, hexToBytes, utf8 } from '#libs/kernel';
@@ -41,8 +41,38 @@ const common = (publicKey: string) => ({
 
 export interface AuthFactory {
   keyOf(index: number): string;
+  /** Key of signatures that add up. */
+  blsKeyOf(index: number): string;
   of(index: number): Authenticator;
 }
+
+const BLS_KEY_BYTES = 48;
+const BLS_SIGNATURE_BYTES = 96;
+const blsKeyOf = (index: number) => index.toString(16).padStart(2 * BLS_KEY_BYTES, '0');
+
+/** Keyed hashes that add up by XOR: as good as BLS for who does not try to forge them. */
+function addUp(signatures: readonly Bytes[]): Bytes {
+  const sum = new Uint8Array(BLS_SIGNATURE_BYTES);
+  for (const one of signatures)
+    for (const [i, byte] of one.entries()) sum[i] = (sum[i] ?? 0) ^ byte;
+  return sum;
+}
+
+function blsSignature(key: string, kind: SignedKind, bytes: Bytes): Bytes {
+  const signature = new Uint8Array(BLS_SIGNATURE_BYTES);
+  signature.set(sha256(concatBytes(utf8(`${key}/${kind}/`), bytes)));
+  return signature;
+}
+
+const blsOf = (index: number): BlsVotes => ({
+  publicKey: blsKeyOf(index),
+  sign: (kind, message) => blsSignature(blsKeyOf(index), kind, signedBytes(kind, message)),
+  add: addUp,
+  verify: (keys, kind, message, signature) => {
+    const bytes = signedBytes(kind, message);
+    return equalBytes(addUp(keys.map((key) => blsSignature(key, kind, bytes))), signature);
+  },
+});
 
 /** Tokens known by identity: for messages that stay objects. */
 export function createTokenAuth(): AuthFactory {
@@ -51,10 +81,12 @@ export function createTokenAuth(): AuthFactory {
   const keyOf = (index: number) => `01${index.toString(16).padStart(64, '0')}`;
   return {
     keyOf,
+    blsKeyOf,
     of: (index) => {
       const publicKey = keyOf(index);
       return {
         ...common(publicKey),
+        bls: blsOf(index),
         sign<K extends SignedKind>(kind: K, message: SignedMessages[K]) {
           const signature = new Uint8Array(SIGNATURE_BYTES);
           // Unlike one another, as real ones are.
@@ -86,10 +118,12 @@ export function createWireAuth(): AuthFactory {
   };
   return {
     keyOf: (index) => signerOf(index).publicKey,
+    blsKeyOf,
     of: (index) => {
       const signer = signerOf(index);
       return {
         ...common(signer.publicKey),
+        bls: blsOf(index),
         sign: (kind, message) => signer.sign(signingDomain(kind), signedBytes(kind, message)),
         verify: (key, kind, message, signature) =>
           verifier(key, signingDomain(kind), signedBytes(kind, message), signature),

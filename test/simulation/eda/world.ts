@@ -88,6 +88,7 @@ export class World {
     const validators = Array.from({ length: options.nodes }, (_, i) => ({
       publicKey: this.auth.keyOf(i),
       weight: options.weights?.[i] ?? 1,
+      ...(options.bls && { bls: this.auth.blsKeyOf(i) }),
     }));
     this.set = createValidatorSet(validators, options.profile ?? 'seele-40');
     this.invariants = new Invariants(this.set, this.parameters.epsilonUs);
