@@ -78,6 +78,51 @@ export const CONTRACT_ERRORS = {
     title: 'Nothing to take yet',
     fix: 'Wait until the unbonding time is over.',
   },
+  DEALS_UNKNOWN: {
+    status: 404,
+    title: 'No such deal or shard',
+    fix: 'Check the deal’s id and the number of the shard.',
+  },
+  DEALS_EXISTS: {
+    status: 409,
+    title: 'Deal proposed already',
+    fix: 'Use the deal that is there, or propose another one with another salt.',
+  },
+  DEALS_TERMS: {
+    status: 400,
+    title: 'Terms of the deal refused',
+    fix: 'Correct what the message names.',
+  },
+  DEALS_NOT_PARTY: {
+    status: 403,
+    title: 'Not the account for this step',
+    fix: 'Sign with the account that the deal or the shard names for this step.',
+  },
+  DEALS_NOT_INVITED: {
+    status: 403,
+    title: 'No such invitation',
+    fix: 'Accept only the invitation that stands, with its number, before it ends.',
+  },
+  DEALS_SHARD_TAKEN: {
+    status: 409,
+    title: 'Shard is taken',
+    fix: 'Wait until the invitation has ended or the shard is lost.',
+  },
+  DEALS_EPOCH: {
+    status: 409,
+    title: 'Not the epoch for this proof',
+    fix: 'Prove within the epoch, after its challenge was set with deals.tick.',
+  },
+  DEALS_ENDED: {
+    status: 409,
+    title: 'Deal is over',
+    fix: 'Make a new deal; a running one can be renewed before its last epoch ends.',
+  },
+  DEALS_NOT_ENDED: {
+    status: 409,
+    title: 'Deal is not over',
+    fix: 'Wait for its last epoch to pass, and finish its shards first.',
+  },
   NAMES_SYNTAX: {
     status: 400,
     title: 'Not an account name',

@@ -17,6 +17,9 @@ export {
   type EmittedEvent,
   readEvent,
 } from './contract-kit.ts';
+export * from './deals/deals.ts';
+export { sectorsOfChallenge } from './deals/proving.ts';
+export * from './deals/state.ts';
 export * from './errors.ts';
 export * from './metadata/metadata.ts';
 export { type RolloutStep, isRollout, mergeRollout } from './metadata/rollout.ts';

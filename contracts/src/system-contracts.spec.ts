@@ -12,7 +12,16 @@ const born = (settings: GenesisParameters['settings']) => () =>
 describe('system contracts', () => {
   it('are listed once each, and each method under its own name', () => {
     const names = systemContracts.map(({ name }) => name);
-    expect(names).toEqual(['token', 'names', 'resources', 'orders', 'audit', 'stake', 'metadata']);
+    expect(names).toEqual([
+      'token',
+      'names',
+      'resources',
+      'orders',
+      'audit',
+      'stake',
+      'metadata',
+      'deals',
+    ]);
     for (const { methods } of systemContracts)
       for (const [key, method] of Object.entries(methods)) expect(method.name).toBe(key);
   });

@@ -2,6 +2,8 @@
 import type { GenesisParameters, SystemContract } from '#libs/ledger';
 import { auditContract } from './audit/anchors.ts';
 import { metadataContract } from './metadata/metadata.ts';
+import { dealsContract } from './deals/deals.ts';
+import { dealsSettings } from './deals/state.ts';
 import { namesContract, namesSettings } from './names/names.ts';
 import { ordersContract } from './orders/orders.ts';
 import { ordersSettings } from './orders/state.ts';
@@ -17,6 +19,7 @@ export const systemContracts: readonly SystemContract[] = [
   auditContract,
   stakeContract,
   metadataContract,
+  dealsContract,
 ];
 
 /** Every contract setting with its default; a genesis may name any of them with another value. */
@@ -25,4 +28,5 @@ export const genesisSettings: GenesisParameters['settings'] = [
   ...resourcesSettings.defaults,
   ...ordersSettings.defaults,
   ...stakeSettings.defaults,
+  ...dealsSettings.defaults,
 ];

@@ -133,11 +133,11 @@ export function createChainReads(
   head: () => ChainHead,
 ): ChainReads {
   const viewRun = (origin: AccountId, fuel: bigint): MachineRun => {
-    const { height, timeUs } = head().header;
+    const { height, parent, timeUs } = head().header;
     return {
       journal: createStateJournal(state),
       meter: createFuelMeter(fuel),
-      block: { chain: id, height, timeUs },
+      block: { chain: id, height, parent, timeUs },
       origin,
       transactionId: NOBODY,
       events: [] as LedgerEvent[],

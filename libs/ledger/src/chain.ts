@@ -213,7 +213,7 @@ class StoredChain {
           fuelPrice,
           fees: this.#options.fees,
           limits: this.limits,
-          block: { chain: this.id, height: cut.height, timeUs: cut.timeUs },
+          block: { chain: this.id, height: cut.height, parent: cut.parent, timeUs: cut.timeUs },
           loadedContracts: new Set(),
         },
         cut.transactions,

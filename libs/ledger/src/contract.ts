@@ -9,6 +9,11 @@ export interface BlockContext {
   /** Genesis id of the chain, hex. */
   readonly chain: string;
   readonly height: number;
+  /**
+   * Hash of the block before this one (the genesis id at height 1), hex: nobody knew it before that
+   * block stood. Whoever orders blocks can choose among few; do not draw lots for money with it alone.
+   */
+  readonly parent: string;
   /** Block time in microseconds since the Unix epoch; never decreases along a chain. */
   readonly timeUs: number;
 }

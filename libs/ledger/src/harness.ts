@@ -77,7 +77,7 @@ export function createContractHarness(options: HarnessOptions): ContractHarness 
   const runOf = (origin: AccountId, fuelLimit: bigint) => ({
     journal: createStateJournal(state),
     meter: createFuelMeter(fuelLimit),
-    block: { chain, height, timeUs },
+    block: { chain, height, parent: sha256Hex(utf8(`block ${height - 1}`)), timeUs },
     origin,
     transactionId: sha256Hex(utf8(`transaction ${calls++}`)),
     events: [] as LedgerEvent[],

@@ -78,7 +78,7 @@ export async function storeGenesis(
     {
       journal,
       meter: createFuelMeter(GENESIS_FUEL),
-      block: { chain: id, height: 0, timeUs },
+      block: { chain: id, height: 0, parent: id, timeUs },
       origin: NOBODY,
       transactionId: id,
       events: [],

@@ -7,34 +7,29 @@
  * hash), or the sectors alone could be kept.
  */
 import { sha256Into } from '#libs/crypto';
-import {
-  byteString,
-  bytesToHex,
-  hash32,
-  hexToBytes,
-  list,
-  record,
-  uint,
-  utf8,
-  type Bytes,
-  type CodecValue,
-} from '#libs/kernel';
-import { logLeafHash, logNodeHash, logProof, verifyInclusion } from '#libs/merkle';
+import { bytesToHex, hash32, list, record, uint, type Bytes, type CodecValue } from '#libs/kernel';
+import { SECTOR_BYTES, type SectorProof, logNodeHash, sectorCount } from '#libs/merkle';
 
 import type { BlobSource } from '../blob-store.ts';
 import { storageError } from '../errors.ts';
 import { LEAF_BYTES } from '../file-writer.ts';
 
-export const SECTOR_BYTES = 1024;
+export {
+  SECTOR_BYTES,
+  type SectorProof,
+  type SectorRoot,
+  challengeSeed,
+  challengedSectors,
+  sectorCount,
+  sectorProof,
+  sectorRoot,
+  verifySector,
+} from '#libs/merkle';
+
 const SECTORS_PER_BLOCK = LEAF_BYTES / SECTOR_BYTES;
 const HASH_BYTES = 32;
 /** A TiB. */
 const MAX_BLOCKS = 1024 * 1024;
-const CHALLENGE_DOMAIN = utf8('seele/sector-challenge/1\0');
-
-/** What is agreed on: enough to check proofs. */
-export const sectorRoot = record({ root: hash32, sizeBytes: uint() });
-export type SectorRoot = CodecValue<typeof sectorRoot>;
 
 /** What whoever keeps the content remembers. */
 export const sectorTree = record({
@@ -44,15 +39,6 @@ export const sectorTree = record({
   blockRoots: list(hash32, MAX_BLOCKS),
 });
 export type SectorTree = CodecValue<typeof sectorTree>;
-
-export const sectorProof = record({
-  index: uint(),
-  sector: byteString(SECTOR_BYTES),
-  path: logProof,
-});
-export type SectorProof = CodecValue<typeof sectorProof>;
-
-export const sectorCount = (sizeBytes: number): number => Math.ceil(sizeBytes / SECTOR_BYTES);
 
 /** Largest power of two below `n` (n > 1): where RFC 9162 2.1.1 splits. */
 const splitOf = (n: number): number => 2 ** (31 - Math.clz32(n - 1));
@@ -129,25 +115,6 @@ export async function commitSectors(source: BlobSource): Promise<SectorTree> {
   return { root: rootOf(blockRoots), sizeBytes, blockRoots };
 }
 
-/**
- * The sectors that a seed asks for: `count` of them, with repetition, every one as likely as any
- * other (up to 2^-21 for a TiB). Who lost a share s passes with probability (1 − s)^count.
- */
-export function challengedSectors(seed: Bytes, sizeBytes: number, count: number): number[] {
-  const sectors = sectorCount(sizeBytes);
-  const input = new Uint8Array(CHALLENGE_DOMAIN.length + seed.length + 4);
-  input.set(CHALLENGE_DOMAIN);
-  input.set(seed, CHALLENGE_DOMAIN.length);
-  const view = new DataView(input.buffer);
-  const digest = new Uint8Array(HASH_BYTES);
-  const draw = new DataView(digest.buffer);
-  return Array.from({ length: count }, (_, i) => {
-    view.setUint32(input.length - 4, i);
-    sha256Into(input, digest, 0);
-    return Number(draw.getBigUint64(0) % BigInt(sectors));
-  });
-}
-
 /** Number of the leaf block that holds a sector: it begins at that many MiB. */
 export const blockOfSector = (index: number): number => Math.floor(index / SECTORS_PER_BLOCK);
 
@@ -171,25 +138,4 @@ export function proveSector(tree: SectorTree, index: number, block: Bytes): Sect
     sector: block.slice(at * SECTOR_BYTES, (at + 1) * SECTOR_BYTES),
     path: [...pathOf(inside, at), ...pathOf(tree.blockRoots, number)],
   };
-}
-
-/** Whether a proof shows the asked sector of the content with this root and length. */
-export function verifySector(
-  { root, sizeBytes }: SectorRoot,
-  index: number,
-  proof: SectorProof,
-): boolean {
-  const expected = Math.min(SECTOR_BYTES, sizeBytes - index * SECTOR_BYTES);
-  if (proof.index !== index || proof.sector.length !== expected) return false;
-  const size = sectorCount(sizeBytes);
-  return verifyInclusion(logLeafHash(proof.sector), index, size, proof.path, root);
-}
-
-/** A seed from what stands on a chain: a block's hash, the deal, the epoch. */
-export function challengeSeed(blockHash: string, deal: string, epoch: number): Bytes {
-  const seed = new Uint8Array(2 * HASH_BYTES + 8);
-  seed.set(hexToBytes(blockHash) as Bytes);
-  seed.set(hexToBytes(deal) as Bytes, HASH_BYTES);
-  new DataView(seed.buffer).setBigUint64(2 * HASH_BYTES, BigInt(epoch));
-  return seed;
 }
