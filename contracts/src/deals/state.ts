@@ -11,6 +11,7 @@ import {
   type Bytes,
   type CodecValue,
   byteString,
+  bytesToHex,
   cid,
   concatBytes,
   hash32,
@@ -146,17 +147,13 @@ const ACCOUNT_BYTES = 32;
 
 /** Deal and shard of a key below `work/<provider>`. */
 export function workOfKey(key: Bytes): { readonly deal: string; readonly index: number } {
-  const view = Buffer.from(key.buffer, key.byteOffset, key.length);
-  const at = key.length - ACCOUNT_BYTES - 2;
-  return {
-    deal: view.toString('hex', at, at + ACCOUNT_BYTES),
-    index: view.readUInt16BE(key.length - 2),
-  };
+  const index = key.subarray(-2);
+  const deal = bytesToHex(key.subarray(-2 - ACCOUNT_BYTES, -2));
+  return { deal, index: (index[0] as number) * 256 + (index[1] as number) };
 }
 
 /** Deal of a key below `of/<consumer>` or `repair/<repairer>`. */
-export const dealOfKey = (key: Bytes): string =>
-  Buffer.from(key.subarray(key.length - ACCOUNT_BYTES)).toString('hex');
+export const dealOfKey = (key: Bytes): string => bytesToHex(key.subarray(-ACCOUNT_BYTES));
 
 /** A deal is named by who proposes it and a salt, so proposing it again changes nothing. */
 export function dealId(consumer: AccountId, salt: string): string {
