@@ -68,6 +68,16 @@ export const CONTRACT_ERRORS = {
     title: 'Not a proof of contradiction',
     fix: 'Give two statements that the validator signed on this chain and that exclude each other.',
   },
+  STAKE_PARTS_FULL: {
+    status: 409,
+    title: 'Too many parts of statements wait',
+    fix: 'Report what was handed in with stake.reportParts, or take it back with stake.dropParts.',
+  },
+  STAKE_PARTS_MISSING: {
+    status: 409,
+    title: 'Parts of a statement are missing',
+    fix: 'Hand in every part of the statement with stake.submitPart, from the same account, then report.',
+  },
   STAKE_UNBONDINGS_FULL: {
     status: 409,
     title: 'Too many amounts are unbonding',

@@ -175,7 +175,9 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
       await entry?.exit;
     };
     twins.push(stop);
-    await launch(node, { home: path, port: 0 }, {}, (started) => {
+    // It does not know of the first one, nor ask whether the chain has begun.
+    const env = { SEELE_NODE_JOURNAL_LOST: 'false' };
+    await launch(node, { home: path, port: 0 }, env, (started) => {
       entry = started;
     });
     return { stop };

@@ -59,9 +59,9 @@ export const nodeSettings = defineSettings('node', {
   },
   journalLost: {
     env: 'SEELE_NODE_JOURNAL_LOST',
-    schema: z.enum(['true', 'false']),
-    default: 'false',
-    help: 'true when all data of this validator were lost: it watches until voting is harmless.',
+    schema: z.enum(['auto', 'true', 'false']),
+    default: 'auto',
+    help: 'An empty directory: auto watches until voting is harmless, or all validators begin anew; true: it was lost; false: this key never voted on this chain.',
   },
   passphrase: {
     env: 'SEELE_PASSPHRASE',

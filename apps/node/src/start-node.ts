@@ -37,7 +37,7 @@ import { lockDirectory, openLmdbStore } from '#libs/store';
 import { createBlockStreams } from './block-stream.ts';
 import { createContractEngine } from './contract-engine.ts';
 import { watchDiskSpace } from './disk-space.ts';
-import { observeLinks } from './eda/link-metrics.ts';
+import { observeForwarded, observeLinks } from './eda/link-metrics.ts';
 import { edaNotice, startValidator } from './eda/start-validator.ts';
 import { NodeContext } from './http/node-context.ts';
 import { NodeModule } from './http/node.module.ts';
@@ -198,11 +198,12 @@ async function startOrdering(
     directory: path,
     listen,
     peers,
-    journalLost: settings.journalLost === 'true',
+    journalLost: settings.journalLost === 'auto' ? undefined : settings.journalLost === 'true',
     ...(advertised === undefined ? {} : { advertised }),
   });
   const { producer, address, transport } = started;
   observeLinks(metrics, transport);
+  observeForwarded(metrics, () => producer.forwarded);
   const { publicKey } = key.signer;
   return {
     kind: 'eda',

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
-import { contractAccount, keyedHashSigner, keyedHashVerifier } from '#libs/crypto';
+import { contractAccount, keyedHashSigner, keyedHashVerifier, sha256 } from '#libs/crypto';
 import { type EdaMessage, encodeMessage, signedBytes, signingDomain } from '#libs/eda';
-import { decodeWith, utf8 } from '#libs/kernel';
+import { type Bytes, bytesToHex, decodeWith, utf8 } from '#libs/kernel';
 import {
   type ContractHarness,
   type ContractMethod,
@@ -14,6 +14,8 @@ import {
   STAKE_CONTRACT,
   stakeKeys,
   stakeMethods,
+  statementId,
+  statementInParts,
   unbondingRecord,
   validatorRecord,
 } from './stake.ts';
@@ -134,6 +136,54 @@ test('two votes of one view cost half of the bond, of what is unbonding too, and
   must(stage, ann.account, stakeMethods.unbond, { publicKey, amount: UNIT });
   stage.advance(UNBONDING_US);
   expect(must(stage, ann.account, stakeMethods.withdraw, { publicKey }).amount).toBe(150n);
+});
+
+test('a tick of thousands of blocks is handed in by parts, and the report takes them out again', () => {
+  const stage = createStage();
+  const { publicKey } = ann;
+  const tick = (salt: number): Bytes => {
+    const axis = TIME_US;
+    const entries = Array.from({ length: 4_096 }, (_, i) => ({
+      era: 418_000,
+      author: i % 64,
+      seq: 1_000_000 + i,
+      hash: bytesToHex(sha256(utf8(`${salt} ${i}`))),
+      x0: axis - 3_000_000,
+      x: axis - 2_000_000,
+    }));
+    const message = { chain: stage.chain, era: 418_000, k: 7, axis, entries };
+    const signature = ann.sign(signingDomain('tick'), signedBytes('tick', message));
+    return encodeMessage({ kind: 'tick', from: 0, message, signature } as EdaMessage);
+  };
+  const statements = [tick(1), tick(2)] as const;
+  const [first, second] = statements.map(statementId) as [string, string];
+  const report = { publicKey, first, second };
+  const submitAll = (by: string, of: readonly Bytes[]) => {
+    for (const statement of of)
+      for (const [part, bytes] of statementInParts(statement).entries())
+        must(stage, by, stakeMethods.submitPart, {
+          statement: statementId(statement),
+          part,
+          bytes,
+        });
+  };
+  submitAll(cid.account, [statements[0]]);
+  expect(refusal(stage, cid.account, stakeMethods.reportParts, report)).toBe('STAKE_PARTS_MISSING');
+  submitAll(cid.account, [statements[1]]);
+  // Parts of others do not count, and cannot be taken.
+  expect(refusal(stage, bob.account, stakeMethods.reportParts, report)).toBe('STAKE_PARTS_MISSING');
+  expect(must(stage, cid.account, stakeMethods.reportParts, report).slashed).toBe(150n);
+  expect(stage.scan(STAKE_CONTRACT, utf8('part/'))).toEqual([]);
+  submitAll(bob.account, statements);
+  const extra = { statement: first, part: 7, bytes: utf8('more') };
+  for (let i = 0; i < 16; i++)
+    stage.call(bob.account, STAKE_CONTRACT, stakeMethods.submitPart, {
+      ...extra,
+      statement: 'ab'.repeat(31) + i.toString(16).padStart(2, '0'),
+    });
+  expect(refusal(stage, bob.account, stakeMethods.submitPart, extra)).toBe('STAKE_PARTS_FULL');
+  expect(must(stage, bob.account, stakeMethods.dropParts, {}).dropped).toBe(16);
+  expect(stage.scan(STAKE_CONTRACT, utf8('part/'))).toEqual([]);
 });
 
 test('what is no contradiction of this validator on this chain proves nothing', () => {

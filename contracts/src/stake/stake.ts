@@ -7,6 +7,7 @@
  *
  * State: `validator/<public key, 33 bytes>` → `validatorRecord`;
  * `unbonding/<public key><time, 8 bytes>` → `unbondingRecord`; `set/<era, 8 bytes>` → validators by key;
+ * `part/<account><statement><number>` → part of a long statement (long-evidence.ts);
  * `consensus` → what the genesis says of weights and eras.
  */
 import { accountOf } from '#libs/crypto';
@@ -26,6 +27,7 @@ import {
   byteString,
   concatBytes,
   encodeWith,
+  hash32,
   hexBytes,
   isSeeleError,
   record,
@@ -53,10 +55,12 @@ import {
 } from '../contract-kit.ts';
 import { demand } from '../errors.ts';
 import { collectFrom, payTo } from '../token/token.ts';
+import { longEvidenceMethods, takeStatement } from './long-evidence.ts';
 
 export { STAKE_CONTRACT } from '#libs/ledger';
+export { statementId, statementInParts } from './long-evidence.ts';
 
-/** Longest statement of a proof; longer ones are kept as evidence by nodes and not taken here. */
+/** Longest statement that `report` takes; longer ones come in parts. */
 export const STATEMENT_MAX_BYTES = 48 * 1024;
 /** Unbonding amounts of one validator at once: all of them can be slashed in one transaction. */
 const UNBONDINGS_MAX = 32;
@@ -214,6 +218,23 @@ function slashUnbonding(context: Context, key: string, perMille: bigint): bigint
   return lost;
 }
 
+/** Takes what a proven contradiction costs. */
+function punish(context: Context, key: string, read: () => Report) {
+  const before = readValidator(context, key);
+  if (!before) return context.revert('STAKE_UNKNOWN', `${key} has nothing bonded`);
+  demand(context, before.faults === 0, 'STAKE_SLASHED', `${key} has been slashed already`);
+  checkProof(context, read());
+  const { slashedPerMille, rewardPerMille } = stakeSettings.read(context.storage);
+  const lost = (before.bonded * slashedPerMille) / PER_MILLE;
+  const slashed = lost + slashUnbonding(context, key, slashedPerMille);
+  writeValidator(context, { ...before, bonded: before.bonded - lost, faults: 1 });
+  writeNextSet(context);
+  const reward = (slashed * rewardPerMille) / PER_MILLE;
+  payTo(context, context.caller, reward);
+  emit(context, stakeEvents.slashed, { publicKey: key, amount: slashed });
+  return { slashed, reward };
+}
+
 const methods = {
   /** The account of a validator's key: bonds money; a first bond of one unit or more makes a validator. */
   bond: defineMethod({
@@ -315,25 +336,22 @@ const methods = {
       second: byteString(STATEMENT_MAX_BYTES),
     }),
     returns: record({ slashed: u64, reward: u64 }),
-    run(context, report) {
-      const { publicKey: key } = report;
-      const before = readValidator(context, key);
-      if (!before) return context.revert('STAKE_UNKNOWN', `${key} has nothing bonded`);
-      demand(context, before.faults === 0, 'STAKE_SLASHED', `${key} has been slashed already`);
-      checkProof(context, report);
-      const { slashedPerMille, rewardPerMille } = stakeSettings.read(context.storage);
-      const lost = (before.bonded * slashedPerMille) / PER_MILLE;
-      const slashed = lost + slashUnbonding(context, key, slashedPerMille);
-      writeValidator(context, { ...before, bonded: before.bonded - lost, faults: 1 });
-      writeNextSet(context);
-      const reward = (slashed * rewardPerMille) / PER_MILLE;
-      payTo(context, context.caller, reward);
-      emit(context, stakeEvents.slashed, { publicKey: key, amount: slashed });
-      return { slashed, reward };
-    },
+    run: (context, report) => punish(context, report.publicKey, () => report),
   }),
+  /** The same with statements that the caller has handed in by `submitPart`, named by their SHA-256. */
+  reportParts: defineMethod({
+    name: 'reportParts',
+    args: record({ publicKey, first: hash32, second: hash32 }),
+    returns: record({ slashed: u64, reward: u64 }),
+    run: (context, { publicKey: key, first, second }) =>
+      punish(context, key, () => ({
+        publicKey: key,
+        first: takeStatement(context, first),
+        second: takeStatement(context, second),
+      })),
+  }),
+  ...longEvidenceMethods,
 };
-
 function genesis(context: Context, parameters: GenesisParameters): void {
   stakeSettings.write(context, parameters);
   const { validators } = parameters;

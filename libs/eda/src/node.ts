@@ -124,6 +124,10 @@ export class EdaNode {
   get lastCut(): { readonly slot: number; readonly hash: string; readonly timeUs: number } {
     return this.#decisions.last;
   }
+  /** It signs nothing: its journal was lost, or it does not know yet whether the chain is new. */
+  get isWatching(): boolean {
+    return !this.#recovery.isOver;
+  }
   /** State of the votes in the current slot. */
   get votes() {
     return this.#voting.state;
@@ -155,7 +159,10 @@ export class EdaNode {
     else if (event.kind === 'message') this.#onMessage(event.peer, event.message, nowUs, out);
     else if (event.kind === 'author') this.#author(event.payload, event.count, nowUs, out);
     else if (event.kind === 'set') this.#roster.install(event.era, event.set, event);
-    else if (event.slot === this.#decisions.executed.slot + 1) {
+    else if (event.kind === 'begin') {
+      this.#recovery.begin(this.#decisions.last.slot);
+      this.#settleRecovery(nowUs, out);
+    } else if (event.slot === this.#decisions.executed.slot + 1) {
       this.#decisions.markExecuted(event.slot, event.roots, this.#positions.held);
       this.#decisions.release(this.#positions.held, out);
       this.#voting.again(nowUs, out);
@@ -315,10 +322,8 @@ export class EdaNode {
       case 'fetch':
         return this.#catchup.answer(peer, message, this.#positions.held, this.#voting, out);
       case 'recall':
-      case 'recalled': {
-        const { slot } = this.#decisions.last;
-        return this.#recovery.onMessage(peer, message, slot, this.#roster, out);
-      }
+      case 'recalled':
+        return this.#recovery.onMessage(peer, message, this.lastCut.slot, this.#roster, out);
       case 'body':
         return this.#voting.onBody(message.body, nowUs, out);
       case 'final':
@@ -410,19 +415,20 @@ export class EdaNode {
 
   /**
    * Takes its seat again once that is safe. Ticks go on behind every number that may have been used,
-   * blocks with the next era: which ones it made before it cannot know.
+   * blocks with the next era: which ones it made before it cannot know, unless the chain is new.
    */
   #settleRecovery(nowUs: number, out: EdaEffect[]): void {
     const { slot } = this.#decisions.last;
     if (!this.#recovery.settle(slot, this.#roster.at(this.#era))) return;
-    const era = this.#era + 1;
+    const { isNew } = this.#recovery;
+    const era = isNew ? this.#era : this.#era + 1;
     const { deltaUs } = this.#config.parameters;
     const used = Math.floor((this.#axis.at(nowUs) + CORRECTION_MAX_US) / deltaUs);
     this.#own.fromEra = era;
     this.#seat.me = this.#roster.numberOf(this.#config.publicKey);
     this.#voting = this.#openSlot(nowUs);
+    if (!isNew) out.push({ kind: 'journal', record: this.#ticks.numbers.skipPast(used) });
     out.push(
-      { kind: 'journal', record: this.#ticks.numbers.skipPast(used) },
       { kind: 'journal', record: { kind: 'recovery', isOver: true, era } },
       { kind: 'recovered', slot },
     );

@@ -18,6 +18,7 @@ export class Recovery {
   readonly #chain: string;
   readonly #claims = new Map<number, number>();
   #isOver: boolean;
+  #isNew = false;
   #isNoted = false;
   #boundSlot: number | undefined;
   #askAtUs = Number.NEGATIVE_INFINITY;
@@ -29,6 +30,16 @@ export class Recovery {
 
   get isOver(): boolean {
     return this.#isOver;
+  }
+
+  /** The chain has not begun: nothing was ever signed in it. */
+  get isNew(): boolean {
+    return this.#isNew;
+  }
+
+  /** The host has found that out (see `EdaEvent`); nothing has to be waited for. */
+  begin(lastSlot: number): void {
+    this.#isNew = !this.#isOver && lastSlot === 0;
   }
 
   /** From the journal: it was begun, or over, before a restart. */
@@ -71,6 +82,10 @@ export class Recovery {
   /** Looks whether it is over, now that `lastSlot` is final; true once. */
   settle(lastSlot: number, current: EraRoster): boolean {
     if (this.#isOver) return false;
+    if (this.#isNew) {
+      this.#isOver = true;
+      return true;
+    }
     if (this.#boundSlot === undefined) {
       let weight = 0;
       let highest = 0;

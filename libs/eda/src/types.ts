@@ -114,6 +114,11 @@ export type EdaEvent =
   | { readonly kind: 'author'; readonly payload: Bytes; readonly count: number }
   /** The host has executed the cut of `slot`. */
   | { readonly kind: 'executed'; readonly slot: number; readonly roots: Roots }
+  /**
+   * For a node that was started with `journalLost` because it holds nothing at all: every validator has
+   * said that it, too, has signed nothing yet, so nothing can have been lost. Ignored after the first cut.
+   */
+  | { readonly kind: 'begin' }
   /** State fixed the set of an era to come, and the parameters that change with it. */
   | ({ readonly kind: 'set'; readonly era: number; readonly set: ValidatorSet } & EraParameters);
 

@@ -57,6 +57,8 @@ const statusShape = z.object({
       slot: z.number(),
       view: z.number(),
       era: z.number(),
+      /** Whether its votes count: `yes`, `watches` (they may be lost), or what else. */
+      voting: z.string(),
       peers: z.array(z.string()),
       validators: z.array(z.object({ publicKey: z.string(), weight: z.number() })),
       quorum: z.number(),

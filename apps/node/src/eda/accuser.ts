@@ -1,11 +1,14 @@
 /**
  * Takes evidence of contradictions to the chain: a `stake.report` transaction of this validator, once per
- * accused. What is too long for a transaction, or what this account cannot pay for, stays in the log.
+ * accused; statements too long for one in parts. What this account cannot pay for stays in the log.
  */
 import {
+  type ContractCall,
   STATEMENT_MAX_BYTES,
   stakeCalls,
   stakeKeys,
+  statementId,
+  statementInParts,
   STAKE_CONTRACT,
   validatorRecord,
 } from '#contracts';
@@ -26,6 +29,11 @@ export type Evidence = Extract<EdaEffect, { kind: 'evidence' }>;
 /** Two signatures, the bonds of all validators, and the bytes of the statements. */
 const REPORT_FUEL = 6_000_000n;
 const REPORT_FUEL_PER_BYTE = 60n;
+/** One part of a long statement: its transaction, reading how many there are, storing it. */
+const PART_FUEL = 1_000_000n;
+const PART_FUEL_PER_BYTE = 350n;
+/** Reading the parts, taking them out, checking the statement. */
+const LONG_FUEL_PER_BYTE = 100n;
 const VALID_US = 60_000_000;
 const NO_PAYLOAD = new Uint8Array();
 
@@ -44,6 +52,26 @@ function statementBytes(kind: SignedKind, { from, message, signature }: Sealed<u
 /** A function that reports; evidence against one validator is taken up once a minute at most. */
 export function createAccuser({ chain, mempool, signer, logger }: AccuserParts) {
   const reportedAtUs = new Map<string, number>();
+  const submit = (
+    call: ContractCall,
+    fuelLimit: bigint,
+    accused: string,
+    nowUs: number,
+  ): boolean => {
+    const transaction = signTransaction(signer, {
+      chain: chain.id,
+      publicKey: signer.publicKey,
+      nonce: mempool.nextNonce(signer.account),
+      validUntilUs: nowUs + VALID_US,
+      fuelLimit,
+      fuelPrice: chain.fuelPrice(nowUs),
+      calls: [call],
+    });
+    const admission = mempool.add(transaction, nowUs);
+    if (!admission.ok)
+      logger.warn({ publicKey: accused, err: admission.error }, 'could not be reported');
+    return admission.ok;
+  };
   return (evidence: Evidence, nowUs: number): void => {
     const { what, otherWhat = what, publicKey, first, second } = evidence;
     logger.error({ what, publicKey }, 'a validator contradicted itself');
@@ -55,21 +83,41 @@ export function createAccuser({ chain, mempool, signer, logger }: AccuserParts) 
       first: statementBytes(what, first),
       second: statementBytes(otherWhat, second),
     };
-    if (report.first.length > STATEMENT_MAX_BYTES || report.second.length > STATEMENT_MAX_BYTES)
-      return;
     reportedAtUs.set(publicKey, nowUs);
-    const transaction = signTransaction(signer, {
-      chain: chain.id,
-      publicKey: signer.publicKey,
-      nonce: mempool.nextNonce(signer.account),
-      validUntilUs: nowUs + VALID_US,
-      fuelLimit:
-        REPORT_FUEL + REPORT_FUEL_PER_BYTE * BigInt(report.first.length + report.second.length),
-      fuelPrice: chain.fuelPrice(nowUs),
-      calls: [stakeCalls.report(report)],
-    });
-    const admission = mempool.add(transaction, nowUs);
-    if (admission.ok) logger.warn({ publicKey, transaction: transaction.id }, 'reported');
-    else logger.warn({ publicKey, err: admission.error }, 'could not be reported');
+    const { first: one, second: other } = report;
+    const isLong = Math.max(one.length, other.length) > STATEMENT_MAX_BYTES;
+    for (const { call, fuelLimit } of isLong ? inParts(report) : [whole(report)])
+      if (!submit(call, fuelLimit, publicKey, nowUs)) return;
+    logger.warn({ publicKey }, 'reported');
   };
+}
+
+interface Report {
+  readonly publicKey: string;
+  readonly first: Bytes;
+  readonly second: Bytes;
+}
+interface Step {
+  readonly call: ContractCall;
+  readonly fuelLimit: bigint;
+}
+
+function whole(report: Report): Step {
+  const bytes = report.first.length + report.second.length;
+  const fuelLimit = REPORT_FUEL + REPORT_FUEL_PER_BYTE * BigInt(bytes);
+  return { call: stakeCalls.report(report), fuelLimit };
+}
+
+/** Parts first, in transactions of their own: one after the other by their nonces. */
+function inParts({ publicKey, first, second }: Report): readonly Step[] {
+  const bytes = first.length + second.length;
+  const parts = [first, second].flatMap((statement) =>
+    statementInParts(statement).map((part, i) => ({
+      call: stakeCalls.submitPart({ statement: statementId(statement), part: i, bytes: part }),
+      fuelLimit: PART_FUEL + PART_FUEL_PER_BYTE * BigInt(part.length),
+    })),
+  );
+  const ids = { first: statementId(first), second: statementId(second) };
+  const fuelLimit = REPORT_FUEL + LONG_FUEL_PER_BYTE * BigInt(bytes);
+  return [...parts, { call: stakeCalls.reportParts({ publicKey, ...ids }), fuelLimit }];
 }

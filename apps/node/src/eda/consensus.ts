@@ -41,6 +41,8 @@ export interface ConsensusOptions {
     nowUs: number,
   ) => { readonly payload: Bytes; readonly count: number } | undefined;
   readonly onDecided: (body: Body, commit: CommitCertificate) => void;
+  /** Validators of weight Q hold this block. */
+  readonly onAvailable: (hash: string) => void;
   readonly onReady: (slot: number, blocks: readonly SealedBlock[]) => void;
   readonly onStrength: (slot: number, weight: number) => void;
   readonly onEvidence: (evidence: Extract<EdaEffect, { kind: 'evidence' }>) => void;
@@ -97,6 +99,11 @@ export class Consensus {
 
   install(event: Extract<EdaEvent, { kind: 'set' }>): void {
     this.#put(event);
+  }
+
+  /** The chain is new: a node that held nothing takes its seat. */
+  begin(): void {
+    this.#put({ kind: 'begin' });
   }
 
   #put(event: EdaEvent): void {
@@ -179,8 +186,9 @@ export class Consensus {
     const options = this.#options;
     switch (effect.kind) {
       case 'journal':
-      case 'available':
         return;
+      case 'available':
+        return options.onAvailable(effect.hash);
       case 'broadcast':
         failpoint('node.consensus.before-send');
         options.transport.broadcast(protocolOf(effect.message), encodeMessage(effect.message));

@@ -1,6 +1,7 @@
 /** What a transport counts, as metrics. Read when scraped. */
 import type { ProtocolStats, Transport } from '#libs/net';
 import type { Metrics } from '#libs/platform';
+import type { ForwarderCounts } from './forwarder.ts';
 
 const PROTOCOL_METRICS = [
   ['sentMessages', 'sent_messages', 'Messages sent'],
@@ -34,4 +35,16 @@ export function observeLinks(metrics: Metrics, transport: Transport): void {
         `${help} on protocol ${protocol} since start`,
         () => transport.stats().protocols[protocol]?.[field] ?? 0,
       );
+}
+
+const FORWARDED_METRICS = [
+  ['passed', 'transactions_passed', 'Transactions sent on because this node makes no blocks'],
+  ['given', 'transactions_given', 'Waiting transactions given to others to keep'],
+  ['adopted', 'transactions_adopted', 'Transactions taken up from peers that died'],
+  ['keptBytes', 'transactions_kept_bytes', 'Bytes of transactions kept for peers'],
+] as const satisfies readonly (readonly [keyof ForwarderCounts, string, string])[];
+
+export function observeForwarded(metrics: Metrics, counts: () => ForwarderCounts): void {
+  for (const [field, name, help] of FORWARDED_METRICS)
+    metrics.gauge(`seele_node_${name}`, help, () => counts()[field]);
 }

@@ -1,12 +1,14 @@
 /** Puts a validator together: key, journal, transport, consensus. */
 import type { Signer } from '#libs/crypto';
+import type { Bytes } from '#libs/kernel';
 import { type Profile, toleranceWarning } from '#libs/eda';
 import { type EdaOrdering, genesisValidators, ledgerError } from '#libs/ledger';
 import { type LinkNote, type Transport, createTcpTransport } from '#libs/net';
 import { type Logger, createSystemRandomness } from '#libs/platform';
-import { openJournal } from './journal-file.ts';
+import { type OpenedJournal, openJournal } from './journal-file.ts';
+import { decodeBegan, encodeBegan } from './roll-call.ts';
 import { type ValidatorOptions, ValidatorProducer } from './validator.ts';
-import { JOURNAL_KEY, PROTOCOLS } from './wire.ts';
+import { BEGIN_KEY, JOURNAL_KEY, PROTOCOLS } from './wire.ts';
 
 export interface PeerAddress {
   readonly publicKey: string;
@@ -51,14 +53,14 @@ export function edaNotice(ordering: EdaOrdering): string {
 
 export interface StartValidatorOptions extends Omit<
   ValidatorOptions,
-  'journal' | 'records' | 'transport'
+  'journal' | 'records' | 'transport' | 'journalLost' | 'began'
 > {
   readonly directory: string;
   readonly listen: string;
   readonly advertised?: string;
   readonly peers: string;
-  /** The operator says that the journal, or all data, of this key were lost. */
-  readonly journalLost: boolean;
+  /** The operator says that the journal of this key was lost, or that the key never voted; else it is found out. */
+  readonly journalLost: boolean | undefined;
 }
 
 function noteLink(logger: Logger, { what, peer, address, end, detail }: LinkNote): void {
@@ -84,13 +86,7 @@ export async function startValidator(options: StartValidatorOptions): Promise<St
     expected,
     randomness.bytes(16),
   );
-  const journalLost = state === 'lost' || options.journalLost;
-  if (journalLost)
-    logger.warn(
-      { directory: options.directory },
-      'the journal of votes is missing or damaged: this validator only watches until the others have said what it signed and are past it',
-    );
-  if (expected === undefined) await store.commit([{ key: JOURNAL_KEY, value: journal.id }]);
+  const { journalLost, began } = await seatOf(options, expected, { journal, records, state });
   const transport = createTcpTransport({
     ...readListen(options.listen),
     ...(options.advertised === undefined ? {} : { advertised: options.advertised }),
@@ -102,11 +98,53 @@ export async function startValidator(options: StartValidatorOptions): Promise<St
     randomness,
     onNote: (note) => noteLink(logger, note),
   });
-  const producer = new ValidatorProducer({ ...options, journal, records, transport, journalLost });
+  const producer = new ValidatorProducer({
+    ...options,
+    journal,
+    records,
+    transport,
+    journalLost,
+    began,
+  });
   const address = await transport.listen();
   for (const peer of peers)
     if (peer.publicKey !== signer.publicKey) transport.dial(peer.publicKey, peer.address);
   return { producer, transport, address };
+}
+
+/**
+ * Whether this validator may vote at once, from what lies in its directory and what the operator says;
+ * what it finds is stored, so that the next start finds the same.
+ */
+async function seatOf(
+  options: StartValidatorOptions,
+  expected: Bytes | undefined,
+  { journal, records, state }: OpenedJournal,
+): Promise<Pick<ValidatorOptions, 'journalLost' | 'began'>> {
+  const { chain, store, signer, logger, directory } = options;
+  const isAtGenesis = chain.head.header.height === 0;
+  const said = options.journalLost;
+  const isEmpty = state === 'fresh';
+  const isLost =
+    state === 'lost' || said === true || (isEmpty && said === undefined && !isAtGenesis);
+  const stored = store.get(BEGIN_KEY);
+  let began = isLost ? undefined : ((stored && decodeBegan(stored)) ?? (isEmpty ? [] : undefined));
+  // This key never voted: it begins whatever the others say.
+  if (said === false && isAtGenesis && began?.length === 0)
+    began = [{ publicKey: signer.publicKey, journal: journal.id }];
+  if (isLost)
+    logger.warn(
+      { directory },
+      'the journal of votes is missing or damaged: this validator only watches until the others have said what it signed and are past it',
+    );
+  const value = began ? encodeBegan(began) : null;
+  if (expected === undefined || isLost || said !== undefined)
+    await store.commit([
+      { key: JOURNAL_KEY, value: journal.id },
+      { key: BEGIN_KEY, value },
+    ]);
+  const hasBegun = records.some((entry) => entry.kind === 'recovery' && entry.isOver);
+  return { journalLost: isLost || (began !== undefined && !hasBegun), began };
 }
 
 /** Peers from the settings, and whoever validates now or in the next eras. */

@@ -29,11 +29,14 @@ import { createAccuser } from './accuser.ts';
 import { BlockSync } from './block-sync.ts';
 import { Consensus } from './consensus.ts';
 import { Executor, rootsOf } from './executor.ts';
-import { Forwarder } from './forwarder.ts';
+import { Forwarder, type ForwarderCounts } from './forwarder.ts';
 import type { JournalFile } from './journal-file.ts';
+import { OwnBlocks } from './own-blocks.ts';
 import { createPayloads } from './payloads.ts';
+import { type Began, type Roll, RollCall, encodeBegan } from './roll-call.ts';
 import {
   BASE_KEY,
+  BEGIN_KEY,
   type SyncItem,
   decodeResult,
   encodeResult,
@@ -41,19 +44,9 @@ import {
   strengthKey,
 } from './wire.ts';
 
-/** Transactions of one block; an author has at most eight unordered blocks. */
-const BLOCK_TRANSACTIONS = 2_000;
-const BLOCK_BYTES = 512 * 1024;
 const LOOK_MS = 250;
+const WAITING_TOLD_LOOKS = 40;
 const CHECKPOINTS_LOOKED_AT = 8;
-/** Reasons for which a transaction that was left out of a block goes on waiting. */
-const MAY_COME_LATER = new Set([
-  'LEDGER_BLOCK_FULL',
-  'LEDGER_NONCE_GAP',
-  'LEDGER_TRANSACTION_EARLY',
-  'LEDGER_FUEL_PRICE',
-]);
-
 export interface ValidatorOptions {
   readonly chain: Chain;
   readonly ordering: EdaOrdering;
@@ -66,6 +59,8 @@ export interface ValidatorOptions {
   readonly transport: Transport;
   /** Votes of this key may be forgotten: it watches until that is harmless. */
   readonly journalLost: boolean;
+  /** Set for a directory that was empty (see `RollCall`). */
+  readonly began: Began | undefined;
   readonly signatures: SignaturePool;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -75,6 +70,8 @@ export interface ValidatorStatus {
   readonly slot: number;
   readonly view: number;
   readonly era: number;
+  /** `watches`: what it voted may be lost (docs/cluster.md). */
+  readonly voting: 'yes' | 'watches' | 'waits for all validators' | 'no validator';
   readonly peers: readonly string[];
   readonly validators: readonly { readonly publicKey: string; readonly weight: number }[];
   readonly quorum: number;
@@ -93,23 +90,22 @@ export class ValidatorProducer implements Producer {
   readonly #executor: Executor;
   readonly #sync: BlockSync;
   readonly #forwarder: Forwarder;
+  readonly #roll: RollCall;
   readonly #payloads;
-  readonly #deltaUs: number;
+  readonly #nowUs: () => number;
+  readonly #own: OwnBlocks;
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #running: Promise<void>;
-  /** Transactions in own blocks that are not executed yet. */
-  readonly #taken = new Map<string, Bytes>();
   #blocks: CommittedBlock[] = [];
   #failure: { readonly error: unknown } | undefined;
   #wake: (() => void) | undefined;
   #isStopping = false;
-  #authoredAtUs = Number.NEGATIVE_INFINITY;
+  #looks = 0;
 
   constructor(options: ValidatorOptions) {
     this.#options = options;
     const { chain, ordering, signer, seed, transport, signatures, store, clock } = options;
     const parameters = edaParameters(ordering);
-    this.#deltaUs = parameters.deltaUs;
     this.#payloads = createPayloads(signatures);
     const base = storedBase(store, chain, parameters.eraUs);
     const rootsAt = (height: number) => {
@@ -118,6 +114,8 @@ export class ValidatorProducer implements Producer {
       return rootsOf(stored.header);
     };
     const nowUs = monotonicUs(clock);
+    this.#nowUs = nowUs;
+    this.#own = new OwnBlocks(options.mempool, this.#payloads, parameters.deltaUs, nowUs());
     const accuse = createAccuser(options);
     this.#consensus = new Consensus({
       config: {
@@ -139,7 +137,11 @@ export class ValidatorProducer implements Producer {
       records: options.records,
       transport,
       nowUs,
-      nextPayload: (atUs) => this.#nextPayload(atUs),
+      nextPayload: (atUs) => this.#own.next(atUs, clock.nowUs()),
+      onAvailable: (hash) => {
+        const block = this.#consensus.node.positions.held.get(hash);
+        if (block) this.#own.available(block.payload);
+      },
       onDecided: (body, commit) => this.#executor.decided(body, commit),
       onReady: (slot, blocks) => this.#executor.ready(slot, blocks),
       onStrength: (slot, weight) => this.#executor.strength(slot, weight),
@@ -147,8 +149,11 @@ export class ValidatorProducer implements Producer {
         accuse(evidence, clock.nowUs());
         this.#consensus.stir();
       },
-      onRecovered: (slot) => options.logger.warn({ slot }, 'this validator votes again'),
-      onExpired: ({ payload }) => this.#release(payload),
+      onRecovered: (slot) =>
+        slot === 0
+          ? options.logger.info('all validators are there: the chain begins')
+          : options.logger.warn({ slot }, 'this validator votes again'),
+      onExpired: ({ payload }) => this.#own.release(payload),
       unstored: () =>
         this.#executor.unstored.map((cut) => ({
           ...cut,
@@ -181,16 +186,16 @@ export class ValidatorProducer implements Producer {
       transport,
       signatures,
       nowUs: () => clock.nowUs(),
-      validators: () => transport.peers().filter((peer) => this.#isValidator(peer)),
+      validators: () => this.#linkedValidators(),
+      failing: () => chain.validators(this.#consensus.node.era).failed,
       onAdmitted: () => this.#consensus.stir(),
     });
+    const all = genesisValidators(ordering).validators.map(({ publicKey }) => publicKey);
+    this.#roll = new RollCall(signer.publicKey, options.journal.id, all, options.began);
     this.#listen();
-    this.#timer = setInterval(() => {
-      this.#sync.look();
-      this.#passOn();
-      options.mempool.expire(clock.nowUs());
-    }, LOOK_MS);
-    this.#running = Promise.all([this.#consensus.run(), this.#executor.run()])
+    this.#timer = setInterval(() => this.#look(), LOOK_MS);
+    const begins = options.began?.length ? Promise.resolve(this.#consensus.begin()) : this.#begin();
+    this.#running = Promise.all([begins, this.#consensus.run(), this.#executor.run()])
       .then(() => undefined)
       .catch((error: unknown) => {
         this.#failure = { error };
@@ -203,7 +208,20 @@ export class ValidatorProducer implements Producer {
     const { slot, view, era } = this.#consensus.node;
     const { validators, quorum } = chain.validators(era);
     const { seenHeight } = this.#sync;
-    return { slot, view, era, peers: transport.peers(), validators, quorum, seenHeight };
+    const peers = transport.peers();
+    return { slot, view, era, voting: this.#voting(), peers, validators, quorum, seenHeight };
+  }
+
+  /** Transactions between nodes, for metrics. */
+  get forwarded(): ForwarderCounts {
+    return this.#forwarder.counts;
+  }
+
+  #voting(): ValidatorStatus['voting'] {
+    if (!this.#isValidator(this.#options.signer.publicKey)) return 'no validator';
+    if (!this.#consensus.node.isWatching) return 'yes';
+    if (!this.#roll.isWaiting || this.#sync.seenHeight > 0) return 'watches';
+    return 'waits for all validators';
   }
 
   /**
@@ -222,10 +240,41 @@ export class ValidatorProducer implements Producer {
     return this.#options.chain.validators(this.#consensus.node.era).indexOf(publicKey) >= 0;
   }
 
+  #linkedValidators(): readonly { readonly peer: string; readonly weight: number }[] {
+    const { chain, transport } = this.#options;
+    const set = chain.validators(this.#consensus.node.era);
+    return transport.peers().flatMap((peer) => {
+      const index = set.indexOf(peer);
+      return index < 0 ? [] : [{ peer, weight: set.weights[index] as number }];
+    });
+  }
+
+  /** Now and then. */
+  #look(): void {
+    const { mempool, clock, logger } = this.#options;
+    this.#sync.look();
+    this.#passOn();
+    this.#giveAway();
+    void this.#forwarder.adopt();
+    mempool.expire(clock.nowUs());
+    if (this.#looks++ % WAITING_TOLD_LOOKS !== WAITING_TOLD_LOOKS - 1) return;
+    if (this.status().voting !== 'waits for all validators') return;
+    const { missing } = this.#roll;
+    logger.warn({ missing }, 'this validator holds nothing and waits for all to begin the chain');
+  }
+
   /** A node that makes no blocks leaves that to the others. */
   #passOn(): void {
     if (this.#isStopping || this.#options.mempool.metrics.transactions === 0) return;
-    if (!this.#isValidator(this.#options.signer.publicKey)) this.#forwarder.passOn();
+    const isMaking =
+      this.#isValidator(this.#options.signer.publicKey) && !this.#own.isStuck(this.#nowUs());
+    if (!isMaking) this.#forwarder.passOn();
+  }
+
+  /** In the good case everything that waits is in available blocks, and nothing is sent. */
+  #giveAway(): void {
+    if (this.#isStopping || this.#options.mempool.metrics.transactions === 0) return;
+    if (this.#own.isExposed(this.#nowUs())) this.#forwarder.give((id) => this.#own.isSafe(id));
   }
 
   #listen(): void {
@@ -246,12 +295,16 @@ export class ValidatorProducer implements Producer {
       if (kind !== 'up') return;
       const status = encodeResult({ kind: 'status', height: chain.head.header.height });
       transport.send(peer, NODE_PROTOCOLS.results.id, status);
+      if (chain.head.header.height > 0) return;
+      const roll = encodeResult({ kind: 'roll', ...this.#roll.sayTo(peer) });
+      transport.send(peer, NODE_PROTOCOLS.results.id, roll);
     });
   }
 
-  #onResult(peer: string, bytes: Bytes): void {
+  #onResult(peer: string, bytes: Bytes): void | Promise<void> {
     const { chain, transport } = this.#options;
     const message = decodeResult(bytes);
+    if (message.kind === 'roll') return this.#onRoll(peer, message);
     const { height } = message;
     if (message.kind === 'status') return this.#sync.heard(peer, height);
     if (message.kind === 'certified')
@@ -263,6 +316,19 @@ export class ValidatorProducer implements Producer {
     const { certificate } = stored;
     const answer = { kind: 'certified', height, hash: message.hash, certificate } as const;
     transport.send(peer, NODE_PROTOCOLS.results.id, encodeResult(answer));
+  }
+
+  #onRoll(peer: string, roll: Roll): Promise<void> {
+    this.#roll.hear(peer, roll);
+    return this.#begin();
+  }
+
+  /** A truly new chain: takes the seat, once it is written down with whom. */
+  async #begin(): Promise<void> {
+    const began = this.#roll.conclude();
+    if (!began) return;
+    await this.#options.store.commit([{ key: BEGIN_KEY, value: encodeBegan(began) }]);
+    this.#consensus.begin();
   }
 
   /**
@@ -280,41 +346,8 @@ export class ValidatorProducer implements Producer {
       this.#consensus.hear(peer, { kind: 'final', body: cut.body, certificate: cut.commit });
   }
 
-  // Blocks of this node.
-
-  #nextPayload(nowUs: number): { payload: Bytes; count: number } | undefined {
-    const { mempool } = this.#options;
-    if (nowUs < this.#authoredAtUs + this.#deltaUs) return undefined;
-    if (mempool.metrics.transactions <= this.#taken.size) return undefined;
-    const chosen = mempool.select(this.#options.clock.nowUs(), {
-      isTaken: (id) => this.#taken.has(id),
-      transactions: BLOCK_TRANSACTIONS,
-      bytes: BLOCK_BYTES,
-    });
-    if (chosen.length === 0) return undefined;
-    this.#authoredAtUs = nowUs;
-    const payload = this.#payloads.make(chosen);
-    for (const { id } of chosen) this.#taken.set(id, payload);
-    return { payload, count: chosen.length };
-  }
-
-  /** What became of an own block is known: its transactions may be taken again if they still wait. */
-  #release(payload: Bytes): void {
-    for (const { id } of this.#payloads.transactionsOf(payload)) this.#taken.delete(id);
-  }
-
   #onBlock(block: CommittedBlock, execution: Execution | undefined): void {
-    const { mempool } = this.#options;
-    mempool.afterBlock(block.transactions);
-    for (const { id } of block.transactions) this.#taken.delete(id);
-    for (const { transaction, reason } of execution?.dropped ?? []) {
-      this.#taken.delete(transaction.id);
-      if (mempool.has(transaction.id) && !MAY_COME_LATER.has(reason.code))
-        mempool.drop(transaction.id, reason);
-    }
-    // Executed by others' blocks, expired, or in a block that came with its result: not on its way any more.
-    for (const id of this.#taken.keys())
-      if (execution === undefined || !mempool.has(id)) this.#taken.delete(id);
+    this.#own.onBlock(block, execution, this.#nowUs());
     this.#blocks.push(block);
     this.#sync.moved();
     this.#wake?.();
@@ -342,6 +375,7 @@ export class ValidatorProducer implements Producer {
   async stop(): Promise<void> {
     this.#isStopping = true;
     clearInterval(this.#timer);
+    this.#forwarder.close();
     this.#consensus.stop();
     this.#executor.stop();
     this.#wake?.();

@@ -19,6 +19,7 @@ import {
 } from '#libs/kernel';
 import { block, certificate } from '#libs/ledger';
 import { NODE_PROTOCOLS, type ProtocolRules } from '#libs/net';
+import { rollShape } from './roll-call.ts';
 
 export const PROTOCOLS: readonly ProtocolRules[] = Object.values(NODE_PROTOCOLS);
 
@@ -31,6 +32,8 @@ const resultShape = variant({
   certified: record({ height: uint(), hash: hash32, certificate }),
   /** How far this node is: said when a link comes up. */
   status: record({ height: uint() }),
+  /** What a node that has no block yet says then too. */
+  roll: rollShape,
 });
 export type ResultMessage = CodecValue<typeof resultShape>;
 
@@ -64,6 +67,7 @@ export const decodeSync = (bytes: Bytes): SyncMessage =>
  * What the store of a chain holds for consensus, beside the ledger's own keys:
  *
  *   08 'base', 08 'journal'   where consensus goes on; number of this node's journal
+ *   08 'begin'                journals that the chain began with; empty: this node waits for it to begin
  *   09 height                 cut of that height with its COMMITs
  *   0a height                 weight beyond which the cut's finality would need liars (strength)
  */
@@ -72,6 +76,7 @@ const STRENGTH = 10;
 const utf8Key = (name: string): Bytes => Uint8Array.from([8, ...new TextEncoder().encode(name)]);
 export const BASE_KEY = utf8Key('base');
 export const JOURNAL_KEY = utf8Key('journal');
+export const BEGIN_KEY = utf8Key('begin');
 
 function heightKey(kind: number, height: number): Bytes {
   const key = new Uint8Array(9);
