@@ -8,7 +8,7 @@ import {
 import { LINKS_100_MBIT as links } from '../simulation/eda/links.ts';
 import { runPbft } from '../simulation/eda/pbft.ts';
 import { runFull } from '../simulation/eda/simulate.ts';
-import { runEdaLoad } from '../simulation/eda/throughput.ts';
+import { pbftRate, runEdaLoad } from '../simulation/eda/throughput.ts';
 import { writePlots } from './consensus-plots.ts';
 import { type Bench, type BenchFigures, cpuSeconds, significant } from './harness.ts';
 
@@ -54,8 +54,8 @@ function throughputN100(seed: number): BenchFigures {
     batches: { transactions: load.batch, everyUs: load.everyUs },
     maxUs: START_US + WARM_UP_US + MEASURE_US,
   });
-  const pbft = ratePerSecond(plain.ordered, 0);
-  const separate = ratePerSecond(spread.ordered, WARM_UP_US);
+  const pbft = pbftRate(plain.ordered, 0);
+  const separate = pbftRate(spread.ordered, WARM_UP_US);
   return {
     throughputVsPbft: significant(eda.tps / pbft),
     throughputVsPbftDissemination: significant(eda.tps / separate),
@@ -68,17 +68,6 @@ function throughputN100(seed: number): BenchFigures {
       violations: eda.violations + plain.violations + spread.violations,
     },
   };
-}
-
-function ratePerSecond(
-  ordered: readonly { readonly atUs: number; readonly transactions: number }[],
-  fromUs: number,
-): number {
-  const counted = ordered.filter(({ atUs }) => atUs >= fromUs);
-  const [first, last] = [counted[0], counted.at(-1)];
-  if (!first || !last || first === last) return 0;
-  const sum = counted.slice(1).reduce((total, { transactions }) => total + transactions, 0);
-  return (sum * 1e6) / (last.atUs - first.atUs);
 }
 
 export const bench: Bench = async ({ seed, note, plots }) => {

@@ -255,13 +255,16 @@ function measurements(): void {
   );
   for (const what of ['eda', 'pbft'] as const)
     runs(
-      consensusOptions(
+      (what === 'eda' ? consensusOptions : pbftOptions)(
         leaf(sim, what, {
           summary:
             what === 'eda'
               ? 'Consensus: rounds, messages, finality, under faults and liars'
               : 'The baseline, PBFT, on the same links',
-          examples: [`seele sim ${what} --nodes 10 --failed 0.4`],
+          examples: [
+            `seele sim ${what} --nodes 10 --failed 0.4`,
+            ...(what === 'pbft' ? ['seele sim pbft --nodes 100 --dissemination'] : []),
+          ],
         }),
       ),
       async () => (await import('./commands/sim-consensus.ts')).simConsensus(what),
@@ -287,6 +290,18 @@ function consensusOptions(command: Command): Command {
     .option('--seeds <A-B>', 'a range of seeds')
     .option('--fuzz', 'random networks, faults and liars, one per seed')
     .option('--mutants', 'with --fuzz: broken rules that must be noticed');
+}
+
+function pbftOptions(command: Command): Command {
+  return consensusOptions(command)
+    .option('--mbit <n>', 'links of so many Mbit/s each way; signatures take time')
+    .option('--batch <n>', 'with --mbit: transactions in a block or batch (190)')
+    .option(
+      '--dissemination',
+      'every replica spreads batches, blocks list their names (100 Mbit/s)',
+    )
+    .option('--every-ms <n>', 'with --dissemination: a batch of every replica so often (800)')
+    .option('--seconds <n>', 'with --dissemination: virtual seconds (4)');
 }
 
 for (const add of [lifecycle, accounts, nodes, providers]) add();

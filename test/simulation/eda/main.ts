@@ -9,8 +9,10 @@ import { parseArgs } from 'node:util';
 import { DEFAULT_PARAMETERS, PROFILES, type Profile } from '#libs/eda';
 import { ADVERSARIES } from './adversaries.ts';
 import { LAYER_A_ADVERSARIES } from './compact.ts';
-import { runPbft } from './pbft.ts';
+import { LINKS_100_MBIT } from './links.ts';
+import { type PbftOptions, runPbft } from './pbft.ts';
 import { type EdaOptions, fuzzEda, simulateEda } from './simulate.ts';
+import { pbftRate } from './throughput.ts';
 
 export const SIM_EDA_HELP = `seele sim eda|pbft: consensus on a virtual clock; one seed replays byte for byte
 
@@ -26,12 +28,19 @@ export const SIM_EDA_HELP = `seele sim eda|pbft: consensus on a virtual clock; o
   --spread-us N        spread of first positions (default 10^5 epsilon)
   --profile NAME       ${PROFILES.join(', ')} (default seele-40)
   --blocks N           blocks ordered at once (default 16)
+  --mbit N             pbft: links of N Mbit/s each way, signatures that take time (default: delays only)
+  --batch N            pbft with --mbit: transactions of 250 bytes in a block or batch (default 190)
+  --dissemination      pbft: every replica spreads batches by itself, a block lists their names;
+                       links of 100 Mbit/s when --mbit is left out; prints transactions a second
+  --every-ms N         pbft --dissemination: a batch of every replica so often (default 800)
+  --seconds N          pbft --dissemination: virtual seconds (default 4)
   --seed N | --seeds A-B  (default 1)
   --fuzz               random networks, faults and liars, one per seed; with --mutants the broken rules too
   --mutants            with --fuzz: every broken rule must be noticed
   --json               one JSON document on stdout
 
-Example: seele sim eda --nodes 10 --failed 0.4 --json
+Examples: seele sim eda --nodes 10 --failed 0.4 --json
+          seele sim pbft --nodes 16 --dissemination
 `;
 
 const OPTIONS = {
@@ -47,6 +56,11 @@ const OPTIONS = {
   'spread-us': { type: 'string' },
   profile: { type: 'string' },
   blocks: { type: 'string' },
+  mbit: { type: 'string' },
+  batch: { type: 'string' },
+  dissemination: { type: 'boolean' },
+  'every-ms': { type: 'string' },
+  seconds: { type: 'string' },
   seed: { type: 'string' },
   seeds: { type: 'string' },
   fuzz: { type: 'boolean' },
@@ -58,10 +72,19 @@ const OPTIONS = {
 export interface SimEdaCommand {
   readonly what: 'eda' | 'pbft' | 'fuzz';
   readonly options: EdaOptions;
+  readonly links: PbftLinks;
   readonly from: number;
   readonly to: number;
   readonly mutants: boolean;
   readonly json: boolean;
+}
+
+/** What only the baseline knows: links of finite speed, separate dissemination. */
+interface PbftLinks {
+  readonly mbit: number | undefined;
+  readonly batch: number;
+  readonly everyMs: number | undefined;
+  readonly seconds: number;
 }
 
 class Wrong extends Error {}
@@ -131,14 +154,39 @@ function commandOf(what: 'eda' | 'pbft', values: Values): SimEdaCommand {
   };
   if (options.failed + options.byzantine >= 1)
     throw new Wrong('--failed and --byzantine leave nobody honest');
+  const isSpread = values.dissemination === true;
+  const hasLinks = isSpread || values.mbit !== undefined;
+  if (what !== 'pbft' && hasLinks) throw new Wrong('--mbit and --dissemination are of sim pbft');
+  const links = {
+    mbit: hasLinks ? whole('mbit', 100, 1, 1_000_000) : undefined,
+    batch: whole('batch', 190, 1, 100_000),
+    everyMs: isSpread ? whole('every-ms', 800, 1, 3_600_000) : undefined,
+    seconds: whole('seconds', 4, 1, 60),
+  };
   const json = values.json === true;
   const mutants = values.mutants === true;
-  return { what: values.fuzz && what === 'eda' ? 'fuzz' : what, options, from, to, mutants, json };
+  const kind = values.fuzz && what === 'eda' ? 'fuzz' : what;
+  return { what: kind, options, links, from, to, mutants, json };
 }
 
 const DELAY_US = [1000, 20_000] as const;
 
-function pbftReport(options: EdaOptions) {
+/** Beyond what any block takes through a leader's uplink: PBFT at its best, without view changes. */
+const PATIENT_US = 10_000_000;
+/** Before that, uplinks and the list of batches fill. */
+const WARM_UP_SHARE = 0.4;
+
+function linkOptions({ mbit, batch, everyMs, seconds }: PbftLinks): Partial<PbftOptions> {
+  if (mbit === undefined) return {};
+  const links = { ...LINKS_100_MBIT, bitsPerSecond: mbit * 1e6 };
+  const patient = { links, timeoutUs: PATIENT_US };
+  if (everyMs === undefined) return { ...patient, blockTransactions: batch };
+  const batches = { transactions: batch, everyUs: everyMs * 1000 };
+  return { ...patient, batches, blocks: BLOCKS_UNBOUND, maxUs: seconds * 1e6 };
+}
+const BLOCKS_UNBOUND = 1_000_000;
+
+export function pbftReport(options: EdaOptions, links: PbftLinks) {
   const runs = options.seeds.map((seed) =>
     runPbft({
       nodes: options.nodes,
@@ -147,8 +195,11 @@ function pbftReport(options: EdaOptions) {
       blocks: options.blocks,
       seed,
       delayUs: DELAY_US,
+      ...linkOptions(links),
     }),
   );
+  const warmUpUs = links.everyMs === undefined ? 0 : WARM_UP_SHARE * links.seconds * 1e6;
+  const rates = runs.map(({ ordered }) => pbftRate(ordered, warmUpUs));
   const sum = (pick: (run: (typeof runs)[number]) => number) =>
     runs.reduce((s, r) => s + pick(r), 0);
   const decided = sum((run) => run.decided);
@@ -160,6 +211,7 @@ function pbftReport(options: EdaOptions) {
     finalityMs: finality[Math.floor(finality.length / 2)] ?? null,
     violations: sum((run) => run.violations),
     checked: sum((run) => run.checked),
+    ...(links.mbit !== undefined && { tps: Math.round(Math.min(...rates)) }),
     decided,
     votesPerBlock: decided > 0 ? Math.round(sum((run) => run.votes) / decided) : null,
     seeds: runs.length,
@@ -197,7 +249,7 @@ export function runSimEda(args: readonly string[]): number {
     isGood = fuzz.violations === 0 && fuzz.mutantsCaught === fuzz.mutantsTried;
     report = fuzz;
   } else {
-    const figures = what === 'eda' ? simulateEda(options) : pbftReport(options);
+    const figures = what === 'eda' ? simulateEda(options) : pbftReport(options, command.links);
     isGood = figures.violations === 0;
     report = figures;
   }

@@ -91,3 +91,15 @@ function rateOf(cuts: World['cuts']): number {
   for (const { body } of cuts.slice(1)) blocks += body.entries.length;
   return (blocks * 1e6) / (last.body.timeUs - first.body.timeUs);
 }
+
+/** Transactions a second of PBFT between its first and its last block after `fromUs`. */
+export function pbftRate(
+  ordered: readonly { readonly atUs: number; readonly transactions: number }[],
+  fromUs: number,
+): number {
+  const counted = ordered.filter(({ atUs }) => atUs >= fromUs);
+  const [first, last] = [counted[0], counted.at(-1)];
+  if (!first || !last || first === last) return 0;
+  const sum = counted.slice(1).reduce((total, { transactions }) => total + transactions, 0);
+  return (sum * 1e6) / (last.atUs - first.atUs);
+}
