@@ -23,6 +23,7 @@ import { ed25519 } from '@noble/curves/ed25519.js';
 import { sha512 } from '@noble/hashes/sha2.js';
 import { type Bytes, bytesToHex, concatBytes, equalBytes, hexToBytes } from '#libs/kernel';
 import { GenerationCache } from './generation-cache.ts';
+import { sodium } from './sodium.ts';
 
 type DerInput = Extract<PrivateKeyInput['key'], Uint8Array>;
 
@@ -115,12 +116,6 @@ export function ed25519VerifyOpenSsl(
   const raw = hasAcceptableForm(signature) ? acceptableKey(publicKeyHex) : null;
   return raw !== null && verify(null, message, importPublicKey(raw, publicKeyHex), signature);
 }
-
-/** The prebuilt library, where there is one for this system. */
-const sodium = await import('sodium-native').then(
-  (module) => module.default,
-  () => undefined,
-);
 
 /** Native verification with cached keys. False, never a throw, on any malformed input. */
 export function ed25519Verify(publicKeyHex: string, message: Bytes, signature: Bytes): boolean {

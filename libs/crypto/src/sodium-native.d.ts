@@ -7,6 +7,12 @@ declare module 'sodium-native' {
       message: Uint8Array,
       publicKey: Uint8Array,
     ): boolean;
+    /** The following write into their first argument, and throw for what they refuse. */
+    crypto_scalarmult_ed25519_noclamp(q: Uint8Array, n: Uint8Array, p: Uint8Array): void;
+    crypto_scalarmult_ed25519_base_noclamp(q: Uint8Array, n: Uint8Array): void;
+    crypto_core_ed25519_add(r: Uint8Array, p: Uint8Array, q: Uint8Array): void;
+    crypto_core_ed25519_sub(r: Uint8Array, p: Uint8Array, q: Uint8Array): void;
+    crypto_core_ed25519_is_valid_point(p: Uint8Array): boolean;
   };
   export default sodium;
 }

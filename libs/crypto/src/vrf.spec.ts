@@ -3,7 +3,13 @@ import { ed25519 } from '@noble/curves/ed25519.js';
 import { type Bytes, bytesToHex, concatBytes, hexToBytes, utf8 } from '#libs/kernel';
 import { keyPairFromSeed } from './accounts.ts';
 import { hkdfSha256 } from './hkdf.ts';
-import { VRF_PROOF_BYTES, vrfProve, vrfVerify } from './vrf.ts';
+import {
+  VRF_PROOF_BYTES,
+  vrfProve,
+  vrfProveReference,
+  vrfVerify,
+  vrfVerifyReference,
+} from './vrf.ts';
 
 const hex = (text: string): Bytes => hexToBytes(text) as Bytes;
 
@@ -49,6 +55,23 @@ describe('RFC 9381 appendix B.3: ECVRF-EDWARDS25519-SHA512-TAI', () => {
     expect(checked && bytesToHex(checked)).toBe(output);
     expect(vrfVerify(`01${key}`, concatBytes(hex(alpha), hex('00')), hex(proof))).toBeUndefined();
   });
+});
+
+test('the native path and the reference give the same bytes', () => {
+  fc.assert(
+    fc.property(
+      fc.uint8Array({ minLength: 32, maxLength: 32 }),
+      fc.uint8Array({ maxLength: 40 }),
+      (seed, alpha) => {
+        const made = vrfProve(seed, alpha);
+        expect(made).toEqual(vrfProveReference(seed, alpha));
+        const { publicKey } = keyPairFromSeed(seed);
+        expect(vrfVerify(publicKey, alpha, made.proof)).toEqual(made.output);
+        expect(vrfVerifyReference(publicKey, alpha, made.proof)).toEqual(made.output);
+      },
+    ),
+    { numRuns: 30 },
+  );
 });
 
 describe('proofs that do not hold', () => {
