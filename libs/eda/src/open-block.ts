@@ -36,8 +36,8 @@ export class OpenBlock {
   availableAtUs: number | undefined;
   quietTicks = 0;
   isConverged = false;
-  /** Earliest monotonic time to ask (again) for its payload. */
-  askAtUs = 0;
+  /** Earliest monotonic time to ask (again) for its payload; undefined before a peer named it. */
+  askAtUs: number | undefined;
   asked = 0;
 
   constructor(name: BlockName) {

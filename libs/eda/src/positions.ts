@@ -195,6 +195,8 @@ export class Positions {
         continue;
       }
       const open = chain.open(entry);
+      // Ticks overtake payloads: it is on its way, most likely.
+      if (open.askAtUs === undefined) open.askAtUs = nowUs + FETCH_DELTAS * this.#options.deltaUs;
       if (!open.acks[peer]) {
         const roster = this.#options.roster.at(era);
         this.#acknowledge(open, peer, { x0: entry.x0, tick }, roster, nowUs, effects);
@@ -341,7 +343,8 @@ export class Positions {
     const wanted = new Map<number, string[]>();
     let count = 0;
     for (const open of this.open()) {
-      if (open.block || open.askAtUs > nowUs || count >= FETCH_AT_ONCE) continue;
+      if (open.block || count >= FETCH_AT_ONCE) continue;
+      if (open.askAtUs === undefined || open.askAtUs > nowUs) continue;
       const holders = [...open.acks.keys()].filter((peer) => peer !== me && open.acks[peer]);
       const holder = holders[open.asked % Math.max(1, holders.length)];
       if (holder === undefined) continue;

@@ -49,6 +49,8 @@ export interface ConsensusOptions {
   /** After a lost journal: the node votes again. */
   readonly onRecovered: (slot: number) => void;
   readonly onExpired: (block: SealedBlock) => void;
+  /** Whether this block has arrived and is only not checked yet: nobody is asked for it. */
+  readonly isArriving: (hash: string) => boolean;
   /** Decided cuts that are not stored yet, with their blocks: what a new journal must still hold. */
   readonly unstored: () => readonly {
     readonly body: Body;
@@ -195,12 +197,7 @@ export class Consensus {
         failpoint('node.consensus.after-send');
         return;
       case 'send':
-        options.transport.send(
-          effect.to,
-          protocolOf(effect.message),
-          encodeMessage(effect.message),
-        );
-        return;
+        return this.#send(effect.to, effect.message);
       case 'decided':
         return options.onDecided(effect.body, effect.certificate);
       case 'ready':
@@ -214,6 +211,18 @@ export class Consensus {
       case 'expired':
         return options.onExpired(effect.block);
     }
+  }
+
+  #send(to: string, message: EdaMessage): void {
+    const { transport, isArriving } = this.#options;
+    let sent = message;
+    if (message.kind === 'fetch' && message.blocks.length > 0) {
+      const blocks = message.blocks.filter((hash) => !isArriving(hash));
+      const { bodies, finalsFrom } = message;
+      if (blocks.length + bodies.length === 0 && finalsFrom === null) return;
+      sent = { ...message, blocks };
+    }
+    transport.send(to, protocolOf(sent), encodeMessage(sent));
   }
 
   /** What must survive from here on: votes, open blocks, cuts that are not in the store yet. */

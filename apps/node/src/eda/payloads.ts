@@ -21,19 +21,40 @@ export function readPayload(payload: Bytes): readonly TransactionEnvelope[] {
 export interface Payloads {
   /** Of transactions whose signatures have been checked. */
   make(transactions: readonly TransactionEnvelope[]): Bytes;
-  /** Checks a payload that arrived; false when it must not be acknowledged. */
-  check(payload: Bytes): Promise<boolean>;
+  /**
+   * Checks a payload that arrived under the root its block states; false when it must not be
+   * acknowledged. One that comes again while the first is checked, or soon after, waits for that result.
+   */
+  check(payload: Bytes, txRoot: string): Promise<boolean>;
   /** The root of a payload that was made or checked here. */
   rootOf(payload: Bytes): string | undefined;
   transactionsOf(payload: Bytes): readonly TransactionEnvelope[];
 }
 
+/** Results kept for copies of a payload that are still on their way. */
+const CHECKED_MAX = 32;
+
 export function createPayloads(signatures: SignaturePool): Payloads {
   const roots = new WeakMap<Bytes, string>();
   const contents = new WeakMap<Bytes, readonly TransactionEnvelope[]>();
-  const accept = (payload: Bytes, transactions: readonly TransactionEnvelope[]): void => {
-    roots.set(payload, hashOf(PAYLOAD_DOMAIN, payload));
+  const checks = new Map<string, Promise<readonly TransactionEnvelope[] | undefined>>();
+  const accept = (
+    payload: Bytes,
+    root: string,
+    transactions: readonly TransactionEnvelope[],
+  ): void => {
+    roots.set(payload, root);
     contents.set(payload, transactions);
+  };
+  const verified = async (payload: Bytes): Promise<readonly TransactionEnvelope[] | undefined> => {
+    try {
+      const transactions = readPayload(payload);
+      const valid = await signatures.verify(transactions);
+      return valid.every(Boolean) ? transactions : undefined;
+    } catch (error) {
+      if (isSeeleError(error)) return undefined;
+      throw error;
+    }
   };
   return {
     make(transactions) {
@@ -41,21 +62,21 @@ export function createPayloads(signatures: SignaturePool): Payloads {
         payloadShape,
         transactions.map(({ bytes }) => bytes),
       );
-      accept(payload, transactions);
+      accept(payload, hashOf(PAYLOAD_DOMAIN, payload), transactions);
       return payload;
     },
-    async check(payload) {
-      let transactions: readonly TransactionEnvelope[];
-      try {
-        transactions = readPayload(payload);
-      } catch (error) {
-        if (isSeeleError(error)) return false;
-        throw error;
+    async check(payload, txRoot) {
+      const known = checks.get(txRoot);
+      // Only equal bytes have the root, so whose copy was checked does not matter.
+      if (hashOf(PAYLOAD_DOMAIN, payload) !== txRoot) return false;
+      const check = known ?? verified(payload);
+      if (!known) {
+        if (checks.size >= CHECKED_MAX) checks.delete(checks.keys().next().value as string);
+        checks.set(txRoot, check);
       }
-      const valid = await signatures.verify(transactions);
-      if (!valid.every(Boolean)) return false;
-      accept(payload, transactions);
-      return true;
+      const transactions = await check;
+      if (transactions) accept(payload, txRoot, transactions);
+      return transactions !== undefined;
     },
     rootOf: (payload) => roots.get(payload),
     // After a restart a block comes from the journal, where only checked ones are.

@@ -6,6 +6,7 @@ import type { Signer } from '#libs/crypto';
 import {
   type EdaBase,
   type JournalRecord,
+  blockHash,
   createAuthenticator,
   decodeMessage,
   genesisBase,
@@ -96,6 +97,8 @@ export class ValidatorProducer implements Producer {
   readonly #own: OwnBlocks;
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #running: Promise<void>;
+  /** Hashes of blocks that arrived and whose transactions are being checked. */
+  readonly #underCheck = new Set<string>();
   #blocks: CommittedBlock[] = [];
   #failure: { readonly error: unknown } | undefined;
   #wake: (() => void) | undefined;
@@ -154,6 +157,7 @@ export class ValidatorProducer implements Producer {
           ? options.logger.info('all validators are there: the chain begins')
           : options.logger.warn({ slot }, 'this validator votes again'),
       onExpired: ({ payload }) => this.#own.release(payload),
+      isArriving: (hash) => this.#underCheck.has(hash),
       unstored: () =>
         this.#executor.unstored.map((cut) => ({
           ...cut,
@@ -288,7 +292,12 @@ export class ValidatorProducer implements Producer {
     transport.onMessage(NODE_PROTOCOLS.blocks.id, async (peer, bytes) => {
       const message = decodeMessage(bytes);
       if (message.kind !== 'block') return;
-      if (await this.#payloads.check(message.payload)) this.#consensus.hear(peer, message);
+      const hash = blockHash(message.message);
+      if (this.#consensus.node.positions.held.has(hash)) return;
+      this.#underCheck.add(hash);
+      const isValid = await this.#payloads.check(message.payload, message.message.txRoot);
+      this.#underCheck.delete(hash);
+      if (isValid) this.#consensus.hear(peer, message);
     });
     transport.onMessage(NODE_PROTOCOLS.results.id, (peer, bytes) => this.#onResult(peer, bytes));
     transport.onPeer(({ kind, peer }) => {
