@@ -91,7 +91,7 @@ export class MarketService implements MarketApi {
   }
 
   quote(manifest: Manifest, priceCap?: bigint) {
-    return quoteJob(this.#parts.market, needsOf(manifest), priceCap);
+    return quoteJob(this.#parts.market, needsOf(manifest), { priceCap });
   }
 
   async #balance(account: AccountId): Promise<BalanceRead> {

@@ -77,13 +77,14 @@ async function restoredRows(
   times: MarketTimes,
 ): Promise<readonly StoredRow[]> {
   const recentUs = clock.nowUs() - (times.placeByMaxMs + times.keepEndedMs) * US_PER_MS;
-  const [orders, meta, providers, transactions] = await Promise.all([
+  const [orders, meta, providers, transactions, learned] = await Promise.all([
     rows.readOpenOrders(recentUs),
     rows.read('meta'),
     rows.read('provider'),
     rows.read('transaction'),
+    rows.read('learned'),
   ]);
-  return [...meta, ...providers, ...orders, ...transactions];
+  return [...meta, ...providers, ...orders, ...transactions, ...learned];
 }
 
 async function openMarket(parts: MarketParts) {

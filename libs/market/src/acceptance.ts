@@ -5,26 +5,23 @@ import { accountOf } from '#libs/crypto';
 import { LOG_START } from '#libs/audit';
 import { pursueChain } from './chain-steps.ts';
 import { enqueueBinding } from './binding.ts';
-import { misfitOf, needsOf } from './fitting.ts';
+import { needsOf } from './fitting.ts';
 import { logStep } from './job-log.ts';
 import { MARKET_ENTRIES } from '#libs/audit';
 import { manifestCid, manifestProblem } from './manifest.ts';
 import type { MarketConfig } from './model/config.ts';
 import type { MarketEvent } from './model/events.ts';
 import { type JobNeeds, type OrderRow, ROW_VERSION } from './model/rows.ts';
-import type { QuoteReason } from './model/views.ts';
+import type { Refusal } from './model/views.ts';
+import { absenceOf } from './placement/absence.ts';
+import { type Admission, admit, forecastOf } from './placement/forecast.ts';
+import { type Promised, readQuote } from './placement/promise.ts';
 import { quoteJob } from './quote.ts';
 import { relaxationText, relaxationsOf } from './why.ts';
 import { type Market, RECENT_BLOCKS, type Step, emit, indexOpen, isRebuilding } from './state.ts';
 import { viewOf } from './views.ts';
 
 type Submission = Extract<MarketEvent, { kind: 'submitOrder' }>;
-
-export interface Refusal {
-  readonly code: string;
-  readonly message: string;
-  readonly reasons?: readonly QuoteReason[];
-}
 
 const MS = 1000;
 
@@ -35,29 +32,57 @@ export function submitOrder(step: Step, event: Submission): void {
   // The same order again is the same order, whatever became of it: the answer may have been lost.
   if (known) return replyOrder(step, event.request, known, true);
   const needs = needsOf(event.manifest);
-  const refusal =
-    refuseDocument(market.config, event, step.now.timeUs) ??
-    refuseLoad(market, event.order) ??
-    refuseTerms(market, event, needs);
-  if (refusal) {
+  const refuse = (refusal: Refusal): void =>
     emit(step, { kind: 'reply', request: event.request, reply: { is: 'refused', ...refusal } });
-    return;
-  }
-  const row = createOrder(step, id, event.order, needs);
+  const refusal =
+    refuseDocument(market.config, event, step.now.timeUs) ?? refuseLoad(market, event.order);
+  if (refusal) return refuse(refusal);
+  const promised = promiseFor(step, event);
+  if (promised && 'code' in promised) return refuse(promised);
+  const admission = admitOrder(step, event, needs, promised);
+  if (admission.refusal) return refuse(admission.refusal);
+  const forecast = forecastOf(market, needs, admission.choice, promised);
+  const row = createOrder(step, id, event.order, { needs, ...(forecast && { forecast }) });
   replyOrder(step, event.request, row, false);
+}
+
+/** What the quote that came with the order promises it, if one did. */
+function promiseFor(step: Step, { order, quote }: Submission): Promised | Refusal | undefined {
+  return quote && readQuote(step.market.config, quote, order.order, step.now.timeUs);
+}
+
+/** Money, floors and deadline: is there a machine that can take it, and where would it go? */
+function admitOrder(
+  step: Step,
+  event: Submission,
+  needs: JobNeeds,
+  promised: Promised | undefined,
+): Admission {
+  const { market, now, randomness } = step;
+  const { order } = event.order;
+  const cap = promised && promised.price < order.priceCap ? promised.price : order.priceCap;
+  const refusal = refuseTerms(market, event, needs, cap);
+  if (refusal) return { choice: undefined, refusal };
+  const deadlineMs = (order.completeByUs - now.timeUs) / MS;
+  return admit(market, needs, cap, deadlineMs, { nowMs: now.monotonicMs, draws: randomness });
 }
 
 function replyOrder(step: Step, request: string, row: OrderRow, repeated: boolean): void {
   emit(step, { kind: 'reply', request, reply: { is: 'order', view: viewOf(row), repeated } });
 }
 
-function createOrder(step: Step, id: string, signed: SignedOrder, needs: JobNeeds): OrderRow {
+function createOrder(
+  step: Step,
+  id: string,
+  signed: SignedOrder,
+  wanted: Pick<OrderRow, 'needs' | 'forecast'>,
+): OrderRow {
   const { market, now } = step;
   const row: OrderRow = {
     version: ROW_VERSION,
     id,
     signed,
-    needs,
+    ...wanted,
     acceptedAtUs: now.timeUs,
     work: 'queued',
     faults: 0,
@@ -173,7 +198,7 @@ function refuseLoad(market: Market, { order }: SignedOrder): Refusal | undefined
   if (
     market.openOrders >= caps.openOrders ||
     market.orders.size >= caps.orders ||
-    market.waiting.size >= caps.waiting
+    market.places.waiting.size >= caps.waiting
   )
     return { code: 'MARKET_OVERLOADED', message: `${market.openOrders} orders are open` };
   const own = market.openByConsumer.get(order.consumer)?.size ?? 0;
@@ -186,16 +211,17 @@ function refuseTerms(
   market: Market,
   { order: { order }, balance }: Submission,
   needs: JobNeeds,
+  cap: bigint,
 ): Refusal | undefined {
-  if (!canEverRun(market, needs, order.priceCap)) {
+  if (!canEverRun(market, needs, cap)) {
     const quote = quoteJob(market, needs);
     const [best] = quote.options.toSorted((a, b) => (a.priceCap < b.priceCap ? -1 : 1));
     if (best)
       return {
         code: 'MARKET_CAP_TOO_LOW',
-        message: `price cap ${order.priceCap}, cheapest quote ${best.priceCap} (${best.cell})`,
+        message: `price cap ${cap}, cheapest quote ${best.priceCap} (${best.cell})`,
       };
-    const [nearest] = relaxationsOf(market, needs, order.priceCap);
+    const [nearest] = relaxationsOf(market, needs, cap);
     const why = quote.reasons.map((r) => `${r.providers} ${r.text}`).join('; ');
     return {
       code: 'MARKET_NOTHING_FITS',
@@ -218,10 +244,10 @@ function refuseTerms(
 }
 
 function canEverRun(market: Market, needs: JobNeeds, priceCap: bigint): boolean {
-  for (const { row, session, draining } of market.providers.values())
-    if (session !== undefined && !draining && misfitOf(row.offer, needs, priceCap) === undefined)
-      return true;
-  return false;
+  const { cells } = market.places.fits.of(market.providers, needs);
+  return cells.some(({ candidates }) =>
+    candidates.some(({ provider, price }) => price <= priceCap && !absenceOf(market, provider)),
+  );
 }
 
 /**

@@ -3,15 +3,17 @@
  * a newer one replaces it. A lease lives as long as heartbeats name it; when the market loses it, the
  * agent is told at its next word.
  */
-import { accountOf } from '#libs/crypto';
+import { accountOf, hashOf } from '#libs/crypto';
+import { encodeWith } from '#libs/kernel';
 import { fillProvider, sendLease } from './binding.ts';
 import { cancelDelivery, takeDelivery } from './deliveries.ts';
 import { loseLease } from './endings.ts';
 import { takeEvents, takeProgress } from './provider-log.ts';
-import type { MarketMessage } from './agent-protocol.ts';
+import { type MarketMessage, providerOffer } from './agent-protocol.ts';
 import type { MarketEvent } from './model/events.ts';
 import { type OrderRow, ROW_VERSION } from './model/rows.ts';
 import { paceOf } from './pace.ts';
+import { observeBrokenOffer } from './placement/observe.ts';
 import { NO_ROOM, classOfDecline } from './retry.ts';
 import { freeSlots } from './room.ts';
 import {
@@ -53,6 +55,9 @@ export function agentHello(step: Step, event: Hello): void {
   provider.session = session;
   provider.reportedFree = Math.max(0, offer.slots - event.leases.length);
   provider.draining = event.draining === true;
+  const before = known?.row.offer;
+  if (!known || !isSameOffer(known.row.offer, offer)) market.places.fits.forget();
+  market.places.tenants.offered(before, offer);
   provider.row = { ...provider.row, publicKey, offer, lastSeenUs: now.timeUs };
   market.providers.set(account, provider);
   market.sessions.set(session, account);
@@ -61,6 +66,11 @@ export function agentHello(step: Step, event: Hello): void {
   compareLeases(step, provider, event);
   fillProvider(step, account);
 }
+
+/** Nothing changed by which jobs are placed. */
+const isSameOffer = (a: Hello['offer'], b: Hello['offer']): boolean =>
+  hashOf('seele/offer/1', encodeWith(providerOffer, a)) ===
+  hashOf('seele/offer/1', encodeWith(providerOffer, b));
 
 const newProvider = ({ publicKey, offer }: Hello, provider: string): ProviderState =>
   absentProvider({
@@ -167,6 +177,8 @@ function decline(
   if (row.work !== 'leased') return;
   const { code, reason } = message;
   if (NO_ROOM.has(code)) provider.reportedFree = 0;
+  // It was given no more than it said was free.
+  if (code === 'PROVIDER_BUSY') observeBrokenOffer(step, provider);
   if (code === 'PROVIDER_DRAINING') provider.draining = true;
   const retry = classOfDecline(code, row.lease?.state === 'working');
   loseLease(step, row.id, { code, reason, retry });

@@ -15,6 +15,7 @@ import type { MarketEvent, Now } from './model/events.ts';
 import { type OrderRow, encodeRow } from './model/rows.ts';
 import { type Market, type Step, createStep, emit, isRebuilding, orderOf } from './state.ts';
 import { findManifest, manifestFound, startRebuild } from './rebuild.ts';
+import { storeLearned } from './placement/observe.ts';
 import { checkLane, nonceRead, resumeLane, transactionRefused } from './transactions.ts';
 import { orderIndexOf } from './views.ts';
 
@@ -109,6 +110,8 @@ function onDeadline(step: Step, kind: string, id: string): void {
       return checkLane(step);
     case 'anchor':
       return anchorDue(step);
+    case 'learn':
+      return storeLearned(step);
   }
 }
 

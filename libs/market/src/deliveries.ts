@@ -12,7 +12,7 @@ import { MARKET_ENTRIES } from '#libs/audit';
 import type { MarketEvent } from './model/events.ts';
 import type { OrderRow } from './model/rows.ts';
 import { chargeFor } from './pricing.ts';
-import { observeRun } from './quote.ts';
+import { observeDelivery } from './placement/observe.ts';
 import { HOST_EXITS } from './retry.ts';
 import { type Step, emit, orderOf, saveRow, updateOrder, withoutFields } from './state.ts';
 
@@ -174,14 +174,13 @@ export function acceptDelivery(step: Step, id: string): void {
     ...(delivery.result !== undefined && { result: delivery.result }),
   });
   market.deadlines.clear(`complete/${id}`);
+  observeDelivery(step, row);
   freeSlotOf(step, row);
   const provider = market.providers.get(account);
   if (provider) {
     provider.row = { ...provider.row, completed: provider.row.completed + 1 };
     saveRow(step, 'provider', account, provider.row);
   }
-  if (delivery.exit === 'ok')
-    observeRun(market, row.needs.code, delivery.usage.cpuMs, delivery.usage.wallMs);
   answer(step, provider?.session, lease, 'yes');
   pursueChain(step, id);
 }

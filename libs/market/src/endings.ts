@@ -4,6 +4,8 @@ import { MARKET_ENTRIES } from '#libs/audit';
 import type { Lease, OrderRow, Reason } from './model/rows.ts';
 import { pursueChain } from './chain-steps.ts';
 import { RETRY_RULES, type RetryClass } from './retry.ts';
+import { observeGivenUp } from './placement/forecast.ts';
+import { observeBrokenOffer, storeLater } from './placement/observe.ts';
 import { giveRoomBack } from './room.ts';
 import {
   type Market,
@@ -32,10 +34,12 @@ export function failWork(
   updateOrder(step, id, { work, reason });
   // A delivery that was not accepted is nobody's proof of anything.
   if (row.work === 'checking') withoutFields(step, id, 'delivery');
-  step.market.waiting.delete(id);
+  step.market.places.waiting.delete(id);
   step.market.deadlines.clear(`binding/${id}`);
   payOwedEntries(step, id);
   logStep(step, id, work, MARKET_ENTRIES[work], { code: reason.code, reason: reason.text });
+  observeGivenUp(step, orderOf(step.market, id));
+  storeLater(step);
   const { chain, sentToChain } = row;
   if (chain.state === 'none' && (sentToChain === 'no' || work === 'rejected')) endOrder(step, id);
   else pursueChain(step, id);
@@ -63,6 +67,7 @@ export function freeSlotOf(step: Step, row: OrderRow): void {
   const provider = market.providers.get(row.lease.provider);
   if (provider) {
     giveRoomBack(provider, row);
+    market.places.tenants.giveBack(row.id);
     market.deadlines.setEarlier(`fill/${row.lease.provider}`, step.now.monotonicMs);
   }
 }
@@ -84,7 +89,8 @@ export function loseLease(step: Step, id: string, end: LeaseEnd): void {
   releaseLease(step, row, end.reason);
   const { isFault, isPoison, backoffFactor } = RETRY_RULES[end.retry];
   const faults = row.faults + (isFault ? 1 : 0);
-  const tried = [...row.tried, lease.provider].slice(-TRIED_MAX);
+  const isPreempted = end.retry === 'preempted';
+  const tried = isPreempted ? row.tried : [...row.tried, lease.provider].slice(-TRIED_MAX);
   const poisoned = new Set(row.poisoned);
   if (isPoison) poisoned.add(lease.provider);
   updateOrder(step, id, {
@@ -92,9 +98,11 @@ export function loseLease(step: Step, id: string, end: LeaseEnd): void {
     faults,
     tried,
     poisoned: [...poisoned].slice(-TRIED_MAX),
+    ...(isPreempted && { preempted: (row.preempted ?? 0) + 1 }),
   });
   withoutFields(step, id, 'lease', 'delivery');
   if (isFault) countFault(step, lease.provider);
+  noteOffer(step, lease.provider, end.retry);
   payOwedEntries(step, id);
   const { provider, fence } = lease;
   const { code, reason } = end;
@@ -107,6 +115,16 @@ export function loseLease(step: Step, id: string, end: LeaseEnd): void {
     // A delivery of this lease that the chain has already is rejected there.
     pursueChain(step, id);
   }
+}
+
+/** What a lost lease says about its provider's offer, and about how steady it is. */
+function noteOffer(step: Step, account: string, retry: RetryClass): void {
+  const { market, now } = step;
+  const provider = market.providers.get(account);
+  if (provider && retry === 'cannot') observeBrokenOffer(step, provider);
+  if (retry !== 'silence') return;
+  const restsUntilMs = market.places.wentAway(account, now.monotonicMs);
+  if (restsUntilMs !== undefined) market.deadlines.set(`fill/${account}`, restsUntilMs);
 }
 
 /** Why an order is not tried again: it breaks whoever takes it, or nobody manages it. */
@@ -148,7 +166,7 @@ export function endOrder(step: Step, id: string): void {
   indexOpen(market, row, false);
   rememberSpending(market, row);
   market.wanting.delete(id);
-  market.waiting.delete(id);
+  market.places.waiting.delete(id);
   market.chainTries.delete(id);
   for (const timer of ['complete', 'placeBy', 'binding', 'chain', 'check'])
     market.deadlines.clear(`${timer}/${id}`);

@@ -47,6 +47,21 @@ export const marketError = defineErrors({
     title: 'Price cap below every quote',
     fix: 'Raise the price cap to the quoted price, or lower the limits of the job.',
   },
+  MARKET_QUOTE_INVALID: {
+    status: 422,
+    title: 'Quote is not one of this market for this job',
+    fix: 'Pass the quote of this very job as it was given, or ask for a new one.',
+  },
+  MARKET_QUOTE_EXPIRED: {
+    status: 422,
+    title: 'Quote is no longer binding',
+    fix: 'Ask for a new quote; they bind for a minute.',
+  },
+  MARKET_DEADLINE: {
+    status: 422,
+    title: 'No machine would be done in time',
+    fix: 'Set completeBy later, or offer the higher price, as the message says.',
+  },
   MARKET_BALANCE_TOO_LOW: {
     status: 402,
     title: 'Prepaid balance does not cover the order',

@@ -1,6 +1,7 @@
-/** Which providers may run a job, why others may not, and which of them a tier likes best. */
+/** Which providers may ever run a job, and why others may not: the floors that no price crosses. */
 import { type ProviderOffer, kindsOf } from './agent-protocol.ts';
-import { ISOLATION_LEVELS, type IsolationLevel, type Manifest, type Tier } from './manifest.ts';
+import { ISOLATION_LEVELS, type IsolationLevel, type Manifest } from './manifest.ts';
+import { DOMAIN_BITS } from '#libs/scheduler';
 import type { JobNeeds } from './model/rows.ts';
 import { priceAtLimits } from './pricing.ts';
 
@@ -23,11 +24,32 @@ export function needsOf(manifest: Manifest): JobNeeds {
     memoryBytes: Math.max(manifest.resources.memoryBytes, manifest.limits.memoryBytes),
     diskBytes: manifest.resources.diskBytes ?? 0,
     inputBytes: manifest.inputs.reduce((sum, input) => sum + input.sizeBytes, 0),
+    ...(manifest.inputs.length > 0 && {
+      inputs: manifest.inputs.map(({ cid, sizeBytes }) => ({ cid, sizeBytes })),
+    }),
+    ...(manifest.placement && { placement: manifest.placement }),
   };
 }
 
+/** Bits of the domains that the job permits. */
+export function domainsOf({ tier, placement }: JobNeeds): number {
+  const named = placement?.domains?.reduce((bits, name) => bits | DOMAIN_BITS[name], 0) ?? 15;
+  // Tier C is a promise about where data goes, so nothing else makes another domain acceptable.
+  return tier === 'C' ? named & (DOMAIN_BITS.confidential | DOMAIN_BITS.private) : named;
+}
+
 /** Filters in the order in which they are reported. */
-export const MISFITS = ['domain', 'kind', 'isolation', 'cores', 'memory', 'disk', 'price'] as const;
+export const MISFITS = [
+  'domain',
+  'level',
+  'region',
+  'kind',
+  'isolation',
+  'cores',
+  'memory',
+  'disk',
+  'price',
+] as const;
 export type Misfit = (typeof MISFITS)[number];
 
 /** What keeps this machine from ever taking the job, or undefined when nothing does. */
@@ -51,9 +73,11 @@ export function misfitsOf(
 type IsMisfit = (offer: ProviderOffer, needs: JobNeeds, priceCap: bigint | undefined) => boolean;
 
 const IS_MISFIT: Readonly<Record<Misfit, IsMisfit>> = {
-  // Tier C is a promise about where data goes, so no price makes another domain acceptable.
-  domain: ({ domain }, { tier }) =>
-    tier === 'C' && domain !== 'confidential' && domain !== 'private',
+  domain: ({ domain }, needs) => (DOMAIN_BITS[domain] & domainsOf(needs)) === 0,
+  level: ({ level }, { placement }) => placement?.levels?.includes(level) === false,
+  region: ({ region }, { placement }) =>
+    placement?.regions !== undefined &&
+    (region === undefined || !placement.regions.includes(region)),
   kind: (offer, { kind = 'js' }) => !kindsOf(offer).includes(kind),
   isolation: ({ isolation }, { minIsolation }) =>
     isolationRank(isolation) < isolationRank(minIsolation),
@@ -63,23 +87,3 @@ const IS_MISFIT: Readonly<Record<Misfit, IsMisfit>> = {
   price: (offer, { limits }, priceCap) =>
     priceCap !== undefined && priceAtLimits(offer, limits) > priceCap,
 };
-
-const LEVEL_RANK = { eco: 0, standard: 1, fast: 2, assured: 3 } as const;
-
-/** How a tier judges an offer: each figure smaller is better, the first difference decides. */
-export function tierScore(tier: Tier, offer: ProviderOffer, price: bigint): readonly number[] {
-  const cost = Number(price);
-  const speed = -offer.benchmarkScore;
-  const isolation = -isolationRank(offer.isolation);
-  if (tier === 'A') return [cost, speed];
-  if (tier === 'B') return [offer.level === 'fast' ? 0 : 1, speed, cost];
-  return [isolation, -LEVEL_RANK[offer.level], cost];
-}
-
-export function compareScores(a: readonly number[], b: readonly number[]): number {
-  for (let i = 0; i < a.length; i++) {
-    const difference = (a[i] as number) - (b[i] as number);
-    if (difference !== 0) return difference;
-  }
-  return 0;
-}

@@ -29,6 +29,8 @@ export * from './model/rows.ts';
 export * from './model/views.ts';
 export * from './placement/terms.ts';
 export * from './pricing.ts';
+export { type BindingQuote, QUOTE_VALID_MS, signQuote } from './placement/promise.ts';
+export type { TenantTerms } from './placement/tenants.ts';
 export { quoteJob } from './quote.ts';
 export { LOST_LEAF } from './rebuild.ts';
 export { RESTORED_TABLES, restoreMarket } from './restore.ts';

@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { needsOf } from './fitting.ts';
 import { chargeFor, priceAtLimits } from './pricing.ts';
-import { observeRun, quoteJob } from './quote.ts';
-import { Driver, SOME_CID, manifestWith } from './testing/driver.ts';
+import { observeRun } from './placement/observe.ts';
+import { quoteJob } from './quote.ts';
+import { Driver, manifestWith } from './testing/driver.ts';
 
 const GIB = 2 ** 30;
 
@@ -76,7 +77,10 @@ describe('quotes', () => {
     const { market: state } = market();
     const needs = needsOf(manifestWith());
     const before = quoteJob(state, needs).options[0];
-    observeRun(state, SOME_CID, 200, 300);
+    const [cheap] = state.providers.values();
+    if (!cheap) throw new Error('nobody');
+    const usage = { cpuMs: 200, wallMs: 300, peakMemoryBytes: 1 };
+    observeRun(state, cheap, { needs, usage, neighbours: [] });
     const after = quoteJob(state, needs).options[0];
     expect(after?.finishMs.likely).toBeLessThan(before?.finishMs.likely ?? 0);
     expect(after?.expectedPrice).toBeLessThan(before?.expectedPrice ?? 0n);

@@ -1,66 +1,107 @@
-/** Quotes: what a job would cost, and when it would start and end, with each provider that fits. */
-import { MISFITS, type Misfit, cellOf, compareScores, misfitOf, tierScore } from './fitting.ts';
+/** Quotes: for each cell that could take a job, its price, when it would start and end, and its risk. */
+import type { Randomness } from '#libs/kernel';
+import { MISFITS, misfitOf } from './fitting.ts';
 import type { JobNeeds } from './model/rows.ts';
 import type { Quote, QuoteOption, QuoteReason } from './model/views.ts';
+import { type Absence, absenceOf } from './placement/absence.ts';
+import { type Choice, choosePlace } from './placement/choose.ts';
+import { foresee } from './placement/forecast.ts';
+import { UNKNOWN_SHARE } from './placement/outlook.ts';
+import { cellRisk } from './placement/risk.ts';
 import { chargeFor, priceAtLimits } from './pricing.ts';
 import { hasRoom } from './room.ts';
-import type { Market, ProviderState } from './state.ts';
+import type { Market } from './state.ts';
 
-/** Until a job's code has run here, its use is guessed as this share of its limits. */
-const UNKNOWN_SHARE = 0.1;
-/** From a free slot to the first guest statement. */
-const START_MS = 100;
-const OPTIONS_MAX = 100;
+export type QuoteFilter = QuoteReason['code'];
 
-export type QuoteFilter = 'offline' | 'draining' | Misfit | 'busy';
-
-const FILTER_TEXT: Readonly<Record<Exclude<QuoteFilter, 'kind'>, string>> = {
+const FILTER_TEXT: Readonly<Record<Exclude<QuoteFilter, 'kind' | 'domain'>, string>> = {
   offline: 'offline',
   draining: 'finishing their work before they stop',
-  domain: 'outside the confidential domains that tier C keeps to',
+  unsteady: 'resting: they came and went with work too often a moment ago',
+  level: 'of levels that the job does not permit',
+  region: 'outside the permitted regions, or stating none',
   isolation: 'with weaker isolation than asked for',
   cores: 'with too few cores',
   memory: 'with too little memory',
   disk: 'with too little disk',
   price: 'above the price cap',
   busy: 'that fit, with no slot or resources free now',
+  neighbours: 'that fit, beside work that would slow it or be slowed beyond their level',
 };
 
+/** Order in which filters are reported. */
+const FILTERS: readonly QuoteFilter[] = [
+  ...(['offline', 'draining', 'unsteady'] satisfies Absence[]),
+  ...MISFITS,
+  ...(['busy', 'neighbours'] as const),
+];
+
+export interface QuoteTerms {
+  /** Leaves dearer providers out and says so. */
+  readonly priceCap?: bigint | undefined;
+  readonly nowMs?: number;
+  readonly draws?: Randomness;
+}
+
+const NO_DRAWS: Randomness = { bytes: (count) => new Uint8Array(count) };
+
 /**
- * Answers a quote from what is known now; changes nothing. Tiers order the options: A by price, B by
- * speed, C by isolation. `priceCap`, when given, leaves dearer providers out and says so.
+ * Answers a quote from what is known now; changes nothing. Cells come in the order of the objective by
+ * which orders are placed: the first is where the job would go if all had room.
  */
-export function quoteJob(market: Market, needs: JobNeeds, priceCap?: bigint): Quote {
-  const left = new Map<QuoteFilter, number>();
-  const fitting: { option: QuoteOption; score: readonly number[] }[] = [];
-  for (const provider of market.providers.values()) {
-    const misfit = absenceOf(provider) ?? misfitOf(provider.row.offer, needs, priceCap);
-    if (misfit) {
-      left.set(misfit, (left.get(misfit) ?? 0) + 1);
-      continue;
-    }
-    const option = optionOf(market, provider, needs);
-    const score = tierScore(needs.tier, provider.row.offer, option.priceCap);
-    fitting.push({ option, score: needs.tier === 'B' ? [option.startMs, ...score] : score });
+export function quoteJob(market: Market, needs: JobNeeds, terms: QuoteTerms = {}): Quote {
+  const { priceCap, nowMs = 0, draws = NO_DRAWS } = terms;
+  const job = { needs, priceCap, deadlineMs: Infinity, tried: [] };
+  const options: QuoteOption[] = [];
+  for (const { name } of market.places.fits.of(market.providers, needs).cells) {
+    const choice = choosePlace(market, job, { mustHaveRoom: false, nowMs, draws, cell: name });
+    if (choice) options.push(optionOf(market, needs, choice, name));
   }
-  fitting.sort((a, b) => compareScores(a.score, b.score));
+  options.sort((a, b) => a.score.total - b.score.total || (a.cell < b.cell ? -1 : 1));
+  const left = new Map<QuoteFilter, number>();
+  for (const provider of market.providers.values()) {
+    const code = absenceOf(market, provider) ?? misfitOf(provider.row.offer, needs, priceCap);
+    if (code) left.set(code, (left.get(code) ?? 0) + 1);
+  }
+  return { options, considered: market.providers.size, reasons: reasonsOf(left, needs) };
+}
+
+function optionOf(market: Market, needs: JobNeeds, choice: Choice, cell: string): QuoteOption {
+  const { offer, score } = choice;
+  const { row } = offer.provider;
+  const { likelyMs, lowMs, highMs, isCalibrated, errorClass } = foresee(market, needs, choice);
+  const fit = market.places.fits.of(market.providers, needs);
+  const candidates = fit.cells.find(({ name }) => name === cell)?.candidates ?? [];
+  const there = candidates.filter(({ provider }) => !absenceOf(market, provider));
   return {
-    options: fitting.slice(0, OPTIONS_MAX).map(({ option }) => option),
-    considered: market.providers.size,
-    reasons: reasonsOf(left, needs),
+    ...{ cell, provider: row.provider, name: row.offer.name, isolation: row.offer.isolation },
+    providers: there.length,
+    free: there.filter(({ provider }) => hasRoom(provider, needs)).length,
+    priceCap: offer.exactPrice,
+    expectedPrice: expectedPrice(market, needs, choice),
+    startMs: Math.round(offer.startMs),
+    finishMs: { likely: Math.round(likelyMs), earliest: lowMs, latest: highMs },
+    ...{ isCalibrated, errorClass, score },
+    risk: cellRisk(needs, { domain: choice.cell.domain, level: choice.cell.level.name }),
   };
 }
 
-/** Why a provider takes nothing at all now. */
-export function absenceOf({
-  session,
-  draining,
-}: ProviderState): 'offline' | 'draining' | undefined {
-  if (session === undefined) return 'offline';
-  return draining ? 'draining' : undefined;
+/** The processor time it takes here: what the code took elsewhere, else a share of its limit. */
+function expectedPrice(market: Market, needs: JobNeeds, { offer }: Choice): bigint {
+  const { limits, code } = needs;
+  const use = market.places.learned.useOf(code);
+  const share = use ? use.cpuMs / Math.max(1, use.wallMs) : UNKNOWN_SHARE;
+  const wallMs = Math.ceil(offer.run.expectedMs);
+  const cpuMs = Math.ceil(use ? wallMs * share : limits.cpuMs * UNKNOWN_SHARE);
+  const { offer: prices } = offer.provider.row;
+  return chargeFor(prices, limits, { cpuMs, wallMs }, priceAtLimits(prices, limits));
 }
 
-function textOf(code: QuoteFilter, { kind = 'js' }: JobNeeds): string {
+function textOf(code: QuoteFilter, { kind = 'js', tier, placement }: JobNeeds): string {
+  if (code === 'domain')
+    return tier === 'C' && !placement?.domains
+      ? 'outside the confidential domains that tier C keeps to'
+      : 'outside the domains that the job permits';
   if (code !== 'kind') return FILTER_TEXT[code];
   return kind === 'js'
     ? 'that run metered jobs only, not js'
@@ -69,58 +110,10 @@ function textOf(code: QuoteFilter, { kind = 'js' }: JobNeeds): string {
 
 export function reasonsOf(left: ReadonlyMap<QuoteFilter, number>, needs: JobNeeds): QuoteReason[] {
   const reasons: QuoteReason[] = [];
-  for (const code of ['offline', 'draining', ...MISFITS, 'busy'] as const) {
+  for (const code of FILTERS) {
     const providers = left.get(code);
     if (providers === undefined) continue;
     reasons.push({ code, providers, text: textOf(code, needs) });
   }
   return reasons;
-}
-
-function expectedUse(market: Market, needs: JobNeeds): { cpuMs: number; wallMs: number } {
-  const seen = market.runs.get(needs.code);
-  if (seen) return { cpuMs: Math.ceil(seen.meanCpuMs), wallMs: Math.ceil(seen.meanWallMs) };
-  return {
-    cpuMs: Math.ceil(needs.limits.cpuMs * UNKNOWN_SHARE),
-    wallMs: Math.ceil(needs.limits.wallMs * UNKNOWN_SHARE),
-  };
-}
-
-function optionOf(market: Market, provider: ProviderState, needs: JobNeeds): QuoteOption {
-  const { offer } = provider.row;
-  const priceCap = priceAtLimits(offer, needs.limits);
-  const use = expectedUse(market, needs);
-  // Without room the job waits for about as many runs as stand before it, spread over the slots.
-  const ahead = hasRoom(provider, needs) ? 0 : 1 + market.waiting.size / Math.max(1, offer.slots);
-  const startMs = Math.round(START_MS + ahead * use.wallMs);
-  return {
-    provider: provider.row.provider,
-    name: offer.name,
-    cell: cellOf(offer),
-    isolation: offer.isolation,
-    priceCap,
-    expectedPrice: chargeFor(offer, needs.limits, use, priceCap),
-    startMs,
-    finishMs: {
-      likely: startMs + use.wallMs,
-      latest: startMs + Math.round(ahead * needs.limits.wallMs) + needs.limits.wallMs,
-    },
-  };
-}
-
-const RUNS_MAX = 10_000;
-const MEMORY_OF_RUNS = 20;
-
-/** Takes a finished run into the estimates; the oldest code is forgotten when there are too many. */
-export function observeRun(market: Market, code: string, cpuMs: number, wallMs: number): void {
-  const { runs } = market;
-  const seen = runs.get(code) ?? { runs: 0, meanCpuMs: 0, meanWallMs: 0 };
-  const weight = 1 / Math.min(seen.runs + 1, MEMORY_OF_RUNS);
-  runs.delete(code);
-  runs.set(code, {
-    runs: seen.runs + 1,
-    meanCpuMs: seen.meanCpuMs + weight * (cpuMs - seen.meanCpuMs),
-    meanWallMs: seen.meanWallMs + weight * (wallMs - seen.meanWallMs),
-  });
-  if (runs.size > RUNS_MAX) runs.delete(runs.keys().next().value as string);
 }

@@ -12,7 +12,7 @@ import { takeRoom } from './room.ts';
 import { type Market, absentProvider, createMarket, indexOpen } from './state.ts';
 
 /** Tables whose rows `restoreMarket` wants; the others are only ever read by people and receipts. */
-export const RESTORED_TABLES = ['meta', 'provider', 'order', 'transaction'] as const;
+export const RESTORED_TABLES = ['meta', 'provider', 'order', 'transaction', 'learned'] as const;
 
 /**
  * Rebuilds the market from its rows, in any order. Of table `order` it needs those whose index
@@ -30,9 +30,12 @@ export function restoreMarket(config: MarketConfig, rows: Iterable<StoredRow>): 
     else if (row.table === 'provider') {
       const provider = read('provider', row);
       market.providers.set(provider.provider, absentProvider(provider));
-    } else if (row.table === 'order') orders.push(read('order', row));
+      market.places.tenants.offered(undefined, provider.offer);
+    } else if (row.table === 'learned') market.places.learned.restore(read('learned', row));
+    else if (row.table === 'order') orders.push(read('order', row));
     else if (row.table === 'transaction') transactions.push(read('transaction', row));
   }
+  for (const [id, provider] of market.providers) provider.trust = market.places.learned.trustOf(id);
   orders.sort((a, b) => a.acceptedAtUs - b.acceptedAtUs || (a.id < b.id ? -1 : 1));
   for (const row of orders) restoreOrder(market, row);
   transactions.sort((a, b) => a.nonce - b.nonce);
@@ -60,7 +63,9 @@ function restoreOrder(market: Market, row: OrderRow): void {
   if (row.work !== 'leased' && row.work !== 'checking') return;
   const provider = market.providers.get(row.lease.provider);
   // After a rebuild from the chain the provider may not have come back yet.
-  if (provider) takeRoom(provider, row);
+  if (!provider) return;
+  takeRoom(provider, row);
+  market.places.tenants.take(row.id, row.signed.order.consumer, row.needs);
 }
 
 function restoreTransaction(market: Market, row: TransactionRow): void {

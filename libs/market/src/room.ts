@@ -4,7 +4,9 @@ import type { ProviderState } from './state.ts';
 
 export function freeSlots(provider: ProviderState): number {
   if (provider.draining) return 0;
-  const unleased = provider.row.offer.slots - provider.holding.size;
+  // Whoever could not do what it offers gets less of it for a while.
+  const slots = Math.ceil(provider.row.offer.slots * provider.trust);
+  const unleased = slots - provider.holding.size;
   return Math.max(0, Math.min(unleased, provider.reportedFree));
 }
 
@@ -14,6 +16,18 @@ export function hasRoom(provider: ProviderState, needs: JobNeeds): boolean {
     freeSlots(provider) > 0 &&
     offer.cores - provider.usedCores >= needs.cores &&
     offer.memoryBytes - provider.usedMemoryBytes >= needs.memoryBytes
+  );
+}
+
+/** True when the newcomer would fit once the other has left. */
+export function isOfferRoomy(
+  { row: { offer }, usedCores, usedMemoryBytes }: ProviderState,
+  newcomer: JobNeeds,
+  leaving: JobNeeds,
+): boolean {
+  return (
+    offer.cores - usedCores + leaving.cores >= newcomer.cores &&
+    offer.memoryBytes - usedMemoryBytes + leaving.memoryBytes >= newcomer.memoryBytes
   );
 }
 

@@ -22,6 +22,7 @@ import {
   encodeRow,
 } from './model/rows.ts';
 import type { EventEntry } from '#libs/audit';
+import { Places } from './placement/places.ts';
 
 /** A provider in memory: its row, its session and what our leases take of it. */
 export interface ProviderState {
@@ -35,6 +36,8 @@ export interface ProviderState {
   readonly holding: Set<string>;
   usedCores: number;
   usedMemoryBytes: number;
+  /** Share of its slots that it is believed to have. */
+  trust: number;
 }
 
 /** A provider nobody has heard of since the start. */
@@ -46,19 +49,13 @@ export const absentProvider = (row: ProviderRow): ProviderState => ({
   holding: new Set(),
   usedCores: 0,
   usedMemoryBytes: 0,
+  trust: 1,
 });
 
 export interface TransactionState {
   row: TransactionRow;
   /** Monotonic time of the last submission. */
   sentAtMs: number;
-}
-
-/** Observed use of one job code; feeds the estimates of quotes. */
-export interface RunStatistics {
-  runs: number;
-  meanWallMs: number;
-  meanCpuMs: number;
 }
 
 /** Money an ended order took for good, and the height from which readings know of it. */
@@ -80,8 +77,8 @@ export interface Market {
   readonly leases: Map<string, string>;
   /** Lease → monotonic time at which it is lost unless extended. */
   readonly leaseEndsMs: Map<string, number>;
-  /** Queued orders that found no free slot, oldest first. */
-  readonly waiting: Set<string>;
+  /** Whose turn it is, who fits, what runs have taught. */
+  readonly places: Places;
   /** Consumer → open orders. */
   readonly openByConsumer: Map<string, Set<string>>;
   openOrders: number;
@@ -108,7 +105,6 @@ export interface Market {
   /** An anchor is on its way to the chain. */
   anchoring: boolean;
   readonly deadlines: Deadlines;
-  readonly runs: Map<string, RunStatistics>;
   meta: MetaRow;
 }
 
@@ -121,7 +117,7 @@ export function createMarket(config: MarketConfig): Market {
     sessions: new Map(),
     leases: new Map(),
     leaseEndsMs: new Map(),
-    waiting: new Set(),
+    places: new Places(config.tenants),
     openByConsumer: new Map(),
     openOrders: 0,
     recentSpending: new Map(),
@@ -136,7 +132,6 @@ export function createMarket(config: MarketConfig): Market {
     unanchored: new Set(),
     anchoring: false,
     deadlines: new Deadlines(),
-    runs: new Map(),
     meta: {
       version: ROW_VERSION,
       height: 0,

@@ -91,7 +91,7 @@ export function marketStatus(market: Market) {
   return {
     orders: market.orders.size,
     openOrders: market.openOrders,
-    waiting: market.waiting.size,
+    waiting: market.places.waiting.size,
     providers: market.providers.size,
     sessions: market.sessions.size,
     leases: market.leases.size,

@@ -38,7 +38,7 @@ describe('why an order waits', () => {
     driver.say('p1', { kind: 'heartbeat', freeSlots: 0, leases: [] });
     bind(driver, id);
     expect(why(driver, id)).toMatchObject({
-      text: 'all of the 1 that fit are busy; it takes the next slot that falls free',
+      text: 'all of the 1 that fit are busy; it takes the next slot that falls free in its turn',
       ...{ considered: 5, fitting: 1, free: 0, relaxations: [] },
       filters: [
         { code: 'offline', providers: 1 },

@@ -8,32 +8,76 @@ import { type Bytes, type Codec, decodeWith, formatAmount } from '#libs/kernel';
 import { kindsOf } from './agent-protocol.ts';
 import { cellOf, misfitOf, misfitsOf } from './fitting.ts';
 import type { JobNeeds, OrderRow } from './model/rows.ts';
-import type { Change, Decision, QuoteReason, Relaxation, Waiting } from './model/views.ts';
+import type {
+  CellView,
+  Change,
+  Decision,
+  QuoteReason,
+  Relaxation,
+  Waiting,
+} from './model/views.ts';
 import { priceAtLimits } from './pricing.ts';
-import { absenceOf, reasonsOf } from './quote.ts';
+import { absenceOf } from './placement/absence.ts';
+import { slowdownOf } from './placement/outlook.ts';
+import { capOf } from './placement/place.ts';
+import { reasonsOf } from './quote.ts';
 import { hasRoom } from './room.ts';
 import type { UnitSet } from '#contracts';
 import type { Market, ProviderState } from './state.ts';
 
 const RELAXATIONS_MAX = 5;
 
+interface Filtered {
+  readonly fitting: number;
+  readonly free: number;
+  readonly filters: readonly QuoteReason[];
+  readonly cells: readonly CellView[];
+}
+
 /** What keeps which providers from taking the job now, by the first filter that each one meets. */
-export function filtersOf(
+function filtersOf(
   market: Market,
   needs: JobNeeds,
   priceCap: bigint | undefined,
-): { readonly fitting: number; readonly free: number; readonly filters: readonly QuoteReason[] } {
-  const left = new Map<QuoteReason['code'], number>();
-  let fitting = 0;
-  let free = 0;
+  nowMs: number,
+): Filtered {
+  const all = new Map<QuoteReason['code'], number>();
+  const cells = new Map<string, Counted>();
   for (const provider of market.providers.values()) {
-    const misfit = misfitOf(provider.row.offer, needs, priceCap);
-    const code = absenceOf(provider) ?? misfit ?? (hasRoom(provider, needs) ? undefined : 'busy');
-    if (code === undefined || code === 'busy') fitting += 1;
-    if (code === undefined) free += 1;
-    else left.set(code, (left.get(code) ?? 0) + 1);
+    const { offer } = provider.row;
+    const code =
+      absenceOf(market, provider, nowMs) ??
+      misfitOf(offer, needs, priceCap) ??
+      fullness(market, provider, needs);
+    const cell = cells.get(cellOf(offer)) ?? { providers: 0, fitting: 0, free: 0, left: {} };
+    cells.set(cellOf(offer), cell);
+    cell.providers += 1;
+    if (code === undefined || code === 'busy' || code === 'neighbours') cell.fitting += 1;
+    if (code === undefined) cell.free += 1;
+    else {
+      cell.left[code] = (cell.left[code] ?? 0) + 1;
+      all.set(code, (all.get(code) ?? 0) + 1);
+    }
   }
-  return { fitting, free, filters: reasonsOf(left, needs) };
+  const views = [...cells].map(([cell, counted]) => ({ cell, ...counted }));
+  return {
+    fitting: views.reduce((sum, { fitting }) => sum + fitting, 0),
+    free: views.reduce((sum, { free }) => sum + free, 0),
+    filters: reasonsOf(all, needs),
+    cells: views.toSorted((a, b) => (a.cell < b.cell ? -1 : 1)),
+  };
+}
+
+interface Counted {
+  providers: number;
+  fitting: number;
+  free: number;
+  left: Partial<Record<QuoteReason['code'], number>>;
+}
+
+function fullness(market: Market, provider: ProviderState, needs: JobNeeds) {
+  if (!hasRoom(provider, needs)) return 'busy';
+  return slowdownOf(market, needs, provider) === undefined ? 'neighbours' : undefined;
 }
 
 /**
@@ -47,7 +91,7 @@ export function relaxationsOf(
 ): readonly Relaxation[] {
   const found = new Map<string, Relaxation>();
   for (const provider of market.providers.values()) {
-    if (absenceOf(provider)) continue;
+    if (absenceOf(market, provider)) continue;
     const { offer } = provider.row;
     const misfits = misfitsOf(offer, needs, priceCap);
     if (misfits.length === 0) continue;
@@ -71,7 +115,15 @@ function changeOf(
 ): Change {
   switch (misfit) {
     case 'domain':
-      return { field: 'tier', from: needs.tier, to: 'A or B' };
+      return domainChange(needs, offer.domain);
+    case 'level': {
+      const from = needs.placement?.levels?.join(' ') ?? '';
+      return { field: 'placement.levels', from, to: offer.level };
+    }
+    case 'region': {
+      const from = needs.placement?.regions?.join(' ') ?? '';
+      return { field: 'placement.regions', from, to: offer.region ?? 'any' };
+    }
     case 'kind':
       return { field: 'kind', from: needs.kind ?? 'js', to: kindsOf(offer).join(' or ') };
     case 'isolation':
@@ -91,6 +143,12 @@ function changeOf(
   }
 }
 
+function domainChange({ tier, placement }: JobNeeds, domain: string): Change {
+  const isTiers = tier === 'C' && (domain === 'public' || domain === 'vetted');
+  if (isTiers) return { field: 'tier', from: tier, to: 'A or B' };
+  return { field: 'placement.domains', from: placement?.domains?.join(' ') ?? '', to: domain };
+}
+
 /** A relaxation in one line. */
 export const relaxationText = ({ changes, price, cell }: Relaxation): string =>
   `${changes.map(({ field, from, to }) => `${field} ${from} → ${to}`).join(', ')}: ${formatAmount(price)} in ${cell}`;
@@ -98,13 +156,19 @@ export const relaxationText = ({ changes, price, cell }: Relaxation): string =>
 /** Why an order waits; undefined when it does not. */
 export function waitingOf(market: Market, row: OrderRow, monotonicMs: number): Waiting | undefined {
   if (row.work !== 'queued' || row.endedAtUs !== undefined) return undefined;
-  const { priceCap } = row.signed.order;
-  const { fitting, free, filters } = filtersOf(market, row.needs, priceCap);
+  const cap = capOf(row);
+  const { fitting, free, filters, cells } = filtersOf(market, row.needs, cap, monotonicMs);
   const leftMs = (market.deadlines.at(`binding/${row.id}`) ?? monotonicMs) - monotonicMs;
   return {
     text: waitingText(market, row, { fitting, free, backoffMs: Math.max(0, Math.round(leftMs)) }),
-    ...{ considered: market.providers.size, fitting, free, filters },
-    relaxations: fitting > 0 ? [] : relaxationsOf(market, row.needs, priceCap),
+    ...{ considered: market.providers.size, fitting, free, filters, cells },
+    tenant: {
+      share: market.places.tenants.shareOf(row.signed.order.consumer),
+      own: market.places.waiting.countOf(row.signed.order.consumer),
+      waiting: market.places.waiting.size,
+      accounts: market.places.waiting.accountCount,
+    },
+    relaxations: fitting > 0 ? [] : relaxationsOf(market, row.needs, cap),
   };
 }
 
@@ -116,8 +180,8 @@ function waitingText(
   if (row.rebuilding === true) return 'its manifest is being read: the market lost its records';
   if (fitting === 0)
     return `no provider that is there fits: change the job as below, or wait for others; at completeBy its money goes back`;
-  if (market.waiting.has(row.id))
-    return `all of the ${fitting} that fit are busy; it takes the next slot that falls free`;
+  if (market.places.waiting.has(row.id))
+    return `all of the ${fitting} that fit are busy; it takes the next slot that falls free in its turn`;
   const failures = row.tried.length > 0 ? ` after ${row.tried.length} failed attempts` : '';
   if (failures !== '') return `the next attempt comes in at most ${backoffMs} ms${failures}`;
   return free > 0 ? 'it is about to be given to a provider' : 'its turn in the queue is near';

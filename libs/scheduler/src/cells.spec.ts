@@ -64,7 +64,7 @@ function flatArgmin(all: readonly Cell[], f: Floors, w: Weights): CellOffer | un
   return all
     .filter(({ domain }) => DOMAIN_BITS[domain] & f.domains)
     .filter(({ level }) => f.levels.length === 0 || f.levels.includes(level.name))
-    .flatMap(({ offers }) => offers)
+    .flatMap(({ offers }) => [...offers])
     .filter((o) => isOfferPermitted(o, f))
     .toSorted((a, b) => value(a) - value(b) || (a.id < b.id ? -1 : 1))[0];
 }

@@ -56,10 +56,11 @@ export interface CellOffer {
 }
 
 /** A domain at a level with its offers and what bounds them from below. */
-export interface Cell {
+export interface Cell<O extends CellOffer = CellOffer> {
   readonly domain: DomainName;
   readonly level: Level;
-  readonly offers: readonly CellOffer[];
+  /** May be made while they are looked at: a cell that the search never enters makes none. */
+  readonly offers: Iterable<O>;
   readonly bounds: CellBounds;
 }
 
@@ -137,15 +138,33 @@ function checkJob(floors: Floors, weights: Weights): void {
     );
 }
 
+/** What one whole part of the objective stands for. */
+export interface Scales {
+  readonly price: number;
+  readonly timeMs: number;
+  readonly risk: number;
+}
+
+/** Parts of the objective; `total` is their sum, and smaller is better. */
+export interface Score {
+  readonly cost: number;
+  readonly time: number;
+  readonly risk: number;
+  readonly packing: number;
+  readonly total: number;
+}
+
 /**
- * The objective: each part against what the job allows. Grows with every argument, so that bounds of
- * the arguments bound it. An unlimited budget or deadline makes its part 0.
+ * The objective: each part against its scale. Grows with every argument, so that bounds of the
+ * arguments bound it. An unlimited scale makes its part 0.
  */
-const objective = (figures: CellBounds, floors: Floors, weights: Weights): number =>
-  (weights.cost * figures.price) / floors.budget +
-  (weights.time * figures.finishMs) / floors.deadlineMs +
-  weights.risk * figures.risk +
-  figures.packingPrice / floors.budget;
+export function scoreOf(figures: CellBounds, weights: Weights, scales: Scales): Score {
+  const cost = (weights.cost * figures.price) / scales.price;
+  const time = (weights.time * figures.finishMs) / scales.timeMs;
+  const risk = (weights.risk * figures.risk) / scales.risk;
+  const packing = figures.packingPrice / scales.price;
+  return { cost, time, risk, packing, total: cost + time + risk + packing };
+}
 
 const isCellPermitted = (cell: Cell, floors: Floors): boolean =>
   (DOMAIN_BITS[cell.domain] & floors.domains) !== 0 &&
@@ -157,27 +176,49 @@ export const isOfferPermitted = (offer: CellOffer, floors: Floors): boolean =>
   offer.finishMs <= floors.deadlineMs &&
   (floors.regions.length === 0 || floors.regions.includes(offer.region));
 
-export interface CellChoice {
-  readonly cell: Cell;
-  readonly offer: CellOffer;
-  readonly value: number;
+export interface CellChoice<O extends CellOffer = CellOffer> {
+  readonly cell: Cell<O>;
+  readonly offer: O;
+  readonly score: Score;
+  /** Second among the offers looked at; what was bounded away is worse than the first, not than this. */
+  readonly runnerUp: Scored<O> | undefined;
   /** Offers looked at, of all: the rest was bounded away. */
   readonly looked: number;
+  /** Cells that were entered. */
+  readonly visited: number;
+}
+
+interface Scored<O extends CellOffer> {
+  readonly cell: Cell<O>;
+  readonly offer: O;
+  readonly score: Score;
 }
 
 /** Equal values go to the smaller id, so that the order of cells and offers decides nothing. */
-const isBetter = (value: number, offer: CellOffer, best: CellChoice | undefined): boolean =>
-  best === undefined || value < best.value || (value === best.value && offer.id < best.offer.id);
+const isBetter = (
+  { total }: Score,
+  { id }: CellOffer,
+  best: Scored<CellOffer> | undefined,
+): boolean =>
+  best === undefined ||
+  total < best.score.total ||
+  (total === best.score.total && id < best.offer.id);
+
+/** Without scales a part is whole at the budget, at the deadline, at the certainty of being wrong. */
+const floorScales = ({ budget, deadlineMs }: Floors): Scales => ({
+  ...{ price: budget, timeMs: deadlineMs, risk: 1 },
+});
 
 /**
  * The best permitted offer of all cells, by branch and bound; undefined when floors leave none.
  * @throws SeeleError SCHEDULER_POLICY_INVALID for weights, budget or deadline that make no sense
  */
-export function chooseOffer(
-  cells: readonly Cell[],
+export function chooseOffer<O extends CellOffer>(
+  cells: readonly Cell<O>[],
   floors: Floors,
   weights: Weights,
-): CellChoice | undefined {
+  scales: Scales = floorScales(floors),
+): CellChoice<O> | undefined {
   checkJob(floors, weights);
   const bounded = cells
     .filter(
@@ -186,20 +227,24 @@ export function chooseOffer(
         cell.bounds.price <= floors.budget &&
         cell.bounds.finishMs <= floors.deadlineMs,
     )
-    .map((cell) => ({ cell, bound: objective(cell.bounds, floors, weights) }))
+    .map((cell) => ({ cell, bound: scoreOf(cell.bounds, weights, scales).total }))
     .toSorted((a, b) => a.bound - b.bound);
-  let best: CellChoice | undefined;
+  let best: Scored<O> | undefined;
+  let second: Scored<O> | undefined;
   let looked = 0;
+  let visited = 0;
   for (const { cell, bound } of bounded) {
-    if (best !== undefined && bound > best.value) break;
+    if (best !== undefined && bound > best.score.total) break;
+    visited++;
     for (const offer of cell.offers) {
       looked++;
       if (!isOfferPermitted(offer, floors)) continue;
-      const value = objective(offer, floors, weights);
-      if (isBetter(value, offer, best)) best = { cell, offer, value, looked };
+      const score = scoreOf(offer, weights, scales);
+      if (isBetter(score, offer, best)) [best, second] = [{ cell, offer, score }, best];
+      else if (isBetter(score, offer, second)) second = { cell, offer, score };
     }
   }
-  return best && { ...best, looked };
+  return best && { ...best, runnerUp: second, looked, visited };
 }
 
 /** How many offers each floor alone turns away, and how many all together: the answer to "why". */

@@ -35,7 +35,7 @@ const isAmount = (value: number): boolean => Number.isFinite(value) && value >= 
 
 /** Who holds what of one cell's capacity. Mutable; the caller says what was taken and given back. */
 export class FairShare {
-  readonly #capacity: Amounts;
+  #capacity: Amounts;
   readonly #accounts = new Map<string, Account>();
   readonly #held: number[];
 
@@ -45,21 +45,56 @@ export class FairShare {
     this.#held = capacity.map(() => 0);
     const promised = capacity.map(() => 0);
     for (const tenant of tenants) {
-      const { name, weight, quota } = tenant;
-      const isRight = weight > 0 && Number.isFinite(weight) && quota.length === capacity.length;
-      if (!isRight || !quota.every(isAmount) || this.#accounts.has(name))
-        throw schedulerError(
-          'SCHEDULER_POLICY_INVALID',
-          `tenant ${name} has weight ${weight} and quota ${quota.join()}`,
-        );
-      for (const [i, amount] of quota.entries()) promised[i]! += amount;
-      this.#accounts.set(name, { tenant, held: capacity.map(() => 0) });
+      for (const [i, amount] of this.#add(tenant).quota.entries()) promised[i]! += amount;
     }
     if (!capacity.every(isAmount) || promised.some((amount, i) => amount > capacity[i]!))
       throw schedulerError(
         'SCHEDULER_POLICY_INVALID',
         `quotas add up to ${promised.join()}, capacity is ${capacity.join()}`,
       );
+  }
+
+  #add(tenant: Tenant): Tenant {
+    const { name, weight, quota } = tenant;
+    const isRight = weight > 0 && Number.isFinite(weight) && quota.length === this.#capacity.length;
+    if (!isRight || !quota.every(isAmount) || this.#accounts.has(name))
+      throw schedulerError(
+        'SCHEDULER_POLICY_INVALID',
+        `tenant ${name} has weight ${weight} and quota ${quota.join()}`,
+      );
+    this.#accounts.set(name, { tenant, held: quota.map(() => 0) });
+    return tenant;
+  }
+
+  /** The capacity changed: machines came or went. What is held stays held, even above it. */
+  setCapacity(capacity: Amounts): void {
+    if (capacity.length !== this.#capacity.length || !capacity.every(isAmount))
+      throw schedulerError('SCHEDULER_POLICY_INVALID', `capacity ${capacity.join()}`);
+    this.#capacity = capacity;
+  }
+
+  /** What the tenant may always have from now on. */
+  setTerms({ name, weight, quota }: Tenant): void {
+    const held = this.#accounts.get(name)?.held ?? quota.map(() => 0);
+    this.#accounts.delete(name);
+    this.#add({ name, weight, quota });
+    this.#accounts.get(name)?.held.splice(0, held.length, ...held);
+  }
+
+  /** Takes in a tenant that comes by itself: no quota, everything it holds is borrowed. */
+  admit(name: string, weight = 1): void {
+    if (!this.#accounts.has(name)) this.#add({ name, weight, quota: this.#capacity.map(() => 0) });
+  }
+
+  /** Forgets a tenant that holds nothing. */
+  forget(name: string): void {
+    if (this.#accounts.get(name)?.held.every((amount) => amount === 0)) this.#accounts.delete(name);
+  }
+
+  /** True when this much more stays within what the tenant may always have. */
+  isWithinQuota(name: string, wanted: Amounts): boolean {
+    const { tenant, held } = this.#account(name);
+    return held.every((amount, i) => amount + wanted[i]! <= tenant.quota[i]!);
   }
 
   #account(name: string): Account {
@@ -92,8 +127,7 @@ export class FairShare {
 
   /** May the tenant have this much more now? Changes nothing. */
   gate(name: string, wanted: Amounts): GateAnswer {
-    const { tenant, held } = this.#account(name);
-    const isOwn = held.every((amount, i) => amount + wanted[i]! <= tenant.quota[i]!);
+    const isOwn = this.isWithinQuota(name, wanted);
     const isFree = wanted.every((amount, i) => this.#held[i]! + amount <= this.#capacity[i]!);
     if (isFree) return { kind: isOwn ? 'own' : 'borrow' };
     return isOwn ? this.#reclaim(name, wanted) : { kind: 'wait' };
@@ -124,6 +158,17 @@ export class FairShare {
       amounts.some((amount, i) => !isAmount(amount) || this.#held[i]! + amount > this.#capacity[i]!)
     )
       throw schedulerError('SCHEDULER_BINDING_INVALID', `${name} takes ${amounts.join()}`);
+    for (const [i, amount] of amounts.entries()) {
+      held[i]! += amount;
+      this.#held[i]! += amount;
+    }
+  }
+
+  /** As `take`, whatever the capacity says: machines may have gone since this was agreed. */
+  hold(name: string, amounts: Amounts): void {
+    const { held } = this.#account(name);
+    if (!amounts.every(isAmount))
+      throw schedulerError('SCHEDULER_BINDING_INVALID', `${name} holds ${amounts.join()}`);
     for (const [i, amount] of amounts.entries()) {
       held[i]! += amount;
       this.#held[i]! += amount;

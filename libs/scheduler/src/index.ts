@@ -25,6 +25,7 @@ export * from './policies/seele.ts';
 export * from './policy.ts';
 export * from './shape.ts';
 export * from './cells.ts';
+export * from './error-pool.ts';
 export * from './fair-share.ts';
 export * from './gangs.ts';
 export * from './graph.ts';

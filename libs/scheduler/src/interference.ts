@@ -56,6 +56,19 @@ export class Interference {
     }
   }
 
+  /** The learned logarithms, row by victim: what is stored. */
+  get logs(): readonly number[] {
+    return [...this.#logs];
+  }
+
+  /** Takes back what `logs` gave; what makes no sense counts as nothing learned. */
+  restore(logs: readonly number[]): void {
+    for (let i = 0; i < this.#logs.length; i++) {
+      const log = logs[i] ?? 0;
+      this.#logs[i] = log > 0 && log <= MAX_LOG_SLOWDOWN ? log : 0;
+    }
+  }
+
   /** True when with the newcomer nobody on the machine, nor the newcomer, is slowed over its cap. */
   isTolerated(newcomer: Neighbour, present: readonly Neighbour[]): boolean {
     const all = [...present, newcomer];

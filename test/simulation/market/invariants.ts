@@ -290,7 +290,7 @@ export class Invariants {
     const sizes: readonly [string, number, number][] = [
       ['orders', market.orders.size, caps.orders],
       ['open orders', market.openOrders, caps.openOrders],
-      ['waiting', market.waiting.size, caps.waiting],
+      ['waiting', market.places.waiting.size, caps.waiting],
       ['providers', market.providers.size, caps.providers],
       ['sessions', market.sessions.size, caps.sessions],
       ['transactions', market.transactions.size, caps.transactions],

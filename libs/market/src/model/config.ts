@@ -1,6 +1,7 @@
 /** What a market is told at start: who it is, how long it waits, how much it takes on. */
 import type { AccountId, Bytes } from '#libs/kernel';
 import type { JobLimits } from '../manifest.ts';
+import type { TenantTerms } from '../placement/tenants.ts';
 
 /** Every duration of the market's rules, in milliseconds. */
 export interface MarketTimes {
@@ -113,6 +114,8 @@ export interface MarketConfig {
   readonly verify: (publicKey: string, domain: string, message: Bytes, signature: Bytes) => boolean;
   readonly times: MarketTimes;
   readonly caps: MarketCaps;
+  /** Weights and quotas of accounts; those not named have weight 1 and no quota. */
+  readonly tenants?: readonly TenantTerms[];
   /** Fuel limit and price of the market's own transactions. */
   readonly fuelLimit: bigint;
   readonly fuelPrice: bigint;

@@ -3,8 +3,11 @@ import type { ExitClass, MeteredRun, SignedDelivery, Usage } from '#contracts';
 import type { LogPosition } from '#libs/audit';
 import type { Bytes } from '#libs/kernel';
 import type { ProviderOffer } from '../agent-protocol.ts';
+import type { Score } from '#libs/scheduler';
 import type { Misfit } from '../fitting.ts';
 import type { IsolationLevel, JobKind, Tier } from '../manifest.ts';
+import type { Absence } from '../placement/absence.ts';
+import type { CellRisk } from '../placement/risk.ts';
 import type { ChainView, Reason, WorkState } from './rows.ts';
 
 /** One word for where an order stands. */
@@ -61,25 +64,40 @@ export interface ProviderView {
   readonly lastSeenUs: number;
 }
 
-/** One provider that could take the job now. */
+/** What a job would cost in one cell, and when it would end there: with the best provider it has now. */
 export interface QuoteOption {
-  readonly provider: string;
-  readonly name: string;
   /** `<domain>.<level>` */
   readonly cell: string;
+  readonly provider: string;
+  readonly name: string;
   readonly isolation: IsolationLevel;
+  /** Providers of the cell that could take it, and those with room now. */
+  readonly providers: number;
+  readonly free: number;
   /** Most that can be charged: the offer's prices at the job's limits. */
   readonly priceCap: bigint;
   /** What similar work was charged, or the price at the guess of its use. */
   readonly expectedPrice: bigint;
-  /** Milliseconds from now. */
+  /** Milliseconds from now to the first statement. */
   readonly startMs: number;
-  readonly finishMs: { readonly likely: number; readonly latest: number };
+  /** Milliseconds from now to the accepted delivery: expected, and the ends of the interval. */
+  readonly finishMs: {
+    readonly likely: number;
+    readonly earliest: number;
+    readonly latest: number;
+  };
+  /** False while too little was seen for the interval to be more than a guess. */
+  readonly isCalibrated: boolean;
+  /** Which earlier errors the interval was read off. */
+  readonly errorClass: number;
+  readonly risk: CellRisk;
+  /** Parts of the objective by which cells are ordered. */
+  readonly score: Score;
 }
 
 /** Why some providers were left out: one line per filter, with how many it removed. */
 export interface QuoteReason {
-  readonly code: 'offline' | 'draining' | Misfit | 'busy';
+  readonly code: Absence | Misfit | 'busy' | 'neighbours';
   readonly providers: number;
   readonly text: string;
 }
@@ -99,6 +117,17 @@ export interface Relaxation {
   readonly provider: string;
 }
 
+/** One cell as an order sees it. */
+export interface CellView {
+  readonly cell: string;
+  readonly providers: number;
+  /** How many of them could ever take it, and how many of those have room now. */
+  readonly fitting: number;
+  readonly free: number;
+  /** The others, by the first filter that each one meets. */
+  readonly left: Readonly<Partial<Record<QuoteReason['code'], number>>>;
+}
+
 export interface Waiting {
   /** What it waits for, in words. */
   readonly text: string;
@@ -107,6 +136,14 @@ export interface Waiting {
   readonly fitting: number;
   readonly free: number;
   readonly filters: readonly QuoteReason[];
+  readonly cells: readonly CellView[];
+  /** The account's dominant share, its own waiting orders, all waiting orders and whose they are. */
+  readonly tenant: {
+    readonly share: number;
+    readonly own: number;
+    readonly waiting: number;
+    readonly accounts: number;
+  };
   /** Empty when somebody fits. */
   readonly relaxations: readonly Relaxation[];
 }
@@ -120,8 +157,15 @@ export interface Decision {
   readonly data: Bytes;
 }
 
+/** Why something was not taken, in words that say what to do. */
+export interface Refusal {
+  readonly code: string;
+  readonly message: string;
+  readonly reasons?: readonly QuoteReason[];
+}
+
 export interface Quote {
-  /** Best first, by the tier's preference. */
+  /** One for each cell that could take it; best first, by the job's tier or weights. */
   readonly options: readonly QuoteOption[];
   readonly considered: number;
   readonly reasons: readonly QuoteReason[];
