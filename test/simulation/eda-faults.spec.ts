@@ -1,5 +1,11 @@
 /** Scenarios of lost journals, evidence, clocks, eras and killed halves, on real reducers. */
-import { type EdaEffect, type Statement, createValidatorSet, isContradiction } from '#libs/eda';
+import {
+  type EdaEffect,
+  type Statement,
+  aggregateWeight,
+  createValidatorSet,
+  isContradiction,
+} from '#libs/eda';
 import { ADVERSARIES, type Behaviour } from './eda/adversaries.ts';
 import { World, type WorldOptions } from './eda/world.ts';
 
@@ -225,6 +231,62 @@ describe('eras', () => {
     isClean(world);
   });
 
+  test('17: joiners hold no open block; leavers are gone at the border: cuts need the joiner', () => {
+    const options = {
+      nodes: 6,
+      members: 5,
+      profile: 'classic',
+      parameters: { eraUs: ERA_US },
+    } as const;
+    const world = network(options);
+    const [leaver, down, joiner] = [node(world, 0), node(world, 1), node(world, 5)];
+    world.crash(joiner);
+    feed(world, 300 * MS, 150 * MS, 100);
+    let from = 0;
+    // Of five validators one may fail: with node 1 down, the others and the joiner are all needed.
+    world.at(1 * S, () => {
+      from = world.fixSet(world.setOf(world.validators.slice(1)));
+    });
+    const poll = () => {
+      const isThere = (node(world, 2).node?.era ?? 0) >= from;
+      if (!isThere) world.at(20 * MS, poll);
+      else for (const sim of [leaver, down]) world.crash(sim);
+      if (!isThere) return;
+      world.at(300 * MS, () => {
+        // The chain itself comes by block sync of the host; of open blocks it has nothing.
+        joiner.journal = node(world, 2).journal.filter(({ kind }) => kind === 'final');
+        world.start(joiner);
+      });
+    };
+    world.at(2 * S, poll);
+    const voted = new Set<string>();
+    world.intercept = (sender, _to, { kind }) => {
+      if (sender === 5) voted.add(kind);
+      return 0;
+    };
+    world.run(16 * S);
+    const later = world.cuts.filter(({ body }) => body.era >= from);
+    expect(later.length).toBeGreaterThan(3);
+    expect([...voted]).toEqual(expect.arrayContaining(['prepare', 'commit', 'block']));
+    // Blocks that were open at the border and the joiner's own are among what became final.
+    expect(later.some(({ body }) => body.entries.some(({ era }) => era === from - 1))).toBe(true);
+    expect(later.some(({ body }) => body.entries.some(({ author }) => author === 4))).toBe(true);
+    isClean(world);
+  });
+
+  test('who was away over a border learns of it from ticks, though the chain is idle', () => {
+    const world = network({ parameters: { eraUs: ERA_US } });
+    feed(world, 300 * MS, 300 * MS, 20);
+    const away = node(world, 3);
+    world.at(1 * S, () => world.crash(away));
+    world.run(9 * S);
+    world.start(away);
+    world.run(3 * S);
+    expect(node(world, 0).node?.era).toBeGreaterThan(world.cuts[0]?.body.era ?? 0);
+    expect(away.node?.era).toBe(node(world, 0).node?.era);
+    isClean(world);
+  });
+
   test('17: time jumps over two eras while everything is down', () => {
     const world = network({ parameters: { eraUs: ERA_US } });
     feed(world, 300 * MS, 150 * MS, 12);
@@ -236,6 +298,28 @@ describe('eras', () => {
     world.run(10 * S);
     isClean(world);
     expect(world.cuts.at(-1)?.body.timeUs).toBeGreaterThan(world.timeUs - 10 * S);
+    // However far the time jumps, one cut ends one era: none is skipped.
+    const eras = world.cuts.map(({ body }) => body.era);
+    for (const [i, era] of eras.entries()) expect(era - (eras[i - 1] ?? era)).toBeLessThan(2);
+    expect(new Set(eras).size).toBeGreaterThan(1);
+  });
+});
+
+describe('attestations by BLS', () => {
+  test('seven validators with keys: the strength of a checkpoint comes with one signature of all', () => {
+    const world = network({ nodes: 7, profile: 'classic', bls: true });
+    feed(world, 300 * MS, 200 * MS, 15);
+    world.run(4 * S);
+    const whole = world.strengths.filter(({ weight }) => weight === world.set.quorum - 1);
+    expect(whole.length).toBeGreaterThan(7);
+    for (const { slot, hash, aggregate } of whole) {
+      const body = world.cuts[slot - 1]?.body;
+      if (!body || !aggregate) throw new Error('no sum');
+      const { verify } = world.auth.of(0).bls;
+      const attest = { chain: body.chain, era: body.era, slot, hash };
+      expect(aggregateWeight(world.set, 'attest', attest, aggregate, verify)).toBe(7);
+    }
+    isClean(world);
   });
 });
 

@@ -269,7 +269,7 @@ export class Positions {
    * The same in a large set: of the seats heard, 0.34 are cut off at each side. What too few of them
    * list keeps its position, or a few liars would be all that speaks of it.
    */
-  closeSampledTick(k: number, current: EraRoster, { heard }: Committee): void {
+  closeSampledTick(k: number, current: EraRoster, { heard }: Pick<Committee, 'heard'>): void {
     const { epsilonUs = this.#options.epsilonUs } = current.parameters;
     const { me } = this.#options.seat;
     const seated = [...heard].filter(

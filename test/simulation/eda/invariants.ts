@@ -152,18 +152,30 @@ export class Invariants {
       this.#check(raw <= facts.maxX0 + slack, 'position not after everybody saw it', what, atUs);
   }
 
-  /** Order of well separated honest blocks, over all cuts: pairs that came out reversed. */
-  inversions(): number {
-    const order = this.cuts.flatMap(({ body }) => body.entries.map(({ hash }) => hash));
+  /**
+   * Claim (b): well separated honest blocks in the order in which they were held, over all cuts; pairs
+   * that came out reversed. Of blocks first held after `fromUs`, listed in view `viewMax` or before.
+   */
+  inversions(fromUs = Number.NEGATIVE_INFINITY, viewMax = Number.POSITIVE_INFINITY): number {
+    const order = this.cuts
+      .filter(({ certificate }) => certificate.view <= viewMax)
+      .flatMap(({ body }) => body.entries.map(({ hash }) => hash));
     let inversions = 0;
     let latest = Number.NEGATIVE_INFINITY;
     for (const hash of order) {
       const facts = this.blocks.get(hash);
-      if (!facts?.isHonest) continue;
+      if (!facts?.isHonest || facts.minX0 < fromUs) continue;
       if (facts.maxX0 + 4 * this.#epsilonUs < latest) inversions += 1;
       latest = Math.max(latest, facts.minX0);
     }
     return inversions;
+  }
+
+  /** After the network was well from `healedUs` on: claim (b). */
+  orderAfter(healedUs: number, atUs: number): void {
+    if (!this.checksPositions) return;
+    const inversions = this.inversions(healedUs, 0);
+    this.#check(inversions === 0, 'well separated blocks in order', () => `${inversions}`, atUs);
   }
 
   /** At the end of a run in which everything was healed: what is available is final. */

@@ -45,6 +45,7 @@ export interface SeedResult {
 const SIZES = [4, 4, 4, 7, 10];
 const HEAL_US = 9_000_000;
 const CALM_US = 4_000_000;
+const SEPARATED_US = 150_000;
 
 /** Runs one seed. The same options give the same trace. */
 export function runSeed(options: SeedOptions): SeedResult {
@@ -82,7 +83,9 @@ export function runSeed(options: SeedOptions): SeedResult {
   if (isIn('crashes')) crashes(world, random, faultUs, failed - behaviours.size, plan);
   world.run(faultUs);
   heal(world);
+  const healedUs = world.timeUs;
   world.run(HEAL_US);
+  world.invariants.orderAfter(healedUs, world.timeUs);
   world.invariants.atEnd(world.timeUs, world.timeUs - CALM_US);
   return {
     seed: options.seed,
@@ -158,9 +161,12 @@ function heal(world: World): void {
   world.loss = 0;
   for (const sim of world.nodes) if (!sim.node) world.start(sim);
   // A fresh block makes an idle chain move, so that laggards catch up.
-  world.at(1_000_000, () => {
+  const submitOne = () => {
     for (const sim of world.nodes) if (!sim.behaviour) world.submit(sim.index);
-  });
+  };
+  world.at(1_000_000, submitOne);
+  // A second one each, well after the first: their order is a claim.
+  world.at(1_000_000 + SEPARATED_US, submitOne);
 }
 
 export interface MinimalFailure {

@@ -13,6 +13,8 @@ export interface WorldOptions {
   /** One-way delay of a link, drawn evenly. */
   readonly delayUs?: readonly [number, number];
   readonly loss?: number;
+  /** So many of the nodes are validators at genesis; the others may join. Default all. */
+  readonly members?: number;
   /** Validators have BLS keys: sets above 64 sample ticks and add votes up. */
   readonly bls?: boolean;
   /** Clock offset of each node. */

@@ -9,7 +9,9 @@ import {
   type EdaMessage,
   type EdaParameters,
   type EdaRules,
+  type EraParameters,
   type JournalRecord,
+  type Validator,
   type ValidatorSet,
   DEFAULT_PARAMETERS,
   EdaNode,
@@ -49,7 +51,11 @@ const TWIN: Behaviour = { name: 'twin', rewrite: (_sim, effects) => effects };
 export class World {
   readonly options: WorldOptions;
   readonly random: SeededRandomness;
+  readonly validators: readonly Validator[];
+  /** The set at genesis. */
   readonly set: ValidatorSet;
+  /** Sets of later eras, as state fixed them. */
+  readonly #sets: Required<EdaConfig>['sets'][number][] = [];
   readonly parameters: EdaParameters;
   readonly nodes: SimNode[] = [];
   readonly invariants: Invariants;
@@ -71,6 +77,8 @@ export class World {
   intercept: (from: number, to: number, message: EdaMessage) => number | undefined = () => 0;
   /** What honest nodes proved of others. */
   readonly evidence: Extract<EdaEffect, { kind: 'evidence' }>[] = [];
+  /** How strong honest nodes hold checkpoints. */
+  readonly strengths: Extract<EdaEffect, { kind: 'strength' }>[] = [];
   readonly submittedAt = new Map<string, number>();
   readonly finalAt = new Map<string, number>();
   #trace = 0x811c9dc5;
@@ -90,7 +98,8 @@ export class World {
       weight: options.weights?.[i] ?? 1,
       ...(options.bls && { bls: this.auth.blsKeyOf(i) }),
     }));
-    this.set = createValidatorSet(validators, options.profile ?? 'seele-40');
+    this.validators = validators;
+    this.set = this.setOf(validators.slice(0, options.members));
     this.invariants = new Invariants(this.set, this.parameters.epsilonUs);
     this.timeUs = options.genesisTimeUs ?? GENESIS_US;
     const { twinOf } = options;
@@ -144,6 +153,7 @@ export class World {
       genesisTimeUs: this.options.genesisTimeUs ?? GENESIS_US,
       genesisSet: this.set,
       genesisRoots: ROOTS,
+      sets: this.#sets,
       rules: this.#rules,
     };
   }
@@ -254,6 +264,9 @@ export class World {
       case 'evidence':
         this.evidence.push(effect);
         return;
+      case 'strength':
+        if (!sim.behaviour) this.strengths.push(effect);
+        return;
       case 'available':
         if (!sim.behaviour) this.invariants.onAvailable(effect.hash, this.timeUs);
         return;
@@ -263,7 +276,20 @@ export class World {
   }
 
   #indexOf(key: string): number {
-    return this.set.indexOf(key);
+    return this.validators.findIndex(({ publicKey }) => publicKey === key);
+  }
+
+  setOf(validators: readonly Validator[]): ValidatorSet {
+    return createValidatorSet(validators, this.options.profile ?? 'seele-40');
+  }
+
+  /** State fixes the set of the era after the next, and what changes with it; returns the era. */
+  fixSet(set: ValidatorSet, changed: EraParameters = {}): number {
+    const era = Math.max(...this.nodes.map(({ node }) => node?.era ?? 0)) + 2;
+    this.#sets.push({ era, set, ...changed });
+    for (const sim of this.nodes)
+      sim.node?.handle({ kind: 'set', era, set, ...changed }, this.local(sim));
+    return era;
   }
 
   #onHeld(sim: SimNode, record: Extract<JournalRecord, { kind: 'block' }>): void {
