@@ -1,0 +1,17 @@
+/**
+ * Data: the owner's side of datasets. Looks at files, folders and tables, proposes what of it becomes
+ * public, encrypts and stores, keeps what is secret, records versions, notices changes, grants access.
+ *
+ * Owns: extraction (in a process of its own), the owner's store, the pipeline from a change to a
+ * version, grants. Does not own: what a directory is and how it is proved (`mdds`), encryption
+ * (`storage`), the rules of versions on the chain (contract `metadata`), the catalogue of readers.
+ *
+ * @example
+ * const { profile } = await extractSource('claims.csv');
+ * profile.parts[0]?.tables[0]?.columns; // names, types, ranges, what they mean
+ */
+export * from './errors.ts';
+export * from './extract/extract-source.ts';
+export { EXTRACTION_LIMITS, type ExtractionLimits, columnValues } from './extract/extraction-process.ts';
+export type * from './extract/source-profile.ts';
+export type { ColumnProfile, TableProfile } from './profile/table-profiler.ts';
