@@ -1,5 +1,6 @@
 /** `seele`: the command line. The code of a command is loaded when it is called. */
 import { Command } from 'commander';
+import { addOwnerVerbs } from './data-commands.ts';
 import { group, leaf, runProgram, runs } from './frame/command.ts';
 import { addJobs, addProofs } from './job-commands.ts';
 import { addStorage } from './storage-commands.ts';
@@ -306,6 +307,7 @@ function pbftOptions(command: Command): Command {
 
 for (const add of [lifecycle, accounts, nodes, providers]) add();
 addStorage(program);
+addOwnerVerbs(group(program, 'data', 'Describe, publish and prove datasets'));
 addJobs(program);
 addProofs(program);
 for (const add of [contracts, measurements]) add();

@@ -1,0 +1,63 @@
+/** The verbs of `seele data` for owners of datasets. */
+import type { Command } from 'commander';
+import { collect, leaf, runs } from './frame/command.ts';
+
+const services = (command: Command) =>
+  command
+    .option('--node <url>', 'node to record on')
+    .option('--storage <url>', 'storage RPC to use')
+    .option('--token <text>', 'its bearer token (default: STORAGE_TOKEN or this home’s)');
+
+export function addOwnerVerbs(data: Command): void {
+  runs(
+    services(
+      leaf(data, 'add <source>', {
+        summary:
+          'Look at a file, folder or table, propose what of it becomes public, publish it with --yes',
+        examples: [
+          'seele data add claims.csv',
+          'seele data add claims.csv --describe claims.yaml --yes',
+          'seele data add postgresql://me@db.example/clinic#public.visits --mode metadata-only --yes',
+        ],
+      }),
+    )
+      .option('--name <name>', 'name of the dataset (default: the source’s)')
+      .option('--from <name>', 'account that owns it', 'default')
+      .option('--describe <file>', 'YAML: what is said about it and what of it is public')
+      .option('--draft <file>', 'write such a file to begin with, and end')
+      .option('--mode <mode>', 'ipfs (encrypted in storage) or metadata-only (the data stays here)')
+      .option('--per-column', 'each column in a container of its own, with readers of its own')
+      .option(
+        '--encrypt-to <key>',
+        'a further reader of the content (seele storage key)',
+        collect,
+        [],
+      )
+      .option('--yes', 'take the proposal: encrypt, store, record'),
+    async () => (await import('./commands/data-add.ts')).dataAdd,
+  );
+  runs(
+    leaf(data, 'list', {
+      summary: 'Datasets of this home, and their newest versions',
+      examples: ['seele data list'],
+    }),
+    async () => (await import('./commands/data-add.ts')).dataList,
+  );
+  runs(
+    leaf(data, 'prove <name>', {
+      summary:
+        'Prove that a public directory is part of the complete one, or what single statements of it say; --verify checks, offline',
+      examples: [
+        'seele data prove claims --out claims.proof',
+        'seele data prove claims --show rowCount --out rows.proof --directory claims.nq',
+        'seele data prove claims.nq --verify rows.proof',
+      ],
+    })
+      .option('--version <n>', 'number of the version (default: the newest)')
+      .option('--show <text>', 'statements that contain this text; repeat for more', collect, [])
+      .option('--out <file>', 'where the proof is written')
+      .option('--directory <file>', 'also write the public directory there')
+      .option('--verify <file>', 'check this proof; <name> is then the file of the public directory'),
+    async () => (await import('./commands/data-prove.ts')).dataProve,
+  );
+}
