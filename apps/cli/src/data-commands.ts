@@ -57,7 +57,10 @@ export function addOwnerVerbs(data: Command): void {
       .option('--show <text>', 'statements that contain this text; repeat for more', collect, [])
       .option('--out <file>', 'where the proof is written')
       .option('--directory <file>', 'also write the public directory there')
-      .option('--verify <file>', 'check this proof; <name> is then the file of the public directory'),
+      .option(
+        '--verify <file>',
+        'check this proof; <name> is then the file of the public directory',
+      ),
     async () => (await import('./commands/data-prove.ts')).dataProve,
   );
 }

@@ -12,7 +12,11 @@
  */
 export * from './errors.ts';
 export * from './extract/extract-source.ts';
-export { EXTRACTION_LIMITS, type ExtractionLimits, columnValues } from './extract/extraction-process.ts';
+export {
+  EXTRACTION_LIMITS,
+  type ExtractionLimits,
+  columnValues,
+} from './extract/extraction-process.ts';
 export type * from './extract/source-profile.ts';
 export type { ColumnProfile, TableProfile } from './profile/table-profiler.ts';
 export * from './describe/describe-file.ts';

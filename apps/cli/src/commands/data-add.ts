@@ -43,7 +43,10 @@ function nameOf(source: string, given: string | undefined): string {
   const last = isTableUrl(source)
     ? (new URL(source).hash.slice(1).split('.').at(-1) ?? '')
     : basename(resolve(source), extname(source));
-  const name = last.toLowerCase().replaceAll(/[^a-z0-9._-]+/g, '-').replace(/^[^a-z0-9]+/, '');
+  const name = last
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9._-]+/g, '-')
+    .replace(/^[^a-z0-9]+/, '');
   if (isDatasetName(name)) return name;
   throw cliError('CLI_USAGE', `"${last}" gives no name of a dataset: choose one with --name`);
 }
@@ -57,9 +60,7 @@ function modeOf(text: string | undefined, say: DescribeFile, before?: DataMode):
 /** What the file says, with the readers that the command line names. */
 function sayOf({ describe, encryptTo = [] }: DataAddOptions, before?: DescribeFile): DescribeFile {
   const file =
-    describe === undefined
-      ? (before ?? {})
-      : parseDescribeFile(utf8Decode(readUserFile(describe)));
+    describe === undefined ? (before ?? {}) : parseDescribeFile(utf8Decode(readUserFile(describe)));
   const recipients = [...new Set([...(file.recipients ?? []), ...encryptTo])];
   return describeFile.parse(recipients.length === 0 ? file : { ...file, recipients });
 }
@@ -69,8 +70,11 @@ const percent = (ratio: number): string => `${Math.round(ratio * 1000) / 10} %`;
 function showProposal({ output }: CommandContext, proposal: Proposal): void {
   const { files, rows, sizeBytes, formats, columns, publicParts, faults, facts } = proposal;
   const kinds = [...new Set(formats)].join(', ');
-  output.line(`${files === 1 ? kinds : `${files} files (${kinds})`}, ${formatBytes(sizeBytes)}, ${rows} rows`);
-  if (proposal.temporal) output.line(`  from ${proposal.temporal.start} to ${proposal.temporal.end}`);
+  output.line(
+    `${files === 1 ? kinds : `${files} files (${kinds})`}, ${formatBytes(sizeBytes)}, ${rows} rows`,
+  );
+  if (proposal.temporal)
+    output.line(`  from ${proposal.temporal.start} to ${proposal.temporal.end}`);
   for (const [name, fact] of Object.entries(facts)) output.line(`  ${name}: ${fact}`);
   if (columns.length > 0) output.line();
   const header = ['column', 'type', 'missing', 'range', 'public', 'stays private because'];
@@ -79,12 +83,18 @@ function showProposal({ output }: CommandContext, proposal: Proposal): void {
     column.datatype,
     percent(column.nullRatio),
     column.minimum === undefined ? '' : `${column.minimum} … ${column.maximum}`,
-    column.visibility === 'private' ? 'no' : column.statistics === 'public' ? 'with figures' : 'name, type',
+    column.visibility === 'private'
+      ? 'no'
+      : column.statistics === 'public'
+        ? 'with figures'
+        : 'name, type',
     column.veto ?? '',
   ]);
   if (columns.length > 0) for (const line of tableLines(header, lines)) output.line(line);
   output.line();
-  output.line('Public: title, description, publisher, version, offer, how it is stored and encrypted.');
+  output.line(
+    'Public: title, description, publisher, version, offer, how it is stored and encrypted.',
+  );
   output.line(`Public besides: ${publicParts.length === 0 ? 'nothing' : publicParts.join(', ')}.`);
   for (const { kind, count, places } of faults)
     output.line(`Fault: ${kind}, ${count} times (${places.join(', ')})`);
@@ -117,10 +127,13 @@ export async function dataAdd(
         );
       }
       if (options.yes !== true)
-        return output.answer({ name, proposal: proposal as unknown as Json, published: false }, () => {
-          showProposal(context, proposal);
-          output.line('Nothing was published: --describe FILE changes it, --yes takes it.');
-        });
+        return output.answer(
+          { name, proposal: proposal as unknown as Json, published: false },
+          () => {
+            showProposal(context, proposal);
+            output.line('Nothing was published: --describe FILE changes it, --yes takes it.');
+          },
+        );
       await publishNow(context, options, owner, { name, source, say, before, opened, proposal });
     } finally {
       await opened.close();
@@ -154,7 +167,12 @@ async function publishNow(
   const dataset: StoredDataset = {
     ...{ name, account, path: datasetPath(name) },
     uai: before?.uai ?? datasetUai(chainName, signer.account, name),
-    settings: { source, mode, say, perColumn: options.perColumn ?? before?.settings.perColumn ?? false },
+    settings: {
+      source,
+      mode,
+      say,
+      perColumn: options.perColumn ?? before?.settings.perColumn ?? false,
+    },
   };
   owner.putDataset(dataset);
   output.status(mode === 'ipfs' ? 'encrypting, storing, recording…' : 'recording…');
@@ -175,7 +193,7 @@ async function publishNow(
     if (outcome.is === 'unchanged')
       return output.line(`Version ${version} says all of this already: nothing new was recorded.`);
     for (const column of vetoed) output.line(`Stayed private although asked for: ${column}`);
-    output.line(`${dataset.uai}`);
+    output.line(dataset.uai);
     output.line(`  version ${version} recorded in block ${height}`);
   });
 }

@@ -27,21 +27,33 @@ export async function dataProve(
   const owner = openOwnerStore(home);
   try {
     const dataset = owner.dataset(name);
-    const wanted = options.version === undefined ? undefined : wholeNumber('--version', options.version, 1);
+    const wanted =
+      options.version === undefined ? undefined : wholeNumber('--version', options.version, 1);
     const version =
       wanted === undefined
         ? owner.latest(dataset)
         : owner.versions(dataset).find(({ sequence }) => sequence === wanted);
-    if (version === undefined) throw cliError('CLI_USAGE', `${name} has no version ${wanted ?? 'yet'}`);
+    if (version === undefined)
+      throw cliError('CLI_USAGE', `${name} has no version ${wanted ?? 'yet'}`);
     const shows = (line: string) => show.some((text) => line.includes(text));
     const { bytes, disclosure } = proveVersion(version, show.length === 0 ? undefined : shows);
     writeUserFile(out, bytes);
     if (options.directory !== undefined) writeUserFile(options.directory, version.secrets.public);
     const { root, size, entries } = disclosure;
     output.answer(
-      { name, version: version.version, root, size, shown: entries.length, bytes: bytes.length, out },
+      {
+        name,
+        version: version.version,
+        root,
+        size,
+        shown: entries.length,
+        bytes: bytes.length,
+        out,
+      },
       () => {
-        output.line(`${out}: ${entries.length} of ${size} statements of version ${version.version}`);
+        output.line(
+          `${out}: ${entries.length} of ${size} statements of version ${version.version}`,
+        );
         if (show.length > 0) for (const { line } of entries) output.line(`  ${line}`);
       },
     );

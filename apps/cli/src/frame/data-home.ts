@@ -30,7 +30,8 @@ export function openOwnerStore(home: Home): OwnerStore {
   const randomness = createSystemRandomness();
   const seals = new Map<string, ReturnType<typeof createRecordSeal>>();
   return new OwnerStore(dataFolder(home), (account) => {
-    const seal = seals.get(account) ?? createRecordSeal(openAccount(home, account).seed, randomness);
+    const seal =
+      seals.get(account) ?? createRecordSeal(openAccount(home, account).seed, randomness);
     seals.set(account, seal);
     return seal;
   });

@@ -71,7 +71,11 @@ export type DescribeFile = z.infer<typeof describeFile>;
 export function parseDescribeFile(text: string): DescribeFile {
   if (text.length > FILE_CHARS_MAX)
     throw dataError('DATA_DESCRIPTION', `the file is longer than ${FILE_CHARS_MAX} characters`);
-  const document = parseDocument(text, { version: '1.2', schema: 'core', maxAliasCount: 0 } as object);
+  const document = parseDocument(text, {
+    version: '1.2',
+    schema: 'core',
+    maxAliasCount: 0,
+  } as object);
   const [fault] = document.errors;
   if (fault) throw dataError('DATA_DESCRIPTION', `not YAML: ${fault.message.split('\n')[0]}`);
   let value: unknown;
@@ -86,4 +90,13 @@ export function parseDescribeFile(text: string): DescribeFile {
     .slice(0, 3)
     .map(({ path, message }) => `${path.length === 0 ? 'the file' : path.join('.')}: ${message}`);
   throw dataError('DATA_DESCRIPTION', where.join('; '));
+}
+
+/** JSON Schema of the file, for editors: schemas/describe.schema.json. */
+export function describeFileSchema(): object {
+  return {
+    $id: 'https://w3id.org/mdds/describe.schema.json',
+    title: 'What is said about a dataset, and what of it is public',
+    ...z.toJSONSchema(describeFile, { io: 'input' }),
+  };
 }

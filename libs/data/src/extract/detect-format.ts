@@ -47,7 +47,12 @@ export async function detectFormat(path: string): Promise<Format> {
   const handle = await open(path, 'r');
   let head: Buffer;
   try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(SNIFFED_BYTES), 0, SNIFFED_BYTES, 0);
+    const { buffer, bytesRead } = await handle.read(
+      Buffer.alloc(SNIFFED_BYTES),
+      0,
+      SNIFFED_BYTES,
+      0,
+    );
     head = buffer.subarray(0, bytesRead);
   } finally {
     await handle.close();

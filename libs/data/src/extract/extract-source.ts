@@ -3,7 +3,11 @@ import { lstat, realpath } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dataError } from '../errors.ts';
-import { type ExtractionLimits, EXTRACTION_LIMITS, profileInProcess } from './extraction-process.ts';
+import {
+  type ExtractionLimits,
+  EXTRACTION_LIMITS,
+  profileInProcess,
+} from './extraction-process.ts';
 import { type FolderFile, listFolder, stampOf } from './folder.ts';
 import { FaultList, type SourceProfile } from './source-profile.ts';
 

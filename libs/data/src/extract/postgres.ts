@@ -45,9 +45,8 @@ export function tableIri(source: string): string {
   return url.href;
 }
 
-const cellText = (value: unknown): string => {
-  if (value === null || value === undefined) return '';
-  const text = String(value);
+const cellText = (text: string | null): string => {
+  if (text === null) return '';
   // An empty text is no missing value, and one that could end the cell is quoted.
   return text === '' || /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 };
@@ -73,7 +72,7 @@ async function writeTable(client: Client, name: string, path: string): Promise<v
   const order = await keyOrder(client, name);
   await client.query(`DECLARE seele CURSOR FOR SELECT * FROM ${name} ORDER BY ${order}`);
   for (let isFirst = true; ; isFirst = false) {
-    const { rows, fields } = await client.query<unknown[]>({
+    const { rows, fields } = await client.query<(string | null)[]>({
       text: `FETCH ${ROWS_AT_ONCE} FROM seele`,
       rowMode: 'array',
       // As PostgreSQL writes them: texts are the same on every machine.
@@ -105,7 +104,12 @@ export async function extractTable(source: string, scratch: string): Promise<Ope
     await writeTable(client, name, path);
     const extracted = await extractSource(path);
     const profile = { ...extracted.profile, kind: 'table' as const };
-    return { extracted: { ...extracted, profile }, iri: tableIri(source), fileName: `${table}.csv`, close };
+    return {
+      extracted: { ...extracted, profile },
+      iri: tableIri(source),
+      fileName: `${table}.csv`,
+      close,
+    };
   } catch (cause) {
     await close();
     if ((cause as { code?: string }).code?.startsWith('DATA_')) throw cause;

@@ -38,7 +38,8 @@ export async function readFormat(
     case 'csv':
     case 'tsv': {
       const delimiter = format === 'tsv' ? '\t' : undefined;
-      const hand = onRecord && ((row: ReadonlyMap<string, string>) => onRecord(Object.fromEntries(row)));
+      const hand =
+        onRecord && ((row: ReadonlyMap<string, string>) => onRecord(Object.fromEntries(row)));
       const table = await profileCsv(textChunks(path, faults), faults, delimiter, hand);
       return { format, tables: table ? [table] : [] };
     }
@@ -46,13 +47,18 @@ export async function readFormat(
     case 'geojson':
     case 'ndjson': {
       const chunks = textChunks(path, faults);
-      const hand = onRecord && ((record: object) => onRecord(record as Readonly<Record<string, Cell>>));
+      const hand =
+        onRecord && ((record: object) => onRecord(record as Readonly<Record<string, Cell>>));
       const read =
         format === 'ndjson'
           ? await profileJsonLines(chunks, faults, hand)
           : await profileJson(chunks, hand);
       const { table, spatial, isGeoJson } = read;
-      return { format: isGeoJson ? 'geojson' : format, tables: [table], ...(spatial && { spatial }) };
+      return {
+        format: isGeoJson ? 'geojson' : format,
+        tables: [table],
+        ...(spatial && { spatial }),
+      };
     }
     case 'parquet':
       return { format, tables: [await profileParquet(path, faults, onRecord)] };
@@ -64,7 +70,9 @@ export async function readFormat(
     // Loaded when needed: these bring large libraries along.
     case 'xlsx': {
       const { profileXlsx } = await import('./formats/xlsx.ts');
-      const hand = onRecord && ((_table: string, row: ReadonlyMap<string, Cell>) => onRecord(Object.fromEntries(row)));
+      const hand =
+        onRecord &&
+        ((_table: string, row: ReadonlyMap<string, Cell>) => onRecord(Object.fromEntries(row)));
       return { format, tables: await profileXlsx(path, faults, hand) };
     }
     case 'pdf': {
@@ -184,7 +192,9 @@ export class SourceProfiler {
     return {
       ...{ kind: this.#kind, parts, files: this.#files, sizeBytes: this.#sizeBytes },
       ...(isFile ? this.#first : undefined),
-      contentHash: isFile ? (this.#first as { contentHash: string }).contentHash : this.#hash.digest('hex'),
+      contentHash: isFile
+        ? (this.#first as { contentHash: string }).contentHash
+        : this.#hash.digest('hex'),
       facts: this.#facts,
       faults: this.#faults.list(),
       ...(temporal && { temporal }),

@@ -16,7 +16,12 @@ import {
 import { formatUai } from '#libs/vtp';
 import { dataError } from '../errors.ts';
 import type { OpenedSource } from '../extract/open-source.ts';
-import { type DatasetSettings, type OwnerStore, type StoredDataset, isDatasetName } from './owner-store.ts';
+import {
+  type DatasetSettings,
+  type OwnerStore,
+  type StoredDataset,
+  isDatasetName,
+} from './owner-store.ts';
 import { type PublishOutcome, type Publisher, publish, resume } from './publish.ts';
 import type { Rollout, VersionRecorder } from './version-recorder.ts';
 

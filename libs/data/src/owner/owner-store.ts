@@ -68,7 +68,10 @@ export interface StoredVersion {
   readonly secrets: VersionSecrets;
 }
 
-type VersionHead = Omit<StoredVersion, 'sequence' | 'state' | 'secrets' | 'draftHash' | 'completeHash'>;
+type VersionHead = Omit<
+  StoredVersion,
+  'sequence' | 'state' | 'secrets' | 'draftHash' | 'completeHash'
+>;
 
 const SCHEMA = `
 CREATE TABLE IF NOT EXISTS dataset (
@@ -140,8 +143,9 @@ export class OwnerStore {
   }
 
   datasets(): readonly Omit<StoredDataset, 'settings'>[] {
-    return this.#sql('SELECT name, uai, path, account FROM dataset ORDER BY name').all() as unknown as
-      readonly Omit<StoredDataset, 'settings'>[];
+    return this.#sql(
+      'SELECT name, uai, path, account FROM dataset ORDER BY name',
+    ).all() as unknown as readonly Omit<StoredDataset, 'settings'>[];
   }
 
   /** @throws DATA_UNKNOWN, DATA_STORE */
@@ -178,7 +182,14 @@ export class OwnerStore {
 
   advance(
     { name }: Pick<StoredDataset, 'name'>,
-    { sequence, state: _state, secrets: _secrets, draftHash: _draft, completeHash: _hash, ...head }: StoredVersion,
+    {
+      sequence,
+      state: _state,
+      secrets: _secrets,
+      draftHash: _draft,
+      completeHash: _hash,
+      ...head
+    }: StoredVersion,
     state: VersionState,
     more: Partial<VersionHead> = {},
   ): void {
@@ -188,7 +199,9 @@ export class OwnerStore {
   }
 
   versions(dataset: Pick<StoredDataset, 'name' | 'account'>): readonly StoredVersion[] {
-    const rows = this.#sql('SELECT * FROM version WHERE name = ? ORDER BY sequence').all(dataset.name);
+    const rows = this.#sql('SELECT * FROM version WHERE name = ? ORDER BY sequence').all(
+      dataset.name,
+    );
     return (rows as unknown as VersionRow[]).map((row) => this.#versionOf(dataset, row));
   }
 
@@ -199,7 +212,10 @@ export class OwnerStore {
     return row && this.#versionOf(dataset, row);
   }
 
-  #versionOf({ name, account }: Pick<StoredDataset, 'name' | 'account'>, row: VersionRow): StoredVersion {
+  #versionOf(
+    { name, account }: Pick<StoredDataset, 'name' | 'account'>,
+    row: VersionRow,
+  ): StoredVersion {
     const { sequence, state, draft_hash: draftHash, complete_hash: completeHash } = row;
     const seal = this.#seal(account);
     return {
@@ -235,8 +251,9 @@ export class OwnerStore {
   }
 
   mark(name: string): string | undefined {
-    return (this.#sql('SELECT value FROM mark WHERE name = ?').get(name) as { value: string } | undefined)
-      ?.value;
+    return (
+      this.#sql('SELECT value FROM mark WHERE name = ?').get(name) as { value: string } | undefined
+    )?.value;
   }
 
   setMark(name: string, value: string): void {
@@ -273,4 +290,3 @@ export class OwnerStore {
 export function isDatasetName(name: string): boolean {
   return /^[a-z0-9][a-z0-9._-]{0,63}$/.test(name);
 }
-

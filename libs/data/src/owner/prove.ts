@@ -13,8 +13,7 @@ import {
 import { dataError } from '../errors.ts';
 import type { StoredVersion } from './owner-store.ts';
 
-const linesOf = (text: string): readonly string[] =>
-  text.split('\n').filter((line) => line !== '');
+const linesOf = (text: string): readonly string[] => text.split('\n').filter((line) => line !== '');
 
 /** The proof that is handed out: all that the public directory repeats, or what `shows` picks. */
 export function proveVersion(

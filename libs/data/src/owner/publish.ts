@@ -15,12 +15,7 @@ import {
   hashOfLines,
 } from '#libs/mdds';
 import { declareFailpoints, failpoint } from '#libs/platform';
-import {
-  type BlobStore,
-  type KeyWrap,
-  SEALED_CHUNK_BYTES,
-  contentCommitment,
-} from '#libs/storage';
+import { type BlobStore, type KeyWrap, SEALED_CHUNK_BYTES, contentCommitment } from '#libs/storage';
 import { type DescribeInput, type StoredAs, describeSource } from '../describe/describe-source.ts';
 import { dataError } from '../errors.ts';
 import type { OpenedSource } from '../extract/open-source.ts';
@@ -50,7 +45,11 @@ export interface PublishRequest {
 
 export type PublishOutcome =
   | { readonly is: 'unchanged'; readonly latest: StoredVersion }
-  | { readonly is: 'recorded'; readonly version: StoredVersion; readonly vetoed: readonly string[] };
+  | {
+      readonly is: 'recorded';
+      readonly version: StoredVersion;
+      readonly vetoed: readonly string[];
+    };
 
 /** Public directories up to so many bytes stand on the chain itself when nothing is stored anyway. */
 const INLINE_BYTES_MAX = 24 * 1024;

@@ -75,8 +75,7 @@ export async function sealContent(
   const files = filesToSeal(opened, options, (hex) => (sha256 = hex));
   const sealed = await sealFolder(store, files, { recipients, randomness, context, pin: false });
   const { profile, path } = opened.extracted;
-  const isSame =
-    options.perColumn || profile.sha256 === undefined || sha256 === profile.sha256;
+  const isSame = options.perColumn || profile.sha256 === undefined || sha256 === profile.sha256;
   if (!isSame || !(await isUnchanged(opened.extracted)))
     throw dataError('DATA_CHANGED', `${path} changed while it was encrypted`);
   return sealed.cid;

@@ -39,7 +39,9 @@ export function createRecordSeal(seed: Bytes, randomness: Randomness): RecordSea
         decipher.final();
         return JSON.parse(gunzipSync(body, { maxOutputLength: PLAIN_BYTES_MAX }).toString('utf8'));
       } catch (cause) {
-        throw dataError('DATA_STORE', `${context} does not open with this account’s key`, { cause });
+        throw dataError('DATA_STORE', `${context} does not open with this account’s key`, {
+          cause,
+        });
       }
     },
   };

@@ -45,8 +45,7 @@ const roundRatio = (ratio: number): number => Math.round(ratio * 10_000) / 10_00
 
 function textOf(value: Exclude<Cell, null | undefined>): string {
   if (typeof value === 'string') return value;
-  if (value instanceof Date)
-    return Number.isNaN(value.getTime()) ? 'invalid' : value.toISOString();
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'invalid' : value.toISOString();
   if (value instanceof Uint8Array) return Buffer.from(value.subarray(0, 64)).toString('hex');
   if (typeof value !== 'object') return String(value);
   try {
@@ -149,7 +148,11 @@ export class ColumnProfiler {
 
 /** Names that can stand in a directory: there, not too long, well formed. */
 export function columnName(name: string, index: number): string {
-  const tidy = name.replace(/^\uFEFF/, '').trim().toWellFormed().slice(0, NAME_CHARS_MAX);
+  const tidy = name
+    .replace(/^\uFEFF/, '')
+    .trim()
+    .toWellFormed()
+    .slice(0, NAME_CHARS_MAX);
   return tidy === '' ? `column_${index + 1}` : tidy;
 }
 

@@ -174,8 +174,7 @@ export async function profileCsv(
     table.rows++;
     if (cells.length !== names.length) faults.add('ragged-row', line);
     const length = Math.min(cells.length, names.length);
-    for (let i = 0; i < length; i++)
-      table.column(names[i] as string)?.addText(cells[i] as string);
+    for (let i = 0; i < length; i++) table.column(names[i] as string)?.addText(cells[i] as string);
     onRecord?.(new Map(names.map((name, i) => [name, cells[i] ?? ''])));
   };
   let reader: CsvReader | undefined;

@@ -26,7 +26,9 @@ function factsOf(values: Readonly<Record<string, unknown>>): Readonly<Record<str
       .filter(([, value]) => value !== undefined && value !== null && value !== '')
       .map(([name, value]) => [
         name,
-        (isTime(value) ? value.toISOString() : String(value)).toWellFormed().slice(0, FACT_CHARS_MAX),
+        (isTime(value) ? value.toISOString() : String(value))
+          .toWellFormed()
+          .slice(0, FACT_CHARS_MAX),
       ]),
   );
 }
@@ -47,7 +49,7 @@ export async function profileImage(path: string, faults: FaultList): Promise<Doc
     const bytes = (await readFile(path)).subarray(0, IMAGE_HEAD_BYTES);
     exif = ((await exifr.parse(bytes, { gps: true })) ?? {}) as Exif;
   } catch (error) {
-    faults.add('unreadable-exif', String((error as Error).message));
+    faults.add('unreadable-exif', (error as Error).message);
     return { facts: {} };
   }
   const { latitude: lat, longitude: lon, DateTimeOriginal: taken } = exif;
@@ -77,7 +79,7 @@ export async function profilePdf(path: string): Promise<DocumentProfile> {
   if (bytes.length > PDF_BYTES_MAX)
     throw dataError('DATA_LIMIT', `a PDF of ${bytes.length} bytes; ${PDF_BYTES_MAX} are read`);
   try {
-    const document = await getDocumentProxy(bytes);
+    const document = await getDocumentProxy(bytes, { verbosity: 0 });
     const { info: entries } = await document.getMetadata();
     const info = entries as Readonly<Record<string, unknown>>;
     const made = pdfDay(info['CreationDate']);
@@ -90,7 +92,7 @@ export async function profilePdf(path: string): Promise<DocumentProfile> {
     });
     return { facts };
   } catch (cause) {
-    throw dataError('DATA_BROKEN', `not a readable PDF: ${String((cause as Error).message)}`, {
+    throw dataError('DATA_BROKEN', `not a readable PDF: ${(cause as Error).message}`, {
       cause,
     });
   }

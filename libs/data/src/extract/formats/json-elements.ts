@@ -63,8 +63,7 @@ export class JsonSplitter {
         else if (code === 34) {
           this.#inString = false;
           if (this.#depth === 1) this.#lastString = this.#stringStart;
-        } else if (this.#depth === 1 && this.#stringStart.length < 64)
-          this.#stringStart += text[i];
+        } else if (this.#depth === 1 && this.#stringStart.length < 64) this.#stringStart += text[i];
         continue;
       }
       if (!this.#inElement) {
@@ -104,6 +103,12 @@ export class JsonSplitter {
         }
         if (++this.#depth > DEPTH_MAX)
           throw dataError('DATA_LIMIT', `JSON nested deeper than ${DEPTH_MAX}`);
+      } else if (code === 93 && this.#recordDepth > 0 && this.#depth === this.#recordDepth) {
+        // The last element is a plain value, which nothing else ends.
+        this.#keep(text, from, i);
+        this.#flush();
+        this.#closeRecords();
+        from = i + 1;
       } else if (code === 125 || code === 93) {
         if (--this.#depth < this.#recordDepth) throw this.#fail(i);
         if (this.#depth === this.#recordDepth) {

@@ -31,9 +31,13 @@ const compressors: Compressors = {
 };
 
 const broken = (why: unknown) =>
-  dataError('DATA_BROKEN', `not a whole Parquet file: ${String((why as Error).message ?? why)}`, {
-    cause: why,
-  });
+  dataError(
+    'DATA_BROKEN',
+    `not a whole Parquet file: ${why instanceof Error ? why.message : String(why)}`,
+    {
+      cause: why,
+    },
+  );
 
 function kindFromSchema(metadata: FileMetaData, path: readonly string[]): ValueKind {
   const leaf = metadata.schema.find(
@@ -173,6 +177,6 @@ async function readSamples(
         if (value !== null && value !== undefined && kindOfValue(value) !== 'json')
           table.column(columnName(name, 0))?.addSample(value);
   } catch (error) {
-    faults.add('unreadable-rows', String((error as Error).message));
+    faults.add('unreadable-rows', (error as Error).message);
   }
 }

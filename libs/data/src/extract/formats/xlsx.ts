@@ -84,7 +84,9 @@ function rowOf(xml: string, workbook: Workbook): readonly Cell[] {
   return cells;
 }
 
-async function readWorkbook(zip: ZipFile): Promise<Workbook & { readonly sheets: [string, string][] }> {
+async function readWorkbook(
+  zip: ZipFile,
+): Promise<Workbook & { readonly sheets: [string, string][] }> {
   const part = async (name: string) => (zip.has(name) ? zip.text(name, TEXT_PART_BYTES_MAX) : '');
   const [book, relations, styles, shared] = [
     await part('xl/workbook.xml'),
@@ -121,7 +123,12 @@ async function readWorkbook(zip: ZipFile): Promise<Workbook & { readonly sheets:
     texts.push(runsOf(item));
   }
   const from1904 = /<workbookPr\s[^>]*date1904="(?:1|true)"/.test(book);
-  return { sheets, texts, isDateStyle, epochMs: from1904 ? Date.UTC(1904, 0, 1) : Date.UTC(1899, 11, 30) };
+  return {
+    sheets,
+    texts,
+    isDateStyle,
+    epochMs: from1904 ? Date.UTC(1904, 0, 1) : Date.UTC(1899, 11, 30),
+  };
 }
 
 /** @throws DATA_BROKEN, DATA_LIMIT */
@@ -162,7 +169,11 @@ async function readSheet(
   const add = (cells: readonly Cell[]): void => {
     if (cells.every((cell) => cell === undefined)) return;
     if (table === undefined) {
-      names = columnNames(Array.from(cells, (cell) => (cell === undefined ? '' : String(cell))));
+      names = columnNames(
+        Array.from(cells, (cell) =>
+          typeof cell === 'string' || typeof cell === 'number' ? String(cell) : '',
+        ),
+      );
       table = new TableProfiler(name, names);
       return;
     }

@@ -2,6 +2,7 @@
  * Reads members of a ZIP archive (APPNOTE 6.3) as streams. The central directory is believed only as far
  * as limits go: how many members, how much comes out of each, and how much more than went in.
  */
+import { createReadStream } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { createInflateRaw } from 'node:zlib';
 import { dataError } from '../../errors.ts';
@@ -32,10 +33,12 @@ async function bytesAt(handle: FileHandle, offset: number, length: number): Prom
 }
 
 export class ZipFile {
+  readonly #path: string;
   readonly #handle: FileHandle;
   readonly #members: ReadonlyMap<string, Member>;
 
-  private constructor(handle: FileHandle, members: ReadonlyMap<string, Member>) {
+  private constructor(path: string, handle: FileHandle, members: ReadonlyMap<string, Member>) {
+    this.#path = path;
     this.#handle = handle;
     this.#members = members;
   }
@@ -44,7 +47,7 @@ export class ZipFile {
   static async open(path: string): Promise<ZipFile> {
     const handle = await open(path, 'r');
     try {
-      return new ZipFile(handle, await readDirectory(handle));
+      return new ZipFile(path, handle, await readDirectory(handle));
     } catch (error) {
       await handle.close();
       throw error;
@@ -67,8 +70,8 @@ export class ZipFile {
     const start = member.offset + 30 + head.readUInt16LE(26) + head.readUInt16LE(28);
     const { compressedBytes, method } = member;
     if (method !== 0 && method !== 8) throw broken(`${name} is packed by method ${method}`);
-    const raw = this.#handle.createReadStream({
-      ...{ start, end: start + compressedBytes - 1, autoClose: false },
+    const raw = createReadStream(this.#path, {
+      ...{ start, end: start + compressedBytes - 1 },
     });
     if (compressedBytes === 0) return;
     const plain = method === 0 ? raw : raw.pipe(createInflateRaw());

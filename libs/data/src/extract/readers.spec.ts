@@ -1,0 +1,356 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { deflateRawSync } from 'node:zlib';
+import fc from 'fast-check';
+import { isSeeleError } from '#libs/kernel';
+import { DistinctCounter } from '../profile/distinct-counter.ts';
+import { TableProfiler } from '../profile/table-profiler.ts';
+import { kindOfText } from '../profile/value-kinds.ts';
+import { extractSource } from './extract-source.ts';
+import { listFolder } from './folder.ts';
+import { CsvReader, profileCsv, sniffDelimiter } from './formats/csv.ts';
+import { JsonSplitter } from './formats/json-elements.ts';
+import { profileJson, profileJsonLines } from './formats/json.ts';
+import { textChunks } from './formats/text-chunks.ts';
+import { SourceProfiler } from './profile-file.ts';
+import { FaultList } from './source-profile.ts';
+
+let folder: string;
+beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'seele-data-'))));
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+async function* pieces(text: string, size = 7): AsyncGenerator<string> {
+  for (let i = 0; i < text.length; i += size) yield text.slice(i, i + size);
+}
+
+function file(name: string, content: string | Uint8Array): string {
+  const path = join(folder, name);
+  writeFileSync(path, content);
+  return path;
+}
+
+async function profileOf(name: string, content: string | Uint8Array) {
+  const profiler = new SourceProfiler('file');
+  await profiler.add(file(name, content), '');
+  return profiler.profile();
+}
+
+const columnsOf = (table: TableProfiler | undefined) =>
+  Object.fromEntries((table?.profile().columns ?? []).map((column) => [column.name, column]));
+
+describe('CSV (RFC 4180)', () => {
+  const csv = async (text: string, delimiter?: string) => {
+    const faults = new FaultList();
+    const table = await profileCsv(pieces(text), faults, delimiter);
+    return { table: table?.profile(), columns: columnsOf(table), faults: faults.list() };
+  };
+
+  it('finds types, ranges, missing values and how many differ', async () => {
+    const { table, columns } = await csv(
+      'id,when,amount,code,ok,note\r\n1,2026-01-02,1.5,007,true,"a, ""b""\nc"\r\n2,,-3,010,false,x\r\n',
+    );
+    expect(table?.rows).toBe(2);
+    expect(columns['id']).toMatchObject({ datatype: 'integer', minimum: '1', maximum: '2' });
+    expect(columns['when']).toMatchObject({ datatype: 'date', nullRatio: 0.5, distinct: 1 });
+    expect(columns['amount']).toMatchObject({ datatype: 'decimal', minimum: '-3', maximum: '1.5' });
+    // A number with leading zeros is a name.
+    expect(columns['code']).toMatchObject({ datatype: 'string' });
+    expect(columns['ok']).toMatchObject({ datatype: 'boolean' });
+    expect(columns['code']?.minimum).toBeUndefined();
+  });
+
+  it('reports ragged rows and wrong quoting with their lines, and reads on', async () => {
+    const { table, columns, faults } = await csv(
+      'a,b\n1,2\n3\n4,5,6\n"x"y,7\nz"q,8\n"never closed,9\n10,11\n',
+    );
+    expect(faults).toEqual([
+      { kind: 'ragged-row', count: 2, places: ['3', '4'] },
+      { kind: 'wrong-quote', count: 3, places: ['5', '6', '7'] },
+    ]);
+    expect(table?.rows).toBe(7);
+    expect(columns['b']?.distinct).toBe(6);
+  });
+
+  it.each([
+    ['a;b\n1,5;2\n2,5;3\n', ';'],
+    ['a\tb\n1\t2\n', '\t'],
+    ['a,b\n"x;y",2\n', ','],
+    ['one\ntwo\n', ','],
+  ])('sees the delimiter of %j', (text, delimiter) => {
+    expect(sniffDelimiter(text)).toBe(delimiter);
+  });
+
+  it('names columns that have no names, or the same', async () => {
+    const unnamed = await csv('1,2\n3,4\n');
+    expect(Object.keys(unnamed.columns)).toEqual(['column_1', 'column_2']);
+    expect(unnamed.table?.rows).toBe(2);
+    expect(Object.keys((await csv('a,,b\nx,y,z\n')).columns)).toEqual(['a', 'column_2', 'b']);
+  });
+
+  it('gives the same cells however the text is cut', () => {
+    const cell = fc.string({ unit: fc.constantFrom('a', '"', ',', '\n', 'é', '1'), maxLength: 6 });
+    const rows = fc.array(fc.array(cell, { minLength: 2, maxLength: 3 }), { maxLength: 8 });
+    fc.assert(
+      fc.property(rows, fc.integer({ min: 1, max: 9 }), (given, size) => {
+        const quoted = given.map((row) => row.map((c) => `"${c.replaceAll('"', '""')}"`).join(','));
+        const read: string[][] = [];
+        const reader = new CsvReader(
+          ',',
+          (cells) => read.push([...cells]),
+          () => {
+            throw new Error('nothing is wrongly quoted');
+          },
+        );
+        const text = quoted.map((line) => `${line}\n`).join('');
+        for (let i = 0; i < text.length; i += size) reader.push(text.slice(i, i + size));
+        reader.end();
+        expect(read).toEqual(given);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('reads UTF-16, and what is not UTF-8 as Windows-1252, and says so', async () => {
+    const read = async (name: string, bytes: Uint8Array) => {
+      const faults = new FaultList();
+      let text = '';
+      for await (const chunk of textChunks(file(name, bytes), faults)) text += chunk;
+      return { text, faults: faults.list().map(({ kind }) => kind) };
+    };
+    const utf16 = Buffer.from('\uFEFFstraße', 'utf16le');
+    expect(await read('a', utf16)).toEqual({ text: 'straße', faults: [] });
+    const latin = Buffer.from('stra\xdfe', 'latin1');
+    expect(await read('b', latin)).toEqual({ text: 'straße', faults: ['not-utf8'] });
+  });
+});
+
+describe('JSON (RFC 8259) and GeoJSON (RFC 7946)', () => {
+  it.each([
+    ['[{"a":1},{"a":2,"b":"]"}]', 2],
+    ['{"a":"\\"}{"}\n{"a":2} {"a":3}', 3],
+    ['{"meta":{"n":[1]},"data":[{"a":1},{"a":2}],"more":1}', 2],
+    ['[]', 0],
+    ['[1,2,"x"]', 3],
+    ['{"data":1}', 1],
+  ])('cuts %j into %i records', async (text, records) => {
+    for (const size of [1, 5, 100])
+      expect((await profileJson(pieces(text, size))).table.rows).toBe(records);
+  });
+
+  it.each(['[{"a":1}', '{"a":', '[1,2', '"x', '[}', '[{"a" 1}]'])('refuses %j', async (text) => {
+    await expect(profileJson(pieces(text))).rejects.toMatchObject({ code: 'DATA_BROKEN' });
+  });
+
+  it('refuses what is nested too deep, and never dies of any bytes', async () => {
+    await expect(profileJson(pieces('['.repeat(5_000), 100))).rejects.toMatchObject({
+      code: 'DATA_LIMIT',
+    });
+    fc.assert(
+      fc.property(fc.string({ unit: fc.constantFrom(...Array.from('[]{}",:1a\\ ')) }), (text) => {
+        const splitter = new JsonSplitter(() => {});
+        try {
+          splitter.push(text);
+          splitter.end();
+        } catch (error) {
+          if (!isSeeleError(error)) throw error;
+        }
+      }),
+    );
+  });
+
+  it('takes the box of the positions, and properties as columns', async () => {
+    const feature = (lon: number, lat: number) => ({
+      type: 'Feature',
+      properties: { name: 'x', at: { city: 'Y' } },
+      geometry: { type: 'Point', coordinates: [lon, lat] },
+    });
+    const { temporal, ...profile } = await profileOf(
+      'a.geojson',
+      JSON.stringify({ type: 'FeatureCollection', features: [feature(1, 2), feature(-3, 40)] }),
+    );
+    expect(temporal).toBeUndefined();
+    expect(profile.spatial).toEqual({ west: -3, south: 2, east: 1, north: 40 });
+    const names = profile.parts[0]?.tables[0]?.columns.map(({ name }) => name);
+    expect(names).toEqual(['name', 'at.city', 'geometry']);
+  });
+
+  it('counts broken lines of JSON lines', async () => {
+    const faults = new FaultList();
+    const { table } = await profileJsonLines(pieces('{"a":1}\n{"a":\n\n{"a":2}'), faults);
+    expect(table.rows).toBe(2);
+    expect(faults.list()).toEqual([{ kind: 'not-json', count: 1, places: ['2'] }]);
+  });
+});
+
+describe('other formats', () => {
+  it('SQLite: the hash is of the rows, not of how they are packed', async () => {
+    const path = join(folder, 'a.db');
+    const database = new DatabaseSync(path);
+    database.exec('CREATE TABLE v (id INTEGER PRIMARY KEY, at TEXT); CREATE VIEW w AS SELECT 1');
+    for (let i = 0; i < 50; i++)
+      database.prepare('INSERT INTO v VALUES (?, ?)').run(i, '2026-03-04');
+    const read = async () => {
+      const profiler = new SourceProfiler('file');
+      await profiler.add(path, '');
+      return profiler.profile();
+    };
+    const before = await read();
+    expect(before.parts[0]?.tables).toHaveLength(1);
+    expect(before.temporal).toEqual({ start: '2026-03-04', end: '2026-03-04' });
+    database.exec('CREATE TABLE big (x); DROP TABLE big; VACUUM');
+    expect((await read()).contentHash).toBe(before.contentHash);
+    database.exec('UPDATE v SET at = NULL WHERE id = 7');
+    const after = await read();
+    expect(after.contentHash).not.toBe(before.contentHash);
+    expect(after.parts[0]?.tables[0]?.columns[1]).toMatchObject({ nullRatio: 0.02 });
+    database.close();
+  });
+
+  it('a workbook: sheets, shared texts, dates', async () => {
+    const { parts, temporal } = await profileOf('a.xlsx', workbook(sheetXml()));
+    const [table] = parts[0]?.tables ?? [];
+    expect(table).toMatchObject({ name: 'Visits & more', rows: 2 });
+    expect(table?.columns.map(({ name, datatype }) => [name, datatype])).toEqual([
+      ['name', 'string'],
+      ['day', 'dateTime'],
+      ['n', 'decimal'],
+    ]);
+    expect(temporal).toEqual({ start: '2026-01-01', end: '2026-01-02' });
+  });
+
+  it.each([
+    ['a.parquet', new Uint8Array([...Buffer.from('PAR1'), ...randomBytes(64)])],
+    ['b.parquet', new Uint8Array(12)],
+    ['a.xlsx', Buffer.from('PK\u0003\u0004 and no more')],
+    ['b.xlsx', randomBytes(500)],
+    ['a.db', Buffer.from(`SQLite format 3\0${'x'.repeat(200)}`)],
+    ['a.pdf', Buffer.from('%PDF-1.7 and no more')],
+  ])('%s that is broken is refused as such', async (name, bytes) => {
+    await expect(profileOf(name, bytes)).rejects.toMatchObject({ code: 'DATA_BROKEN' });
+  });
+
+  it('a workbook that unpacks to far more than it is, is refused', async () => {
+    const bomb = Buffer.alloc(24 * 1024 * 1024, ' ');
+    await expect(profileOf('bomb.xlsx', workbook(bomb))).rejects.toMatchObject({
+      code: 'DATA_LIMIT',
+    });
+  });
+});
+
+describe('folders', () => {
+  it('are walked without following links', async () => {
+    mkdirSync(join(folder, 'sub'));
+    file('b.csv', 'a\n1\n');
+    file('sub/a.csv', 'a\n2\n');
+    file('.hidden', '');
+    symlinkSync('/etc/passwd', join(folder, 'passwd.csv'));
+    symlinkSync('..', join(folder, 'sub', 'up'));
+    const faults = new FaultList();
+    const files = await listFolder(folder, faults);
+    expect(files.map(({ name }) => name)).toEqual(['b.csv', 'sub/a.csv']);
+    const [links] = faults.list();
+    expect(links?.places.toSorted()).toEqual(['passwd.csv', 'sub/up']);
+  });
+
+  it('in a process of its own: alike tables are one; a broken file is reported; a link is refused', async () => {
+    file('1.csv', 'id,lat,lon\n1,10,20\n2,11,21\n');
+    file('2.csv', 'id,lat,lon\n3,12,22\n');
+    file('x.json', '[{"z":1}]');
+    file('broken.xlsx', 'no');
+    const { profile } = await extractSource(folder);
+    expect(profile).toMatchObject({ kind: 'folder', files: 4 });
+    const csv = profile.parts.find(({ id }) => id === 'csv');
+    expect(csv).toMatchObject({ files: 2 });
+    expect(csv?.tables[0]).toMatchObject({ rows: 3 });
+    expect(profile.spatial).toEqual({ west: 20, south: 10, east: 22, north: 12 });
+    expect(profile.faults.map(({ kind }) => kind)).toEqual(['unreadable-file']);
+  });
+});
+
+describe('what a profile is made of', () => {
+  it.each([
+    ['12', 'integer'],
+    ['-0.5', 'decimal'],
+    ['1e9', 'decimal'],
+    ['0012', 'string'],
+    ['2026-02-30', 'string'],
+    ['2024-02-29', 'date'],
+    ['2026-07-01T08:00:00Z', 'dateTime'],
+    ['2026-07-01 08:00', 'dateTime'],
+    ['01/02/2026', 'string'],
+    ['TRUE', 'boolean'],
+    ['-', 'string'],
+  ])('%s is %s', (text, kind) => {
+    expect(kindOfText(text)).toBe(kind);
+  });
+
+  it('counts different values exactly while they are few, then within three per cent, in any order', () => {
+    const counter = new DistinctCounter();
+    for (let i = 0; i < 4_000; i++) for (let n = 0; n < 2; n++) counter.add(`v${i}`);
+    expect([counter.count, counter.isEstimate]).toEqual([4_000, false]);
+    const [up, down] = [new DistinctCounter(), new DistinctCounter()];
+    for (let i = 0; i < 100_000; i++) up.add(`v${i}`);
+    for (let i = 99_999; i >= 0; i--) (i % 2 === 0 ? down : counter).add(`v${i}`);
+    down.merge(counter);
+    expect(down.count).toBe(up.count);
+    expect(Math.abs(up.count - 100_000)).toBeLessThan(5_000);
+  });
+
+  it('names of a thousand columns are enough', () => {
+    const table = new TableProfiler('t');
+    table.addObject(Object.fromEntries(Array.from({ length: 1_100 }, (_, i) => [`c${i}`, i])));
+    expect(table.profile().columns).toHaveLength(1_000);
+    expect(table.omitted.size).toBe(100);
+  });
+});
+
+/** A ZIP of deflated members, by hand (APPNOTE 4.3). */
+function zip(members: Readonly<Record<string, string | Uint8Array>>): Uint8Array {
+  const [bodies, directory]: [Buffer[], Buffer[]] = [[], []];
+  let offset = 0;
+  for (const [name, text] of Object.entries(members)) {
+    const packed = deflateRawSync(text);
+    const head = Buffer.alloc(30);
+    head.writeUInt32LE(0x04034b50, 0);
+    head.writeUInt16LE(8, 8);
+    head.writeUInt16LE(name.length, 26);
+    const entry = Buffer.alloc(46);
+    entry.writeUInt32LE(0x02014b50, 0);
+    entry.writeUInt16LE(8, 10);
+    entry.writeUInt32LE(packed.length, 20);
+    entry.writeUInt16LE(name.length, 28);
+    entry.writeUInt32LE(offset, 42);
+    bodies.push(head, Buffer.from(name), packed);
+    directory.push(entry, Buffer.from(name));
+    offset += 30 + name.length + packed.length;
+  }
+  const index = Buffer.concat(directory);
+  const end = Buffer.alloc(22);
+  end.writeUInt32LE(0x06054b50, 0);
+  end.writeUInt16LE(Object.keys(members).length, 10);
+  end.writeUInt32LE(index.length, 12);
+  end.writeUInt32LE(offset, 16);
+  return Buffer.concat([...bodies, index, end]);
+}
+
+function workbook(sheet: string | Uint8Array): Uint8Array {
+  return zip({
+    'xl/workbook.xml':
+      '<workbook><sheets><sheet name="Visits &amp; more" sheetId="1" r:id="rId1"/></sheets></workbook>',
+    'xl/_rels/workbook.xml.rels':
+      '<Relationships><Relationship Id="rId1" Target="worksheets/sheet1.xml"/></Relationships>',
+    'xl/styles.xml': '<cellXfs><xf numFmtId="0"/><xf numFmtId="14"/></cellXfs>',
+    'xl/sharedStrings.xml':
+      '<sst><si><t>name</t></si><si><r><t>An</t></r><r><t>na</t></r></si></sst>',
+    'xl/worksheets/sheet1.xml': sheet,
+  });
+}
+
+const sheetXml = (): string =>
+  `<sheetData>
+   <row r="1"><c r="A1" t="s"><v>0</v></c><c r="B1" t="inlineStr"><is><t>day</t></is></c><c r="C1" t="str"><v>n</v></c></row>
+   <row r="2"><c r="A2" t="s"><v>1</v></c><c r="B2" s="1"><v>46023</v></c><c r="C2"><v>1.5</v></c></row>
+   <row r="3"><c r="B3" s="1"><v>46024</v></c><c r="C3"><f>1+1</f><v>2</v></c></row></sheetData>`;
