@@ -14,6 +14,11 @@ function jobOptions(command: Command): Command {
     .option('--name <text>', 'what the job is called')
     .option('--wall <seconds>', 'longest run', '60')
     .option('--memory <MiB>', 'most memory', '256')
+    .option('--weights <cost,time,risk>', 'what matters, e.g. 8,1,1 (default: the tier’s)')
+    .option('--domain <name>', 'only this domain; repeat for more', collect, [])
+    .option('--level <name>', 'only this level; repeat for more', collect, [])
+    .option('--region <name>', 'only this region; repeat for more', collect, [])
+    .option('--priority <0-9>', 'among your own waiting orders (default 5)')
     .option('--min-isolation <level>', 'S0 to S4 (default: S0 on this machine, S2 on a network)')
     .option('--from <name>', 'account that pays', 'default')
     .option('--market <url>', 'market to use');
@@ -26,7 +31,7 @@ export function addJobs(program: Command): void {
         summary: 'What a job would cost and when it would be done, without buying it',
         examples: ['seele quote sum.js --in data=data.csv --tier B'],
       }),
-    ),
+    ).option('--save <file>', 'keep the quote for seele run --quote'),
     async () => (await import('./commands/run.ts')).quote,
   );
   runs(
@@ -37,6 +42,8 @@ export function addJobs(program: Command): void {
       }),
     )
       .option('--cap <amount>', 'most to pay (default: the quote’s)')
+      .option('--quote <file>', 'a quote that was saved: its price is the cap')
+      .option('--within <seconds>', 'must be done by then, or it costs nothing', '3600')
       .option('--follow', 'watch it until it ends and print the result')
       .option('--out <file>', 'with --follow, write the result there')
       .option('--timeout <seconds>', 'with --follow, stop watching after so long', '600'),

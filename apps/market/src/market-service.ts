@@ -33,6 +33,7 @@ import {
   orderView,
   providerViews,
   quoteJob,
+  signQuote,
   viewOf,
   waitingOf,
 } from '#libs/market';
@@ -54,7 +55,7 @@ export interface MarketServiceParts {
   readonly blobs: BlobStore;
   readonly hub: JobEventHub;
   readonly isPrivate: boolean;
-  readonly clock: Pick<Clock, 'monotonicMs'>;
+  readonly clock: Pick<Clock, 'monotonicMs' | 'nowUs'>;
   receiptOf(order: OrderView): Promise<Bytes>;
 }
 
@@ -85,13 +86,22 @@ export class MarketService implements MarketApi {
 
   status(): MarketStatusFacts {
     const { name, market } = this.#parts;
-    const { height, openOrders, sessions } = marketStatus(market);
+    const { height, openOrders, sessions, quotes } = marketStatus(market);
     const { chain, signer } = market.config;
-    return { name, market: signer.account, chain, height, openOrders, providersOnline: sessions };
+    return {
+      ...{ name, market: signer.account, chain, height, openOrders, providersOnline: sessions },
+      quotes: {
+        ...quotes,
+        ...(quotes.ended > 0 && { keptShare: quotes.kept / quotes.ended }),
+      },
+    };
   }
 
   quote(manifest: Manifest, priceCap?: bigint) {
-    return quoteJob(this.#parts.market, needsOf(manifest), { priceCap });
+    const { market, clock } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    const quote = quoteJob(market, needsOf(manifest), { priceCap, nowMs });
+    return signQuote(market.config, manifest, quote, clock.nowUs());
   }
 
   async #balance(account: AccountId): Promise<BalanceRead> {
@@ -116,11 +126,14 @@ export class MarketService implements MarketApi {
     await this.#parts.blobs.putBlock(encodeManifest(manifest), { codec: 'dag-cbor' });
   }
 
-  async submit(signed: SignedOrder, manifest: Manifest) {
+  async submit(signed: SignedOrder, manifest: Manifest, quote?: Bytes) {
     const balance = await this.#balance(signed.order.consumer);
     await this.#storeManifest(signed, manifest, balance);
     return unwrap(
-      await this.#parts.loop.request({ kind: 'submitOrder', order: signed, manifest, balance }),
+      await this.#parts.loop.request({
+        ...{ kind: 'submitOrder', order: signed, manifest, balance },
+        ...(quote && { quote }),
+      }),
     );
   }
 

@@ -124,6 +124,17 @@ function observeMarket(metrics: Metrics, market: Parameters<typeof marketStatus>
   const gauge = (key: keyof ReturnType<typeof marketStatus>, name: string, help: string): void => {
     metrics.gauge(name, help, () => Number(marketStatus(market)[key]));
   };
+  const quotes = () => marketStatus(market).quotes;
+  metrics.gauge(
+    'seele_market_quotes_ended',
+    'Orders with a quote that ended',
+    () => quotes().ended,
+  );
+  metrics.gauge(
+    'seele_market_quotes_kept',
+    'Of those, charged and finished as quoted',
+    () => quotes().kept,
+  );
   gauge('openOrders', 'seele_market_orders_open', 'Orders that have not ended');
   gauge('waiting', 'seele_market_orders_waiting', 'Orders waiting for a free slot');
   gauge('leases', 'seele_market_leases', 'Live leases');

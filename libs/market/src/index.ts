@@ -30,6 +30,7 @@ export * from './model/views.ts';
 export * from './placement/terms.ts';
 export * from './pricing.ts';
 export { type BindingQuote, QUOTE_VALID_MS, signQuote } from './placement/promise.ts';
+export type { QuoteCounts } from './placement/learned.ts';
 export type { TenantTerms } from './placement/tenants.ts';
 export { quoteJob } from './quote.ts';
 export { LOST_LEAF } from './rebuild.ts';

@@ -104,5 +104,6 @@ export function marketStatus(market: Market) {
     anchoredLeaves: market.meta.anchoredLeaves,
     lastRefusal: market.lastRefusal,
     rebuildTo: market.meta.rebuildTo,
+    quotes: market.places.learned.quotes,
   } as const;
 }

@@ -15,6 +15,7 @@ import {
   MANIFEST_INPUTS_MAX,
   type Manifest,
   type Metering,
+  type PlacementTerms,
   type Tier,
   manifestProblem,
 } from '#libs/market';
@@ -39,6 +40,8 @@ export interface JobDescription {
   /** Preset `S2`; see `defaultMinIsolation` for one machine. */
   readonly minIsolation?: IsolationLevel;
   readonly cores?: number;
+  /** Where it may run and what matters, beyond the tier's presets. */
+  readonly placement?: PlacementTerms;
 }
 
 /**
@@ -72,6 +75,7 @@ export function describeJob(job: JobDescription): Manifest {
     minIsolation: job.minIsolation ?? 'S2',
     tier: job.tier ?? 'A',
     resources: { cores: job.cores ?? 1, memoryBytes: limits.memoryBytes },
+    ...(job.placement && { placement: job.placement }),
   };
   const problem = manifestProblem(manifest);
   if (problem !== undefined) throw sdkError('SDK_INPUT_INVALID', problem);

@@ -38,8 +38,8 @@ export interface MarketClient {
   readonly url: string;
   status(): Promise<MarketStatus>;
   quote(manifest: Manifest): Promise<QuoteDocument>;
-  /** Idempotent by the order's id. */
-  submit(signed: SignedOrder, manifest: Manifest): Promise<OrderDocument>;
+  /** Idempotent by the order's id. With `signed` of a quote its price is the cap. */
+  submit(signed: SignedOrder, manifest: Manifest, quote?: string): Promise<OrderDocument>;
   orders(filter?: { readonly limit?: number }): Promise<readonly OrderDocument[]>;
   order(id: string): Promise<OrderDocument>;
   cancel(id: string): Promise<OrderDocument>;
@@ -94,8 +94,12 @@ export function createMarketClient(options: MarketClientOptions): MarketClient {
     status: () => answer(api.GET('/v1/status')),
     quote: (manifest) =>
       answer(api.POST('/v1/quotes', { body: { manifest: manifestToDocument(manifest) } })),
-    submit: (signed, manifest) => {
-      const body = { order: signedOrderToDocument(signed), manifest: manifestToDocument(manifest) };
+    submit: (signed, manifest, quote) => {
+      const body = {
+        order: signedOrderToDocument(signed),
+        manifest: manifestToDocument(manifest),
+        ...(quote !== undefined && { quote }),
+      };
       return answer(api.POST('/v1/orders', { body }));
     },
     async orders({ limit = 20 } = {}) {
@@ -155,11 +159,17 @@ function isPublic(request: Request): boolean {
   return /^\/v1\/(quotes|status|providers)\b/.test(new URL(request.url).pathname);
 }
 
-function manifestToDocument({ resources, metering, ...manifest }: Manifest): ManifestDocument {
+function manifestToDocument({
+  resources,
+  metering,
+  placement,
+  ...manifest
+}: Manifest): ManifestDocument {
   const { diskBytes, ...needed } = resources;
   return {
     ...manifest,
     version: 1,
+    ...(placement && { placement: placementToDocument(placement) }),
     ...(metering && {
       metering: {
         fuel: metering.fuel.toString(),
@@ -171,6 +181,22 @@ function manifestToDocument({ resources, metering, ...manifest }: Manifest): Man
     }),
     inputs: [...manifest.inputs],
     resources: { ...needed, ...(diskBytes === undefined ? {} : { diskBytes }) },
+  };
+}
+
+function placementToDocument({
+  domains,
+  levels,
+  priority,
+  regions,
+  weights,
+}: NonNullable<Manifest['placement']>): NonNullable<ManifestDocument['placement']> {
+  return {
+    ...(weights && { weights }),
+    ...(priority !== undefined && { priority }),
+    ...(domains && { domains: [...domains] }),
+    ...(levels && { levels: [...levels] }),
+    ...(regions && { regions: [...regions] }),
   };
 }
 

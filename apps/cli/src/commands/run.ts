@@ -1,15 +1,19 @@
 /** `seele quote` and `seele run`: what a job would cost; ordering it. */
-import { formatAmount, parseAccount, parseAmount } from '#libs/kernel';
-import { defaultMinIsolation, signOrder } from '#libs/sdk';
+import { SeeleError, formatAmount, parseAccount, parseAmount } from '#libs/kernel';
+import type { Manifest } from '#libs/market';
+import { type QuoteDocument, defaultMinIsolation, signOrder } from '#libs/sdk';
 import { cliError } from '../errors.ts';
 import { type CommandContext, wholeNumber } from '../frame/command.ts';
 import { accountNames, connectStorage, serviceUrl, signerOf } from '../frame/connect.ts';
-import { writeUserFile } from '../frame/files.ts';
+import { readUserFile, writeUserFile } from '../frame/files.ts';
 import { followOrder } from '../frame/follow.ts';
 import { type JobOptions, prepareJob } from '../frame/job-input.ts';
 import { money, orderLines, quoteLines } from '../frame/job-view.ts';
 import { connectMarket } from '../frame/market.ts';
 import type { Json } from '../frame/output.ts';
+
+/** An order waits no longer than this for its block, however late it may be done. */
+const PLACE_WITHIN_MS = 300_000;
 
 /** Says openly what is asked for where nothing was said. */
 function withIsolation(context: CommandContext, options: JobOptions): JobOptions {
@@ -17,9 +21,13 @@ function withIsolation(context: CommandContext, options: JobOptions): JobOptions
   return { ...options, minIsolation: options.minIsolation ?? defaultMinIsolation(url) };
 }
 
+export interface QuoteOptions extends JobOptions {
+  readonly save?: string;
+}
+
 export async function quote(
   context: CommandContext,
-  options: JobOptions,
+  options: QuoteOptions,
   code: string,
 ): Promise<void> {
   const market = connectMarket(context, options);
@@ -29,6 +37,8 @@ export async function quote(
     withIsolation(context, options),
   );
   const answer = await market.quote(manifest);
+  if (options.save !== undefined)
+    writeUserFile(options.save, new TextEncoder().encode(`${JSON.stringify(answer)}\n`));
   context.output.answer(answer as unknown as Json, () => {
     for (const line of quoteLines(answer)) context.output.line(line);
   });
@@ -38,6 +48,8 @@ export async function quote(
 
 export interface RunOptions extends JobOptions {
   readonly cap?: string;
+  readonly quote?: string;
+  readonly within: string;
   readonly follow?: boolean;
   readonly out?: string;
   readonly timeout: string;
@@ -56,7 +68,8 @@ export async function run(
     market.status(),
     prepareJob(connectStorage(context), code, withIsolation(context, options)),
   ]);
-  const offers = given === undefined ? await market.quote(manifest) : undefined;
+  const withinMs = wholeNumber('--within', options.within, 1) * 1000;
+  const offers = await quoteFor(market, options, manifest);
   const best = offers?.options[0];
   if (offers && !best) {
     const why = offers.reasons.map(({ providers, text }) => `${providers} ${text}`).join('; ');
@@ -68,8 +81,10 @@ export async function run(
     manifest: manifestCid,
     priceCap: given ?? BigInt(best?.priceCap ?? '0'),
     nowUs: Date.now() * 1000,
+    completeWithinMs: withinMs,
+    placeWithinMs: Math.min(withinMs, PLACE_WITHIN_MS),
   });
-  const order = await market.submit(signed, manifest);
+  const order = await market.submit(signed, manifest, offers?.signed);
   if (!options.follow) {
     output.answer({ order } as unknown as Json, () => {
       output.line(order.id);
@@ -80,6 +95,25 @@ export async function run(
   }
   const followed = await followOrder(context, market, order.id, timeoutMs);
   await finish(context, options, market, followed);
+}
+
+/** A quote to order by: the saved one, or a new one unless a cap was named. */
+async function quoteFor(
+  market: ReturnType<typeof connectMarket>,
+  { quote: file, cap }: RunOptions,
+  manifest: Manifest,
+): Promise<QuoteDocument | undefined> {
+  if (file === undefined) return cap === undefined ? market.quote(manifest) : undefined;
+  try {
+    const saved = JSON.parse(
+      new TextDecoder().decode(readUserFile(file)),
+    ) as Partial<QuoteDocument>;
+    if (typeof saved.signed === 'string' && Array.isArray(saved.options))
+      return saved as QuoteDocument;
+  } catch (error) {
+    if (error instanceof SeeleError) throw error;
+  }
+  throw cliError('CLI_FILE', `${file} is not a quote (seele quote … --save ${file})`);
 }
 
 async function finish(

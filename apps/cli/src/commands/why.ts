@@ -10,18 +10,34 @@ function waitingLines({
   considered,
   fitting,
   filters,
+  cells,
+  tenant,
   relaxations,
 }: NonNullable<WhyDocument['waiting']>) {
   return [
     `waits: ${text}`,
     `  ${considered} providers known, ${fitting} could take it`,
     ...filters.map((filter) => `  ${filter.providers} ${filter.text}`),
+    ...(cells.length > 1 ? cells.map(cellLine) : []),
+    ...(tenant.waiting > 0
+      ? [
+          `  ${tenant.own} of the ${tenant.waiting} waiting orders are yours, of ${tenant.accounts} accounts; your share of everything is ${(100 * tenant.share).toFixed(1)} %`,
+        ]
+      : []),
     ...(relaxations.length > 0 ? ['it would run with'] : []),
     ...relaxations.map(({ changes, price, cell }) => {
       const changed = changes.map(({ field, from, to }) => `${field} ${from} → ${to}`);
       return `  ${changed.join(', ')} (${cell}, at most ${money(price)})`;
     }),
   ];
+}
+
+type CellDocument = NonNullable<WhyDocument['waiting']>['cells'][number];
+
+function cellLine({ cell, providers, fitting, free, left }: CellDocument): string {
+  const others = Object.entries(left).map(([filter, count]) => `${count} ${filter}`);
+  const rest = others.length > 0 ? ` (${others.join(', ')})` : '';
+  return `  ${cell}: ${fitting} of ${providers} fit, ${free} free${rest}`;
 }
 
 /** The lines of an explanation, times counted from the first decision. */

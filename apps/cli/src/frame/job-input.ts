@@ -16,6 +16,7 @@ import { describeJob } from '#libs/sdk';
 import type { BlobRef, BlobStore } from '#libs/storage';
 import { cliError } from '../errors.ts';
 import { pairs, wholeNumber } from './command.ts';
+import { placementOf } from './placement-options.ts';
 import { readUserFile } from './files.ts';
 import { readProgram } from './job-program.ts';
 
@@ -26,6 +27,11 @@ export interface JobOptions {
   readonly name?: string;
   readonly wall: string;
   readonly memory: string;
+  readonly weights?: string;
+  readonly domain?: readonly string[];
+  readonly level?: readonly string[];
+  readonly region?: readonly string[];
+  readonly priority?: string;
   readonly minIsolation?: string;
   readonly kind?: string;
   readonly fuel?: string;
@@ -119,6 +125,7 @@ export async function prepareJob(
   const params = parameters(options.param);
   const program = readProgram(codePath, options.kind);
   const metering = meteringOf(program.kind, options);
+  const placement = placementOf(options);
   const code = await store.put(program.code);
   const inputs = await Promise.all(
     named.map(async ([name, what]) => ({ name, ...(await stored(store, what)) })),
@@ -128,6 +135,7 @@ export async function prepareJob(
     code: code.cid,
     kind: program.kind,
     ...(metering && { metering }),
+    ...(placement && { placement }),
     inputs,
     params,
     tier,

@@ -10,22 +10,36 @@ export function money(units: string | bigint | undefined): string {
 
 export function quoteLines(quote: QuoteDocument): string[] {
   const rows = quote.options.map((option) => [
-    option.name,
     option.cell,
+    `${option.free} of ${option.providers}`,
     option.isolation,
     money(option.expectedPrice),
     money(option.priceCap),
     formatDuration(option.startMs),
-    `${formatDuration(option.finishMs.likely)} – ${formatDuration(option.finishMs.latest)}`,
+    finishText(option),
+    riskText(option),
   ]);
-  const head = ['provider', 'cell', 'isolation', 'expected', 'at most', 'start', 'done after'];
+  const head = ['cell', 'free', 'isolation', 'expected', 'at most', 'start', 'done after', 'risk'];
   const lines =
     rows.length > 0
-      ? tableLines(head, rows, ['left', 'left', 'left', 'right', 'right', 'right', 'left'])
+      ? tableLines(head, rows, ['left', 'left', 'left', 'right', 'right', 'right', 'left', 'left'])
       : [];
   const why = quote.reasons.map(({ providers, text }) => `  ${providers} not: ${text}`);
-  return [...lines, ...why];
+  const binds =
+    rows.length > 0 ? [`binds until ${quote.validUntil}: quote ${shorten(quote.id)}`] : [];
+  return [...lines, ...why, ...binds];
 }
+
+type QuoteOptionDocument = QuoteDocument['options'][number];
+
+const finishText = ({ finishMs, isCalibrated }: QuoteOptionDocument): string =>
+  `${formatDuration(finishMs.likely)} (${formatDuration(finishMs.earliest)} – ${formatDuration(finishMs.latest)}${isCalibrated ? '' : ', a guess'})`;
+
+/** What is left of wrong results, said with what it rests on. */
+const riskText = ({ risk: { wrong, colluders, check, replicas } }: QuoteOptionDocument): string =>
+  `${percentText(wrong)} if ${percentText(colluders)} collude (${check === 'quorum' ? `${replicas} replicas` : check})`;
+
+const percentText = (share: number): string => `${Number((100 * share).toPrecision(2))} %`;
 
 export type AccountNames = ReadonlyMap<string, string>;
 

@@ -11,7 +11,15 @@ import {
   parseAccount,
   parseUnits,
 } from '#libs/kernel';
-import type { JobEvent, Manifest, Metering, OrderView, ProviderView, Quote } from '#libs/market';
+import type {
+  BindingQuote,
+  JobEvent,
+  Manifest,
+  Metering,
+  OrderView,
+  PlacementTerms,
+  ProviderView,
+} from '#libs/market';
 import { platformError } from '#libs/platform';
 import type { OrderReasons } from './market-api.ts';
 import type { JobEventDocument, ManifestDocument, OrderDocument, OrderRequest } from './schemas.ts';
@@ -69,6 +77,7 @@ export function whyToDocument({ view, waiting, decisions }: OrderReasons) {
       waiting: {
         ...waiting,
         filters: waiting.filters.map((filter) => ({ ...filter })),
+        cells: waiting.cells.map(({ left, ...cell }) => ({ ...cell, left: { ...left } })),
         relaxations: waiting.relaxations.map(({ changes, price, cell, provider }) => ({
           changes: changes.map((change) => ({ ...change })),
           ...{ price: price.toString(), cell, provider: formatAccount(provider) },
@@ -105,8 +114,11 @@ export function providerToDocument(view: ProviderView) {
   };
 }
 
-export function quoteToDocument(quote: Quote) {
+export function quoteToDocument(quote: BindingQuote) {
   return {
+    id: quote.id,
+    validUntil: timeToText(quote.validUntilUs),
+    signed: bytesToHex(quote.signed),
     considered: quote.considered,
     reasons: quote.reasons.map((reason) => ({ ...reason })),
     options: quote.options.map((option) => ({
@@ -122,13 +134,18 @@ export function quoteToDocument(quote: Quote) {
 export function manifestFromDocument(document: ManifestDocument): Manifest {
   for (const text of [document.code, ...document.inputs.map((input) => input.cid)]) checkCid(text);
   const { diskBytes, ...resources } = document.resources;
-  const { metering, ...rest } = document;
+  const { metering, placement, ...rest } = document;
   return {
     ...rest,
+    ...(placement && { placement: placementFromDocument(placement) }),
     ...(metering && { metering: meteringFromDocument(metering) }),
     resources: { ...resources, ...(diskBytes !== undefined && { diskBytes }) },
   };
 }
+
+/** Nothing said is left out: the manifest's CID is over what is there. */
+const placementFromDocument = (terms: NonNullable<ManifestDocument['placement']>): PlacementTerms =>
+  Object.fromEntries(Object.entries(terms).filter(([, value]) => value !== undefined));
 
 function meteringFromDocument({
   fuel,

@@ -2,12 +2,13 @@
 import type { SignedOrder } from '#contracts';
 import type { AccountId, Bytes } from '#libs/kernel';
 import type {
+  BindingQuote,
   Decision,
   JobEvent,
   Manifest,
   OrderView,
   ProviderView,
-  Quote,
+  QuoteCounts,
   Waiting,
 } from '#libs/market';
 import type { Follower } from '../jobs/job-event-hub.ts';
@@ -23,6 +24,7 @@ export interface MarketStatusFacts {
   readonly height: number;
   readonly openOrders: number;
   readonly providersOnline: number;
+  readonly quotes: QuoteCounts & { readonly keptShare?: number };
 }
 
 export type LogEvent = Omit<JobEvent, 'order'> & { readonly seq: number };
@@ -40,11 +42,13 @@ export interface MarketApi {
   /** True when logs, results and receipts are told to an order's own parties only. */
   readonly isPrivate: boolean;
   status(): MarketStatusFacts;
-  quote(manifest: Manifest, priceCap?: bigint): Quote;
+  /** Signed: it binds this market until `validUntilUs`. */
+  quote(manifest: Manifest, priceCap?: bigint): BindingQuote;
   /** Durable when it resolves; the same order again gives the same answer. */
   submit(
     signed: SignedOrder,
     manifest: Manifest,
+    quote?: Bytes,
   ): Promise<{ readonly view: OrderView; readonly repeated: boolean }>;
   cancel(order: string, by: AccountId): Promise<OrderView>;
   order(id: string): Promise<OrderView | undefined>;

@@ -21,7 +21,9 @@ export class MarketController {
   @ApiOperation({
     operationId: 'quote',
     summary: 'What a job would cost and when it would end',
-    description: 'Binding is only the price cap of a signed order; a quote reserves nothing.',
+    description:
+      'Signed and binding for a minute: an order that passes `signed` is charged no more than the quoted ' +
+      'price. A quote reserves nothing.',
   })
   @ApiOkResponse({ standardSchema: quoteDocument })
   @ApiProblems(400, 413, 429)

@@ -25,7 +25,7 @@ import {
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
 import { cryptoError } from '#libs/crypto';
-import type { AccountId } from '#libs/kernel';
+import { type AccountId, hexToBytes } from '#libs/kernel';
 import { type OrderView, marketError } from '#libs/market';
 import { platformError } from '#libs/platform';
 import { marketAppError } from '../errors.ts';
@@ -125,6 +125,7 @@ export class OrdersController {
     const { view, repeated } = await this.#market.submit(
       signed,
       manifestFromDocument(body.manifest),
+      body.quote === undefined ? undefined : hexToBytes(body.quote),
     );
     if (repeated) reply.status(200);
     return orderToDocument(view);

@@ -33,6 +33,10 @@ const timeUs = z.int().min(0).describe('Microseconds since the Unix epoch');
 const count = z.int().min(0);
 const tier = z.enum(['A', 'B', 'C']).describe('A cheap, B fast, C safe');
 const isolation = z.enum(['S0', 'S1', 'S2', 'S3', 'S4']);
+const domain = z.enum(['public', 'vetted', 'confidential', 'private']);
+const level = z.enum(['eco', 'standard', 'fast', 'assured']);
+const weight = z.int().min(0).max(1000);
+const share = z.number().min(0).max(1);
 
 export const orderIdParameter = hash.describe('Order id');
 
@@ -68,6 +72,19 @@ export const manifestDocument = z
       memoryBytes: count,
       diskBytes: count.optional(),
     }),
+    placement: z
+      .strictObject({
+        weights: z
+          .strictObject({ cost: weight, time: weight, risk: weight })
+          .optional()
+          .describe('How much each matters against the others; instead of the tier’s'),
+        domains: z.array(domain).max(4).optional().describe('Only these'),
+        levels: z.array(level).max(4).optional().describe('Only these'),
+        regions: z.array(z.string().max(40)).max(16).optional().describe('Only these'),
+        priority: z.int().min(0).max(9).optional().describe('Among your own waiting orders'),
+      })
+      .optional()
+      .describe('Where it may run and what matters'),
   })
   .meta({ id: 'Manifest' });
 export type ManifestDocument = z.infer<typeof manifestDocument>;
@@ -81,17 +98,38 @@ export const quoteDocument = z
     options: z
       .array(
         z.object({
-          provider: account,
+          provider: account.describe('The best of the cell at this moment'),
           name: z.string(),
           cell: z.string().describe('<domain>.<level>'),
           isolation,
-          priceCap: amount,
+          providers: count.describe('That could take it'),
+          free: count.describe('Of those, with room now'),
+          priceCap: amount.describe('Most that will be charged; what is not used is given back'),
           expectedPrice: amount,
           startMs: z.number(),
-          finishMs: z.object({ likely: z.number(), latest: z.number() }),
+          finishMs: z
+            .object({ likely: z.number(), earliest: z.number(), latest: z.number() })
+            .describe('From the order to its accepted result'),
+          isCalibrated: z
+            .boolean()
+            .describe('False while too little was seen for more than a guess'),
+          risk: z
+            .object({
+              wrong: share.describe('Probability that a wrong result is accepted'),
+              colluders: share.describe('If this share of the operators lied together'),
+              check: z.enum(['single', 'quorum', 'replay', 'validator']),
+              replicas: count,
+            })
+            .describe('What is done about wrong results there, and what is left'),
         }),
       )
-      .describe('Best first'),
+      .describe('One for each cell that could take it, best first'),
+    id: hash.describe('Names the quote'),
+    validUntil: time.describe('Until then it binds'),
+    signed: z
+      .string()
+      .regex(/^([0-9a-f]{2}){1,16384}$/)
+      .describe('The terms and the market’s signature: pass them with an order'),
     considered: count,
     reasons: z.array(z.object({ code: z.string(), providers: count, text: z.string() })),
   })
@@ -114,6 +152,11 @@ export const orderRequest = z
       signature: z.string().regex(/^([0-9a-f]{2}){1,96}$/),
     }),
     manifest: manifestDocument,
+    quote: z
+      .string()
+      .regex(/^([0-9a-f]{2}){1,16384}$/)
+      .optional()
+      .describe('`signed` of a quote for this manifest: its price then is the cap'),
   })
   .meta({ id: 'OrderRequest' });
 export type OrderRequest = z.infer<typeof orderRequest>;
@@ -198,6 +241,20 @@ export const whyDocument = z
         fitting: count.describe('Providers that could ever take it'),
         free: count.describe('Of those, with room now'),
         filters: z.array(filterReason).describe('Why the others cannot take it now'),
+        cells: z
+          .array(
+            z.object({
+              cell: z.string(),
+              providers: count,
+              fitting: count,
+              free: count,
+              left: z.record(z.string(), count).describe('The others, by filter'),
+            }),
+          )
+          .describe('The same by cell'),
+        tenant: z
+          .object({ share: z.number(), own: count, waiting: count, accounts: count })
+          .describe('Your dominant share, your waiting orders, all waiting orders and whose'),
         relaxations: z
           .array(
             z.object({
@@ -270,6 +327,16 @@ export const statusDocument = z
     height: count.describe('Last block taken in'),
     openOrders: count,
     providersOnline: count,
+    quotes: z
+      .object({
+        ended: count,
+        kept: count,
+        late: count,
+        dear: count,
+        failed: count,
+        keptShare: share.optional().describe('Absent until one ended'),
+      })
+      .describe('Orders with a quote: price and finish kept, or why not'),
   })
   .meta({ id: 'Status' });
 

@@ -158,7 +158,7 @@ export interface paths {
         put?: never;
         /**
          * What a job would cost and when it would end
-         * @description Binding is only the price cap of a signed order; a quote reserves nothing.
+         * @description Signed and binding for a minute: an order that passes `signed` is charged no more than the quoted price. A quote reserves nothing.
          */
         post: operations["quote"];
         delete?: never;
@@ -235,6 +235,23 @@ export interface components {
             name: string;
             /** @description JSON text, handed to the job */
             params: string;
+            /** @description Where it may run and what matters */
+            placement?: {
+                /** @description Only these */
+                domains?: ("public" | "vetted" | "confidential" | "private")[];
+                /** @description Only these */
+                levels?: ("eco" | "standard" | "fast" | "assured")[];
+                /** @description Among your own waiting orders */
+                priority?: number;
+                /** @description Only these */
+                regions?: string[];
+                /** @description How much each matters against the others; instead of the tier’s */
+                weights?: {
+                    cost: number;
+                    risk: number;
+                    time: number;
+                };
+            };
             resources: {
                 cores: number;
                 diskBytes?: number;
@@ -359,6 +376,8 @@ export interface components {
                 publicKey: string;
                 signature: string;
             };
+            /** @description `signed` of a quote for this manifest: its price then is the cap */
+            quote?: string;
         };
         /** @description RFC 9457 problem details */
         Problem: {
@@ -396,23 +415,43 @@ export interface components {
         };
         Quote: {
             considered: number;
-            /** @description Best first */
+            /** @description Names the quote */
+            id: string;
+            /** @description One for each cell that could take it, best first */
             options: {
                 /** @description <domain>.<level> */
                 cell: string;
                 /** @description Smallest units, decimal */
                 expectedPrice: string;
+                /** @description From the order to its accepted result */
                 finishMs: {
+                    earliest: number;
                     latest: number;
                     likely: number;
                 };
+                /** @description Of those, with room now */
+                free: number;
+                /** @description False while too little was seen for more than a guess */
+                isCalibrated: boolean;
                 /** @enum {string} */
                 isolation: "S0" | "S1" | "S2" | "S3" | "S4";
                 name: string;
-                /** @description Smallest units, decimal */
+                /** @description Most that will be charged; what is not used is given back */
                 priceCap: string;
-                /** @description Account, seele1… */
+                /** @description The best of the cell at this moment */
                 provider: string;
+                /** @description That could take it */
+                providers: number;
+                /** @description What is done about wrong results there, and what is left */
+                risk: {
+                    /** @enum {string} */
+                    check: "single" | "quorum" | "replay" | "validator";
+                    /** @description If this share of the operators lied together */
+                    colluders: number;
+                    replicas: number;
+                    /** @description Probability that a wrong result is accepted */
+                    wrong: number;
+                };
                 startMs: number;
             }[];
             reasons: {
@@ -420,6 +459,13 @@ export interface components {
                 providers: number;
                 text: string;
             }[];
+            /** @description The terms and the market’s signature: pass them with an order */
+            signed: string;
+            /**
+             * Format: date-time
+             * @description Until then it binds
+             */
+            validUntil: string;
         };
         QuoteRequest: {
             manifest: components["schemas"]["Manifest"];
@@ -436,6 +482,16 @@ export interface components {
             name: string;
             openOrders: number;
             providersOnline: number;
+            /** @description Orders with a quote: price and finish kept, or why not */
+            quotes: {
+                dear: number;
+                ended: number;
+                failed: number;
+                kept: number;
+                /** @description Absent until one ended */
+                keptShare?: number;
+                late: number;
+            };
         };
         Why: {
             decisions: {
@@ -461,6 +517,17 @@ export interface components {
             status: "queued" | "leased" | "checking" | "delivered" | "closing" | "settled" | "refunded" | "cancelled" | "rejected";
             /** @description While it waits for a provider */
             waiting?: {
+                /** @description The same by cell */
+                cells: {
+                    cell: string;
+                    fitting: number;
+                    free: number;
+                    /** @description The others, by filter */
+                    left: {
+                        [key: string]: number;
+                    };
+                    providers: number;
+                }[];
                 considered: number;
                 /** @description Why the others cannot take it now */
                 filters: {
@@ -486,6 +553,13 @@ export interface components {
                     /** @description Account, seele1… */
                     provider: string;
                 }[];
+                /** @description Your dominant share, your waiting orders, all waiting orders and whose */
+                tenant: {
+                    accounts: number;
+                    own: number;
+                    share: number;
+                    waiting: number;
+                };
                 /** @description What it waits for */
                 text: string;
             };
