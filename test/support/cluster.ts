@@ -44,6 +44,9 @@ export interface Cluster {
   client(node: number): NodeClient;
   pid(node: number): number | undefined;
   home(node: number): string;
+  /** Where the others reach a node, and all of them as settings name them. */
+  address(node: number): string;
+  readonly peers: string;
   start(node: number, env?: Readonly<Record<string, string>>): Promise<NodeClient>;
   kill(node: number, signal?: NodeJS.Signals): Promise<void>;
   exited(node: number): Promise<number | null>;
@@ -196,6 +199,8 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
     chain: genesisId(genesis),
     keys,
     home,
+    peers,
+    address: (node) => `127.0.0.1:${ports[node]}`,
     start,
     twin,
     kill,

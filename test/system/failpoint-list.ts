@@ -22,6 +22,9 @@ export const CONSENSUS_PLACES = [
   'node.result.certified',
 ] as const;
 
+/** What a node passes that copies the state instead of executing every block. */
+export const COPY_PLACES = ['node.copy.progress', 'node.copy.before-begin'] as const;
+
 /** What every node passes. */
 export const EXECUTION_PLACES = [
   'node.commit.before',

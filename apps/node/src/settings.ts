@@ -63,6 +63,18 @@ export const nodeSettings = defineSettings('node', {
     default: 'auto',
     help: 'An empty directory: auto watches until voting is harmless, or all validators begin anew; true: it was lost; false: this key never voted on this chain.',
   },
+  journalBytes: {
+    env: 'SEELE_NODE_JOURNAL_BYTES',
+    schema: wholeNumber,
+    default: 64 * 1024 * 1024,
+    help: 'A journal of votes longer than this begins anew with what still counts.',
+  },
+  copyBehind: {
+    env: 'SEELE_NODE_COPY_BEHIND',
+    schema: wholeNumber,
+    default: 10_000,
+    help: 'A node that lacks so many blocks at its start copies the state from validators instead of executing them; 0: never.',
+  },
   passphrase: {
     env: 'SEELE_PASSPHRASE',
     schema: plainText,
@@ -105,6 +117,12 @@ export const nodeSettings = defineSettings('node', {
     schema: wholeNumber,
     default: 64 * 1024 * 1024,
     help: 'Free disk space below which the node takes no transactions.',
+  },
+  clockOffsetMs: {
+    env: 'SEELE_NODE_CLOCK_OFFSET_MS',
+    schema: z.coerce.number().int().min(-3_600_000).max(3_600_000),
+    default: 0,
+    help: 'For tests only: wall time is taken to be so much later.',
   },
   check: {
     env: 'SEELE_NODE_CHECK',

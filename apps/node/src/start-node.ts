@@ -38,6 +38,7 @@ import { createBlockStreams } from './block-stream.ts';
 import { createContractEngine } from './contract-engine.ts';
 import { watchDiskSpace } from './disk-space.ts';
 import { observeForwarded, observeLinks } from './eda/link-metrics.ts';
+import { copyState, isCopyBegun, mayBeBehind } from './eda/state-copy.ts';
 import { edaNotice, startValidator } from './eda/start-validator.ts';
 import { NodeContext } from './http/node-context.ts';
 import { NodeModule } from './http/node.module.ts';
@@ -88,7 +89,7 @@ interface NodeKey {
 /** Every block and every state entry, for `SEELE_NODE_CHECK=full`. @throws LEDGER_DATA_CORRUPT */
 function checkEverything(chain: Chain, logger: Logger): void {
   const { height } = chain.head.header;
-  for (let h = 1; h <= height; h++) chain.checkBlock(h);
+  for (let h = Math.max(1, chain.firstHeight); h <= height; h++) chain.checkBlock(h);
   for (const _progress of chain.checkState()) void _progress;
   logger.info({ height }, 'every block and state entry checked');
 }
@@ -162,6 +163,43 @@ interface Parts {
   readonly path: string;
 }
 
+/** For tests of skewed clocks: wall time this far off. */
+function createNodeClock(offsetMs: number): Clock {
+  const clock = createSystemClock();
+  return offsetMs === 0 ? clock : { ...clock, nowUs: () => clock.nowUs() + offsetMs * 1_000 };
+}
+
+/** The chain in the store, after the state was copied if it was far behind. */
+async function openOrCopy(
+  { settings, logger, genesis, store, key }: Parts,
+  clock: Clock,
+  open: () => Promise<Chain>,
+): Promise<Chain> {
+  const { ordering } = genesis;
+  const { listen, peers, advertised, copyBehind: behind } = settings;
+  if (ordering.kind === 'solo') return open();
+  const isBegun = isCopyBegun(store);
+  const chain = isBegun ? undefined : await open();
+  const head = chain?.head.header;
+  if (chain && !mayBeBehind(head?.timeUs ?? 0, clock.nowUs(), behind)) return chain;
+  const copied = await copyState(
+    {
+      store,
+      genesis,
+      ordering,
+      signer: key.signer,
+      listen,
+      peers,
+      ...(advertised === undefined ? {} : { advertised }),
+      behind,
+      clock,
+      logger,
+    },
+    head?.height ?? 0,
+  );
+  return chain && copied === undefined ? chain : open();
+}
+
 interface Ordered {
   readonly kind: string;
   readonly notice: string;
@@ -198,6 +236,7 @@ async function startOrdering(
     directory: path,
     listen,
     peers,
+    journalBytes: settings.journalBytes,
     journalLost: settings.journalLost === 'auto' ? undefined : settings.journalLost === 'true',
     ...(advertised === undefined ? {} : { advertised }),
   });
@@ -219,14 +258,17 @@ async function serve(parts: Parts): Promise<RunningService> {
   const metrics = createMetrics('node');
   let onCommit = (_seconds: number): void => undefined;
   const userContracts = createUserContracts(createContractEngine(settings.contractCacheBytes));
-  const chain = await createChain({
-    genesis,
-    contracts: [...systemContracts, userContracts.contract],
-    userContracts: userContracts.port,
-    fees: tokenFees,
-    store: observeStore(store, (seconds) => onCommit(seconds)),
-    verifySignature,
-  });
+  const clock = createNodeClock(settings.clockOffsetMs);
+  const open = (): Promise<Chain> =>
+    createChain({
+      genesis,
+      contracts: [...systemContracts, userContracts.contract],
+      userContracts: userContracts.port,
+      fees: tokenFees,
+      store: observeStore(store, (seconds) => onCommit(seconds)),
+      verifySignature,
+    });
+  const chain = await openOrCopy(parts, clock, open);
   if (settings.check === 'full') checkEverything(chain, logger);
   const onFatal = (error: unknown): never =>
     endProcess(logger, error, 'the chain cannot go on; restart the node');
@@ -240,7 +282,6 @@ async function serve(parts: Parts): Promise<RunningService> {
   });
   const observed = observe(metrics, chain, () => mempool.metrics);
   ({ onCommit } = observed);
-  const clock = createSystemClock();
   const ordered = await startOrdering(parts, { chain, mempool, signatures, clock }, metrics);
   const { producer, consensus, facts, ...ordering } = ordered;
   const { onBlock } = observed;

@@ -32,6 +32,7 @@ import {
   STATE_RANGE,
   TREE_PREFIX,
   decodePlace,
+  firstHeightOf,
   indexKey,
   readStateKey,
   receiptsKey,
@@ -83,8 +84,11 @@ export interface ChainReads {
     readonly fuelUsed: bigint;
     readonly events: readonly LedgerEvent[];
   };
+  /** The first block that is here; above 0 where the state before it was copied from others. */
+  readonly firstHeight: number;
   /** Undefined above the head. @throws LEDGER_DATA_CORRUPT */
   header(height: number): CertifiedHeader | undefined;
+  /** Undefined above the head and below `firstHeight`. */
   block(height: number): Block | undefined;
   /** Canonical bytes of the block's receipts. */
   receipts(height: number): readonly Bytes[] | undefined;
@@ -144,6 +148,7 @@ export function createChainReads(
       user: new UserRun(),
     };
   };
+  const firstHeight = firstHeightOf(store);
   const feeStorage = { get: (key: Bytes) => state.get(fees.contract, key) };
   return {
     account: (account) => ({
@@ -195,14 +200,15 @@ export function createChainReads(
       const outcome = machine.run(run, request);
       return { outcome, fuelUsed: run.meter.used, events: run.events };
     },
+    firstHeight,
     header: (height) => (height > head().header.height ? undefined : readHeader(store, height)),
     block(height) {
-      if (height > head().header.height) return undefined;
+      if (height > head().header.height || height < firstHeight) return undefined;
       const certified = readHeader(store, height);
       return certified && { ...certified, transactions: readPacked(store, height, 'transactions') };
     },
     receipts(height) {
-      if (height > head().header.height) return undefined;
+      if (height > head().header.height || height < firstHeight) return undefined;
       return readPacked(store, height, 'receipts');
     },
     receipt(transactionId) {

@@ -79,6 +79,19 @@ function setOfEra(sets: readonly KnownSet[], era: number): ValidatorSet | undefi
   return sets.findLast((known) => known.era <= era)?.set;
 }
 
+/** The set whose weight Q signed the header, found by the changes that the certificate brings along. */
+export function certifyingSet(
+  ordering: EdaOrdering,
+  header: Header,
+  certificate: EdaCertificate,
+  verifySignature: VerifySignature,
+): ValidatorSet | undefined {
+  const { era, votes, handovers } = certificate;
+  const sets = followSets(header.chain, ordering, handovers ?? [], verifySignature);
+  const set = sets && setOfEra(sets, era);
+  return set && isSignedBySet(set, header, votes, verifySignature) ? set : undefined;
+}
+
 /** Whether a certificate, with the changes of the set it brings along, makes the header final. */
 export function isEdaCertificate(
   ordering: EdaOrdering,
@@ -86,8 +99,5 @@ export function isEdaCertificate(
   certificate: EdaCertificate,
   verifySignature: VerifySignature,
 ): boolean {
-  const { era, votes, handovers } = certificate;
-  const sets = followSets(header.chain, ordering, handovers ?? [], verifySignature);
-  const set = sets && setOfEra(sets, era);
-  return set !== undefined && isSignedBySet(set, header, votes, verifySignature);
+  return certifyingSet(ordering, header, certificate, verifySignature) !== undefined;
 }

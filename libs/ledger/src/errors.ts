@@ -57,6 +57,11 @@ export const ledgerError = defineErrors({
     title: 'Another transaction waits with this nonce',
     fix: 'Offer a fuel price at least ten per cent higher to replace it.',
   },
+  LEDGER_BLOCK_NOT_KEPT: {
+    status: 410,
+    title: 'Block is not on this node',
+    fix: 'Ask a node that has executed the whole chain; this one has the blocks that the message names.',
+  },
   LEDGER_POOL_ACCOUNT_FULL: {
     status: 429,
     title: 'Too many waiting transactions of one account',

@@ -33,6 +33,7 @@ export * from './mempool.ts';
 export * from './ordering.ts';
 export * from './producer.ts';
 export * from './solo.ts';
+export * from './state-copy.ts';
 export * from './state-keys.ts';
 export * from './state-proof.ts';
 export * from './transaction.ts';

@@ -2,6 +2,7 @@
  * How a chain lies in a key-value store. One byte says what a key is:
  *
  *   01 'genesis', 01 'head'      genesis bytes; height of the last block
+ *   01 'floor'                   height of the first block, where the state below was copied
  *   02 height                    header and certificate
  *   03 height, 04 height         transactions, receipts (packed lists)
  *   05 transaction id            height, index, and where its receipt lies in the packed list
@@ -15,7 +16,10 @@ import type { StateReader } from './journal.ts';
 
 export const GENESIS_KEY = concatBytes(Uint8Array.of(1), utf8('genesis'));
 export const HEAD_KEY = concatBytes(Uint8Array.of(1), utf8('head'));
+export const FLOOR_KEY = concatBytes(Uint8Array.of(1), utf8('floor'));
 export const TREE_PREFIX = Uint8Array.of(7);
+/** Keys that the ordering keeps beside the chain. */
+export const ORDERING = { start: Uint8Array.of(8), end: Uint8Array.of(16) };
 const STATE = 6;
 
 function heightKey(kind: number, height: number): Bytes {
@@ -104,6 +108,12 @@ export function decodeHeight(bytes: Bytes): number | undefined {
   if (bytes.length !== 8) return undefined;
   const value = new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0);
   return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : undefined;
+}
+
+/** The first block that a store has; 0 where nothing was copied. */
+export function firstHeightOf(reader: KeyValueReader): number {
+  const stored = reader.get(FLOOR_KEY);
+  return (stored && decodeHeight(stored)) ?? 0;
 }
 
 /** A list of byte strings: count, lengths (u32, big endian), contents. */

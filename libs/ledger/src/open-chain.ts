@@ -27,8 +27,10 @@ import { createStateJournal } from './journal.ts';
 import {
   GENESIS_KEY,
   HEAD_KEY,
+  ORDERING,
   decodeHeight,
   encodeHeight,
+  firstHeightOf,
   headerKey,
   receiptsKey,
   stateReaderOf,
@@ -178,7 +180,8 @@ function checkHeaders(
 ): void {
   const state = stateReaderOf(store);
   let expected = head.hash;
-  const lowest = Math.max(0, head.header.height - HEADERS_CHECKED + 1);
+  const first = Math.max(0, firstHeightOf(store) - 1);
+  const lowest = Math.max(first, head.header.height - HEADERS_CHECKED + 1);
   for (let height = head.header.height; height >= lowest; height--) {
     const stored = readHeader(store, height);
     if (stored === undefined) throw corrupt(`block ${height}: its header is missing`);
@@ -204,12 +207,12 @@ export function checkStoredChain(
 ): ChainHead | undefined {
   const storedGenesis = store.get(GENESIS_KEY);
   if (storedGenesis === undefined) {
-    for (const _entry of store.range({
-      start: Uint8Array.of(0),
-      end: Uint8Array.of(255),
-      limit: 1,
-    }))
-      throw corrupt('block 0: the store holds data but no genesis');
+    // What the ordering keeps may outlive a chain that begins anew.
+    const others = [
+      ...store.range({ start: Uint8Array.of(0), end: ORDERING.start, limit: 1 }),
+      ...store.range({ start: ORDERING.end, end: Uint8Array.of(255), limit: 1 }),
+    ];
+    if (others.length > 0) throw corrupt('block 0: the store holds data but no genesis');
     return undefined;
   }
   checkGenesis(storedGenesis, genesis, id);
@@ -220,7 +223,8 @@ export function checkStoredChain(
   if (stored === undefined) throw corrupt(`block ${height}: its header is missing`);
   const head = { ...stored, hash: headerHash(stored.header) };
   checkHeaders(store, genesis, head, verifySignature);
-  for (let h = height; h > Math.max(0, height - BLOCKS_CHECKED); h--) checkBlock(store, h);
+  const below = Math.max(firstHeightOf(store) - 1, 0, height - BLOCKS_CHECKED);
+  for (let h = height; h > below; h--) checkBlock(store, h);
   checkStateRoot(store, head);
   return head;
 }

@@ -23,7 +23,14 @@ export * from './options.ts';
 export * from './protocols.ts';
 export * from './requests.ts';
 export * from './snapshot-client.ts';
-export { type SnapshotOffer, ANCHOR_MAX_BYTES } from './snapshot-messages.ts';
+export {
+  ANCHOR_MAX_BYTES,
+  type SnapshotOffer,
+  decodeAnswer,
+  decodeQuestion,
+  encodeAnswer,
+  encodeQuestion,
+} from './snapshot-messages.ts';
 export * from './snapshot-server.ts';
 export * from './tcp-transport.ts';
 export * from './transport.ts';

@@ -49,6 +49,8 @@ const statusShape = z.object({
   genesis: z.string(),
   height: z.number(),
   head: z.string(),
+  /** Above 0 on a node that copied the state before it. */
+  firstHeight: z.number(),
   timeUs: z.number(),
   ordering: z.object({ kind: z.string(), notice: z.string() }),
   /** What consensus says of itself; absent on a chain of one sequencer. */

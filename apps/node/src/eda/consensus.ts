@@ -27,11 +27,12 @@ declareFailpoints('node.consensus.before-send', 'node.consensus.after-send');
 const BATCH_MAX = 256;
 /** Messages that wait for the reducer; more are dropped, and asked for again by whoever needs them. */
 const INBOX_MAX = 20_000;
-const ROTATE_BYTES = 64 * 1024 * 1024;
 
 export interface ConsensusOptions {
   readonly config: EdaConfig;
   readonly journal: JournalFile;
+  /** A journal longer than this begins anew with what still counts. */
+  readonly journalBytes: number;
   readonly records: readonly JournalRecord[];
   readonly transport: Transport;
   /** µs, monotonic, set once to wall time. */
@@ -68,6 +69,8 @@ export class Consensus {
   /** Last records of their kind: a new journal begins with them. */
   readonly #last = new Map<'vote' | 'ticks' | 'attest' | 'recovery', JournalRecord>();
   #messagesDropped = 0;
+  /** Length of the journal when it began anew. */
+  #rotatedBytes = 0;
   /** Somebody asked to look while nobody waited. */
   #isStirred = false;
 
@@ -130,7 +133,7 @@ export class Consensus {
     while (!this.#isStopping) {
       const effects = this.#handleBatch();
       await this.#carryOut(effects);
-      if (this.#options.journal.sizeBytes > ROTATE_BYTES) await this.#rotate();
+      if (this.#isJournalLong()) await this.#rotate();
       await this.#pause(effects.length > 0);
     }
   }
@@ -225,6 +228,11 @@ export class Consensus {
     transport.send(to, protocolOf(sent), encodeMessage(sent));
   }
 
+  #isJournalLong(): boolean {
+    const { journal, journalBytes } = this.#options;
+    return journal.sizeBytes > journalBytes + this.#rotatedBytes;
+  }
+
   /** What must survive from here on: votes, open blocks, cuts that are not in the store yet. */
   async #rotate(): Promise<void> {
     const records: JournalRecord[] = [];
@@ -237,6 +245,7 @@ export class Consensus {
       if (block && isAcked && x0 !== undefined) records.push({ kind: 'block', block, x0 });
     records.push(...this.#last.values());
     await this.#options.journal.rotate(records);
+    this.#rotatedBytes = this.#options.journal.sizeBytes;
   }
 }
 

@@ -14,7 +14,7 @@ import {
   encodeBase,
 } from '#libs/eda';
 import type { Roots } from '#libs/eda';
-import { type Signer, verifySignature } from '#libs/crypto';
+import { type Signer, sha256, verifySignature } from '#libs/crypto';
 import { type Bytes, type KeyValueWrite, hexToBytes } from '#libs/kernel';
 import {
   type Block,
@@ -32,6 +32,7 @@ import type { Payloads } from './payloads.ts';
 import { Results } from './results.ts';
 import {
   BASE_KEY,
+  baseHashKey,
   type ResultMessage,
   cutKey,
   encodeCut,
@@ -46,6 +47,8 @@ declareFailpoints(
   'node.result.certified',
 );
 
+/** Heights for which this node can vouch where consensus goes on: an hour at full pace. */
+const BASE_HASHES = 18_000;
 /** A certificate that has not come together after so long is asked for again. */
 const AGAIN_MS = 500;
 
@@ -177,9 +180,13 @@ export class Executor {
   #also(cut: DecidedCut, base: EdaBase): KeyValueWrite[] {
     const strengths = this.#strengths.splice(0);
     const handover = this.#options.chain.handover(this.#base.era);
+    const { slot } = cut.body;
+    const encoded = encodeBase(base);
     return [
-      { key: cutKey(cut.body.slot), value: encodeCut(cut) },
-      { key: BASE_KEY, value: encodeBase(base) },
+      { key: cutKey(slot), value: encodeCut(cut) },
+      { key: BASE_KEY, value: encoded },
+      { key: baseHashKey(slot), value: sha256(encoded) },
+      { key: baseHashKey(Math.max(0, slot - BASE_HASHES)), value: null },
       ...strengths,
       ...(handover ? [handover] : []),
     ];

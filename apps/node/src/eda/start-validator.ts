@@ -2,46 +2,14 @@
 import type { Signer } from '#libs/crypto';
 import type { Bytes } from '#libs/kernel';
 import { type Profile, toleranceWarning } from '#libs/eda';
-import { type EdaOrdering, genesisValidators, ledgerError } from '#libs/ledger';
+import { type EdaOrdering, genesisValidators } from '#libs/ledger';
 import { type LinkNote, type Transport, createTcpTransport } from '#libs/net';
 import { type Logger, createSystemRandomness } from '#libs/platform';
 import { type OpenedJournal, openJournal } from './journal-file.ts';
 import { decodeBegan, encodeBegan } from './roll-call.ts';
 import { type ValidatorOptions, ValidatorProducer } from './validator.ts';
+import { readListen, readPeers } from './peers.ts';
 import { BEGIN_KEY, JOURNAL_KEY, PROTOCOLS } from './wire.ts';
-
-export interface PeerAddress {
-  readonly publicKey: string;
-  readonly address: string;
-}
-
-const PEER = /^(01[0-9a-f]{64})@(\S+:\d{1,5})$/;
-
-/** Peers as settings name them: `publicKey@host:port`, separated by commas. @throws LEDGER_PEER_INVALID */
-export function readPeers(text: string): readonly PeerAddress[] {
-  return text
-    .split(',')
-    .map((part) => part.trim())
-    .filter((part) => part !== '')
-    .map((part) => {
-      const [, publicKey, address] = PEER.exec(part) ?? [];
-      if (publicKey === undefined || address === undefined)
-        throw ledgerError(
-          'LEDGER_PEER_INVALID',
-          `${JSON.stringify(part)} is not publicKey@host:port`,
-        );
-      return { publicKey, address };
-    });
-}
-
-/** `host:port`, an IPv6 host in brackets. @throws LEDGER_PEER_INVALID */
-export function readListen(text: string): { readonly host: string; readonly port: number } {
-  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
-  const host = match?.[1] ?? match?.[2];
-  if (host === undefined)
-    throw ledgerError('LEDGER_PEER_INVALID', `${JSON.stringify(text)} is not host:port`);
-  return { host, port: Number(match?.[3]) };
-}
 
 /** What an operator should know of a chain's profile. */
 export function edaNotice(ordering: EdaOrdering): string {
@@ -61,6 +29,8 @@ export interface StartValidatorOptions extends Omit<
   readonly peers: string;
   /** The operator says that the journal of this key was lost, or that the key never voted; else it is found out. */
   readonly journalLost: boolean | undefined;
+  /** For test doubles: what the validator says goes through this. */
+  readonly wrap?: (transport: Transport) => Transport;
 }
 
 function noteLink(logger: Logger, { what, peer, address, end, detail }: LinkNote): void {
@@ -87,17 +57,20 @@ export async function startValidator(options: StartValidatorOptions): Promise<St
     randomness.bytes(16),
   );
   const { journalLost, began } = await seatOf(options, expected, { journal, records, state });
-  const transport = createTcpTransport({
-    ...readListen(options.listen),
-    ...(options.advertised === undefined ? {} : { advertised: options.advertised }),
-    signer,
-    network: chain.id,
-    protocols: PROTOCOLS,
-    admit: admission(options, signer, new Set(peers.map(({ publicKey }) => publicKey))),
-    clock,
-    randomness,
-    onNote: (note) => noteLink(logger, note),
-  });
+  const { wrap = (it: Transport) => it } = options;
+  const transport = wrap(
+    createTcpTransport({
+      ...readListen(options.listen),
+      ...(options.advertised === undefined ? {} : { advertised: options.advertised }),
+      signer,
+      network: chain.id,
+      protocols: PROTOCOLS,
+      admit: admission(options, signer, new Set(peers.map(({ publicKey }) => publicKey))),
+      clock,
+      randomness,
+      onNote: (note) => noteLink(logger, note),
+    }),
+  );
   const producer = new ValidatorProducer({
     ...options,
     journal,

@@ -34,6 +34,7 @@ import { Forwarder, type ForwarderCounts } from './forwarder.ts';
 import type { JournalFile } from './journal-file.ts';
 import { OwnBlocks } from './own-blocks.ts';
 import { createPayloads } from './payloads.ts';
+import { serveStates } from './state-server.ts';
 import { type Began, type Roll, RollCall, encodeBegan } from './roll-call.ts';
 import {
   BASE_KEY,
@@ -56,6 +57,7 @@ export interface ValidatorOptions {
   readonly signer: Signer;
   readonly seed: Bytes;
   readonly journal: JournalFile;
+  readonly journalBytes: number;
   readonly records: readonly JournalRecord[];
   readonly transport: Transport;
   /** Votes of this key may be forgotten: it watches until that is harmless. */
@@ -79,6 +81,14 @@ export interface ValidatorStatus {
   readonly seenHeight: number;
 }
 
+export interface TentativeBlock {
+  readonly block: string;
+  /** This node's position of it on the axis. */
+  readonly positionUs: number;
+  /** Ids; empty while this node does not hold the block. */
+  readonly transactions: readonly string[];
+}
+
 /** Where consensus goes on: what the store holds beside the last block. */
 export function storedBase(store: KeyValueStore, chain: Chain, eraUs: number): EdaBase {
   const bytes = store.get(BASE_KEY);
@@ -92,6 +102,7 @@ export class ValidatorProducer implements Producer {
   readonly #sync: BlockSync;
   readonly #forwarder: Forwarder;
   readonly #roll: RollCall;
+  readonly #states: { close(): void };
   readonly #payloads;
   readonly #nowUs: () => number;
   readonly #own: OwnBlocks;
@@ -137,6 +148,7 @@ export class ValidatorProducer implements Producer {
           .map((era) => ({ era, set: chain.validators(era) })),
       },
       journal: options.journal,
+      journalBytes: options.journalBytes,
       records: options.records,
       transport,
       nowUs,
@@ -196,6 +208,7 @@ export class ValidatorProducer implements Producer {
     });
     const all = genesisValidators(ordering).validators.map(({ publicKey }) => publicKey);
     this.#roll = new RollCall(signer.publicKey, options.journal.id, all, options.began);
+    this.#states = serveStates({ store, transport, clock });
     this.#listen();
     this.#timer = setInterval(() => this.#look(), LOOK_MS);
     const begins = options.began?.length ? Promise.resolve(this.#consensus.begin()) : this.#begin();
@@ -214,6 +227,19 @@ export class ValidatorProducer implements Producer {
     const { seenHeight } = this.#sync;
     const peers = transport.peers();
     return { slot, view, era, voting: this.#voting(), peers, validators, quorum, seenHeight };
+  }
+
+  /** Blocks that are not final, in the order of this node's own positions: what a later cut may change. */
+  tentative(limit: number): readonly TentativeBlock[] {
+    const { node } = this.#consensus;
+    return node
+      .tentative()
+      .slice(0, limit)
+      .map(({ hash, x }) => {
+        const block = node.positions.held.get(hash);
+        const transactions = block ? this.#payloads.transactionsOf(block.payload) : [];
+        return { block: hash, positionUs: x, transactions: transactions.map(({ id }) => id) };
+      });
   }
 
   /** Transactions between nodes, for metrics. */
@@ -385,6 +411,7 @@ export class ValidatorProducer implements Producer {
     this.#isStopping = true;
     clearInterval(this.#timer);
     this.#forwarder.close();
+    this.#states.close();
     this.#consensus.stop();
     this.#executor.stop();
     this.#wake?.();

@@ -68,15 +68,19 @@ export const decodeSync = (bytes: Bytes): SyncMessage =>
  *
  *   08 'base', 08 'journal'   where consensus goes on; number of this node's journal
  *   08 'begin'                journals that the chain began with; empty: this node waits for it to begin
+ *   08 'copy'                 how far a copy of the state has come
  *   09 height                 cut of that height with its COMMITs
  *   0a height                 weight beyond which the cut's finality would need liars (strength)
+ *   0c height                 hash of where consensus goes on after a recent height
  */
 const CUT = 9;
 const STRENGTH = 10;
+const BASE_HASH = 12;
 const utf8Key = (name: string): Bytes => Uint8Array.from([8, ...new TextEncoder().encode(name)]);
 export const BASE_KEY = utf8Key('base');
 export const JOURNAL_KEY = utf8Key('journal');
 export const BEGIN_KEY = utf8Key('begin');
+export const COPY_KEY = utf8Key('copy');
 
 function heightKey(kind: number, height: number): Bytes {
   const key = new Uint8Array(9);
@@ -85,6 +89,7 @@ function heightKey(kind: number, height: number): Bytes {
   return key;
 }
 export const cutKey = (height: number): Bytes => heightKey(CUT, height);
+export const baseHashKey = (height: number): Bytes => heightKey(BASE_HASH, height);
 export const strengthKey = (height: number): Bytes => heightKey(STRENGTH, height);
 
 const strengthShape = uint();

@@ -65,6 +65,16 @@ function finalReceiptJson({ receipt, height, index, timeUs }: FinalReceipt) {
   };
 }
 
+function noBlock({ node }: NodeContext, height: number) {
+  const { firstHeight } = node.chain;
+  if (height >= firstHeight)
+    return ledgerError('LEDGER_NOT_FOUND', `there is no block ${height} yet`);
+  return ledgerError(
+    'LEDGER_BLOCK_NOT_KEPT',
+    `no block ${height}: this node copied the state and has blocks from height ${firstHeight} on`,
+  );
+}
+
 @Controller('v1')
 export class NodeController {
   readonly #context: NodeContext;
@@ -84,6 +94,8 @@ export class NodeController {
       genesis: id,
       height,
       head: head.hash,
+      /** The first block that this node has. */
+      firstHeight: node.chain.firstHeight,
       timeUs,
       time: isoTime(timeUs),
       ordering: { kind: ordering.kind, notice: ordering.notice },
@@ -122,7 +134,9 @@ export class NodeController {
     const final = await node.receipt(id, waitMs);
     if (final) return finalReceiptJson(final);
     if (node.mempool.has(id)) return { id, finality: 'pending' };
-    throw ledgerError('LEDGER_NOT_FOUND', `transaction ${id} is neither final nor waiting`);
+    const { firstHeight } = node.chain;
+    const known = firstHeight > 0 ? `; receipts are known from block ${firstHeight} on` : '';
+    throw ledgerError('LEDGER_NOT_FOUND', `transaction ${id} is neither final nor waiting${known}`);
   }
 
   /** Runs a call on the last state and forgets what it did. */
@@ -209,9 +223,17 @@ export class NodeController {
       typeof seen === 'string'
         ? readWhole(seen, 'Last-Event-ID', { preset, max: HEIGHT_MAX - 1 }) + 1
         : readWhole(from, 'from', { preset, max: HEIGHT_MAX });
+    if (start < node.chain.firstHeight) throw noBlock(this.#context, start);
     streams.checkRoom();
     reply.hijack();
     await streams.serve(reply.raw, start);
+  }
+
+  /** The order so far of what is not final: goes on without a quorum, and may still change. */
+  @Get('tentative')
+  tentative(@Query('limit') limitText?: string) {
+    const limit = readWhole(limitText, 'limit', { preset: 100, max: SCAN_MAX });
+    return { blocks: this.#context.consensus?.tentative(limit) ?? [] };
   }
 
   /** How strongly a block is final: with EDA the weight of liars that could not undo it. */
@@ -220,7 +242,7 @@ export class NodeController {
     const height = readWhole(text, 'height', { preset: 0, max: HEIGHT_MAX });
     const { node, ordering, consensus } = this.#context;
     const block = node.chain.block(height);
-    if (!block) throw ledgerError('LEDGER_NOT_FOUND', `there is no block ${height} yet`);
+    if (!block) throw noBlock(this.#context, height);
     const strength = consensus && { strength: consensus.strengthOf(height) };
     return { height, ordering: ordering.kind, certificate: block.certificate.kind, ...strength };
   }
@@ -230,7 +252,7 @@ export class NodeController {
   block(@Param('height') text: string, @Res() reply: FastifyReply) {
     const height = readWhole(text, 'height', { preset: 0, max: HEIGHT_MAX });
     const block = this.#context.node.chain.block(height);
-    if (!block) throw ledgerError('LEDGER_NOT_FOUND', `there is no block ${height} yet`);
+    if (!block) throw noBlock(this.#context, height);
     sendCbor(reply, encodeBlock(block));
   }
 }
