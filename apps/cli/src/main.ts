@@ -227,11 +227,11 @@ function measurements(): void {
   const sim = group(program, 'sim', 'Simulations that replay by their seed');
   runs(
     leaf(sim, 'market', {
-      summary: 'Ledger, contracts and market under faults on a virtual clock',
+      summary: 'Tiers and liars among 1 000 providers, or the whole market under faults',
       examples: ['seele sim market --seeds 1-50', 'seele sim market --seed 17 --json'],
     })
-      .option('--seed <n>', 'one seed, run twice, comparing the traces')
-      .option('--seeds <A-B>', 'a range, then broken systems that must be noticed (1-50)')
+      .option('--seed <n>', 'tiers: consumers A, B and C, tenants, liars, on a virtual clock')
+      .option('--seeds <A-B>', 'faults: a range, then broken systems that must be noticed (1-50)')
       .option('--orders <n>', 'orders per seed')
       .option('--no-mutants', 'leave the broken systems out'),
     async () => (await import('./commands/bench.ts')).simMarket,

@@ -8,14 +8,17 @@
 import process, { stderr, stdout } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { runTiers, tiersText } from './tiers/run-tiers.ts';
 import { type SimulationOptions, type SimulationReport, simulateMarket } from './simulate.ts';
 
 export * from './simulate.ts';
 
 export const SIM_MARKET_HELP = `seele sim market: the whole market on a virtual clock, with faults from a seed
 
-  --seed N       one seed, twice, comparing the traces
-  --seeds A-B    a range of seeds, then the broken systems that must be noticed (default 1-50)
+  --seed N       tiers: 1 000 providers, consumers A, B and C, tenants, liars; the scheduler and the
+                 verification policy on a virtual clock
+  --seeds A-B    faults: the whole market, each seed a small world, then the broken systems that must
+                 be noticed (default 1-50); one seed as A-A is run twice and the traces compared
   --no-mutants   leaves the broken systems out
   --orders N     orders per seed (default 16)
   --json         one JSON document on stdout
@@ -23,10 +26,9 @@ export const SIM_MARKET_HELP = `seele sim market: the whole market on a virtual 
 Example: seele sim market --seeds 1-200 --json
 `;
 
-export interface SimMarketCommand {
-  readonly options: SimulationOptions;
-  readonly json: boolean;
-}
+export type SimMarketCommand =
+  | { readonly scenario: 'faults'; readonly options: SimulationOptions; readonly json: boolean }
+  | { readonly scenario: 'tiers'; readonly seed: number; readonly json: boolean };
 
 const wholeNumber = (text: string): number | undefined =>
   /^\d{1,9}$/.test(text) ? Number(text) : undefined;
@@ -55,7 +57,15 @@ export function readSimMarketArguments(
   if (values.help) return { usage: SIM_MARKET_HELP, isWrong: false };
   if (values.seed !== undefined && values.seeds !== undefined)
     return wrong('give --seed or --seeds, not both');
-  const range = String(values.seed ?? values.seeds ?? '1-50').split('-');
+  const json = values.json === true;
+  if (values.seed !== undefined) {
+    const seed = wholeNumber(String(values.seed));
+    if (seed === undefined) return wrong('a seed is a whole number');
+    if (values.orders !== undefined || values['no-mutants'])
+      return wrong('--orders and --no-mutants go with --seeds');
+    return { scenario: 'tiers', seed, json };
+  }
+  const range = String(values.seeds ?? '1-50').split('-');
   const from = wholeNumber(range[0] ?? '');
   const to = range.length === 1 ? from : wholeNumber(range[1] ?? '');
   if (from === undefined || to === undefined || to < from || range.length > 2)
@@ -63,7 +73,7 @@ export function readSimMarketArguments(
   const orders = values.orders === undefined ? undefined : wholeNumber(String(values.orders));
   if (values.orders !== undefined && (orders === undefined || orders < 1 || orders > 60))
     return wrong('--orders is a number from 1 to 60');
-  const isOne = values.seed !== undefined;
+  const isOne = from === to;
   const options: SimulationOptions = {
     from,
     to,
@@ -71,7 +81,7 @@ export function readSimMarketArguments(
     mutants: !isOne && values['no-mutants'] !== true,
     ...(orders !== undefined && { orders }),
   };
-  return { options, json: values.json === true };
+  return { scenario: 'faults', options, json };
 }
 
 /** True when the report shows nothing wrong. */
@@ -106,6 +116,11 @@ export async function runSimMarket(args: readonly string[]): Promise<number> {
   if ('usage' in command) {
     (command.isWrong ? stderr : stdout).write(command.usage);
     return command.isWrong ? 2 : 0;
+  }
+  if (command.scenario === 'tiers') {
+    const report = runTiers(command.seed);
+    stdout.write(command.json ? `${JSON.stringify(report)}\n` : tiersText(report));
+    return report.outsideDomain === 0 ? 0 : 1;
   }
   const { options, json } = command;
   const last = options.to - options.from + 1;

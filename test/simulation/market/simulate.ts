@@ -114,7 +114,7 @@ export const SOMETIMES: readonly string[] = [
 ];
 
 const replayOf = (seed: number, orders: number | undefined): string =>
-  `seele sim market --seed ${seed}${orders === undefined ? '' : ` --orders ${orders}`}`;
+  `seele sim market --seeds ${seed}-${seed}${orders === undefined ? '' : ` --orders ${orders}`}`;
 
 /** Runs the seeds. Throws only on misuse; what went wrong is in the report. */
 export async function simulateMarket(options: SimulationOptions): Promise<SimulationReport> {

@@ -57,6 +57,10 @@ function nextWrong(crowd: Crowd): (wrong: number, right: number) => number {
   return (wrong, right) => Math.max(0, colluders - wrong) / (operators - wrong - right);
 }
 
+/** With two sides, one of them has its quorum after so many answers. */
+export const answersNeeded = ({ quorum, most }: QuorumTerms): number =>
+  Math.min(most, 2 * quorum - 1);
+
 /**
  * Odds of one decision.
  *
@@ -67,10 +71,11 @@ function nextWrong(crowd: Crowd): (wrong: number, right: number) => number {
 export function quorumOdds(terms: QuorumTerms, crowd: Crowd): QuorumOdds {
   checkTerms(terms);
   const { quorum, most } = terms;
-  if ('operators' in crowd && crowd.operators < most)
+  const needed = answersNeeded(terms);
+  if ('operators' in crowd && crowd.operators < needed)
     throw marketError(
       'MARKET_VERIFICATION_TERMS',
-      `${crowd.operators} operators for ${most} replicas on distinct ones`,
+      `${crowd.operators} operators for up to ${needed} replicas on distinct ones`,
     );
   const chanceOf = nextWrong(crowd);
   const odds = { wrong: 0, right: 0, undecided: 0, replicas: 0 };

@@ -1,6 +1,6 @@
 /** Which check a job gets, by its kind, tier and level, and the risk that stays with it. */
 import type { JobKind, Tier } from '../manifest.ts';
-import { type Crowd, type QuorumOdds, type QuorumTerms, quorumOdds } from './collusion.ts';
+import { type Crowd, type QuorumOdds, type QuorumTerms, answersNeeded, quorumOdds } from './collusion.ts';
 import { CHECK_AT_LEAST_ONE_IN } from './trust.ts';
 
 export type LevelName = 'eco' | 'standard' | 'fast' | 'assured';
@@ -28,7 +28,8 @@ export const AUDIT_CHANCE: Readonly<Record<LevelName, number>> = {
 };
 /** Share of verifiable results that are replayed by another provider. */
 export const REPLAY_CHANCE = 1 / CHECK_AT_LEAST_ONE_IN;
-export const QUORUM_TERMS: QuorumTerms = { quorum: 2, most: 3 };
+/** Two that agree; a fourth and fifth answer are asked for only when liars contradict each other too. */
+export const QUORUM_TERMS: QuorumTerms = { quorum: 2, most: 5 };
 const ALONE: QuorumTerms = { quorum: 1, most: 1 };
 
 export interface VerificationNeeds {
@@ -89,7 +90,7 @@ export function wrongResultRisk(regime: VerificationRegime, crowd: Crowd): numbe
 
 /** Undefined when there are fewer operators than replicas. */
 function oddsWithin(terms: QuorumTerms, crowd: Crowd): QuorumOdds | undefined {
-  if ('operators' in crowd && crowd.operators < terms.most) return undefined;
+  if ('operators' in crowd && crowd.operators < answersNeeded(terms)) return undefined;
   return quorumOdds(terms, crowd);
 }
 
