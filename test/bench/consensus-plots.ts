@@ -44,9 +44,12 @@ function coverage(seed: number): Plot {
   const rates = [0.2, 0.5, 1, 1.5, 2, 3, 4, 5, 7, 10];
   const sizes = [1000, 10_000, 100_000];
   const formula = (nodes: number, rate: number) => 1 - (1 - rate) ** (1 + rate * nodes);
-  const rows = (nodes: number): Series[] => [
+  const named = (nodes: number) => `n = ${String(nodes).replace(/000$/, ' 000')}`;
+  const rows = (nodes: number, i: number): Series[] => [
     {
-      name: `n = ${nodes}, measured`,
+      name: `${named(nodes)}, measured`,
+      isDots: true,
+      colourOf: i,
       points: rates.map((rate) => [
         rate,
         // 100 000 nodes at a high rate are all reached, and cost most of the time.
@@ -54,8 +57,9 @@ function coverage(seed: number): Plot {
       ]),
     },
     {
-      name: `n = ${nodes}, formula`,
+      name: `${named(nodes)}, formula`,
       isDashed: true,
+      colourOf: i,
       points: rates.map((rate) => [rate, 100 * formula(nodes, rate / 100)]),
     },
   ];
