@@ -63,6 +63,11 @@ export const CONTRACT_ERRORS = {
     title: 'Nothing is bonded for this key',
     fix: 'Check the public key.',
   },
+  STAKE_BLS_INVALID: {
+    status: 400,
+    title: 'BLS key cannot be registered',
+    fix: 'Send the key with the proof of possession made by its secret (provePossession); a validator names one key.',
+  },
   STAKE_PROOF_INVALID: {
     status: 400,
     title: 'Not a proof of contradiction',

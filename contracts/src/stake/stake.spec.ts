@@ -1,6 +1,14 @@
 import fc from 'fast-check';
 import { contractAccount, keyedHashSigner, keyedHashVerifier, sha256 } from '#libs/crypto';
-import { type EdaMessage, encodeMessage, signedBytes, signingDomain } from '#libs/eda';
+import {
+  type BlsSigner,
+  type EdaMessage,
+  createBlsSigner,
+  encodeMessage,
+  provePossession,
+  signedBytes,
+  signingDomain,
+} from '#libs/eda';
 import { type Bytes, bytesToHex, decodeWith, utf8 } from '#libs/kernel';
 import {
   type ContractHarness,
@@ -107,6 +115,41 @@ test('a bond joins the set two eras later, an unbond leaves it two eras later an
   stage.advance(1);
   expect(must(stage, cid.account, stakeMethods.withdraw, { publicKey }).amount).toBe(205n);
   expect(balanceOf(stage, cid.account)).toBe(FUNDS);
+});
+
+test('a BLS key with its proof joins the set two eras later; attestations by it can be slashed', () => {
+  const stage = createStage();
+  const [own, other] = [3, 4].map((fill) => createBlsSigner(new Uint8Array(32).fill(fill)));
+  if (!own || !other) throw new Error('two keys');
+  const { publicKey } = ann;
+  const claim = { publicKey, bls: own.publicKey, possession: provePossession(own) };
+  const by = (account: string, args: typeof claim) =>
+    refusal(stage, account, stakeMethods.registerBls, args);
+  expect(by(bob.account, claim)).toBe('STAKE_NOT_OWNER');
+  expect(by(cid.account, { ...claim, publicKey: cid.publicKey })).toBe('STAKE_UNKNOWN');
+  const borrowed = { ...claim, possession: provePossession(other) };
+  expect(by(ann.account, borrowed)).toBe('STAKE_BLS_INVALID');
+  must(stage, ann.account, stakeMethods.registerBls, claim);
+  expect(by(ann.account, claim)).toBe('STAKE_BLS_INVALID');
+  const set = setOf(stage, eraAt(stage.timeUs) + 2);
+  expect(set?.map(({ bls }) => bls).toSorted()).toEqual([own.publicKey, undefined]);
+
+  const attest = (signer: BlsSigner, hash: string) => {
+    const message = { chain: stage.chain, era: 1, slot: 9, hash: hash.repeat(32) };
+    const signature = signer.sign(signingDomain('attest'), signedBytes('attest', message));
+    return encodeMessage({ kind: 'attest', from: 0, message, signature } as EdaMessage);
+  };
+  const report = (second: Bytes) =>
+    stage.call(bob.account, STAKE_CONTRACT, stakeMethods.report, {
+      publicKey,
+      first: attest(own, 'aa'),
+      second,
+    }).ok;
+  expect(report(attest(other, 'bb'))).toBe(false);
+  expect(report(attest(own, 'bb'))).toBe(true);
+  expect(setOf(stage, eraAt(stage.timeUs) + 2)?.map((one) => one.publicKey)).toEqual([
+    bob.publicKey,
+  ]);
 });
 
 test('the last validator cannot leave', () => {

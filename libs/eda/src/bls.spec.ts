@@ -7,6 +7,7 @@ import { aggregateVotes, aggregateWeight } from './aggregate.ts';
 import {
   aggregateBls,
   createBlsSigner,
+  deriveBlsSigner,
   provePossession,
   verifyBls,
   verifyPossession,
@@ -33,6 +34,12 @@ test('public key of the suite, as in the Ethereum consensus tests', () => {
   expect(bytesToHex(secret.toPublicKey().toBytes())).toBe(
     'b53d21a4cfd562c469cc81514d4ce5a6b577d8403d32a394dc265dd190b47fa9f829fdd7963afdf972e5e77854051f6f',
   );
+});
+
+test('a validator’s key follows from its seed, and is not the key of the seed itself', () => {
+  const seed = new Uint8Array(32).fill(1);
+  expect(deriveBlsSigner(seed).publicKey).toBe(deriveBlsSigner(seed.slice()).publicKey);
+  expect(deriveBlsSigner(seed).publicKey).not.toBe(createBlsSigner(seed).publicKey);
 });
 
 test('agrees with @noble/curves, both ways', () => {

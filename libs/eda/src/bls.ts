@@ -7,8 +7,8 @@
  * key that cancels another: whoever takes a key into a set checks that proof, once.
  */
 import blst from '@chainsafe/blst';
-import { separated } from '#libs/crypto';
-import { type Bytes, bytesToHex, hexToBytes } from '#libs/kernel';
+import { hkdfSha256, separated } from '#libs/crypto';
+import { type Bytes, bytesToHex, hexToBytes, utf8 } from '#libs/kernel';
 import { edaError } from './errors.ts';
 
 export const BLS_PUBLIC_KEY_BYTES = 48;
@@ -32,6 +32,15 @@ export function createBlsSigner(seed: Bytes): BlsSigner {
     publicKey,
     sign: (domain, message) => secret.sign(separated(domain, message)).toBytes(),
   };
+}
+
+const DERIVATION = 'seele/bls-key/1';
+const SEED_BYTES = 32;
+
+/** The BLS key of a validator, from the seed of its ed25519 key: one secret to keep. */
+export function deriveBlsSigner(seed: Bytes): BlsSigner {
+  const none = new Uint8Array(0);
+  return createBlsSigner(hkdfSha256(seed, none, utf8(DERIVATION), SEED_BYTES));
 }
 
 const keys = new Map<string, blst.PublicKey>();

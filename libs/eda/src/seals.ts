@@ -32,8 +32,8 @@ export class Seals {
   ): Sealed<SignedMessages[K]> {
     const { set, indexOf } = this.#roster.at(era);
     const from = indexOf(this.#seat.me);
-    const isBls =
-      isByBls(kind, set.validators[from]?.bls) && this.#auth.bls.publicKey !== undefined;
+    const own = set.validators[from]?.bls;
+    const isBls = isByBls(kind, own) && this.#auth.bls.publicKey === own;
     const signature = isBls ? this.#auth.bls.sign(kind, message) : this.#auth.sign(kind, message);
     return { from, message, signature };
   }

@@ -9,6 +9,7 @@ import {
   blockHash,
   createAuthenticator,
   decodeMessage,
+  deriveBlsSigner,
   genesisBase,
   decodeBase,
 } from '#libs/eda';
@@ -135,7 +136,12 @@ export class ValidatorProducer implements Producer {
       config: {
         chain: chain.id,
         publicKey: signer.publicKey,
-        auth: createAuthenticator({ signer, seed, payloadRoot: this.#payloads.rootOf }),
+        auth: createAuthenticator({
+          signer,
+          seed,
+          bls: deriveBlsSigner(seed),
+          payloadRoot: this.#payloads.rootOf,
+        }),
         parameters,
         genesisTimeUs: chain.genesis.timeUs,
         genesisSet: genesisValidators(ordering),
