@@ -17,7 +17,7 @@ declareFailpoints(
 export interface EffectPorts {
   readonly queue: QueuePort;
   readonly gateway: Pick<AgentGateway, 'send' | 'close'>;
-  readonly chain: Pick<ChainLink, 'submit' | 'readNonce' | 'follow'>;
+  readonly chain: Pick<ChainLink, 'submit' | 'readNonce' | 'readBalance' | 'follow'>;
   readonly results: ResultChecker;
   readonly hub: Pick<JobEventHub, 'publish'>;
   /** Hands a due binding to the reducer; resolves when that is durable. */
@@ -78,6 +78,12 @@ export function createEffectPerformer(ports: EffectPorts): EffectPerformer {
         return chain.follow(effect.fromHeight);
       case 'checkResult':
         return results.check(effect.order, effect.fence, effect.cid, effect.maxBytes);
+      case 'checkUnits':
+        return results.checkUnits(effect.lease, effect.root, effect.cid, effect.maxBytes);
+      case 'storeResult':
+        return results.store(effect.order, effect.bytes);
+      case 'readBalance':
+        return void chain.readBalance(effect.account);
       case 'findManifest':
         return results.findManifest(effect.order, effect.cid);
       case 'jobEvent':

@@ -77,14 +77,15 @@ async function restoredRows(
   times: MarketTimes,
 ): Promise<readonly StoredRow[]> {
   const recentUs = clock.nowUs() - (times.placeByMaxMs + times.keepEndedMs) * US_PER_MS;
-  const [orders, meta, providers, transactions, learned] = await Promise.all([
+  const [orders, units, meta, providers, transactions, learned] = await Promise.all([
     rows.readOpenOrders(recentUs),
+    rows.readOpenUnits(recentUs),
     rows.read('meta'),
     rows.read('provider'),
     rows.read('transaction'),
     rows.read('learned'),
   ]);
-  return [...meta, ...providers, ...orders, ...transactions, ...learned];
+  return [...meta, ...providers, ...orders, ...units, ...transactions, ...learned];
 }
 
 async function openMarket(parts: MarketParts) {

@@ -14,7 +14,8 @@ export interface BatchRules {
   /** The only steps that end an order of many tasks leave no batch behind. */
   hasNoBatchOpen(record: OrderRecord): boolean;
 
-  isBatchFenceRising(record: OrderRecord, fence: number): boolean;
+  /** Each open batch has a fence of its own. */
+  isBatchFenceFree(open: BatchRecord | undefined, fence: number): boolean;
   /** `taken`: whether the unit is in an open batch or paid. */
   isUnitFree(taken: boolean): boolean;
   isUnitPriceWithin(record: OrderRecord, unitPrice: bigint): boolean;
@@ -74,7 +75,7 @@ export const batchRules: BatchRules = {
   isArray: ({ order }) => order.array !== undefined,
   hasNoBatchOpen: ({ array }) => array === undefined || array.open === 0,
 
-  isBatchFenceRising: (record, fence) => fence > record.fence,
+  isBatchFenceFree: (open, fence) => open === undefined && fence > 0,
   isUnitFree: (taken) => !taken,
   isUnitPriceWithin: ({ order }, unitPrice) =>
     order.array !== undefined && unitPrice <= order.array.unitPrice,

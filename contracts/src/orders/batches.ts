@@ -119,9 +119,12 @@ function bindUnits(rules: OrdersRules) {
       demandMarket(context, rules, before.order);
       demand(
         context,
-        rules.isBatchFenceRising(before, fence),
+        rules.isBatchFenceFree(
+          readValue(context.storage, batchKeys.batch(id, fence), batchRecord),
+          fence,
+        ),
         'ORDERS_FENCE_STALE',
-        `fence ${fence} does not rise above ${before.fence}`,
+        `batch ${fence} is open`,
       );
       const problem = unitSetProblem(units, terms.tasks * terms.replicas);
       demand(context, problem === undefined, 'ORDERS_UNITS', problem ?? '');
@@ -169,7 +172,7 @@ function bindUnits(rules: OrdersRules) {
       });
       writeOrder(context, id, {
         ...before,
-        fence,
+        fence: Math.max(fence, before.fence),
         escrow: before.escrow + hold,
         array: { ...array, open: array.open + 1 },
       });
@@ -245,7 +248,7 @@ function deliverUnits(rules: OrdersRules) {
       });
       emit(context, ordersEvents.unitsDelivered, {
         ...partiesOf(id, before),
-        ...{ provider, fence, charge, delivery: hash },
+        ...{ provider, fence, units, charge, delivery: hash },
       });
       return {};
     },

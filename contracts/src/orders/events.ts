@@ -63,7 +63,7 @@ export const ordersEvents = {
   unitsDelivered: defineEvent(
     ORDERS_CONTRACT,
     'units-delivered',
-    record({ ...parties, ...lease, charge: u64, delivery: hash32 }),
+    record({ ...parties, ...lease, units: unitSet, charge: u64, delivery: hash32 }),
   ),
   /** `units` were paid; `withheld` were delivered and not accepted. */
   unitsSettled: defineEvent(

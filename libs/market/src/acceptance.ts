@@ -1,9 +1,18 @@
 /** Taking an order on: what is checked, in which order, and what a refusal says. */
 import { formatAmount } from '#libs/kernel';
-import { ORDER_DOMAIN, type SignedOrder, orderBytes, orderId } from '#contracts';
+import {
+  type ArrayTerms,
+  BATCH_UNITS_MAX,
+  ORDER_DOMAIN,
+  type SignedOrder,
+  orderBytes,
+  orderId,
+} from '#contracts';
 import { accountOf } from '#libs/crypto';
 import { LOG_START } from '#libs/audit';
 import { pursueChain } from './chain-steps.ts';
+import { enqueueBatches } from './arrays/binding.ts';
+import { noteBalance } from './arrays/funds.ts';
 import { enqueueBinding } from './binding.ts';
 import { needsOf } from './fitting.ts';
 import { logStep } from './job-log.ts';
@@ -11,13 +20,14 @@ import { MARKET_ENTRIES } from '#libs/audit';
 import { manifestCid, manifestProblem } from './manifest.ts';
 import type { MarketConfig } from './model/config.ts';
 import type { MarketEvent } from './model/events.ts';
-import { type JobNeeds, type OrderRow, ROW_VERSION } from './model/rows.ts';
+import { type ArrayProgress, type JobNeeds, type OrderRow, ROW_VERSION } from './model/rows.ts';
 import type { Refusal } from './model/views.ts';
 import { absenceOf } from './placement/absence.ts';
 import { type Admission, admit, forecastOf } from './placement/forecast.ts';
 import { type Promised, readQuote } from './placement/promise.ts';
 import { quoteJob } from './quote.ts';
 import { relaxationText, relaxationsOf } from './why.ts';
+import { reservedOf } from './reserved.ts';
 import { type Market, RECENT_BLOCKS, type Step, emit, indexOpen, isRebuilding } from './state.ts';
 import { viewOf } from './views.ts';
 
@@ -41,7 +51,9 @@ export function submitOrder(step: Step, event: Submission): void {
   if (promised && 'code' in promised) return refuse(promised);
   const admission = admitOrder(step, event, needs, promised);
   if (admission.refusal) return refuse(admission.refusal);
-  const forecast = forecastOf(market, needs, admission.choice, promised);
+  noteBalance(market, event.order.order.consumer, event.balance);
+  const isArray = event.order.order.array !== undefined;
+  const forecast = isArray ? undefined : forecastOf(market, needs, admission.choice, promised);
   const row = createOrder(step, id, event.order, { needs, ...(forecast && { forecast }) });
   replyOrder(step, event.request, row, false);
 }
@@ -60,7 +72,8 @@ function admitOrder(
 ): Admission {
   const { market, now, randomness } = step;
   const { order } = event.order;
-  const cap = promised && promised.price < order.priceCap ? promised.price : order.priceCap;
+  const most = order.array?.unitPrice ?? order.priceCap;
+  const cap = promised && promised.price < most ? promised.price : most;
   const refusal = refuseTerms(market, event, needs, cap);
   if (refusal) return { choice: undefined, refusal };
   const deadlineMs = (order.completeByUs - now.timeUs) / MS;
@@ -84,7 +97,8 @@ function createOrder(
     signed,
     ...wanted,
     acceptedAtUs: now.timeUs,
-    work: 'queued',
+    work: signed.order.array ? 'running' : 'queued',
+    ...(signed.order.array && { array: newArray(signed.order.array) }),
     faults: 0,
     fence: 0,
     binding: 0,
@@ -106,9 +120,17 @@ function createOrder(
     completeByUs,
   });
   armDeadlines(step, row);
-  enqueueBinding(step, id);
+  if (row.array) enqueueBatches(step, id);
+  else enqueueBinding(step, id);
   pursueChain(step, id);
   return market.orders.get(id) as OrderRow;
+}
+
+function newArray({ tasks, replicas, unitPrice }: ArrayTerms): ArrayProgress {
+  return {
+    ...{ tasks, replicas, unitPrice, next: 0, again: [], done: 0, failed: 0, notOk: 0 },
+    ...{ charged: 0n, given: [], open: [] },
+  };
 }
 
 /** Sets the timers by which an order ends even if nothing else happens. */
@@ -143,13 +165,19 @@ function refuseDocument(
       code: 'MARKET_MANIFEST_MISMATCH',
       message: `order names manifest ${order.manifest}, another one was sent`,
     };
-  const problem =
-    manifestProblem(manifest) ??
-    (order.array || manifest.array ? 'this market takes orders of one task' : undefined);
+  const problem = manifestProblem(manifest) ?? arrayMismatch(order, manifest);
   if (problem !== undefined) return { code: 'MARKET_MANIFEST_INVALID', message: problem };
   return (
     refuseDates(config, order, manifest.limits.wallMs, nowUs) ?? refuseLimits(config, manifest)
   );
+}
+
+function arrayMismatch(
+  { array: terms }: SignedOrder['order'],
+  { array }: Submission['manifest'],
+): string | undefined {
+  if (terms?.tasks === array?.tasks && terms?.replicas === array?.replicas) return undefined;
+  return `the order is of ${terms?.tasks ?? 1} tasks, its manifest of ${array?.tasks ?? 1}`;
 }
 
 function refuseDates(
@@ -213,6 +241,12 @@ function refuseTerms(
   needs: JobNeeds,
   cap: bigint,
 ): Refusal | undefined {
+  const { array } = order;
+  if (array && order.priceCap < array.unitPrice * BigInt(array.tasks))
+    return {
+      code: 'MARKET_CAP_TOO_LOW',
+      message: `price cap ${order.priceCap} for ${array.tasks} tasks of ${array.unitPrice} each`,
+    };
   if (!canEverRun(market, needs, cap)) {
     const quote = quoteJob(market, needs);
     const [best] = quote.options.toSorted((a, b) => (a.priceCap < b.priceCap ? -1 : 1));
@@ -235,10 +269,14 @@ function refuseTerms(
       message: `the balance was read at height ${balance.height}, the chain is at ${market.meta.height}`,
     };
   const reserved = reservedOf(market, order.consumer, balance.height);
-  if (balance.amount < reserved + order.priceCap)
+  // Of many tasks the first batch is enough to begin: the rest is held as it is handed out.
+  const wanted = array
+    ? array.unitPrice * BigInt(Math.min(array.tasks, BATCH_UNITS_MAX))
+    : order.priceCap;
+  if (balance.amount < reserved + wanted)
     return {
       code: 'MARKET_BALANCE_TOO_LOW',
-      message: `prepaid ${formatAmount(balance.amount)}, of which ${formatAmount(reserved)} is promised to earlier orders; this one needs ${formatAmount(order.priceCap)}`,
+      message: `prepaid ${formatAmount(balance.amount)}, of which ${formatAmount(reserved)} is promised to earlier orders; this one needs ${formatAmount(wanted)}`,
     };
   return undefined;
 }
@@ -248,21 +286,4 @@ function canEverRun(market: Market, needs: JobNeeds, priceCap: bigint): boolean 
   return cells.some(({ candidates }) =>
     candidates.some(({ provider, price }) => price <= priceCap && !absenceOf(market, provider)),
   );
-}
-
-/**
- * What the consumer's accepted orders will still take from a balance read at `height`: those the
- * chain had not placed by then. One placed later than the reading is still in the amount read.
- */
-export function reservedOf(market: Market, consumer: string, height: number): bigint {
-  let sum = 0n;
-  for (const id of market.openByConsumer.get(consumer) ?? []) {
-    const row = market.orders.get(id);
-    if (!row) continue;
-    const { state, placedHeight } = row.chain;
-    if (state === 'none' || placedHeight > height) sum += row.signed.order.priceCap;
-  }
-  for (const spent of market.recentSpending.get(consumer) ?? [])
-    if (spent.placedHeight > height) sum += spent.paid;
-  return sum;
 }

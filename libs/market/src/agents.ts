@@ -6,6 +6,14 @@
 import { accountOf, hashOf } from '#libs/crypto';
 import { encodeWith } from '#libs/kernel';
 import { fillProvider, sendLease } from './binding.ts';
+import {
+  batchHolder,
+  batchMessage,
+  batchOverdue,
+  compareBatches,
+  isDeliveredBefore,
+  keepBatch,
+} from './arrays/agents.ts';
 import { cancelDelivery, takeDelivery } from './deliveries.ts';
 import { loseLease } from './endings.ts';
 import { takeEvents, takeProgress } from './provider-log.ts';
@@ -90,11 +98,14 @@ function compareLeases(step: Step, provider: ProviderState, event: Hello): void 
       loseLease(step, id, { code: 'forgotten', reason, retry: 'silence' });
     }
   }
+  compareBatches(step, provider, listed);
   for (const lease of listed) keepLease(step, provider, event.session, lease);
 }
 
 /** Extends a lease that is current, or tells the agent that it is not. */
 function keepLease(step: Step, provider: ProviderState, session: string, lease: string): void {
+  const batch = batchHolder(step, provider, lease);
+  if (batch) return keepBatch(step, provider, batch);
   const row = leaseHolder(step, provider, lease);
   if (!row) return cancelDelivery(step, session, lease);
   if (row.work !== 'leased') return;
@@ -138,8 +149,13 @@ export function agentMessage(step: Step, session: string, message: Message): voi
   if (!provider) return close(step, session, 'MARKET_AGENT_HELLO', 'say hello first');
   provider.row = { ...provider.row, lastSeenUs: now.timeUs };
   if (message.kind === 'heartbeat') return heartbeat(step, provider, session, message);
+  const batch = batchHolder(step, provider, message.lease);
+  if (batch) return batchMessage(step, provider, session, batch, message);
+  if (isDeliveredBefore(step, message))
+    return say(step, session, { kind: 'delivered', lease: message.lease, accepted: 'yes' });
   const row = leaseHolder(step, provider, message.lease);
-  if (!row) return cancelDelivery(step, session, message.lease, message.kind === 'deliver');
+  const isDelivery = message.kind === 'deliver' || message.kind === 'deliverUnits';
+  if (!row) return cancelDelivery(step, session, message.lease, isDelivery);
   switch (message.kind) {
     case 'accept':
       return keepLease(step, provider, session, message.lease);
@@ -187,7 +203,8 @@ function decline(
 /** The time of a lease is up, unless heartbeats moved its end. */
 export function leaseOverdue(step: Step, lease: string): void {
   const { market, now } = step;
-  const id = market.leases.get(lease);
+  const batch = market.batches.get(lease);
+  const id = batch?.order ?? market.leases.get(lease);
   const endsMs = market.leaseEndsMs.get(lease);
   if (id === undefined || endsMs === undefined) return;
   if (endsMs > now.monotonicMs) {
@@ -195,8 +212,9 @@ export function leaseOverdue(step: Step, lease: string): void {
     return;
   }
   const row = orderOf(market, id);
-  if (row.work !== 'leased' || row.lease?.lease !== lease) return;
-  const level = market.providers.get(row.lease.provider)?.row.offer.level ?? 'standard';
+  if (!batch && (row.work !== 'leased' || row.lease?.lease !== lease)) return;
+  const holder = batch?.provider ?? row.lease?.provider ?? '';
+  const level = market.providers.get(holder)?.row.offer.level ?? 'standard';
   const { heartbeatMs } = paceOf(market.config.times, level);
   // We were asleep ourselves: heartbeats may lie unread. That is not held against the provider.
   if (now.monotonicMs - endsMs > heartbeatMs / 2) {
@@ -204,7 +222,8 @@ export function leaseOverdue(step: Step, lease: string): void {
     market.deadlines.set(`lease/${lease}`, now.monotonicMs + heartbeatMs);
     return;
   }
-  const wasWorking = row.lease.state === 'working';
+  if (batch) return batchOverdue(step, batch);
+  const wasWorking = row.lease?.state === 'working';
   loseLease(step, id, {
     code: wasWorking ? 'expired' : 'not-accepted',
     reason: wasWorking ? 'no heartbeat for the time of a lease' : 'no answer to the lease',

@@ -2,6 +2,11 @@
 import type { Randomness } from '#libs/kernel';
 import { armDeadlines, submitOrder } from './acceptance.ts';
 import { agentGone, agentHello, agentMessage, leaseOverdue } from './agents.ts';
+import { openBatches } from './arrays/batches.ts';
+import { enqueueBatches } from './arrays/binding.ts';
+import { checkUnits, unitsChecked } from './arrays/deliveries.ts';
+import { resultStored, storeArrayResult } from './arrays/endings.ts';
+import { balanceRead, fundsDue } from './arrays/funds.ts';
 import { anchorDue, armAnchor } from './anchors.ts';
 import { bindingDue, bindingOverdue, enqueueBinding, fillProvider } from './binding.ts';
 import { takeBlock } from './blocks.ts';
@@ -67,6 +72,13 @@ function dispatch(step: Step, event: MarketEvent): void {
       return manifestFound(step, event);
     case 'block':
       return takeBlock(step, event);
+    case 'balanceRead':
+      for (const id of balanceRead(step, event)) enqueueBatches(step, id);
+      return;
+    case 'unitsChecked':
+      return unitsChecked(step, event);
+    case 'resultStored':
+      return resultStored(step, event.order, event.cid);
     case 'transactionRefused':
       return transactionRefused(step, event);
     case 'nonceRead':
@@ -94,6 +106,12 @@ function onDeadline(step: Step, kind: string, id: string): void {
       return leaseOverdue(step, id);
     case 'check':
       return checkResult(step, id);
+    case 'units':
+      return checkUnits(step, id);
+    case 'funds':
+      return fundsDue(step, id);
+    case 'result':
+      return storeArrayResult(step, id);
     case 'fill':
       return fillProvider(step, id);
     case 'chain':
@@ -137,6 +155,7 @@ function resumeOrder(step: Step, row: OrderRow): void {
   if (row.rebuilding === true) findManifest(step, row.id);
   else if (row.work === 'queued') enqueueBinding(step, row.id);
   if (row.work === 'checking') checkResult(step, row.id);
+  if (row.array) resumeArray(step, row.id);
   if (row.work === 'leased' && row.lease) {
     // The time we were away is not held against the provider.
     // All get the longer time: they first have to find back to us.
@@ -145,6 +164,24 @@ function resumeOrder(step: Step, row: OrderRow): void {
     market.deadlines.set(`lease/${row.lease.lease}`, endsMs);
   }
   pursueChain(step, row.id);
+}
+
+/** Batches in agents' hands are theirs for another lease; what was being looked at is looked at again. */
+function resumeArray(step: Step, id: string): void {
+  const { market, now } = step;
+  for (const { lease, state } of openBatches(market, id)) {
+    if (state === 'checking') {
+      checkUnits(step, lease);
+      continue;
+    }
+    const endsMs = now.monotonicMs + market.config.times.leaseMs;
+    market.leaseEndsMs.set(lease, endsMs);
+    market.deadlines.set(`lease/${lease}`, endsMs);
+  }
+  const { work } = orderOf(market, id);
+  if (work === 'running') enqueueBatches(step, id);
+  else if (work === 'paused') fundsDue(step, id);
+  else storeArrayResult(step, id);
 }
 
 function finish(step: Step): readonly MarketEffect[] {

@@ -5,6 +5,7 @@
  */
 import { hashOf } from '#libs/crypto';
 import { encodeWith, hash32, record, uint } from '#libs/kernel';
+import { batchDue, enqueueBatches, handOutBatch } from './arrays/binding.ts';
 import { failWork, loseLease } from './endings.ts';
 import { logStep } from './job-log.ts';
 import { MARKET_ENTRIES } from '#libs/audit';
@@ -62,12 +63,14 @@ const NO_CELL = 'public.eco';
 /** The back-off is over, or no word came from the queue: a message under a new number. */
 export function bindingOverdue(step: Step, id: string): void {
   const row = step.market.orders.get(id);
+  if (row?.array) enqueueBatches(step, id);
   if (row?.work === 'queued' && !step.market.places.waiting.has(id)) enqueueBinding(step, id);
 }
 
 export function bindingDue(step: Step, event: Extract<MarketEvent, { kind: 'bindingDue' }>): void {
   const row = step.market.orders.get(event.order);
-  if (row?.work === 'queued' && row.binding === event.binding) bindOrWait(step, row);
+  if (row?.array) batchDue(step, row.id);
+  else if (row?.work === 'queued' && row.binding === event.binding) bindOrWait(step, row);
   emit(step, { kind: 'reply', request: event.request, reply: { is: 'bindingSeen' } });
 }
 
@@ -105,7 +108,8 @@ export function fillProvider(step: Step, account: string): void {
   const provider = step.market.providers.get(account);
   if (provider?.session === undefined) return;
   for (const row of ordersInTurn(step, provider))
-    if (!failedForTime(step, row)) grant(step, row, provider, inputsOfTurn(step, row));
+    if (row.array) handOutBatch(step, row.id, provider);
+    else if (!failedForTime(step, row)) grant(step, row, provider, inputsOfTurn(step, row));
 }
 
 function grant(step: Step, row: OrderRow, provider: ProviderState, inputs: LeaseInputs): void {

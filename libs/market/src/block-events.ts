@@ -14,7 +14,7 @@ import {
 import { decodeWith } from '#libs/kernel';
 import { type Block, type Receipt, type TransactionBody, transaction } from '#libs/ledger';
 import { deliveryHash } from './delivery-hash.ts';
-import type { MarketEvent, OrderFact, OwnTransactionFact } from './model/events.ts';
+import type { MarketEvent, OrderFact, OwnTransactionFact, UnitsFact } from './model/events.ts';
 
 export interface MarketIdentity {
   readonly publicKey: string;
@@ -29,6 +29,8 @@ export function blockToEvent(
 ): Extract<MarketEvent, { kind: 'block' }> {
   const orders: OrderFact[] = [];
   const own: OwnTransactionFact[] = [];
+  const units: UnitsFact[] = [];
+  const deposits: string[] = [];
   let anchored = 0;
   for (const [i, receipt] of receipts.entries()) {
     // An invalid transaction used no nonce: it is as if it had never come.
@@ -38,13 +40,26 @@ export function blockToEvent(
       for (const event of receipt.events) {
         const fact = orderFactOf(event, market.account);
         if (fact) orders.push(withDocument(fact, body));
+        const batch = unitsFactOf(event, market.account);
+        if (batch) units.push(batch);
+        const deposit = readEvent(ordersEvents.deposited, event);
+        if (deposit) deposits.push(deposit.account);
         const log = readEvent(auditEvents.anchored, event);
         if (log?.operator === market.account) anchored = Math.max(anchored, log.size);
       }
     if (body.publicKey === market.publicKey) own.push(ownFactOf(body.nonce, receipt));
   }
   const { height, timeUs } = block.header;
-  return { kind: 'block', height, timeUs, orders, own, ...(anchored > 0 && { anchored }) };
+  return {
+    kind: 'block',
+    height,
+    timeUs,
+    orders,
+    own,
+    units,
+    deposits,
+    ...(anchored > 0 && { anchored }),
+  };
 }
 
 /** Events name little; the call that made one has the whole signed document. */
@@ -73,6 +88,33 @@ function ownFactOf(nonce: number, receipt: Receipt): OwnTransactionFact {
 }
 
 const NOTHING = { fence: 0, paid: 0n, refunded: 0n } as const;
+
+/** What an event of contract `orders` says about a batch of an order of this market, if it does. */
+export function unitsFactOf(event: EmittedEvent, market: string): UnitsFact | undefined {
+  const { unitsBound, unitsDelivered, unitsSettled, unitsReleased } = ordersEvents;
+  const bound = readEvent(unitsBound, event);
+  if (bound?.market === market) return factOf('bound', bound);
+  const delivered = readEvent(unitsDelivered, event);
+  if (delivered?.market === market) {
+    const { delivery, units, charge } = delivered;
+    return { ...factOf('delivered', delivered), delivery, given: { units, charge } };
+  }
+  const settled = readEvent(unitsSettled, event);
+  if (settled?.market === market) {
+    const { delivery, paid, refunded } = settled;
+    return { ...factOf('settled', settled), delivery, paid, refunded };
+  }
+  const released = readEvent(unitsReleased, event);
+  if (released?.market !== market) return undefined;
+  return { ...factOf('released', released), refunded: released.refunded };
+}
+
+function factOf(
+  event: UnitsFact['event'],
+  { order, fence, provider }: Pick<UnitsFact, 'order' | 'fence' | 'provider'>,
+): UnitsFact {
+  return { order, event, fence, provider, paid: 0n, refunded: 0n };
+}
 
 /** What an event of contract `orders` says about an order of this market, if it does. */
 export function orderFactOf(event: EmittedEvent, market: string): OrderFact | undefined {

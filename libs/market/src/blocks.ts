@@ -1,5 +1,7 @@
 /** Taking in final blocks: the one source of truth about money, and the clock of the chain. */
 import { anchorAnswered } from './anchors.ts';
+import { dropUnbound, takeUnitsFact } from './arrays/chain.ts';
+import { depositSeen } from './arrays/funds.ts';
 import { pursueChain, pursueWanting, resetChainTries, retryChainStep } from './chain-steps.ts';
 import { isContradicted } from './delivery-hash.ts';
 import { endOrder, failWork, reopenOrder } from './endings.ts';
@@ -24,9 +26,13 @@ export function takeBlock(step: Step, block: BlockEvent): void {
   }
   saveMeta(step, { height: block.height, chainTimeUs: block.timeUs });
   for (const fact of block.orders) takeFact(step, fact, block);
+  const { units = [], deposits = [] } = block;
+  for (const fact of units) takeUnitsFact(step, fact, block.height);
   for (const fact of block.own) takeOwn(step, fact, block.height);
+  for (const account of deposits) depositSeen(step, account);
   finishRebuild(step, block.height, block.anchored);
   for (const fact of block.orders) pursueChain(step, fact.order);
+  for (const order of new Set(units.map((fact) => fact.order))) pursueChain(step, order);
   forgetOldSpending(step);
   pursueWanting(step);
 }
@@ -79,7 +85,8 @@ function logFact(step: Step, id: string, fact: OrderFact, height: number): void 
 function endByChain(step: Step, id: string, fact: OrderFact): void {
   const { work, chain } = orderOf(step.market, id);
   const { event: how, provider = '', paid, refunded } = fact;
-  if (work === 'queued' || work === 'leased' || work === 'checking') {
+  const isOpen = work === 'queued' || work === 'leased' || work === 'checking';
+  if (isOpen || work === 'running' || work === 'paused') {
     const given = how === 'cancelled' ? 'cancelled' : 'failed';
     failWork(step, id, given, { code: 'MARKET_ENDED_ON_CHAIN', text: `the order was ${how}` });
   }
@@ -121,6 +128,10 @@ function stepReverted(step: Step, answered: TransactionRow, code: string): void 
   const row = answered.order === undefined ? undefined : step.market.orders.get(answered.order);
   if (!row || row.endedAtUs !== undefined) return;
   const { kind } = answered.call;
+  if (answered.call.kind === 'bindUnits') {
+    const batch = step.market.batchesOf.get(row.id)?.get(answered.call.fence);
+    if (batch) dropUnbound(step, batch);
+  }
   if (kind === 'place' && row.chain.state === 'none' && UNPLACEABLE.has(code)) {
     if (row.work !== 'rejected')
       failWork(step, row.id, 'rejected', { code, text: 'the chain did not take the order' });

@@ -2,6 +2,7 @@
  * What each order wants of the chain next. The chain's own record, as final blocks tell it, decides:
  * one step at a time, and pay-out only of a delivery that a final block holds.
  */
+import { arrayCalls } from './arrays/chain.ts';
 import { keyOfCall } from './chain-calls.ts';
 import { isContradicted } from './delivery-hash.ts';
 import type { MarketCall, OrderRow, TransactionRow } from './model/rows.ts';
@@ -84,7 +85,9 @@ export function pursueChain(step: Step, id: string): void {
     return;
   }
   // One step at a time: the answer to this one decides the next.
-  if (market.transactionOf.has(id) || market.deadlines.has(`chain/${id}`)) return;
+  if (market.deadlines.has(`chain/${id}`)) return;
+  if (row.array && row.chain.state === 'placed') return pursueBatches(step, row);
+  if (market.transactionOf.has(id)) return;
   const call = nextCall(row, step.now.timeUs);
   if (!call) {
     market.wanting.delete(id);
@@ -97,6 +100,17 @@ export function pursueChain(step: Step, id: string): void {
   market.wanting.delete(id);
   if (call.kind === 'place' && row.sentToChain === 'no')
     updateOrder(step, id, { sentToChain: 'yes' });
+}
+
+/** Batches go side by side: each of them one step at a time. */
+function pursueBatches(step: Step, row: OrderRow): void {
+  const { market } = step;
+  market.wanting.delete(row.id);
+  for (const call of arrayCalls(market, row))
+    if (!startTransaction(step, keyOfCall(row.id, call), row.id, call)) {
+      market.wanting.add(row.id);
+      return;
+    }
 }
 
 /** Uses room that a block made. */
@@ -112,6 +126,8 @@ export function isStepWanted(step: Step, row: TransactionRow): boolean {
   if (row.order === undefined) return row.call.kind === 'anchor';
   const order = step.market.orders.get(row.order);
   if (!order || order.endedAtUs !== undefined) return false;
+  if (order.array && order.chain.state === 'placed')
+    return arrayCalls(step.market, order).some((call) => keyOfCall(order.id, call) === row.key);
   const call = nextCall(order, step.now.timeUs);
   return call !== undefined && keyOfCall(row.order, call) === row.key;
 }

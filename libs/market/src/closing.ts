@@ -2,12 +2,21 @@
 import { endOrder, failWork } from './endings.ts';
 import type { MarketEvent } from './model/events.ts';
 import type { Reply } from './model/effects.ts';
+import type { WorkState } from './model/rows.ts';
 import { type Step, emit, isRebuilding, orderOf } from './state.ts';
 import { viewOf } from './views.ts';
 
 const MS = 1000;
 /** Clocks of market and sequencer may differ by so much before anything is worth doing twice. */
 const CLOCK_SLACK_MS = 1000;
+
+const UNFINISHED: ReadonlySet<WorkState> = new Set([
+  'queued',
+  'leased',
+  'checking',
+  'running',
+  'paused',
+]);
 
 export function cancelOrder(
   step: Step,
@@ -26,7 +35,8 @@ function cancelReply(step: Step, event: Extract<MarketEvent, { kind: 'cancelOrde
   if (row.rebuilding === true && isRebuilding(step.market))
     return refused('MARKET_REBUILDING', 'the market is reading its orders from the chain');
   // Once a delivery came, the provider has earned its pay: nobody takes the result for nothing.
-  if (row.work !== 'queued' && row.work !== 'leased')
+  const isUnderWay = row.work === 'running' || row.work === 'paused';
+  if (row.work !== 'queued' && row.work !== 'leased' && !isUnderWay)
     return refused('MARKET_TOO_LATE', `the order is ${row.work}`);
   failWork(step, row.id, 'cancelled', {
     code: 'MARKET_CANCELLED',
@@ -40,7 +50,7 @@ export function completeOverdue(step: Step, id: string): void {
   const { market, now } = step;
   const row = market.orders.get(id);
   if (!row || row.endedAtUs !== undefined) return;
-  if (row.work !== 'queued' && row.work !== 'leased' && row.work !== 'checking') return;
+  if (!UNFINISHED.has(row.work)) return;
   const { completeByUs } = row.signed.order;
   // The chain has a delivery that came in time, and it is being looked at.
   const isLookedAt = row.work === 'checking' || row.rebuilding === true;

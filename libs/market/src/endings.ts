@@ -3,7 +3,8 @@ import { logStep, payOwedEntries } from './job-log.ts';
 import { MARKET_ENTRIES } from '#libs/audit';
 import type { Lease, OrderRow, Reason } from './model/rows.ts';
 import { pursueChain } from './chain-steps.ts';
-import { RETRY_RULES, type RetryClass } from './retry.ts';
+import { stopArray } from './arrays/endings.ts';
+import { type LeaseEnd, RETRY_RULES, type RetryClass } from './retry.ts';
 import { observeGivenUp } from './placement/forecast.ts';
 import { observeBrokenOffer, storeLater } from './placement/observe.ts';
 import { giveRoomBack } from './room.ts';
@@ -40,6 +41,7 @@ export function failWork(
   logStep(step, id, work, MARKET_ENTRIES[work], { code: reason.code, reason: reason.text });
   observeGivenUp(step, orderOf(step.market, id));
   storeLater(step);
+  if (row.array) stopArray(step, id, reason.text);
   const { chain, sentToChain } = row;
   if (chain.state === 'none' && (sentToChain === 'no' || work === 'rejected')) endOrder(step, id);
   else pursueChain(step, id);
@@ -70,12 +72,6 @@ export function freeSlotOf(step: Step, row: OrderRow): void {
     market.places.tenants.giveBack(row.id);
     market.deadlines.setEarlier(`fill/${row.lease.provider}`, step.now.monotonicMs);
   }
-}
-
-export interface LeaseEnd {
-  readonly code: string;
-  readonly reason: string;
-  readonly retry: RetryClass;
 }
 
 /**
@@ -144,7 +140,8 @@ function stopReason(
   return undefined;
 }
 
-function countFault(step: Step, account: string): void {
+/** Holds a fault against a provider. */
+export function countFault(step: Step, account: string): void {
   const provider = step.market.providers.get(account);
   if (!provider) return;
   provider.row = { ...provider.row, faults: provider.row.faults + 1 };
@@ -152,7 +149,7 @@ function countFault(step: Step, account: string): void {
 }
 
 /** Doubles with each lost grant; up to half of it is random, so that retries do not march in step. */
-function backoffMs(step: Step, losses: number): number {
+export function backoffMs(step: Step, losses: number): number {
   const { backoffMs: first, backoffMaxMs } = step.market.config.times;
   const full = Math.min(backoffMaxMs, first * 2 ** Math.min(losses - 1, 20));
   const [draw = 0] = step.randomness.bytes(1);
@@ -168,7 +165,7 @@ export function endOrder(step: Step, id: string): void {
   market.wanting.delete(id);
   market.places.waiting.delete(id);
   market.chainTries.delete(id);
-  for (const timer of ['complete', 'placeBy', 'binding', 'chain', 'check'])
+  for (const timer of ['complete', 'placeBy', 'binding', 'chain', 'check', 'funds'])
     market.deadlines.clear(`${timer}/${id}`);
   keepEnded(step, row);
 }
@@ -210,6 +207,7 @@ export function evictOrder(step: Step, id: string): void {
     return;
   }
   if (row.lease) market.leases.delete(row.lease.lease);
+  market.batchesOf.delete(id);
   market.unanchored.delete(id);
   market.orders.delete(id);
 }

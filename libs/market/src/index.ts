@@ -14,6 +14,8 @@
  */
 export * from './agent/index.ts';
 export * from './agent-protocol.ts';
+export * from './arrays/array-result.ts';
+export { addUnits, pendingUnits } from './arrays/batches.ts';
 export { nextTickMs, applyEvent } from './apply.ts';
 export { type MarketIdentity, blockToEvent } from './block-events.ts';
 export { bodyOf } from './chain-calls.ts';

@@ -1,4 +1,5 @@
 /** From stored rows back to a market. Feed the `resume` event next. */
+import { indexBatch, isBatchOpen } from './arrays/batches.ts';
 import { marketError } from './errors.ts';
 import type { MarketConfig } from './model/config.ts';
 import {
@@ -6,13 +7,21 @@ import {
   ROW_VERSION,
   type StoredRow,
   type TransactionRow,
+  type UnitsRow,
   decodeRow,
 } from './model/rows.ts';
-import { takeRoom } from './room.ts';
+import { takeBatchRoom, takeRoom } from './room.ts';
 import { type Market, absentProvider, createMarket, indexOpen } from './state.ts';
 
 /** Tables whose rows `restoreMarket` wants; the others are only ever read by people and receipts. */
-export const RESTORED_TABLES = ['meta', 'provider', 'order', 'transaction', 'learned'] as const;
+export const RESTORED_TABLES = [
+  'meta',
+  'provider',
+  'order',
+  'units',
+  'transaction',
+  'learned',
+] as const;
 
 /**
  * Rebuilds the market from its rows, in any order. Of table `order` it needs those whose index
@@ -24,6 +33,7 @@ export const RESTORED_TABLES = ['meta', 'provider', 'order', 'transaction', 'lea
 export function restoreMarket(config: MarketConfig, rows: Iterable<StoredRow>): Market {
   const market = createMarket(config);
   const orders: OrderRow[] = [];
+  const batches: UnitsRow[] = [];
   const transactions: TransactionRow[] = [];
   for (const row of rows) {
     if (row.table === 'meta') market.meta = read('meta', row);
@@ -33,11 +43,14 @@ export function restoreMarket(config: MarketConfig, rows: Iterable<StoredRow>): 
       market.places.tenants.offered(undefined, provider.offer);
     } else if (row.table === 'learned') market.places.learned.restore(read('learned', row));
     else if (row.table === 'order') orders.push(read('order', row));
+    else if (row.table === 'units') batches.push(read('units', row));
     else if (row.table === 'transaction') transactions.push(read('transaction', row));
   }
   for (const [id, provider] of market.providers) provider.trust = market.places.learned.trustOf(id);
   orders.sort((a, b) => a.acceptedAtUs - b.acceptedAtUs || (a.id < b.id ? -1 : 1));
   for (const row of orders) restoreOrder(market, row);
+  batches.sort((a, b) => a.fence - b.fence);
+  for (const row of batches) restoreBatch(market, row);
   transactions.sort((a, b) => a.nonce - b.nonce);
   for (const row of transactions) restoreTransaction(market, row);
   return market;
@@ -66,6 +79,16 @@ function restoreOrder(market: Market, row: OrderRow): void {
   if (!provider) return;
   takeRoom(provider, row);
   market.places.tenants.take(row.id, row.signed.order.consumer, row.needs);
+}
+
+function restoreBatch(market: Market, row: UnitsRow): void {
+  const order = market.orders.get(row.order);
+  if (!order) return;
+  indexBatch(market, row);
+  const provider = market.providers.get(row.provider);
+  if (!provider || !isBatchOpen(row)) return;
+  takeBatchRoom(provider, row.lease, order.needs);
+  market.places.tenants.take(row.lease, order.signed.order.consumer, order.needs);
 }
 
 function restoreTransaction(market: Market, row: TransactionRow): void {

@@ -19,6 +19,13 @@ export type RetryClass =
   /** The market took the slot for other work (level eco only). */
   | 'preempted';
 
+/** How a lease ended. */
+export interface LeaseEnd {
+  readonly code: string;
+  readonly reason: string;
+  readonly retry: RetryClass;
+}
+
 export interface RetryRule {
   /** Counts towards the order's cap of faults, and is held against the provider. */
   readonly isFault: boolean;

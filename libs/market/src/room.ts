@@ -6,7 +6,7 @@ export function freeSlots(provider: ProviderState): number {
   if (provider.draining) return 0;
   // Whoever could not do what it offers gets less of it for a while.
   const slots = Math.ceil(provider.row.offer.slots * provider.trust);
-  const unleased = slots - provider.holding.size;
+  const unleased = slots - provider.holding.size - provider.batches.size;
   return Math.max(0, Math.min(unleased, provider.reportedFree));
 }
 
@@ -43,5 +43,21 @@ export function giveRoomBack(provider: ProviderState, row: OrderRow): void {
   if (!provider.holding.delete(row.id)) return;
   provider.usedCores -= row.needs.cores;
   provider.usedMemoryBytes -= row.needs.memoryBytes;
+  provider.reportedFree = Math.min(provider.row.offer.slots, provider.reportedFree + 1);
+}
+
+/** A batch takes one slot, whatever the number of its units: they run one after the other. */
+export function takeBatchRoom(provider: ProviderState, lease: string, needs: JobNeeds): void {
+  if (provider.batches.has(lease)) return;
+  provider.batches.add(lease);
+  provider.usedCores += needs.cores;
+  provider.usedMemoryBytes += needs.memoryBytes;
+  provider.reportedFree = Math.max(0, provider.reportedFree - 1);
+}
+
+export function giveBatchRoomBack(provider: ProviderState, lease: string, needs: JobNeeds): void {
+  if (!provider.batches.delete(lease)) return;
+  provider.usedCores -= needs.cores;
+  provider.usedMemoryBytes -= needs.memoryBytes;
   provider.reportedFree = Math.min(provider.row.offer.slots, provider.reportedFree + 1);
 }

@@ -8,7 +8,7 @@ import { EMPTY_FRONTIER } from '#libs/merkle';
 import { Deadlines } from './deadlines.ts';
 import type { MarketConfig } from './model/config.ts';
 import type { JobEvent, MarketEffect } from './model/effects.ts';
-import type { Now } from './model/events.ts';
+import type { BalanceRead, Now } from './model/events.ts';
 import {
   META_ID,
   type MetaRow,
@@ -19,10 +19,13 @@ import {
   type StoredRow,
   type Table,
   type TransactionRow,
+  type UnitGroup,
+  type UnitsRow,
   encodeRow,
 } from './model/rows.ts';
 import type { EventEntry } from '#libs/audit';
 import { Places } from './placement/places.ts';
+import type { LeaseEnd } from './retry.ts';
 
 /** A provider in memory: its row, its session and what our leases take of it. */
 export interface ProviderState {
@@ -34,6 +37,8 @@ export interface ProviderState {
   draining: boolean;
   /** Orders it holds a live lease of. */
   readonly holding: Set<string>;
+  /** Leases of batches that it holds. */
+  readonly batches: Set<string>;
   usedCores: number;
   usedMemoryBytes: number;
   /** Share of its slots that it is believed to have. */
@@ -47,6 +52,7 @@ export const absentProvider = (row: ProviderRow): ProviderState => ({
   reportedFree: 0,
   draining: false,
   holding: new Set(),
+  batches: new Set(),
   usedCores: 0,
   usedMemoryBytes: 0,
   trust: 1,
@@ -75,6 +81,18 @@ export interface Market {
   readonly sessions: Map<string, string>;
   /** Lease → order, for the newest lease of each order in memory. */
   readonly leases: Map<string, string>;
+  /** Lease → batch of units, while a provider has it or its results are looked at. */
+  readonly batches: Map<string, UnitsRow>;
+  /** Order of many tasks → its batches by fence, until the order ended. */
+  readonly batchesOf: Map<string, Map<number, UnitsRow>>;
+  /** When units that were lost may be handed out again (monotonic); at once where nothing stands. */
+  readonly readyMs: WeakMap<UnitGroup, number>;
+  /** Lease → why a batch was lost whose delivered part is still being looked at. */
+  readonly batchEnds: Map<string, LeaseEnd>;
+  /** Newest reading of the prepaid balance of consumers with orders of many tasks. */
+  readonly balances: Map<string, BalanceRead>;
+  /** Consumers whose balance is being read. */
+  readonly readingBalance: Set<string>;
   /** Lease → monotonic time at which it is lost unless extended. */
   readonly leaseEndsMs: Map<string, number>;
   /** Whose turn it is, who fits, what runs have taught. */
@@ -116,6 +134,12 @@ export function createMarket(config: MarketConfig): Market {
     providers: new Map(),
     sessions: new Map(),
     leases: new Map(),
+    batches: new Map(),
+    batchesOf: new Map(),
+    readyMs: new WeakMap(),
+    batchEnds: new Map(),
+    balances: new Map(),
+    readingBalance: new Set(),
     leaseEndsMs: new Map(),
     places: new Places(config.tenants),
     openByConsumer: new Map(),

@@ -14,6 +14,8 @@ export function statusOf(row: OrderRow): OrderStatus {
     case 'leased':
     case 'checking':
     case 'rejected':
+    case 'running':
+    case 'paused':
       return row.work;
     case 'done':
       return 'delivered';
@@ -51,6 +53,8 @@ export function viewOf(row: OrderRow): OrderView {
     ...(delivered?.result !== undefined && { result: delivered.result }),
     ...(row.endedAtUs !== undefined && { endedAtUs: row.endedAtUs }),
     ...(row.logLost === true && { logLost: true }),
+    ...(row.array && { array: row.array, charge: row.array.charged }),
+    ...(row.array?.result !== undefined && { result: row.array.result }),
   };
 }
 

@@ -3,8 +3,9 @@
  * Silence needs no event: the reducer asks again, and bodies that are posted twice count once.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ORDERS_CONTRACT, ordersKeys, prepaid } from '#contracts';
 import type { Signer } from '#libs/crypto';
-import { isSeeleError } from '#libs/kernel';
+import { type AccountId, decodeWith, isSeeleError } from '#libs/kernel';
 import { type TransactionBody, signTransaction } from '#libs/ledger';
 import { type MarketEvent, blockToEvent } from '#libs/market';
 import { type Logger, declareFailpoints, failpoint } from '#libs/platform';
@@ -89,6 +90,18 @@ export class ChainLink {
       dispatch({ kind: 'nonceRead', ...(await node.nonce(signer.account)) });
     } catch (error) {
       logger.warn({ err: error }, 'nonce not read');
+    }
+  }
+
+  /** Prepaid money of an account; what is about to be withdrawn is still in it. */
+  async readBalance(account: AccountId): Promise<void> {
+    const { node, dispatch, logger } = this.#options;
+    try {
+      const { value, height } = await node.state(ORDERS_CONTRACT, ordersKeys.prepaid(account));
+      const amount = value === undefined ? 0n : decodeWith(prepaid, value).balance;
+      dispatch({ kind: 'balanceRead', account, balance: { amount, height } });
+    } catch (error) {
+      logger.warn({ err: error }, 'balance not read');
     }
   }
 

@@ -11,14 +11,16 @@ import {
   parseAccount,
   parseUnits,
 } from '#libs/kernel';
-import type {
-  BindingQuote,
-  JobEvent,
-  Manifest,
-  Metering,
-  OrderView,
-  PlacementTerms,
-  ProviderView,
+import {
+  type ArrayProgress,
+  type BindingQuote,
+  type JobEvent,
+  type Manifest,
+  type Metering,
+  type OrderView,
+  type PlacementTerms,
+  type ProviderView,
+  pendingUnits,
 } from '#libs/market';
 import { platformError } from '#libs/platform';
 import type { OrderReasons } from './market-api.ts';
@@ -59,12 +61,22 @@ export function orderToDocument(view: OrderView): OrderDocument {
     ...(view.charge !== undefined && { charge: view.charge.toString() }),
     log: view.log,
     ...(view.logLost === true && { logLost: true }),
+    ...(view.array && { array: arrayToDocument(view.array) }),
     chain: {
       state: chain.state,
       height: chain.height,
       paid: chain.paid.toString(),
       refunded: chain.refunded.toString(),
     },
+  };
+}
+
+function arrayToDocument(array: ArrayProgress) {
+  const { tasks, replicas, unitPrice, done, failed, open, given } = array;
+  return {
+    ...{ tasks, replicas, done, failed, unitPrice: unitPrice.toString() },
+    ...{ pending: pendingUnits(array), openBatches: open.length },
+    givenUp: given.map((range) => ({ ...range })),
   };
 }
 
@@ -134,9 +146,11 @@ export function quoteToDocument(quote: BindingQuote) {
 export function manifestFromDocument(document: ManifestDocument): Manifest {
   for (const text of [document.code, ...document.inputs.map((input) => input.cid)]) checkCid(text);
   const { diskBytes, ...resources } = document.resources;
-  const { metering, placement, ...rest } = document;
+  const { metering, placement, array, ...rest } = document;
+  if (array?.taskInput) checkCid(array.taskInput.list);
   return {
     ...rest,
+    ...(array && { array: arrayFromDocument(array) }),
     ...(placement && { placement: placementFromDocument(placement) }),
     ...(metering && { metering: meteringFromDocument(metering) }),
     resources: { ...resources, ...(diskBytes !== undefined && { diskBytes }) },
@@ -146,6 +160,13 @@ export function manifestFromDocument(document: ManifestDocument): Manifest {
 /** Nothing said is left out: the manifest's CID is over what is there. */
 const placementFromDocument = (terms: NonNullable<ManifestDocument['placement']>): PlacementTerms =>
   Object.fromEntries(Object.entries(terms).filter(([, value]) => value !== undefined));
+
+function arrayFromDocument({
+  taskInput,
+  ...rest
+}: NonNullable<ManifestDocument['array']>): NonNullable<Manifest['array']> {
+  return { ...rest, ...(taskInput && { taskInput }) };
+}
 
 function meteringFromDocument({
   fuel,
@@ -171,9 +192,11 @@ function checkCid(text: string): void {
 export function signedOrderFromDocument(document: OrderRequest['order']): SignedOrder {
   const { order, publicKey, signature } = document;
   checkCid(order.manifest);
+  const { array, ...rest } = order;
   return {
     order: {
-      ...order,
+      ...rest,
+      ...(array && { array: { ...array, unitPrice: parseUnits(array.unitPrice) } }),
       consumer: accountFromText(order.consumer),
       market: accountFromText(order.market),
       priceCap: parseUnits(order.priceCap),

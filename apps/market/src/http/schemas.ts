@@ -38,6 +38,10 @@ const level = z.enum(['eco', 'standard', 'fast', 'assured']);
 const weight = z.int().min(0).max(1000);
 const share = z.number().min(0).max(1);
 
+const taskCount = z.int().min(1).max(10_000);
+const replicaCount = z.int().min(1).max(16);
+const ranges = z.array(z.object({ from: count, count }));
+
 export const orderIdParameter = hash.describe('Order id');
 
 export const manifestDocument = z
@@ -85,6 +89,17 @@ export const manifestDocument = z
       })
       .optional()
       .describe('Where it may run and what matters'),
+    array: z
+      .strictObject({
+        tasks: taskCount,
+        replicas: replicaCount,
+        taskInput: z
+          .strictObject({ name: z.string().max(100), list: cid })
+          .optional()
+          .describe('One input per task, from a document that lists them'),
+      })
+      .optional()
+      .describe('Many tasks of one program'),
   })
   .meta({ id: 'Manifest' });
 export type ManifestDocument = z.infer<typeof manifestDocument>;
@@ -147,6 +162,10 @@ export const orderRequest = z
         priceCap: amount,
         placeByUs: timeUs,
         completeByUs: timeUs,
+        array: z
+          .strictObject({ tasks: taskCount, replicas: replicaCount, unitPrice: amount })
+          .optional()
+          .describe('For an order of many tasks'),
       }),
       publicKey: z.string().regex(/^[0-9a-f]{66}$/),
       signature: z.string().regex(/^([0-9a-f]{2}){1,96}$/),
@@ -164,6 +183,8 @@ export type OrderRequest = z.infer<typeof orderRequest>;
 const reason = z.object({ code: z.string(), text: z.string() });
 export const ORDER_STATUSES = [
   'queued',
+  'running',
+  'paused',
   'leased',
   'checking',
   'delivered',
@@ -214,6 +235,19 @@ export const orderDocument = z
       .describe('What a run in the metered engine came to'),
     charge: amount.optional(),
     log: z.object({ length: count, head: hash }),
+    array: z
+      .object({
+        tasks: count,
+        replicas: count,
+        unitPrice: amount,
+        pending: count.describe('Units not in anybody’s hands'),
+        done: count,
+        failed: count,
+        openBatches: count.describe('Batches that the chain has not settled'),
+        givenUp: ranges,
+      })
+      .optional()
+      .describe('Of an order of many tasks'),
     logLost: z
       .boolean()
       .optional()

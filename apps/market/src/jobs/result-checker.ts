@@ -1,10 +1,17 @@
 /** Looks at delivered results: there at all, not too large, and pinned so that they stay. */
-import { isSeeleError } from '#libs/kernel';
+import { type Bytes, isSeeleError } from '#libs/kernel';
 import { type MarketEvent, decodeManifest } from '#libs/market';
 import { type Logger, declareFailpoints, failpoint } from '#libs/platform';
 import { type BlobStore, fileSize, parseCid } from '#libs/storage';
 
-declareFailpoints('market.result.before', 'market.result.after');
+declareFailpoints(
+  'market.result.before',
+  'market.result.after',
+  'market.units.before',
+  'market.units.after',
+  'market.array-result.before',
+  'market.array-result.after',
+);
 
 type ResultChecked = Extract<MarketEvent, { kind: 'resultChecked' }>;
 type Outcome = ResultChecked['outcome'];
@@ -54,6 +61,10 @@ async function readManifest(blobs: BlobStore, cid: string): Promise<ManifestFoun
 
 export interface ResultChecker {
   check(order: string, fence: number, cid: string, maxBytes: number): void;
+  /** Looks for the document with a batch's results. */
+  checkUnits(lease: string, root: string, cid: string, maxBytes: number): void;
+  /** Stores the document over an array's batches. */
+  store(order: string, bytes: Bytes): void;
   /** Reads the manifest of an order that was taken over from the chain. */
   findManifest(order: string, cid: string): void;
 }
@@ -92,6 +103,27 @@ export function createResultChecker(options: {
         if (outcome.is !== 'good')
           options.logger.info({ order, cid, outcome: outcome.is }, 'result not good');
         options.dispatch({ kind: 'resultChecked', order, fence, outcome });
+      }),
+    checkUnits: (lease, root, cid, maxBytes) =>
+      once(`${lease}/${root}`, async () => {
+        failpoint('market.units.before');
+        const outcome = (await checkResult(options.blobs, cid, maxBytes)).is;
+        failpoint('market.units.after');
+        if (outcome !== 'good')
+          options.logger.info({ lease, cid, outcome }, 'results of a batch not good');
+        options.dispatch({ kind: 'unitsChecked', lease, root, outcome });
+      }),
+    store: (order, bytes) =>
+      once(`${order}/result`, async () => {
+        failpoint('market.array-result.before');
+        try {
+          const { cid } = await options.blobs.putBlock(bytes, { codec: 'dag-cbor' });
+          failpoint('market.array-result.after');
+          options.dispatch({ kind: 'resultStored', order, cid });
+        } catch (error) {
+          // The reducer asks again.
+          options.logger.warn({ err: error, order }, 'the result could not be stored');
+        }
       }),
     findManifest: (order, cid) =>
       once(`${order}/manifest`, async () => {

@@ -50,6 +50,8 @@ export interface RowStore {
   /** Rows of orders that did not end, and of those that ended after `endedAfterUs`. */
   readOrders(filter: OrderFilter): Promise<readonly StoredRow[]>;
   readOpenOrders(endedAfterUs: number): Promise<readonly StoredRow[]>;
+  /** Batches of those orders. */
+  readOpenUnits(endedAfterUs: number): Promise<readonly StoredRow[]>;
   ping(): Promise<void>;
   close(): Promise<void>;
 }
@@ -223,6 +225,17 @@ class PostgresRowStore implements RowStore {
     return rows.map(toRow);
   }
 
+  async readOpenUnits(endedAfterUs: number): Promise<readonly StoredRow[]> {
+    const { rows } = await this.#readers.query<Found>(
+      // '0' is the character after '/', so the batches of this order end before it.
+      `select r.kind, r.id, r.bytes from market.orders o join market.rows r
+         on r.kind = 'units' and r.id > o.id || '/' and r.id < o.id || '0'
+       where not o.ended or o.accepted_at_us > $1`,
+      [endedAfterUs],
+    );
+    return rows.map(toRow);
+  }
+
   async readOrders(filter: OrderFilter): Promise<readonly StoredRow[]> {
     const { rows } = await this.#readers.query<Found>(
       `${ORDER_ROWS}
@@ -311,6 +324,7 @@ export async function openRowStore(options: OpenRowStoreOptions): Promise<RowSto
     readCheckpointsOver: (leaves) => store.readCheckpointsOver(leaves),
     readLog: (job, fromSeq) => store.readLog(job, fromSeq),
     readOpenOrders: (after) => store.readOpenOrders(after),
+    readOpenUnits: (after) => store.readOpenUnits(after),
     readOrders: (filter) => store.readOrders(filter),
     ping: () => store.ping(),
     close: async () => {

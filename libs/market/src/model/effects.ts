@@ -88,6 +88,18 @@ export type MarketEffect =
       readonly cid: string;
       readonly maxBytes: number;
     }
+  /** Look for the document with a batch's results; `unitsChecked` answers. */
+  | {
+      readonly kind: 'checkUnits';
+      readonly lease: string;
+      readonly root: string;
+      readonly cid: string;
+      readonly maxBytes: number;
+    }
+  /** Store this dag-cbor block and pin it; `resultStored` answers. */
+  | { readonly kind: 'storeResult'; readonly order: string; readonly bytes: Bytes }
+  /** Read an account's prepaid balance; `balanceRead` answers. */
+  | { readonly kind: 'readBalance'; readonly account: string }
   /** Read the manifest block of an order that was rebuilt from the chain; `manifestFound` answers. */
   | { readonly kind: 'findManifest'; readonly order: string; readonly cid: string }
   | { readonly kind: 'jobEvent'; readonly event: JobEvent };

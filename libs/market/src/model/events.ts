@@ -2,7 +2,7 @@
  * What can happen to a market. Events come from the HTTP edge, the queue's workers, the agents'
  * gateway, the chain's block stream and the clock; each names what it knows and nothing else.
  */
-import type { SignedDelivery, SignedOrder } from '#contracts';
+import type { SignedDelivery, SignedOrder, WithheldUnits } from '#contracts';
 import type { Bytes } from '#libs/kernel';
 import type { AgentMessage, ProviderOffer } from '../agent-protocol.ts';
 import type { Manifest } from '../manifest.ts';
@@ -44,6 +44,20 @@ export interface OrderFact {
   /** With `delivered`: the `deliveryHash` of what the provider signed, and that itself. */
   readonly delivery?: string;
   readonly signedDelivery?: SignedDelivery;
+  readonly paid: bigint;
+  readonly refunded: bigint;
+}
+
+/** What a final block did to a batch of units. */
+export interface UnitsFact {
+  readonly order: string;
+  readonly event: 'bound' | 'delivered' | 'settled' | 'released';
+  readonly fence: number;
+  readonly provider: string;
+  /** With `delivered` and `settled`: `batchDeliveryHash` of what the chain has. */
+  readonly delivery?: string;
+  /** With `delivered`: what it is about, and what it charges. */
+  readonly given?: WithheldUnits;
   readonly paid: bigint;
   readonly refunded: bigint;
 }
@@ -135,7 +149,22 @@ export type MarketEvent =
       readonly own: readonly OwnTransactionFact[];
       /** Highest size of the operator's log that this block anchored. */
       readonly anchored?: number;
+      readonly units?: readonly UnitsFact[];
+      /** Accounts into whose prepaid balance money came. */
+      readonly deposits?: readonly string[];
     }
+  /** Answer to `readBalance`; when it cannot be read nothing comes, and it is asked again. */
+  | { readonly kind: 'balanceRead'; readonly account: string; readonly balance: BalanceRead }
+  /** Answer to `checkUnits`: is the document with a batch's results there, and not too large? */
+  | {
+      readonly kind: 'unitsChecked';
+      readonly lease: string;
+      /** Of the delivery that was looked at. */
+      readonly root: string;
+      readonly outcome: 'good' | 'missing' | 'unavailable' | 'too-large';
+    }
+  /** Answer to `storeResult`: the document over an array's batches is stored and pinned. */
+  | { readonly kind: 'resultStored'; readonly order: string; readonly cid: string }
   /** The node refused a transaction at its door; silence and time-outs need no event. */
   | {
       readonly kind: 'transactionRefused';

@@ -3,7 +3,7 @@
  * durable; every row is canonical CBOR with a version, and reading the rows back gives the state.
  *
  * Tables: `order` (one per order, rewritten at each step), `batch` (the jobs' signed log entries,
- * append-only), `units` (one per batch of an order of many tasks), `leaf` and `checkpoint` (the operator's
+ * append-only), `units` and `leaves` (one each per batch of an order of many tasks), `leaf` and `checkpoint` (the operator's
  * log and its signed roots), `provider`, `transaction` (calls on their way to the chain, deleted when it
  * answered), `meta` (one row), `learned` (what runs have taught: times, slowdowns, how quotes ended).
  */
@@ -183,18 +183,29 @@ export const unitsRow = record({
   faults: uint(),
   tried: list(hash32, 64),
   poisoned: list(hash32, 64),
-  /** The newest delivery, of some or all of the units, and its leaves. */
+  /** The newest delivery, of some or all of the units; its leaves are in a row of their own. */
   delivery: optional(signedBatchDelivery),
-  leaves: optional(byteString(64 * 1024)),
   /** What of the delivery is not to be paid. */
   withheld: optional(withheldUnits),
   /** What final blocks said of it. */
   chain: oneOf('none', 'bound', 'delivered', 'settled', 'released'),
   /** `batchDeliveryHash` of what the chain has. */
   chainDelivery: optional(hash32),
+  /** What that delivery is about. */
+  chainUnits: optional(withheldUnits),
+  /** Height of the block that bound it. */
+  boundHeight: optional(uint()),
   paid: optional(u64),
 });
 export type UnitsRow = CodecValue<typeof unitsRow>;
+
+/** Leaves of the newest delivery of a batch, in unit order (`encodeUnitLeaf`). */
+export const leavesRow = record({
+  version: uint(),
+  order: hash32,
+  fence: uint(),
+  leaves: byteString(64 * 1024),
+});
 
 export const orderRow = record({
   version: uint(),
@@ -336,6 +347,7 @@ export const ROW_CODECS = {
   provider: providerRow,
   transaction: transactionRow,
   units: unitsRow,
+  leaves: leavesRow,
   meta: metaRow,
   learned: learnedRow,
 } as const;

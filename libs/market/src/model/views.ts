@@ -8,11 +8,13 @@ import type { Misfit } from '../fitting.ts';
 import type { IsolationLevel, JobKind, Tier } from '../manifest.ts';
 import type { Absence } from '../placement/absence.ts';
 import type { CellRisk } from '../placement/risk.ts';
-import type { ChainView, Reason, WorkState } from './rows.ts';
+import type { ArrayProgress, ChainView, Reason, WorkState } from './rows.ts';
 
 /** One word for where an order stands. */
 export type OrderStatus =
   | 'queued'
+  | 'running'
+  | 'paused'
   | 'leased'
   | 'checking'
   | 'delivered'
@@ -48,6 +50,8 @@ export interface OrderView {
   readonly endedAtUs?: number;
   /** It was taken over from the chain: what happened before stands in no log. */
   readonly logLost?: boolean;
+  /** Of an order of many tasks. */
+  readonly array?: ArrayProgress;
 }
 
 export interface ProviderView {

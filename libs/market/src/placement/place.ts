@@ -21,8 +21,9 @@ const WAITING_SCAN_ALL = 1024;
 const COUNT_FILTERS_UP_TO = 256;
 
 /** The most that may be charged for an order: its cap, or what its quote promised if that is less. */
-export const capOf = ({ signed, forecast }: OrderRow): bigint => {
-  const { priceCap } = signed.order;
+export const capOf = ({ signed, forecast, array }: OrderRow): bigint => {
+  // A provider sees one unit at a time.
+  const priceCap = array?.unitPrice ?? signed.order.priceCap;
   const promised = forecast?.price;
   return promised !== undefined && promised < priceCap ? promised : priceCap;
 };
@@ -31,7 +32,7 @@ export const jobOf = (row: OrderRow, nowUs: number): Job => ({
   needs: row.needs,
   priceCap: capOf(row),
   deadlineMs: (row.signed.order.completeByUs - nowUs) / MS,
-  tried: row.tried,
+  tried: row.array?.again[0]?.tried ?? row.tried,
 });
 
 /** The best provider with room now; undefined when there is none. */

@@ -1,0 +1,170 @@
+/**
+ * Handing out batches of units. A binding message, or a slot that falls free, cuts one batch from the
+ * order's pool: units that were lost first, in ever smaller batches, then those never handed out.
+ */
+import { BATCH_UNITS_MAX } from '#contracts';
+import { MARKET_ENTRIES } from '#libs/audit';
+import { leaseId, sendBinding } from '../binding.ts';
+import { pursueChain } from '../chain-steps.ts';
+import { failWork } from '../endings.ts';
+import { logStep } from '../job-log.ts';
+import { type ArrayProgress, type OrderRow, ROW_VERSION, type UnitGroup } from '../model/rows.ts';
+import { bestPlace, jobOf, waitForRoom } from '../placement/place.ts';
+import { priceAtLimits } from '../pricing.ts';
+import { takeBatchRoom } from '../room.ts';
+import { type ProviderState, type Step, emit, orderOf, updateOrder } from '../state.ts';
+import {
+  NO_FAILURES,
+  arrayOf,
+  openBatches,
+  pendingUnits,
+  takeUnits,
+  tasksOfProvider,
+  updateArray,
+  updateBatch,
+} from './batches.ts';
+import { affordableUnits } from './funds.ts';
+
+const MS = 1000;
+/** Binding messages of one order on the queue at once; slots that fall free ask for the rest. */
+const MESSAGES_MAX = 16;
+/** Batches of one order that may be in work at once. */
+const OPEN_MAX = 4096;
+
+/** Units that a batch may have after so many failures: 200, 50, 12, 3, 1. */
+export const batchSize = (faults: number): number =>
+  Math.max(1, BATCH_UNITS_MAX >> Math.min(8, 2 * faults));
+
+/** Puts binding messages on the queue: one per batch, as many as may be useful now. */
+export function enqueueBatches(step: Step, id: string): void {
+  const { market, now } = step;
+  const row = orderOf(market, id);
+  if (row.work !== 'running') return;
+  const pending = pendingUnits(arrayOf(row));
+  if (pending === 0) return;
+  const messages = Math.min(MESSAGES_MAX, Math.ceil(pending / BATCH_UNITS_MAX));
+  for (let i = 0; i < messages; i++) {
+    const binding = orderOf(market, id).binding + 1;
+    sendBinding(step, updateOrder(step, id, { binding }));
+  }
+  market.deadlines.set(`binding/${id}`, now.monotonicMs + market.config.times.bindingRetryMs);
+}
+
+/** A binding message came out of the queue; a repeated one only hands out a batch sooner. */
+export function batchDue(step: Step, id: string): void {
+  const { market } = step;
+  const row = orderOf(market, id);
+  if (row.work !== 'running' || pendingUnits(arrayOf(row)) === 0) return;
+  const best = bestPlace(step, jobOf(row, step.now.timeUs));
+  if (best) handOutBatch(step, id, best.offer.provider);
+  else waitForRoom(market, row);
+}
+
+/** Gives this provider a batch; with units left the order waits for the next slot, in its turn. */
+export function handOutBatch(step: Step, id: string, provider: ProviderState): void {
+  const { market, now } = step;
+  const row = orderOf(market, id);
+  if (row.work !== 'running' || pendingUnits(arrayOf(row)) === 0 || isTooLate(step, row)) return;
+  const isGranted = grantBatch(step, row, provider);
+  const after = orderOf(market, id);
+  if (after.work !== 'running' || pendingUnits(arrayOf(after)) === 0) return;
+  if (isGranted) return waitForRoom(market, after);
+  // Nothing for this provider now (units are backing off, money is being looked at): a message asks again.
+  market.deadlines.setEarlier(`binding/${id}`, now.monotonicMs + market.config.times.backoffMs);
+}
+
+function isTooLate(step: Step, row: OrderRow): boolean {
+  const leftMs = (row.signed.order.completeByUs - step.now.timeUs) / MS;
+  if (leftMs >= row.needs.limits.wallMs) return false;
+  // What is in work may still come in time; what is not does not begin any more.
+  if (openBatches(step.market, row.id).length > 0) return true;
+  const text = `${Math.max(0, Math.round(leftMs))} ms are left for tasks that may take ${row.needs.limits.wallMs}`;
+  failWork(step, row.id, 'failed', { code: 'MARKET_NO_TIME', text });
+  return true;
+}
+
+interface Cut {
+  readonly group: UnitGroup;
+  readonly change: Pick<ArrayProgress, 'next' | 'again'>;
+}
+
+/** The next batch for this provider, or undefined when nothing is for it now. */
+function cutBatch(step: Step, row: OrderRow, provider: string, most: number): Cut | undefined {
+  const { market } = step;
+  const array = arrayOf(row);
+  const seen = array.replicas > 1 ? tasksOfProvider(market, row, provider) : undefined;
+  const isWanted = seen && ((unit: number) => !seen.has(unit % array.tasks));
+  const fromGroup = (isLiked: (group: UnitGroup) => boolean): Cut | undefined => {
+    for (const [at, group] of array.again.entries()) {
+      if ((market.readyMs.get(group) ?? 0) > step.now.monotonicMs || !isLiked(group)) continue;
+      const size = Math.min(most, batchSize(group.faults));
+      const { taken, rest } = takeUnits(group.units, size, isWanted);
+      if (taken.length === 0) continue;
+      const left = rest.length > 0 ? [{ ...group, units: [...rest] }] : [];
+      const again = [...array.again.slice(0, at), ...left, ...array.again.slice(at + 1)];
+      return { group: { ...group, units: taken }, change: { next: array.next, again } };
+    }
+    return undefined;
+  };
+  const fresh = (): Cut | undefined => {
+    const size = Math.min(most, BATCH_UNITS_MAX, array.tasks - array.next);
+    if (size <= 0) return undefined;
+    const units = [{ from: array.next, count: size }];
+    const change = { next: array.next + size, again: array.again };
+    return { group: { units, ...NO_FAILURES }, change };
+  };
+  // Whoever failed units gets them again only when there is nothing else for it to do.
+  return fromGroup(({ tried }) => !tried.includes(provider)) ?? fresh() ?? fromGroup(() => true);
+}
+
+function grantBatch(step: Step, row: OrderRow, provider: ProviderState): boolean {
+  const { market, now } = step;
+  const { offer, provider: account } = provider.row;
+  const array = arrayOf(row);
+  if (array.open.length >= OPEN_MAX) return false;
+  const unitPrice = priceAtLimits(offer, row.needs.limits);
+  if (unitPrice > array.unitPrice) return false;
+  const most = affordableUnits(step, row, unitPrice, BATCH_UNITS_MAX);
+  if (most === 0) return false;
+  const cut = cutBatch(step, row, account, most);
+  if (!cut) return false;
+  const fence = row.fence + 1;
+  const lease = leaseId(row.id, fence);
+  const { units, ...failures } = cut.group;
+  updateOrder(step, row.id, { fence });
+  updateArray(step, row.id, { ...cut.change, open: [...array.open, fence] });
+  updateBatch(step, {
+    ...{ version: ROW_VERSION, order: row.id, fence, lease, provider: account },
+    ...{ units, unitPrice, state: 'offered', grantedAtUs: now.timeUs, chain: 'none', ...failures },
+    pricePerCoreSecond: offer.pricePerCoreSecond,
+    pricePerGibSecond: offer.pricePerGibSecond,
+  });
+  const entry = { provider: account, fence, lease, units, unitPrice };
+  logStep(step, row.id, 'units-leased', MARKET_ENTRIES['units-leased'], entry);
+  takeBatchRoom(provider, lease, row.needs);
+  market.places.tenants.take(lease, row.signed.order.consumer, row.needs);
+  const endsMs = now.monotonicMs + market.config.times.acceptMs;
+  market.leaseEndsMs.set(lease, endsMs);
+  market.deadlines.set(`lease/${lease}`, endsMs);
+  sendBatch(step, lease);
+  pursueChain(step, row.id);
+  return true;
+}
+
+/** Sends a batch to its provider; harmless when it has it already. */
+export function sendBatch(step: Step, lease: string): void {
+  const { market } = step;
+  const batch = market.batches.get(lease);
+  const session = batch && market.providers.get(batch.provider)?.session;
+  if (!batch || session === undefined) return;
+  const { manifest, completeByUs } = orderOf(market, batch.order).signed.order;
+  const { order, fence, unitPrice } = batch;
+  const units = [...batch.units];
+  emit(step, {
+    kind: 'sendAgent',
+    session,
+    message: {
+      ...{ kind: 'leaseUnits', lease, order, fence, manifest, units, unitPrice, completeByUs },
+    },
+  });
+}

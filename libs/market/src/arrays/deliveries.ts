@@ -1,0 +1,224 @@
+/**
+ * What an agent says it did of a batch. Each message holds everything done so far, so a newer one replaces
+ * an older one, and what is stored counts even when the rest is lost. The last one is looked at and paid.
+ */
+import {
+  BATCH_DELIVERY_DOMAIN,
+  type SignedBatchDelivery,
+  batchDeliveryBytes,
+  batchDeliveryHash,
+  countUnits,
+  coversUnits,
+  decodeUnitLeaf,
+  splitUnitLeaves,
+  unitSetOf,
+  unitSetProblem,
+  unitsOf,
+  unitsRoot,
+  type UnitResult,
+} from '#contracts';
+import { accountOf } from '#libs/crypto';
+import type { Bytes } from '#libs/kernel';
+import type { AgentMessage } from '../agent-protocol.ts';
+import type { MarketEvent } from '../model/events.ts';
+import { type OrderRow, ROW_VERSION, type UnitsRow, unitsId } from '../model/rows.ts';
+import { observeRun, storeLater } from '../placement/observe.ts';
+import { chargeFor } from '../pricing.ts';
+import { HOST_EXITS } from '../retry.ts';
+import { type Step, emit, orderOf, saveRow } from '../state.ts';
+import { arrayOf, updateBatch } from './batches.ts';
+import { closeBatch, loseBatch } from './endings.ts';
+
+type DeliverUnits = Extract<AgentMessage, { kind: 'deliverUnits' }>;
+
+export function takeUnitsDelivery(
+  step: Step,
+  session: string,
+  batch: UnitsRow,
+  message: DeliverUnits,
+): void {
+  const { lease } = batch;
+  if (batch.state === 'checking') return;
+  const row = orderOf(step.market, batch.order);
+  const refusal = refuseUnits(step, row, batch, message);
+  if (refusal !== undefined) {
+    answer(step, session, lease, 'no', refusal);
+    return loseBatch(step, batch, { code: 'bad-delivery', reason: refusal, retry: 'bad-work' });
+  }
+  const { delivery, leaves, isLast } = message;
+  const { order, fence } = batch;
+  const id = unitsId(order, fence);
+  saveRow(step, 'leaves', id, { version: ROW_VERSION, order, fence, leaves });
+  const { withheld: _old, ...rest } = batch;
+  const withheld = hostFailures(leaves);
+  const stored = updateBatch(step, {
+    ...rest,
+    delivery,
+    ...(withheld.length > 0 && { withheld: { units: unitSetOf(withheld), charge: 0n } }),
+    state: isLast ? 'checking' : 'working',
+  });
+  if (isLast) {
+    learnFrom(step, row, batch, leaves);
+    return checkUnits(step, lease);
+  }
+  const units = countUnits(stored.delivery?.delivery.units ?? []);
+  emit(step, { kind: 'sendAgent', session, message: { kind: 'unitsSaved', lease, units } });
+}
+
+function answer(
+  step: Step,
+  session: string | undefined,
+  lease: string,
+  accepted: 'yes' | 'no',
+  reason?: string,
+): void {
+  if (session === undefined) return;
+  const message = { kind: 'delivered', lease, accepted } as const;
+  const because = reason === undefined ? {} : { reason: reason.slice(0, 500) };
+  emit(step, { kind: 'sendAgent', session, message: { ...message, ...because } });
+}
+
+/** Units whose slot died or would not run them: not charged, done again elsewhere. */
+function hostFailures(leaves: Bytes): number[] {
+  const failed: number[] = [];
+  for (const leaf of splitUnitLeaves(leaves) ?? []) {
+    const result = decodeUnitLeaf(leaf);
+    if (result && HOST_EXITS.has(result.exit)) failed.push(result.unit);
+  }
+  return failed;
+}
+
+/** Some units of each batch are enough to learn what the others will take. */
+const SAMPLE = 4;
+
+function learnFrom(step: Step, { needs }: OrderRow, batch: UnitsRow, leaves: Bytes): void {
+  const provider = step.market.providers.get(batch.provider);
+  if (!provider) return;
+  for (const leaf of (splitUnitLeaves(leaves) ?? []).slice(0, SAMPLE)) {
+    const result = decodeUnitLeaf(leaf);
+    if (result?.exit !== 'ok') continue;
+    observeRun(step.market, provider, { needs, usage: result.usage, neighbours: [] });
+  }
+  storeLater(step);
+}
+
+function refuseUnits(
+  { market }: Step,
+  row: OrderRow,
+  batch: UnitsRow,
+  { delivery: signed, leaves: bytes }: DeliverUnits,
+): string | undefined {
+  const { delivery } = signed;
+  const before = batch.delivery?.delivery;
+  const { tasks, replicas } = arrayOf(row);
+  if (delivery.chain !== market.config.chain || delivery.order !== batch.order)
+    return 'the delivery is of another order';
+  if (delivery.fence !== batch.fence) return `fence ${delivery.fence}, current is ${batch.fence}`;
+  if (delivery.provider !== batch.provider || accountOf(signed.publicKey) !== batch.provider)
+    return 'the delivery is of another provider';
+  const problem = unitSetProblem(delivery.units, tasks * replicas);
+  if (problem !== undefined) return problem;
+  if (!coversUnits(batch.units, delivery.units)) return 'units of another batch';
+  if (before && !coversUnits(delivery.units, before.units))
+    return 'units delivered before are missing';
+  const leaves = splitUnitLeaves(bytes);
+  if (!leaves || leaves.length !== countUnits(delivery.units)) return 'one leaf per unit is wanted';
+  if (unitsRoot(leaves) !== delivery.root) return 'the root is not that of the leaves';
+  return (
+    refuseLeaves(row, batch, leaves, delivery) ??
+    (isContradicted(batch, signed) ? 'the chain was given another delivery' : undefined) ??
+    (market.config.verify(
+      signed.publicKey,
+      BATCH_DELIVERY_DOMAIN,
+      batchDeliveryBytes(delivery),
+      signed.signature,
+    )
+      ? undefined
+      : 'the signature does not verify')
+  );
+}
+
+/** Somebody relayed another delivery of this batch to the chain. */
+const isContradicted = (batch: UnitsRow, { delivery }: SignedBatchDelivery): boolean =>
+  batch.chainDelivery !== undefined && batch.chainDelivery !== batchDeliveryHash(delivery);
+
+function refuseLeaves(
+  row: OrderRow,
+  batch: UnitsRow,
+  leaves: readonly Bytes[],
+  delivery: SignedBatchDelivery['delivery'],
+): string | undefined {
+  const units = unitsOf(delivery.units);
+  let charge = 0n;
+  let outputs = 0;
+  for (const [i, leaf] of leaves.entries()) {
+    const result = decodeUnitLeaf(leaf);
+    if (!result || result.unit !== units[i]) return `leaf ${i} is not one of unit ${units[i]}`;
+    const most = mostFor(row, batch, result);
+    if (result.charge > most)
+      return `unit ${result.unit}: charge ${result.charge} above ${most} for this use`;
+    charge += result.charge;
+    if (result.exit === 'ok') outputs += 1;
+  }
+  if (charge !== delivery.charge) return `charge ${delivery.charge}, its units say ${charge}`;
+  return outputs > 0 === (delivery.results !== undefined)
+    ? undefined
+    : `${outputs} outputs ${delivery.results === undefined ? 'without' : 'with'} a document`;
+}
+
+function mostFor(row: OrderRow, batch: UnitsRow, { exit, usage }: UnitResult): bigint {
+  return HOST_EXITS.has(exit) ? 0n : chargeFor(batch, row.needs.limits, usage, batch.unitPrice);
+}
+
+/** Asks the storage whether the document with the results is there; again until it answers. */
+export function checkUnits(step: Step, lease: string): void {
+  const { market, now } = step;
+  const batch = market.batches.get(lease);
+  const delivery = batch?.delivery?.delivery;
+  if (batch?.state !== 'checking' || !delivery) return;
+  if (delivery.results === undefined) return acceptUnits(step, batch);
+  const { limits } = orderOf(market, batch.order).needs;
+  const maxBytes = countUnits(delivery.units) * (limits.outputBytes + RESULT_FRAME_BYTES);
+  const { root, results: cid } = delivery;
+  emit(step, { kind: 'checkUnits', lease, root, cid, maxBytes });
+  market.deadlines.set(`units/${lease}`, now.monotonicMs + market.config.times.checkRetryMs);
+}
+
+/** What an output takes in the document beside its bytes. */
+const RESULT_FRAME_BYTES = 128;
+
+export function unitsChecked(
+  step: Step,
+  { lease, root, outcome }: Extract<MarketEvent, { kind: 'unitsChecked' }>,
+): void {
+  const { market, now } = step;
+  const batch = market.batches.get(lease);
+  if (batch?.state !== 'checking' || batch.delivery?.delivery.root !== root) return;
+  if (outcome === 'good') return acceptUnits(step, batch);
+  if (outcome === 'unavailable') return;
+  const since = market.missingSinceMs.get(lease) ?? now.monotonicMs;
+  market.missingSinceMs.set(lease, since);
+  const isOver = now.monotonicMs - since >= market.config.times.resultGraceMs;
+  if (outcome === 'missing' && !isOver) return;
+  const reason =
+    outcome === 'missing' ? 'the results are not in storage' : 'the results are over their limit';
+  const provider = market.providers.get(batch.provider);
+  answer(step, provider?.session, lease, 'no', reason);
+  loseBatch(step, withoutDelivery(batch), { code: 'bad-result', reason, retry: 'bad-work' });
+}
+
+function withoutDelivery({ delivery: _d, withheld: _w, ...rest }: UnitsRow): UnitsRow {
+  return rest;
+}
+
+/** The one place where units become done. The provider is told when this is durable. */
+function acceptUnits(step: Step, batch: UnitsRow): void {
+  const session = step.market.providers.get(batch.provider)?.session;
+  if (batch.delivery && isContradicted(batch, batch.delivery)) {
+    const reason = 'the chain was given another delivery';
+    answer(step, session, batch.lease, 'no', reason);
+    return loseBatch(step, withoutDelivery(batch), { code: 'bad-work', reason, retry: 'bad-work' });
+  }
+  closeBatch(step, batch, { code: 'not-done', reason: 'handed back undone', retry: 'room' });
+  answer(step, session, batch.lease, 'yes');
+}

@@ -1,0 +1,233 @@
+/**
+ * How batches end, and with the last of them the order. What was delivered counts; what was not goes back
+ * into the pool, in smaller batches when it was somebody's fault, until a unit that breaks whoever takes it
+ * is alone and is given up by itself.
+ */
+import { type UnitSet, countUnits, withoutUnits } from '#contracts';
+import { MARKET_ENTRIES } from '#libs/audit';
+import { encodeWith } from '#libs/kernel';
+import { pursueChain } from '../chain-steps.ts';
+import { backoffMs, countFault } from '../endings.ts';
+import { logStep } from '../job-log.ts';
+import type { OrderRow, UnitGroup, UnitsRow } from '../model/rows.ts';
+import { type LeaseEnd, RETRY_RULES } from '../retry.ts';
+import { giveBatchRoomBack } from '../room.ts';
+import { type Step, emit, orderOf, saveRow, updateOrder, withoutFields } from '../state.ts';
+import { arrayResult } from './array-result.ts';
+import {
+  arrayOf,
+  batchesOf,
+  joinRanges,
+  openBatches,
+  updateArray,
+  updateBatch,
+} from './batches.ts';
+import { enqueueBatches } from './binding.ts';
+import { checkUnits } from './deliveries.ts';
+import { dropUnbound } from './chain.ts';
+
+const TRIED_MAX = 64;
+const HOST_FAILURE: LeaseEnd = {
+  code: 'slot',
+  reason: 'the slot died or would not run it',
+  retry: 'slot',
+};
+
+/** A batch ended by the market's or the provider's doing; what it delivered before still counts. */
+export function loseBatch(step: Step, batch: UnitsRow, end: LeaseEnd): void {
+  const { market } = step;
+  const session = market.providers.get(batch.provider)?.session;
+  if (session !== undefined) {
+    const message = {
+      kind: 'cancel',
+      lease: batch.lease,
+      reason: end.reason.slice(0, 500),
+    } as const;
+    emit(step, { kind: 'sendAgent', session, message });
+  }
+  if (RETRY_RULES[end.retry].isFault) countFault(step, batch.provider);
+  if (batch.state !== 'working' || !batch.delivery) return closeBatch(step, batch, end);
+  // A part of it was delivered: it counts, once its results were seen.
+  market.batchEnds.set(batch.lease, end);
+  market.leaseEndsMs.delete(batch.lease);
+  market.deadlines.clear(`lease/${batch.lease}`);
+  updateBatch(step, { ...batch, state: 'checking' });
+  checkUnits(step, batch.lease);
+}
+
+/** Counts what a batch delivered, and puts the rest back. */
+export function closeBatch(step: Step, batch: UnitsRow, given: LeaseEnd): void {
+  const { market } = step;
+  const end = market.batchEnds.get(batch.lease) ?? given;
+  market.batchEnds.delete(batch.lease);
+  const { order: id, lease, fence, provider, delivery, withheld } = batch;
+  freeBatch(step, batch);
+  const told = delivery?.delivery.units ?? [];
+  const kept = withheld ? withoutUnits(told, withheld.units) : told;
+  const isKept = kept.length > 0;
+  const closed = updateBatch(step, { ...batch, state: isKept ? 'delivered' : 'lost' });
+  if (isKept && delivery) countDelivered(step, batch, kept);
+  const missing = withoutUnits(batch.units, told);
+  if (withheld) putBack(step, batch, withheld.units, HOST_FAILURE);
+  if (missing.length > 0) {
+    const { code, reason } = end;
+    const entry = { provider, fence, units: missing, code, reason: reason.slice(0, 500) };
+    logStep(step, id, 'units-lost', MARKET_ENTRIES['units-lost'], entry);
+    putBack(step, batch, missing, end);
+  }
+  dropUnbound(step, closed);
+  market.missingSinceMs.delete(lease);
+  finishArray(step, id);
+  if (orderOf(market, id).work === 'running' && !market.places.waiting.has(id))
+    enqueueBatches(step, id);
+  pursueChain(step, id);
+}
+
+/** The slot is free again, for whoever waits. */
+function freeBatch(step: Step, { lease, provider: account, order }: UnitsRow): void {
+  const { market } = step;
+  market.leaseEndsMs.delete(lease);
+  market.deadlines.clear(`lease/${lease}`);
+  market.deadlines.clear(`units/${lease}`);
+  const provider = market.providers.get(account);
+  if (!provider) return;
+  giveBatchRoomBack(provider, lease, orderOf(market, order).needs);
+  market.places.tenants.giveBack(lease);
+  market.deadlines.setEarlier(`fill/${account}`, step.now.monotonicMs);
+}
+
+function countDelivered(step: Step, batch: UnitsRow, kept: UnitSet): void {
+  const { order: id, provider: account, fence, delivery: signed } = batch;
+  if (!signed) return;
+  const { root, charge, results } = signed.delivery;
+  const { done, charged } = arrayOf(orderOf(step.market, id));
+  updateArray(step, id, { done: done + countUnits(kept), charged: charged + charge });
+  logStep(step, id, 'units-delivered', MARKET_ENTRIES['units-delivered'], {
+    ...{ provider: account, fence, units: kept, root, charge },
+    ...(results !== undefined && { results }),
+  });
+  const provider = step.market.providers.get(account);
+  if (!provider) return;
+  const completed = provider.row.completed + countUnits(kept);
+  provider.row = { ...provider.row, completed };
+  saveRow(step, 'provider', account, provider.row);
+}
+
+/** Back into the pool, or given up when they failed too often. */
+function putBack(step: Step, batch: UnitsRow, units: UnitSet, end: LeaseEnd): void {
+  const { market } = step;
+  const row = orderOf(market, batch.order);
+  if (row.work !== 'running' && row.work !== 'paused') return;
+  const { isFault, isPoison, backoffFactor } = RETRY_RULES[end.retry];
+  const { caps } = market.config;
+  const faults = batch.faults + (isFault ? 1 : 0);
+  const poisoned = isPoison ? [...new Set([...batch.poisoned, batch.provider])] : batch.poisoned;
+  const tried = [...batch.tried, batch.provider].slice(-TRIED_MAX);
+  if (poisoned.length >= caps.poisonedProviders)
+    return giveUp(
+      step,
+      row,
+      units,
+      'MARKET_POISON',
+      `ended the slots of ${poisoned.length} different providers`,
+    );
+  if (faults >= caps.faults)
+    return giveUp(
+      step,
+      row,
+      units,
+      'MARKET_GIVEN_UP',
+      `${faults} attempts failed, last: ${end.reason}`,
+    );
+  const group: UnitGroup = {
+    units: [...units],
+    faults,
+    tried,
+    poisoned: poisoned.slice(-TRIED_MAX),
+  };
+  const again = mergeGroup(arrayOf(row).again, group);
+  updateArray(step, row.id, { again });
+  const waitMs = isFault ? backoffFactor * backoffMs(step, Math.max(1, faults)) : 0;
+  const readyMs = step.now.monotonicMs + waitMs;
+  market.readyMs.set(again.at(-1) as UnitGroup, readyMs);
+  market.deadlines.setEarlier(`binding/${row.id}`, readyMs + 1);
+}
+
+const GROUPS_MAX = 1024;
+
+/** A new group at the end; beyond the cap it is joined with the last, under the worse of both histories. */
+function mergeGroup(groups: readonly UnitGroup[], group: UnitGroup): UnitGroup[] {
+  const last = groups.at(-1);
+  if (!last || groups.length < GROUPS_MAX) return [...groups, group];
+  return [
+    ...groups.slice(0, -1),
+    {
+      units: joinRanges(last.units, group.units),
+      faults: Math.min(last.faults, group.faults),
+      tried: group.tried,
+      poisoned: [],
+    },
+  ];
+}
+
+function giveUp(step: Step, row: OrderRow, units: UnitSet, code: string, text: string): void {
+  const array = arrayOf(row);
+  const reason = text.slice(0, 500);
+  const given = joinRanges(array.given, units);
+  updateArray(step, row.id, { failed: array.failed + countUnits(units), given });
+  const entry = { units, code, reason };
+  logStep(step, row.id, 'units-given-up', MARKET_ENTRIES['units-given-up'], entry);
+}
+
+/** The last unit is done or given up: the order is done, or failed when nothing of it is. */
+function finishArray(step: Step, id: string): void {
+  const row = orderOf(step.market, id);
+  const { done, failed, tasks } = arrayOf(row);
+  if ((row.work !== 'running' && row.work !== 'paused') || done + failed < tasks) return;
+  step.market.places.waiting.delete(id);
+  for (const timer of ['binding', 'funds', 'complete'])
+    step.market.deadlines.clear(`${timer}/${id}`);
+  if (done > 0) {
+    updateOrder(step, id, { work: 'done' });
+    withoutFields(step, id, 'reason');
+    storeArrayResult(step, id);
+    return;
+  }
+  const reason = { code: 'MARKET_GIVEN_UP', text: `all ${failed} tasks were given up` };
+  updateOrder(step, id, { work: 'failed', reason });
+  logStep(step, id, 'failed', MARKET_ENTRIES.failed, { code: reason.code, reason: reason.text });
+}
+
+/** Has the document over all batches stored; asked again until it is. */
+export function storeArrayResult(step: Step, id: string): void {
+  const { market, now } = step;
+  const row = market.orders.get(id);
+  if (!row?.array || row.array.result !== undefined || row.array.done === 0) return;
+  const batches = [...batchesOf(market, id)]
+    .filter(({ state }) => state === 'delivered')
+    .flatMap(({ fence, delivery, withheld }) => {
+      if (!delivery) return [];
+      const { units, root, results } = delivery.delivery;
+      const kept = withheld ? withoutUnits(units, withheld.units) : units;
+      return [{ fence, root, units: [...kept], ...(results !== undefined && { results }) }];
+    });
+  const { tasks, replicas, given } = row.array;
+  const value = { version: 1, tasks, replicas, batches, missing: [...given] };
+  emit(step, { kind: 'storeResult', order: id, bytes: encodeWith(arrayResult, value) });
+  market.deadlines.set(`result/${id}`, now.monotonicMs + market.config.times.checkRetryMs);
+}
+
+export function resultStored(step: Step, id: string, cid: string): void {
+  const row = step.market.orders.get(id);
+  if (!row?.array || row.array.result !== undefined) return;
+  step.market.deadlines.clear(`result/${id}`);
+  updateArray(step, id, { result: cid });
+}
+
+/** The order is given up or cancelled: nothing more of it is to be done. */
+export function stopArray(step: Step, id: string, reason: string): void {
+  for (const batch of openBatches(step.market, id))
+    loseBatch(step, batch, { code: 'stopped', reason, retry: 'room' });
+  for (const timer of ['binding', 'funds']) step.market.deadlines.clear(`${timer}/${id}`);
+  storeArrayResult(step, id);
+}
