@@ -202,6 +202,17 @@ export interface components {
             time: string;
         };
         Manifest: {
+            /** @description Many tasks of one program */
+            array?: {
+                replicas: number;
+                /** @description One input per task, from a document that lists them */
+                taskInput?: {
+                    /** @description CID */
+                    list: string;
+                    name: string;
+                };
+                tasks: number;
+            };
             /** @description CID */
             code: string;
             inputs: {
@@ -271,6 +282,23 @@ export interface components {
              * @description ISO 8601, UTC
              */
             acceptedAt: string;
+            /** @description Of an order of many tasks */
+            array?: {
+                done: number;
+                failed: number;
+                givenUp: {
+                    count: number;
+                    from: number;
+                }[];
+                /** @description Batches that the chain has not settled */
+                openBatches: number;
+                /** @description Units not in anybody’s hands */
+                pending: number;
+                replicas: number;
+                tasks: number;
+                /** @description Smallest units, decimal */
+                unitPrice: string;
+            };
             attempts: number;
             chain: {
                 height: number;
@@ -333,7 +361,7 @@ export interface components {
             /** @description CID */
             result?: string;
             /** @enum {string} */
-            status: "queued" | "leased" | "checking" | "delivered" | "closing" | "settled" | "refunded" | "cancelled" | "rejected";
+            status: "queued" | "running" | "paused" | "leased" | "checking" | "delivered" | "closing" | "settled" | "refunded" | "cancelled" | "rejected";
             /**
              * @description A cheap, B fast, C safe
              * @enum {string}
@@ -357,6 +385,13 @@ export interface components {
             manifest: components["schemas"]["Manifest"];
             order: {
                 order: {
+                    /** @description For an order of many tasks */
+                    array?: {
+                        replicas: number;
+                        tasks: number;
+                        /** @description Smallest units, decimal */
+                        unitPrice: string;
+                    };
                     /** @description Genesis id */
                     chain: string;
                     /** @description Microseconds since the Unix epoch */
@@ -514,7 +549,7 @@ export interface components {
                 text: string;
             };
             /** @enum {string} */
-            status: "queued" | "leased" | "checking" | "delivered" | "closing" | "settled" | "refunded" | "cancelled" | "rejected";
+            status: "queued" | "running" | "paused" | "leased" | "checking" | "delivered" | "closing" | "settled" | "refunded" | "cancelled" | "rejected";
             /** @description While it waits for a provider */
             waiting?: {
                 /** @description The same by cell */
@@ -583,7 +618,7 @@ export interface operations {
                 limit?: number;
                 /** @description Account, seele1… or 32 bytes in hex */
                 provider?: string;
-                status?: "queued" | "leased" | "checking" | "delivered" | "closing" | "settled" | "refunded" | "cancelled" | "rejected";
+                status?: "queued" | "running" | "paused" | "leased" | "checking" | "delivered" | "closing" | "settled" | "refunded" | "cancelled" | "rejected";
             };
             header?: never;
             path?: never;
