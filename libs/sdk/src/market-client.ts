@@ -163,6 +163,7 @@ function manifestToDocument({
   resources,
   metering,
   placement,
+  array,
   ...manifest
 }: Manifest): ManifestDocument {
   const { diskBytes, ...needed } = resources;
@@ -170,6 +171,7 @@ function manifestToDocument({
     ...manifest,
     version: 1,
     ...(placement && { placement: placementToDocument(placement) }),
+    ...(array && { array: arrayToDocument(array) }),
     ...(metering && {
       metering: {
         fuel: metering.fuel.toString(),
@@ -182,6 +184,13 @@ function manifestToDocument({
     inputs: [...manifest.inputs],
     resources: { ...needed, ...(diskBytes === undefined ? {} : { diskBytes }) },
   };
+}
+
+function arrayToDocument({
+  taskInput,
+  ...rest
+}: NonNullable<Manifest['array']>): NonNullable<ManifestDocument['array']> {
+  return { ...rest, ...(taskInput && { taskInput }) };
 }
 
 function placementToDocument({
@@ -206,8 +215,13 @@ function signedOrderToDocument({
   publicKey,
   signature,
 }: SignedOrder): OrderRequestDocument['order'] {
+  const { array, ...rest } = order;
   return {
-    order: { ...order, priceCap: order.priceCap.toString() },
+    order: {
+      ...rest,
+      priceCap: order.priceCap.toString(),
+      ...(array && { array: { ...array, unitPrice: array.unitPrice.toString() } }),
+    },
     publicKey,
     signature: bytesToHex(signature),
   };
