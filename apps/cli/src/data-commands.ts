@@ -44,6 +44,39 @@ export function addOwnerVerbs(data: Command): void {
     async () => (await import('./commands/data-add.ts')).dataList,
   );
   runs(
+    services(
+      leaf(data, 'watch [names...]', {
+        summary:
+          'Publish a version whenever a source changes, until Ctrl-C (default: all datasets of the home)',
+        examples: ['seele data watch', 'seele data watch claims --rollout 10@+20,100@+200'],
+      }),
+    )
+      .option('--rollout <steps>', 'who takes new versions: percent@height or percent@+blocks, …')
+      .option('--debounce <ms>', 'a source must be quiet for so long', '150')
+      .option('--drop', 'give up the slots of PostgreSQL that watch these datasets, and end'),
+    async () => (await import('./commands/data-watch.ts')).dataWatch,
+  );
+  runs(
+    services(
+      leaf(data, 'rollout <name>', {
+        summary:
+          'Say which share of the readers takes a version from which block on, or call it back',
+        examples: [
+          'seele data rollout claims --steps 10@+20,50@+200,100@+400',
+          'seele data rollout claims --back',
+        ],
+      }),
+    )
+      .option('--version <n>', 'number of the version (default: the newest)')
+      .option('--steps <steps>', 'percent@height or percent@+blocks, …')
+      .option(
+        '--fallback <n>',
+        'number of the version that the others keep (default: the one before)',
+      )
+      .option('--back', 'all readers return to the fallback'),
+    async () => (await import('./commands/data-watch.ts')).dataRollout,
+  );
+  runs(
     leaf(data, 'prove <name>', {
       summary:
         'Prove that a public directory is part of the complete one, or what single statements of it say; --verify checks, offline',

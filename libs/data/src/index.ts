@@ -29,3 +29,5 @@ export * from './owner/prove.ts';
 export { type PublishOutcome } from './owner/publish.ts';
 export * from './owner/sealed-record.ts';
 export * from './owner/version-recorder.ts';
+export { dropSlot } from './watch/postgres-slot.ts';
+export * from './watch/watch-datasets.ts';
