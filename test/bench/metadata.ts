@@ -1,7 +1,8 @@
 /**
  * Figures of metadata directories: how many published directories one thread admits (shapes, canonical
  * form, hash), how large the proof that the public one is part of the complete one is beside the text
- * that it discloses, and whether any altered disclosure is accepted.
+ * that it discloses, whether any altered disclosure is accepted, and how soon a change of a watched
+ * file is a version on the chain.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,6 +22,7 @@ import {
   verifyDisclosure,
 } from '#libs/mdds';
 import { type Bench, cpuSeconds, significant } from './harness.ts';
+import { measureWatch } from './metadata-watch.ts';
 
 const DIRECTORIES = 200;
 const SECONDS = 4;
@@ -64,7 +66,7 @@ function schemaFile(name: string): string {
   return existsSync(beside) ? beside : join(import.meta.dirname, '../../../schemas', name);
 }
 
-export const bench: Bench = async ({ seed, note }) => {
+export const bench: Bench = async ({ full, seed, note }) => {
   const randomness = createSeededRandomness(seed);
   const described: DescribedDataset[] = [];
   for (let i = 0; i < DIRECTORIES; i++)
@@ -109,6 +111,7 @@ export const bench: Bench = async ({ seed, note }) => {
   }
   if (!verifyDisclosure(disclosure, first.committed.commitment).every((line) => known.has(line)))
     throw new Error('a true disclosure did not verify');
+  const watched = await measureWatch({ changes: full ? 1_000 : 50, kills: full ? 20 : 2, note });
   return {
     figures: {
       pipelinePerSecond: Math.round(admitted / wall),
@@ -122,20 +125,11 @@ export const bench: Bench = async ({ seed, note }) => {
       mutationsAccepted,
       searchMsP95: null,
       searchVsOxigraph: null,
-      changeToRecordMsP95: null,
-      changesTried: null,
-      killsTried: null,
-      lostChanges: null,
-      duplicatedVersions: null,
+      ...watched,
     },
     skipped: {
       searchMsP95: 'there is no catalogue index yet',
       searchVsOxigraph: 'there is no catalogue index yet',
-      changeToRecordMsP95: 'sources are not watched yet',
-      changesTried: 'sources are not watched yet',
-      killsTried: 'sources are not watched yet',
-      lostChanges: 'sources are not watched yet',
-      duplicatedVersions: 'sources are not watched yet',
     },
   };
 };

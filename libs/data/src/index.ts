@@ -18,7 +18,6 @@ export {
   columnValues,
 } from './extract/extraction-process.ts';
 export type * from './extract/source-profile.ts';
-export type { ColumnProfile, TableProfile } from './profile/table-profiler.ts';
 export * from './describe/describe-file.ts';
 export * from './describe/proposal.ts';
 export { isTableUrl } from './extract/postgres.ts';

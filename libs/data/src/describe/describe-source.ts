@@ -5,8 +5,7 @@ import type {
   DistributionDescription,
   StorageMechanism,
 } from '#libs/mdds';
-import type { PartProfile, SourceProfile } from '../extract/source-profile.ts';
-import type { ColumnProfile } from '../profile/table-profiler.ts';
+import type { ColumnProfile, PartProfile, SourceProfile } from '../extract/source-profile.ts';
 import type { DescribeFile } from './describe-file.ts';
 
 export interface DatasetIdentity {

@@ -1,11 +1,23 @@
 /** Which time and which part of the earth tables cover, as far as their columns say. */
-import type { ColumnProfile, TableProfile } from '../profile/table-profiler.ts';
-import type { BoundingBox } from './source-profile.ts';
+import type { BoundingBox, ColumnProfile, TableProfile } from './source-profile.ts';
 
 const isPersonal = ({ findings }: ColumnProfile) => findings.some((found) => found.isPersonal);
 
 /** The day of an ISO 8601 text as it is written. */
 const dayOf = (text: string): string => text.slice(0, 10);
+
+export interface DayRange {
+  readonly start: string;
+  readonly end: string;
+}
+
+export const mergeRanges = (
+  a: DayRange | undefined,
+  b: DayRange | undefined,
+): DayRange | undefined =>
+  a === undefined || b === undefined
+    ? (a ?? b)
+    : { start: a.start < b.start ? a.start : b.start, end: a.end > b.end ? a.end : b.end };
 
 /** From the first to the last day of all columns of times; dates of birth say nothing about the data. */
 export function temporalOf(

@@ -6,6 +6,7 @@ import type { Readable, Writable } from 'node:stream';
 import { createInterface } from 'node:readline';
 import { dataError } from '../errors.ts';
 import { type ExtractionNews, type ExtractionRequest, NEWS_FD } from './extraction-protocol.ts';
+import { finishProfile } from './finish-profile.ts';
 import type { SourceProfile } from './source-profile.ts';
 
 export interface ExtractionLimits {
@@ -129,7 +130,7 @@ export async function profileInProcess(
     else last = news;
   }
   const why = await ended;
-  if (last?.is === 'profile' && why === undefined) return last.profile;
+  if (last?.is === 'profile' && why === undefined) return finishProfile(last.profile);
   if (last?.is === 'refusal') throw refusalOf(last);
   throw dataError('DATA_EXTRACTION', `${at}: ${why ?? 'its reader said nothing'}`);
 }

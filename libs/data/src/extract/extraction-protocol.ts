@@ -1,5 +1,5 @@
 /** What is asked of the extraction process (in its arguments), and what it says (lines of JSON). */
-import type { SourceProfile } from './source-profile.ts';
+import type { RawSource } from './source-profile.ts';
 
 export type ExtractionRequest =
   | {
@@ -12,7 +12,7 @@ export type ExtractionRequest =
 
 export type ExtractionNews =
   | { readonly is: 'at'; readonly name: string }
-  | { readonly is: 'profile'; readonly profile: SourceProfile }
+  | { readonly is: 'profile'; readonly profile: RawSource }
   | { readonly is: 'refusal'; readonly code: string; readonly message: string };
 
 /** Where the process writes its lines, and reads the names of a folder's files. */

@@ -5,14 +5,12 @@ import { stat } from 'node:fs/promises';
 import { isSeeleError } from '#libs/kernel';
 import type { TableProfiler } from '../profile/table-profiler.ts';
 import type { Cell } from '../profile/value-kinds.ts';
-import { mergeBoxes, spatialOf, temporalOf } from './coverage.ts';
+import { type DayRange, mergeBoxes, mergeRanges } from './coverage.ts';
 import { type Format, MEDIA_TYPES, detectFormat } from './detect-format.ts';
 import { profileCsv } from './formats/csv.ts';
 import { profileJson, profileJsonLines } from './formats/json.ts';
-import { profileParquet } from './formats/parquet.ts';
-import { profileSqlite } from './formats/sqlite.ts';
 import { textChunks } from './formats/text-chunks.ts';
-import { type BoundingBox, FaultList, type SourceProfile } from './source-profile.ts';
+import { type BoundingBox, FaultList, type RawSource } from './source-profile.ts';
 
 /** What a reader of a format gives. */
 export interface FormatProfile {
@@ -60,14 +58,18 @@ export async function readFormat(
         ...(spatial && { spatial }),
       };
     }
-    case 'parquet':
+    // Loaded when needed: a small file is looked at in less time than these take to load.
+    case 'parquet': {
+      const { profileParquet } = await import('./formats/parquet.ts');
       return { format, tables: [await profileParquet(path, faults, onRecord)] };
-    case 'sqlite':
+    }
+    case 'sqlite': {
+      const { profileSqlite } = await import('./formats/sqlite.ts');
       return {
         format,
         ...profileSqlite(path, onRecord && ((_table, record) => onRecord(record))),
       };
-    // Loaded when needed: these bring large libraries along.
+    }
     case 'xlsx': {
       const { profileXlsx } = await import('./formats/xlsx.ts');
       const hand =
@@ -108,13 +110,9 @@ interface Part {
 
 /** Beyond so many kinds of tables, files count but are not described by columns. */
 const PARTS_MAX = 32;
-type Range = { readonly start: string; readonly end: string };
-
-const earliest = (a: Range | undefined, b: Range | undefined): Range | undefined =>
-  a === undefined || b === undefined
-    ? (a ?? b)
-    : { start: a.start < b.start ? a.start : b.start, end: a.end > b.end ? a.end : b.end };
-
+/** Values handed on for the detectors, so that what the process says stays some megabytes. */
+const SAMPLES_IN_ALL = 40_000;
+const SAMPLES_EACH_MIN = 10;
 /** Collects files; those of one format with the same columns count as one table in pieces. */
 export class SourceProfiler {
   readonly #kind: 'file' | 'folder';
@@ -123,7 +121,7 @@ export class SourceProfiler {
   readonly #hash = createHash('sha256');
   #first: { readonly contentHash: string; readonly sha256: string } | undefined;
   #facts: Readonly<Record<string, string>> = {};
-  #temporal: Range | undefined;
+  #temporal: DayRange | undefined;
   #spatial: BoundingBox | undefined;
   #files = 0;
   #sizeBytes = 0;
@@ -150,7 +148,7 @@ export class SourceProfiler {
     this.#files++;
     this.#sizeBytes += size;
     this.#facts = this.#kind === 'file' ? (read.facts ?? {}) : {};
-    this.#temporal = earliest(this.#temporal, read.temporal);
+    this.#temporal = mergeRanges(this.#temporal, read.temporal);
     this.#spatial = mergeBoxes(this.#spatial, read.spatial);
     this.#addPart(read, size);
   }
@@ -172,8 +170,15 @@ export class SourceProfiler {
     tables.forEach((table, i) => known.tables[i]?.merge(table));
   }
 
-  profile(): SourceProfile {
+  profile(): RawSource {
     const counts = new Map<string, number>();
+    const columns = [...this.#parts.values()]
+      .flatMap(({ tables }) => tables)
+      .reduce((sum, { columnNames }) => sum + columnNames.length, 0);
+    const samplesMax = Math.max(
+      SAMPLES_EACH_MIN,
+      Math.floor(SAMPLES_IN_ALL / Math.max(1, columns)),
+    );
     const parts = [...this.#parts.values()].map(({ format, files, sizeBytes, tables }) => {
       const count = (counts.get(format) ?? 0) + 1;
       counts.set(format, count);
@@ -182,12 +187,9 @@ export class SourceProfiler {
       return {
         id: count === 1 ? format : `${format}-${count}`,
         ...{ format, mediaType: MEDIA_TYPES[format], files, sizeBytes },
-        tables: tables.map((table) => table.profile()),
+        tables: tables.map((table) => table.profile(samplesMax)),
       };
     });
-    const tables = parts.flatMap((part) => part.tables);
-    const temporal = earliest(this.#temporal, temporalOf(tables));
-    const spatial = mergeBoxes(this.#spatial, spatialOf(tables));
     const isFile = this.#kind === 'file' && this.#first !== undefined;
     return {
       ...{ kind: this.#kind, parts, files: this.#files, sizeBytes: this.#sizeBytes },
@@ -197,8 +199,8 @@ export class SourceProfiler {
         : this.#hash.digest('hex'),
       facts: this.#facts,
       faults: this.#faults.list(),
-      ...(temporal && { temporal }),
-      ...(spatial && { spatial }),
+      ...(this.#temporal && { temporal: this.#temporal }),
+      ...(this.#spatial && { spatial: this.#spatial }),
     };
   }
 }

@@ -10,6 +10,7 @@ import { DistinctCounter } from '../profile/distinct-counter.ts';
 import { TableProfiler } from '../profile/table-profiler.ts';
 import { kindOfText } from '../profile/value-kinds.ts';
 import { extractSource } from './extract-source.ts';
+import { finishProfile } from './finish-profile.ts';
 import { listFolder } from './folder.ts';
 import { CsvReader, profileCsv, sniffDelimiter } from './formats/csv.ts';
 import { JsonSplitter } from './formats/json-elements.ts';
@@ -35,7 +36,7 @@ function file(name: string, content: string | Uint8Array): string {
 async function profileOf(name: string, content: string | Uint8Array) {
   const profiler = new SourceProfiler('file');
   await profiler.add(file(name, content), '');
-  return profiler.profile();
+  return finishProfile(profiler.profile());
 }
 
 const columnsOf = (table: TableProfiler | undefined) =>
@@ -195,7 +196,7 @@ describe('other formats', () => {
     const read = async () => {
       const profiler = new SourceProfiler('file');
       await profiler.add(path, '');
-      return profiler.profile();
+      return finishProfile(profiler.profile());
     };
     const before = await read();
     expect(before.parts[0]?.tables).toHaveLength(1);

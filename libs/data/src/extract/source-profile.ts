@@ -1,5 +1,15 @@
 /** What extraction finds out about a source. Holds no values beyond ranges of numbers and dates. */
-import type { TableProfile } from '../profile/table-profiler.ts';
+import type { SemanticFinding } from '#libs/mdds';
+import type { RawColumn, RawTable } from '../profile/table-profiler.ts';
+
+export interface ColumnProfile extends Omit<RawColumn, 'samples'> {
+  /** What the detectors see, personal findings first. */
+  readonly findings: readonly SemanticFinding[];
+}
+
+export interface TableProfile extends Omit<RawTable, 'columns'> {
+  readonly columns: readonly ColumnProfile[];
+}
 
 /** Something wrong in the source that does not keep it from being described. */
 export interface SourceFault {
@@ -47,6 +57,13 @@ export interface SourceProfile {
 
 const PLACES_MAX = 5;
 const PLACE_CHARS_MAX = 120;
+
+/** As the extraction process gives it: the detectors have not looked at it yet. */
+export interface RawSource extends Omit<SourceProfile, 'parts'> {
+  readonly parts: readonly (Omit<PartProfile, 'tables'> & {
+    readonly tables: readonly RawTable[];
+  })[];
+}
 
 /** Counts faults by kind. */
 export class FaultList {

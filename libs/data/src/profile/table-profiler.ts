@@ -1,13 +1,11 @@
 /**
  * Looks at the values of tables one by one and keeps what describes them: types, ranges, how many are
- * missing, how many differ, what they mean. Memory does not grow with the rows. Samples for the
- * detectors never leave the profiler.
+ * missing, how many differ, and some values for the detectors. Memory does not grow with the rows.
  */
-import { type SemanticFinding, findSemanticTypes } from '#libs/mdds';
 import { DistinctCounter } from './distinct-counter.ts';
 import { type Cell, type ValueKind, datatypeOf, kindOfText, kindOfValue } from './value-kinds.ts';
 
-export interface ColumnProfile {
+export interface RawColumn {
   readonly name: string;
   readonly datatype: string;
   /** Share of rows without a value, 0 to 1, to four digits. */
@@ -16,14 +14,14 @@ export interface ColumnProfile {
   readonly isDistinctEstimate?: boolean;
   readonly minimum?: string;
   readonly maximum?: string;
-  /** What the detectors see, personal findings first. */
-  readonly findings: readonly SemanticFinding[];
+  /** Some values as text, for the detectors. */
+  readonly samples: readonly string[];
 }
 
-export interface TableProfile {
+export interface RawTable {
   readonly name: string;
   readonly rows: number;
-  readonly columns: readonly ColumnProfile[];
+  readonly columns: readonly RawColumn[];
 }
 
 export const COLUMNS_MAX = 1_000;
@@ -129,7 +127,7 @@ export class ColumnProfiler {
       if (bound !== undefined) this.#range(bound.order, bound.text);
   }
 
-  profile(rows: number): ColumnProfile {
+  profile(rows: number, samplesMax: number): RawColumn {
     const datatype = datatypeOf(this.#kinds);
     const hasRange = /^(?:integer|decimal|date|dateTime)$/.test(datatype);
     const distinct = this.#distinct.count;
@@ -141,7 +139,7 @@ export class ColumnProfiler {
       ...(this.#distinct.isEstimate && { isDistinctEstimate: true }),
       ...(hasRange && this.#minimum && { minimum: this.#minimum.text }),
       ...(hasRange && this.#maximum && { maximum: this.#maximum.text }),
-      findings: findSemanticTypes({ name: this.name, values: this.#samples }),
+      samples: this.#samples.slice(0, samplesMax),
     };
   }
 }
@@ -222,8 +220,10 @@ export class TableProfiler {
     for (const [name, column] of other.#columns) this.column(name)?.merge(column);
   }
 
-  profile(): TableProfile {
-    const columns = [...this.#columns.values()].map((column) => column.profile(this.rows));
+  profile(samplesMax: number = SAMPLES_MAX): RawTable {
+    const columns = [...this.#columns.values()].map((column) =>
+      column.profile(this.rows, samplesMax),
+    );
     return { name: this.name, rows: this.rows, columns };
   }
 }
