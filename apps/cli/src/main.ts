@@ -282,7 +282,11 @@ function consensusOptions(command: Command): Command {
     .option('--adversary <name>', 'how they lie, or all')
     .option('--mode <mode>', 'committee, or pull as the paper has it')
     .option('--seats <n>', 'expected seats of the committee')
-    .option('--sampling-rate <fraction>', 'pull: fraction asked per round')
+    .option(
+      '--sampling-rate <fraction>',
+      'pull: fraction asked per round; large: seats a validator',
+    )
+    .option('--large', 'validators have BLS keys: above 64 ticks are sampled, votes added up')
     .option('--epsilon-us <n>', 'interval of agreement')
     .option('--spread-us <n>', 'spread of first positions')
     .option('--profile <name>', 'classic, seele-40, resilient-45 or crash-only')

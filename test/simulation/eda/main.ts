@@ -23,7 +23,10 @@ export const SIM_EDA_HELP = `seele sim eda|pbft: consensus on a virtual clock; o
   --adversary NAME     how they lie: ${[...LAYER_A_ADVERSARIES, ...Object.keys(ADVERSARIES)].join(', ')} or all
   --mode committee|pull   sampled committee (default) or the paper's pull of peers
   --seats N            committee: expected seats (default 200)
-  --sampling-rate F    pull: fraction of nodes asked per round (default 0.1)
+  --sampling-rate F    pull: fraction of nodes asked per round (default 0.1);
+                       --large: expected seats of a tick per validator (default 0.3)
+  --large              validators have BLS keys: with more than 64, ticks are sampled and votes
+                       are added up by leaders
   --epsilon-us N       interval of agreement (default 128)
   --spread-us N        spread of first positions (default 10^5 epsilon)
   --profile NAME       ${PROFILES.join(', ')} (default seele-40)
@@ -56,6 +59,7 @@ const OPTIONS = {
   'spread-us': { type: 'string' },
   profile: { type: 'string' },
   blocks: { type: 'string' },
+  large: { type: 'boolean' },
   mbit: { type: 'string' },
   batch: { type: 'string' },
   dissemination: { type: 'boolean' },
@@ -137,7 +141,8 @@ function commandOf(what: 'eda' | 'pbft', values: Values): SimEdaCommand {
     failed: fraction('failed', 0),
     byzantine: fraction('byzantine', 0),
     linksLost: fraction('links-lost', 0),
-    samplingRate: fraction('sampling-rate', 0.1),
+    samplingRate: fraction('sampling-rate', values.large ? 0.3 : 0.1),
+    large: values.large === true,
     adversary: word('adversary', 'none', [
       'none',
       'all',
@@ -156,6 +161,8 @@ function commandOf(what: 'eda' | 'pbft', values: Values): SimEdaCommand {
     throw new Wrong('--failed and --byzantine leave nobody honest');
   const isSpread = values.dissemination === true;
   const hasLinks = isSpread || values.mbit !== undefined;
+  if (options.large && options.samplingRate === 0)
+    throw new Wrong('--large needs a --sampling-rate above 0');
   if (what !== 'pbft' && hasLinks) throw new Wrong('--mbit and --dissemination are of sim pbft');
   const links = {
     mbit: hasLinks ? whole('mbit', 100, 1, 1_000_000) : undefined,

@@ -11,7 +11,10 @@ export interface EdaOptions {
   readonly failed: number;
   readonly byzantine: number;
   readonly linksLost: number;
+  /** Pull: share of nodes asked. Large form: expected seats per validator. */
   readonly samplingRate: number;
+  /** Validators have BLS keys: above 64 ticks are sampled, votes added up by leaders. */
+  readonly large?: boolean;
   readonly adversary: string;
   readonly seats: number;
   readonly epsilonUs: number;
@@ -58,7 +61,8 @@ function layerA(options: EdaOptions) {
   let rounds: number | null = 0;
   let messages = 0;
   for (const adversary of layerAOf(options.adversary)) {
-    const { nodes, failed, byzantine, linksLost, mode, seats, samplingRate } = options;
+    const { nodes, failed, byzantine, linksLost, mode, samplingRate } = options;
+    const seats = options.large ? Math.ceil(samplingRate * nodes) : options.seats;
     const { epsilonUs, spreadUs } = options;
     const worst = worstRounds(
       {
@@ -106,7 +110,11 @@ export function runFull(options: EdaOptions, adversary: string, seed: number): F
     profile,
     behaviours,
     loss: linksLost,
-    parameters: { epsilonUs },
+    ...(options.large && { bls: true }),
+    parameters: {
+      epsilonUs,
+      ...(options.large && { samplingPerMille: Math.ceil(1000 * options.samplingRate) }),
+    },
     measures: true,
   });
   for (const sim of world.nodes.slice(0, crashed)) world.crash(sim);
