@@ -7,7 +7,7 @@
 const layers = [
   ...['kernel', 'crypto', 'merkle', 'erasure', 'scheduler', 'eda', 'qvic', 'vm', 'abe', 'mpc'],
   ...['store', 'net', 'ledger', 'contracts', 'forest', 'vtp', 'audit', 'storage', 'mdds', 'access'],
-  ...['market', 'platform', 'sdk', 'data', 'sandbox', 'apps'],
+  ...['market', 'platform', 'sdk', 'deals', 'data', 'sandbox', 'apps'],
 ];
 const outsideLibs = { contracts: '^contracts/', sandbox: '^sandbox/', apps: '^apps/' };
 const folderOf = (layer) => outsideLibs[layer] ?? `^libs/${layer}/`;

@@ -137,7 +137,9 @@ function providers(): void {
       .option('--level <level>', 'eco, standard, fast or assured', 'standard')
       .option('--slots <n>', 'jobs at a time', '2')
       .option('--price <amount>', 'per core and second', '0.002')
-      .option('--memory-price <amount>', 'per GiB and second', '0.0002'),
+      .option('--memory-price <amount>', 'per GiB and second', '0.0002')
+      .option('--storage <size>', 'storage offered for deals, e.g. 10GiB', '0')
+      .option('--storage-price <amount>', 'per GiB kept for a day', '1'),
     async () => (await import('./commands/provider.ts')).providerAdd,
   );
   runs(

@@ -1,5 +1,6 @@
 /** The verbs of `seele storage`. */
 import type { Command } from 'commander';
+import { addDeals } from './deal-commands.ts';
 import { collect, group, leaf, runs } from './frame/command.ts';
 
 export function addStorage(program: Command): void {
@@ -29,9 +30,12 @@ export function addStorage(program: Command): void {
   );
   runs(
     urls(
-      leaf(store, 'get <cid>', {
-        summary: 'Read content back, every block checked',
-        examples: ['seele storage get bafkrei… --out data.csv'],
+      leaf(store, 'get <cid|deal>', {
+        summary: 'Read content back, every block checked; of a deal, from the shards that answer',
+        examples: [
+          'seele storage get bafkrei… --out data.csv',
+          'seele storage get 3f9a01 --out data.csv',
+        ],
       }),
     )
       .option('--out <file>', 'write there instead of stdout')
@@ -49,6 +53,34 @@ export function addStorage(program: Command): void {
     ).requiredOption('--source <url>', 'gateway of the storage that has it'),
     async () => (await import('./commands/storage.ts')).storageFetch,
   );
+  runs(
+    urls(
+      leaf(store, 'export <cid> <file>', {
+        summary: 'Write everything that a content id reaches into a CAR file',
+        examples: ['seele storage export bafybei… data.car'],
+      }),
+    ),
+    async () => (await import('./commands/storage.ts')).storageExport,
+  );
+  runs(
+    urls(
+      leaf(store, 'import <file>', {
+        summary: 'Take a CAR file in, every block checked, and pin its roots',
+        examples: ['seele storage import data.car'],
+      }),
+    ),
+    async () => (await import('./commands/storage.ts')).storageImport,
+  );
+  runs(
+    urls(
+      leaf(store, 'gc', {
+        summary: 'Remove what no pin needs from your storage; spares what is young or in work',
+        examples: ['seele storage gc'],
+      }),
+    ),
+    async () => (await import('./commands/storage.ts')).storageGc,
+  );
+  addDeals(store);
   runs(
     leaf(store, 'key', {
       summary: 'Print the key that others encrypt to, so that you can read it',

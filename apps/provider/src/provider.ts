@@ -34,6 +34,7 @@ import { type MarketLink, createMarketLink } from './market-link.ts';
 import { probeMachine } from './probe-machine.ts';
 import { keepOfferRegistered } from './register-offer.ts';
 import type { ProviderSettings } from './settings.ts';
+import { startShardKeeping } from './shard-keeping.ts';
 import { startStatusServer } from './status-server.ts';
 
 /** A slot that keeps dying is started this often before the job is delivered as `crash`. */
@@ -195,6 +196,11 @@ export async function startProvider(
   const metrics = createMetrics('provider');
   metrics.gauge('seele_provider_leases', 'Leases held', () => loop.agent.leases.size);
   metrics.gauge('seele_provider_free_slots', 'Free slots', () => agentFreeSlots(loop.agent));
+  const node = createNodeClient(settings.nodeUrl);
+  const clock = createSystemClock();
+  const keeping = startShardKeeping(settings, {
+    ...{ folder, signer, node, blobs, clock, logger, metrics },
+  });
   const server = await startStatusServer({
     ...{ port: settings.port, health, metrics },
     status: () => ({
@@ -202,6 +208,7 @@ export async function startProvider(
       ...{ freeSlots: agentFreeSlots(loop.agent), market: loop.agent.link },
       draining: loop.agent.draining,
       leases: [...loop.agent.leases].map(([lease, { stage }]) => ({ lease, stage })),
+      ...(keeping && { storage: keeping.keeper.status() }),
       kinds: [...pool.kinds],
       ...(pool.meteredProblem !== undefined && { meteredProblem: pool.meteredProblem }),
       isolation: pool.isolation,
@@ -215,8 +222,6 @@ export async function startProvider(
     const signal = AbortSignal.any([ending.signal, registering.signal]);
     void keepOfferRegistered({ node, signer, offer, clock, logger }, signal);
   };
-  const node = createNodeClient(settings.nodeUrl);
-  const clock = createSystemClock();
   register();
   const stopProbing = probeHourly(pool, logger, (isolation) => {
     offer = { ...offer, ...isolationOf(isolation, pool.kinds) };
@@ -236,6 +241,7 @@ export async function startProvider(
       health.stopping();
       ending.abort();
       stopProbing();
+      await keeping?.stop();
       await stop(loop, { link, runner, pool }, settings.drainMs);
       await server.close();
       await journal.close();

@@ -157,6 +157,42 @@ export const providerSettings = defineSettings('provider', {
     default: 'http://127.0.0.1:7402',
     help: 'Kubo RPC where code and inputs are fetched and results put.',
   },
+  storageBytes: {
+    env: 'SEELE_PROVIDER_STORAGE_BYTES',
+    schema: wholeNumber,
+    default: 0,
+    help: 'Bytes of storage offered for deals; 0 offers none.',
+  },
+  storagePrice: {
+    env: 'SEELE_PROVIDER_STORAGE_PRICE',
+    schema: price,
+    default: 1_000_000n,
+    help: 'Price of a GiB kept for a day, smallest units.',
+  },
+  storageMinEpochSeconds: {
+    env: 'SEELE_PROVIDER_STORAGE_MIN_EPOCH_SECONDS',
+    schema: wholeNumber.min(1),
+    default: 5,
+    help: 'Shortest time between two proofs of a deal that is taken.',
+  },
+  storageMaxCollateral: {
+    env: 'SEELE_PROVIDER_STORAGE_MAX_COLLATERAL',
+    schema: price,
+    default: 10_000_000_000n,
+    help: 'Most collateral put down for one shard, smallest units.',
+  },
+  gatewayUrl: {
+    env: 'SEELE_PROVIDER_GATEWAY_URL',
+    schema: httpUrl,
+    optional: true,
+    help: 'Gateway of the storage, where others read the shards that are kept; without it no storage is offered.',
+  },
+  operator: {
+    env: 'SEELE_PROVIDER_OPERATOR',
+    schema: plainText,
+    optional: true,
+    help: 'Who runs it (default: its account); offers of one operator are not chosen for one deal.',
+  },
   storageToken: {
     env: 'STORAGE_RPC_TOKEN',
     schema: plainText,

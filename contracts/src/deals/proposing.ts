@@ -1,16 +1,16 @@
 /** Methods of contract `deals` by which a deal comes about, and lasts longer or shorter. */
-import { byteString, cid, hash32, optional, record, text, u64, uint } from '#libs/kernel';
+import { cid, hash32, optional, record, text, u64, uint } from '#libs/kernel';
 import { type Context, defineMethod } from '#libs/ledger';
-import { done, emit, readValue } from '../contract-kit.ts';
+import { done, emit, readValue, writeValue } from '../contract-kit.ts';
 import { demand } from '../errors.ts';
 import { collectFrom, payTo } from '../token/token.ts';
 import {
-  DEAL_DESCRIPTOR_MAX_BYTES,
   DEAL_SAMPLES_MAX,
   DEAL_SHARDS_MAX,
   DEAL_SHARD_MAX_BYTES,
   type DealRecord,
   type ShardRecord,
+  dealDescriptor,
   dealId,
   dealOrRevert,
   dealRecord,
@@ -59,7 +59,7 @@ export function demandRunning(context: Context, deal: DealRecord): number {
 const terms = {
   salt: dealSalt,
   repairer: optional(hash32),
-  descriptor: byteString(DEAL_DESCRIPTOR_MAX_BYTES),
+  descriptor: dealDescriptor,
   needed: uint(DEAL_SHARDS_MAX),
   shards: uint(DEAL_SHARDS_MAX),
   shardBytes: uint(DEAL_SHARD_MAX_BYTES),
@@ -75,7 +75,7 @@ const propose = defineMethod({
   name: 'propose',
   args: record(terms),
   returns: record({ deal: hash32 }),
-  run(context, { salt, term, ...given }) {
+  run(context, { salt, term, descriptor, ...given }) {
     const consumer = context.caller;
     const id = dealId(consumer, salt);
     const known = readValue(context.storage, dealsKeys.deal(id), dealRecord);
@@ -99,6 +99,7 @@ const propose = defineMethod({
       ...{ consumer, ...given, startEpoch, endEpoch, escrow },
       ...{ fund: 0n, paid: 0n, held: 0 },
     });
+    writeValue(context.storage, dealsKeys.content(id), dealDescriptor, descriptor);
     mark(context, dealsKeys.of(consumer, id));
     if (repairer !== undefined) mark(context, dealsKeys.repair(repairer, id));
     emit(context, dealsEvents.proposed, { deal: id, consumer, escrow, endEpoch });

@@ -1,7 +1,7 @@
 /**
  * What contract `deals` stores: deals, their shards, the challenge of the epoch, and who works on what.
  *
- * State: `deal/<id>` → `dealRecord`; `shard/<id><index, 2 bytes>` → `shardRecord`;
+ * State: `deal/<id>` → `dealRecord`; `content/<id>` → `dealDescriptor`; `shard/<id><index, 2 bytes>` → `shardRecord`;
  * `beacon/<epochUs, 8 bytes>` → `beacon`; `of/<consumer><id>`, `work/<provider><id><index>` and
  * `repair/<repairer><id>` → `done`, while the deal is open.
  */
@@ -42,6 +42,9 @@ export const DEAL_DESCRIPTOR_MAX_BYTES = 16 * 1024;
 export const DEAL_SHARD_MAX_BYTES = 2 ** 40;
 const SOURCE_MAX = 200;
 
+/** What is stored and how it is put together again; for those who read it, not for the contract. */
+export const dealDescriptor = byteString(DEAL_DESCRIPTOR_MAX_BYTES);
+
 /** Chosen by the consumer; unique among its deals. */
 export const dealSalt = hexBytes(16);
 
@@ -49,8 +52,6 @@ export const dealRecord = record({
   consumer: hash32,
   /** May invite other providers for lost shards, beside the consumer. */
   repairer: optional(hash32),
-  /** What is stored and how it is put together again; for those who read it, not for the contract. */
-  descriptor: byteString(DEAL_DESCRIPTOR_MAX_BYTES),
   /** Any so many shards give the content back. */
   needed: uint(DEAL_SHARDS_MAX),
   shards: uint(DEAL_SHARDS_MAX),
@@ -128,6 +129,8 @@ const numberBytes = (value: number, length: 2 | 8): Bytes => {
 export const dealsKeys = {
   /** → `dealRecord` */
   deal: (id: string): Bytes => storageKey('deal/', id),
+  /** → `dealDescriptor` */
+  content: (id: string): Bytes => storageKey('content/', id),
   /** → `shardRecord` */
   shard: (id: string, index: number): Bytes =>
     concatBytes(storageKey('shard/', id), numberBytes(index, 2)),

@@ -15,6 +15,7 @@ export * from './cids.ts';
 export * from './errors.ts';
 export * from './file-reader.ts';
 export * from './file-writer.ts';
+export * from './kubo-archive.ts';
 export * from './kubo-blob-store.ts';
 export { ERROR_CODE_HEADER } from './kubo-errors.ts';
 export * from './memory-blob-store.ts';

@@ -7,6 +7,7 @@ import { ensureAccount } from '../frame/keys.ts';
 import { money, shownAccount } from '../frame/job-view.ts';
 import { type MarketOptions, connectMarket } from '../frame/market.ts';
 import type { Json } from '../frame/output.ts';
+import { sizeBytesOf } from '../frame/storage-deals.ts';
 import { shorten, tableLines } from '../frame/table.ts';
 import { readProfiles, writeProfiles } from '../supervisor/deployment.ts';
 import { DEFAULT_ACCOUNT, type ProviderProfile, providerProcess } from '../supervisor/processes.ts';
@@ -97,6 +98,8 @@ export interface AddOptions {
   readonly slots: string;
   readonly price: string;
   readonly memoryPrice: string;
+  readonly storage: string;
+  readonly storagePrice: string;
   readonly [name: string]: unknown;
 }
 
@@ -114,6 +117,8 @@ export async function providerAdd(
     slots: wholeNumber('--slots', options.slots, 1),
     pricePerCoreSecond: parseAmount(options.price),
     pricePerGibSecond: parseAmount(options.memoryPrice),
+    storageBytes: sizeBytesOf('--storage', options.storage),
+    storagePrice: parseAmount(options.storagePrice),
   };
   if (!liveRunState(home)) throw cliError('CLI_NOT_UP', `nothing runs in ${home.path}`);
   const profiles = readProfiles(home);

@@ -5,22 +5,34 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import {
   type BlobStore,
+  collectGarbage,
   createX25519KeyUnwrap,
   createX25519KeyWrap,
   type EncryptionKeyPair,
   encryptionKeyPairFromSeed,
+  exportCar,
   formatEncryptionKey,
+  importCar,
   isSealedCid,
   openSealed,
   parseEncryptionKey,
   pullContent,
   sealBlob,
 } from '#libs/storage';
+import { restoreDeal } from '#libs/deals';
 import { createSystemRandomness } from '#libs/platform';
 import { cliError } from '../errors.ts';
 import { type CommandContext, wholeNumber } from '../frame/command.ts';
 import { connectStorage, storageEndpoint } from '../frame/connect.ts';
 import { openAccount } from '../frame/keys.ts';
+import {
+  type DealOptions,
+  connectDeals,
+  contentOfDeal,
+  dealNamed,
+  isDealId,
+  readWholeDeal,
+} from '../frame/storage-deals.ts';
 import { bar, formatBytes } from '../frame/table.ts';
 
 export interface StorageOptions {
@@ -140,12 +152,49 @@ async function contentOf(
   );
 }
 
+/** A file that is whole or not there. Gives its length. */
+async function writeBeside(content: AsyncIterable<Uint8Array>, file: string): Promise<number> {
+  const beside = `${file}.part`;
+  try {
+    await pipeline(Readable.from(content), createWriteStream(beside));
+    await rename(beside, file);
+  } catch (error) {
+    await rm(beside, { force: true });
+    throw error;
+  }
+  return statSync(file).size;
+}
+
+/** Content of a deal, put together in the own storage from whatever shards its providers give. */
+async function restored(
+  context: CommandContext,
+  options: StorageOptions,
+  given: string,
+): Promise<string> {
+  const { output, signal } = context;
+  const at = connectDeals(context, options as DealOptions);
+  const id = await dealNamed(at, given);
+  const whole = await readWholeDeal(at, id);
+  const content = await contentOfDeal(at, id);
+  return restoreDeal(
+    at.blobs,
+    { ...whole, content },
+    {
+      signal,
+      lost: (index, error) => output.note(`shard ${index}: ${(error as Error).message}`),
+      progress: (bytes) =>
+        output.status(`${bar(bytes / content.sizeBytes)} ${formatBytes(bytes)} from providers`),
+    },
+  );
+}
+
 export async function storageGet(
   context: CommandContext,
   options: StorageOptions,
   cid: string,
 ): Promise<void> {
   const maxBytes = wholeNumber('--max', options.max ?? '0', 1);
+  if (isDealId(cid)) return storageGet(context, options, await restored(context, options, cid));
   if (context.output.json && options.out === undefined)
     throw cliError('CLI_USAGE', 'with --json say where the content goes: --out FILE');
   const store = connectStorage(context, options);
@@ -155,17 +204,49 @@ export async function storageGet(
     await pipeline(Readable.from(content), process.stdout, { end: false });
     return;
   }
-  const beside = `${options.out}.part`;
-  try {
-    await pipeline(Readable.from(content), createWriteStream(beside));
-    await rename(beside, options.out);
-  } catch (error) {
-    await rm(beside, { force: true });
-    throw error;
-  }
   const { out } = options;
-  const sizeBytes = statSync(out).size;
+  const sizeBytes = await writeBeside(content, out);
   context.output.answer({ cid, file: out, sizeBytes }, () =>
     context.output.line(`${out} (${formatBytes(sizeBytes)})`),
+  );
+}
+
+/** Writes everything that a CID reaches into a CAR file. */
+export async function storageExport(
+  context: CommandContext,
+  options: StorageOptions,
+  cid: string,
+  file: string,
+): Promise<void> {
+  const { signal, output } = context;
+  const car = exportCar(cid, { ...storageEndpoint(context, options), signal });
+  const sizeBytes = await writeBeside(counted(context, car, undefined), file);
+  output.answer({ cid, file, sizeBytes }, () => output.line(`${file} (${formatBytes(sizeBytes)})`));
+}
+
+/** Takes a CAR file in, every block checked. */
+export async function storageImport(
+  context: CommandContext,
+  options: StorageOptions,
+  file: string,
+): Promise<void> {
+  const { signal, output } = context;
+  const stats = statSync(file, { throwIfNoEntry: false });
+  if (!stats?.isFile()) throw cliError('CLI_FILE', `cannot read ${file} (not a file)`);
+  const source = counted(context, createReadStream(file), stats.size);
+  const done = await importCar(source, { ...storageEndpoint(context, options), signal });
+  output.answer({ ...done }, () => {
+    for (const root of done.roots) output.line(root);
+    output.line(`  ${done.blocks} blocks, ${formatBytes(done.bytes)}, each checked`);
+  });
+}
+
+/** Removes what no pin needs. */
+export async function storageGc(context: CommandContext, options: StorageOptions): Promise<void> {
+  const { signal, output } = context;
+  output.status('collecting …');
+  const removed = await collectGarbage({ ...storageEndpoint(context, options), signal });
+  output.answer({ removed }, () =>
+    output.line(`${removed} blocks removed; what is pinned, in work or young stays`),
   );
 }

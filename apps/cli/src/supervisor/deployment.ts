@@ -17,6 +17,7 @@ import {
   DEVELOPMENT_PROVIDERS,
   type Deployment,
   MARKET_KEY,
+  REPAIRER_KEY,
   type ProviderProfile,
   SEQUENCER_KEY,
   VALIDATOR_KEYS,
@@ -53,6 +54,7 @@ function ensureGenesis(home: Home, isSolo: boolean): Genesis {
     [
       DEFAULT_ACCOUNT,
       MARKET_KEY,
+      REPAIRER_KEY,
       ...DEVELOPMENT_PROVIDERS.map(({ name }) => providerProcess(name)),
       ...(isSolo ? [] : VALIDATOR_KEYS),
     ].map((name) => [name, ensureAccount(home, name)]),
@@ -84,9 +86,11 @@ function ensureStorageToken(home: Home): string {
   return readFileSync(path, 'utf8').trim();
 }
 
-type StoredProfile = Omit<ProviderProfile, 'pricePerCoreSecond' | 'pricePerGibSecond'> & {
+type Priced = 'pricePerCoreSecond' | 'pricePerGibSecond' | 'storagePrice';
+type StoredProfile = Omit<ProviderProfile, Priced> & {
   readonly pricePerCoreSecond: string;
   readonly pricePerGibSecond: string;
+  readonly storagePrice?: string;
 };
 
 const profilesFile = (home: Home) => join(home.path, 'providers.json');
@@ -95,18 +99,20 @@ const profilesFile = (home: Home) => join(home.path, 'providers.json');
 export function readProfiles(home: Home): readonly ProviderProfile[] {
   const stored = readJsonFile<StoredProfile[]>(profilesFile(home));
   if (!stored) return DEVELOPMENT_PROVIDERS;
-  return stored.map((profile) => ({
+  return stored.map(({ storagePrice, ...profile }) => ({
     ...profile,
     pricePerCoreSecond: BigInt(profile.pricePerCoreSecond),
     pricePerGibSecond: BigInt(profile.pricePerGibSecond),
+    ...(storagePrice === undefined ? {} : { storagePrice: BigInt(storagePrice) }),
   }));
 }
 
 export function writeProfiles(home: Home, profiles: readonly ProviderProfile[]): void {
-  const stored: StoredProfile[] = profiles.map((profile) => ({
+  const stored: StoredProfile[] = profiles.map(({ storagePrice, ...profile }) => ({
     ...profile,
     pricePerCoreSecond: profile.pricePerCoreSecond.toString(),
     pricePerGibSecond: profile.pricePerGibSecond.toString(),
+    ...(storagePrice === undefined ? {} : { storagePrice: storagePrice.toString() }),
   }));
   replaceFile(profilesFile(home), `${JSON.stringify(stored, null, 2)}\n`);
 }

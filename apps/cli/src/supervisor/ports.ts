@@ -7,6 +7,8 @@ export interface Ports {
   readonly node: number;
   readonly storage: number;
   readonly postgres: number;
+  /** Read-only gateway of the storage: where shards of deals are fetched. */
+  readonly gateway: number;
   /** HTTP of the second to fourth validator; the first is `node`. */
   readonly node2: number;
   readonly node3: number;
@@ -23,6 +25,7 @@ export const DEFAULT_PORTS: Ports = {
   node: 7401,
   storage: 7402,
   postgres: 7403,
+  gateway: 7408,
   node2: 7404,
   node3: 7405,
   node4: 7406,

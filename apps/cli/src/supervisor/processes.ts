@@ -15,7 +15,13 @@ export interface ProviderProfile {
   /** Smallest units. */
   readonly pricePerCoreSecond: bigint;
   readonly pricePerGibSecond: bigint;
+  /** Storage offered for deals; none when left out. */
+  readonly storageBytes?: number;
+  /** Smallest units for a GiB in a day. */
+  readonly storagePrice?: bigint;
 }
+
+const DEVELOPMENT_STORAGE_BYTES = 2 ** 30;
 
 /** What `seele up` starts: one provider per kind of consumer. */
 export const DEVELOPMENT_PROVIDERS: readonly ProviderProfile[] = [
@@ -26,6 +32,8 @@ export const DEVELOPMENT_PROVIDERS: readonly ProviderProfile[] = [
     slots: 2,
     pricePerCoreSecond: 1_000_000n,
     pricePerGibSecond: 100_000n,
+    storageBytes: DEVELOPMENT_STORAGE_BYTES,
+    storagePrice: 1_000_000_000n,
   },
   {
     name: 'fast',
@@ -34,6 +42,8 @@ export const DEVELOPMENT_PROVIDERS: readonly ProviderProfile[] = [
     slots: 2,
     pricePerCoreSecond: 3_000_000n,
     pricePerGibSecond: 300_000n,
+    storageBytes: DEVELOPMENT_STORAGE_BYTES,
+    storagePrice: 2_000_000_000n,
   },
   {
     name: 'assured',
@@ -42,6 +52,8 @@ export const DEVELOPMENT_PROVIDERS: readonly ProviderProfile[] = [
     slots: 2,
     pricePerCoreSecond: 8_000_000n,
     pricePerGibSecond: 800_000n,
+    storageBytes: DEVELOPMENT_STORAGE_BYTES,
+    storagePrice: 4_000_000_000n,
   },
 ];
 
@@ -49,6 +61,7 @@ export const SEQUENCER_KEY = 'sequencer';
 /** Keys of the validators, in the order of the genesis. */
 export const VALIDATOR_KEYS = ['validator-1', 'validator-2', 'validator-3', 'validator-4'] as const;
 export const MARKET_KEY = 'market';
+export const REPAIRER_KEY = 'repairer';
 export const DEFAULT_ACCOUNT = 'default';
 
 /** Name of a provider's process, its key and its data folder's last part. */
@@ -103,11 +116,15 @@ export interface Urls {
   readonly market: string;
   readonly node: string;
   readonly storage: string;
+  readonly gateway: string;
 }
 
 export function urlsOf(ports: Ports): Urls {
   const at = (port: number) => `http://127.0.0.1:${port}`;
-  return { market: at(ports.market), node: at(ports.node), storage: at(ports.storage) };
+  return {
+    ...{ market: at(ports.market), node: at(ports.node) },
+    ...{ storage: at(ports.storage), gateway: at(ports.gateway) },
+  };
 }
 
 function spec(
@@ -148,6 +165,9 @@ export function providerSpec(deployment: Deployment, profile: ProviderProfile): 
     SEELE_PROVIDER_PRICE_PER_GIB_SECOND: String(profile.pricePerGibSecond),
     SEELE_MARKET_URL: urls.market,
     SEELE_NODE_URL: urls.node,
+    SEELE_PROVIDER_STORAGE_BYTES: String(profile.storageBytes ?? 0),
+    SEELE_PROVIDER_STORAGE_PRICE: String(profile.storagePrice ?? 0n),
+    SEELE_PROVIDER_GATEWAY_URL: urls.gateway,
     STORAGE_RPC_URL: urls.storage,
     STORAGE_RPC_TOKEN: storageToken,
   });
@@ -187,6 +207,7 @@ export function planOf(deployment: Deployment): readonly (readonly ProcessSpec[]
   const storage = spec(deployment, 'storage', 'storage', {
     SEELE_STORAGE_PORT: String(ports.storage),
     SEELE_STORAGE_TOKEN: storageToken,
+    SEELE_STORAGE_GATEWAY: `127.0.0.1:${ports.gateway}`,
   });
   const postgres = spec(deployment, 'postgres', 'postgres', {
     SEELE_POSTGRES_PORT: String(ports.postgres),
@@ -202,8 +223,16 @@ export function planOf(deployment: Deployment): readonly (readonly ProcessSpec[]
       ? { DATABASE_URL_FILE: join(home.run, 'postgres.url') }
       : { DATABASE_URL: ownDatabase }),
   });
+  const repairer = spec(deployment, 'repairer', 'repairer', {
+    SEELE_PASSPHRASE: passphrase,
+    SEELE_REPAIRER_KEY: REPAIRER_KEY,
+    SEELE_REPAIRER_GATEWAY_URL: urls.gateway,
+    SEELE_NODE_URL: urls.node,
+    STORAGE_RPC_URL: urls.storage,
+    STORAGE_RPC_TOKEN: storageToken,
+  });
   const providers = deployment.providers.map((profile) => providerSpec(deployment, profile));
   const first = ownDatabase === undefined ? [...nodes, storage, postgres] : [...nodes, storage];
   // Providers take as long to start as the market, and try until they reach it.
-  return [first, [market, ...providers]];
+  return [first, [market, ...providers, repairer]];
 }

@@ -21,7 +21,13 @@ export interface RunState extends Identity {
   /** Why it failed, in one line. */
   readonly error?: { readonly code: string; readonly message: string };
   readonly ports: Ports;
-  readonly urls: { readonly market: string; readonly node: string; readonly storage: string };
+  readonly urls: {
+    readonly market: string;
+    readonly node: string;
+    readonly storage: string;
+    /** Absent in what an earlier version wrote. */
+    readonly gateway?: string;
+  };
   readonly chain: string;
   readonly processes: readonly (ChildStatus & { readonly startTicks?: string })[];
 }

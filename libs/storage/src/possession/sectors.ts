@@ -85,11 +85,14 @@ function pathOf(hashes: readonly string[], index: number, from = 0, to = hashes.
     : [...pathOf(hashes, index, middle, to), rootOf(hashes, from, middle)];
 }
 
-/**
- * Reads content once and commits to its sectors. @throws STORAGE_MALFORMED for empty content, of which
- * there is nothing to prove
- */
-export async function commitSectors(source: BlobSource): Promise<SectorTree> {
+/** Commits to sectors of content that comes in parts. */
+export interface SectorCommitter {
+  add(chunk: Bytes): void;
+  /** @throws STORAGE_MALFORMED for empty content, of which there is nothing to prove */
+  finish(): SectorTree;
+}
+
+export function createSectorCommitter(): SectorCommitter {
   const blockRoots: string[] = [];
   const block = new Uint8Array(LEAF_BYTES);
   let filled = 0;
@@ -99,20 +102,31 @@ export async function commitSectors(source: BlobSource): Promise<SectorTree> {
     blockRoots.push(bytesToHex(foldInto(hashes, 0, hashes.length / HASH_BYTES)));
     filled = 0;
   };
-  for await (const chunk of source instanceof Uint8Array ? [source] : source) {
-    sizeBytes += chunk.length;
-    for (let at = 0; at < chunk.length;) {
-      const part = chunk.subarray(at, at + LEAF_BYTES - filled);
-      block.set(part, filled);
-      filled += part.length;
-      at += part.length;
-      if (filled === LEAF_BYTES) close();
-    }
-  }
-  if (filled > 0) close();
-  if (blockRoots.length === 0 || blockRoots.length > MAX_BLOCKS)
-    throw storageError('STORAGE_MALFORMED', `no sectors are kept of ${sizeBytes} bytes`);
-  return { root: rootOf(blockRoots), sizeBytes, blockRoots };
+  return {
+    add(chunk) {
+      sizeBytes += chunk.length;
+      for (let at = 0; at < chunk.length;) {
+        const part = chunk.subarray(at, at + LEAF_BYTES - filled);
+        block.set(part, filled);
+        filled += part.length;
+        at += part.length;
+        if (filled === LEAF_BYTES) close();
+      }
+    },
+    finish() {
+      if (filled > 0) close();
+      if (blockRoots.length === 0 || blockRoots.length > MAX_BLOCKS)
+        throw storageError('STORAGE_MALFORMED', `no sectors are kept of ${sizeBytes} bytes`);
+      return { root: rootOf(blockRoots), sizeBytes, blockRoots };
+    },
+  };
+}
+
+/** Reads content once and commits to its sectors. @throws STORAGE_MALFORMED for empty content */
+export async function commitSectors(source: BlobSource): Promise<SectorTree> {
+  const committer = createSectorCommitter();
+  for await (const chunk of source instanceof Uint8Array ? [source] : source) committer.add(chunk);
+  return committer.finish();
 }
 
 /** Number of the leaf block that holds a sector: it begins at that many MiB. */

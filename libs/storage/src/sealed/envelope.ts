@@ -103,3 +103,10 @@ export async function openEnvelope(
     `the content is encrypted to ${wraps.length} keys, none of which is yours`,
   );
 }
+
+/** CID of the file that an envelope names. @throws STORAGE_MALFORMED, also for a sealed folder */
+export function readEnvelopeContent(block: Bytes): string {
+  const { content, manifest } = decodeEnvelope(block);
+  if (manifest === undefined) return content;
+  throw storageError('STORAGE_MALFORMED', 'a sealed folder has more than one file below it');
+}
