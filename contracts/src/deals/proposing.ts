@@ -109,10 +109,10 @@ const propose = defineMethod({
 
 /** What stays of a shard whoever holds it next. */
 export function vacated(shard: ShardRecord): ShardRecord {
-  const { generation, paidEpoch, proven, missed } = shard;
+  const { generation, paidEpoch, proven, missed, lostBy } = shard;
   return {
     ...{ state: 'vacant', generation, paidEpoch, proven, missed, missedInRow: 0 },
-    ...{ collateral: 0n, untilEpoch: 0, settledOrdinal: 0, settledEpoch: 0 },
+    ...{ collateral: 0n, untilEpoch: 0, settledOrdinal: 0, settledEpoch: 0, lostBy },
   };
 }
 
@@ -125,9 +125,11 @@ const invite = defineMethod({
     cid,
     root: hash32,
     source: optional(text(200)),
+    /** How long it stands, within what the chain allows. */
+    withinUs: optional(uint()),
   }),
   returns: record({ generation: uint() }),
-  run(context, { deal: id, index, ...invited }) {
+  run(context, { deal: id, index, withinUs, ...invited }) {
     const deal = dealOrRevert(context, id);
     const by = context.caller;
     demand(
@@ -154,7 +156,8 @@ const invite = defineMethod({
       context.storage.delete(dealsKeys.work(shard.provider, id, index));
     const { inviteUs } = dealsSettings.read(context.storage);
     const generation = shard.generation + 1;
-    const invitedUntilUs = context.block.timeUs + Number(inviteUs);
+    const standsUs = Math.min(withinUs ?? Infinity, Number(inviteUs));
+    const invitedUntilUs = context.block.timeUs + standsUs;
     const next = { ...vacated(shard), ...invited, state: 'invited' as const, generation };
     writeShard(context, id, index, { ...next, inviter: by, invitedUntilUs });
     mark(context, dealsKeys.work(invited.provider, id, index));

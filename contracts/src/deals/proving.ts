@@ -75,7 +75,8 @@ function vacate(context: Context, at: Open, reason: Reason): void {
   const { id, index, shard } = at;
   const { collateral: returned } = shard;
   const provider = shard.provider as string;
-  at.shard = vacated(shard);
+  const isLoser = reason === 'missed' || reason === 'false';
+  at.shard = { ...vacated(shard), ...(isLoser && { lostBy: provider }) };
   at.deal = { ...at.deal, held: at.deal.held - 1 };
   context.storage.delete(dealsKeys.work(provider, id, index));
   write(context, at);

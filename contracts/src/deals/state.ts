@@ -89,6 +89,8 @@ export const shardRecord = record({
   root: optional(hash32),
   /** Gateway from which the shard can be fetched. */
   source: optional(text(SOURCE_MAX)),
+  /** Who held it last and lost it: not the one to ask next. */
+  lostBy: optional(hash32),
   inviter: optional(hash32),
   invitedUntilUs: optional(uint()),
   collateral: u64,
@@ -173,7 +175,7 @@ export const epochAt = (timeUs: number, epochUs: number): number => Math.floor(t
 export const dealsSettings = defineSettings(DEALS_CONTRACT, {
   /** Shortest epoch: a proof must be final within it. */
   minEpochUs: 5_000_000n,
-  /** How long an invitation stands: the shard must be fetched and accepted within it. */
+  /** How long an invitation stands at most: the shard must be fetched and accepted within it. */
   inviteUs: 600_000_000n,
   /** Share of the collateral, in thousandths, that each missed proof costs. */
   missPerMille: 100n,

@@ -127,7 +127,7 @@ export async function openDeal(
   ]);
   const id = dealId(parts.consumer, salt);
   progress?.('inviting');
-  await inviteAll(sender, id, stored, parts.source);
+  await inviteAll(sender, id, stored, { source: parts.source, shardBytes: quote.shardBytes });
   return id;
 }
 
@@ -144,7 +144,8 @@ export async function replaceRefused(
   const source = parts.blobs.get(content.file);
   const only = new Map(lost.map((index) => [index, wanted.get(index) as string]));
   const stored = await storeShards(parts.blobs, stripesOf(source, layout), content.secret, only);
-  await inviteAll(parts.sender, id, stored, parts.source);
+  const { shardBytes } = deal;
+  await inviteAll(parts.sender, id, stored, { source: parts.source, shardBytes });
 }
 
 /** Waits until every shard is held, or an invitation came to nothing. */

@@ -65,15 +65,19 @@ export async function storeShards(
 /** Calls of one transaction; each may name a source of 200 characters. */
 const INVITATIONS_AT_ONCE = 8;
 
+/** How long a provider has to fetch and accept: at least a minute, then a MB a second. */
+const invitationUs = (shardBytes: number): number => 60_000_000 + shardBytes;
+
 /** Invites the providers of stored shards. @throws DEALS_REFUSED when the chain refuses all of them */
 export async function inviteAll(
   sender: ChainSender,
   deal: string,
   shards: readonly StoredShard[],
-  source: string,
+  { source, shardBytes }: { readonly source: string; readonly shardBytes: number },
 ): Promise<void> {
+  const withinUs = invitationUs(shardBytes);
   const calls = shards.map(({ index, provider, cid, root }) =>
-    dealsCalls.invite({ deal, index, provider, cid, root, source }),
+    dealsCalls.invite({ deal, index, provider, cid, root, source, withinUs }),
   );
   const transactions: ContractCall[][] = [];
   for (let at = 0; at < calls.length; at += INVITATIONS_AT_ONCE)

@@ -31,7 +31,7 @@ export interface RepairService {
 }
 
 /** Who let an invitation pass is not asked again for so long. */
-const REFUSED_MS = 60_000;
+const REFUSED_MS = 600_000;
 
 export function createRepairService(parts: RepairServiceParts): RepairService {
   const { reader, sender, account, node, clock, logger } = parts;
@@ -66,8 +66,8 @@ export function createRepairService(parts: RepairServiceParts): RepairService {
     const health = dealHealth(deal, shards, clock.nowUs());
     for (const index of health.lost) {
       const who = asked.get(`${id}/${index}`);
-      if (who !== undefined && shards[index]?.provider !== undefined)
-        refused.set(who, performance.now() + REFUSED_MS);
+      if (who !== undefined) refused.set(who, performance.now() + REFUSED_MS);
+      asked.delete(`${id}/${index}`);
     }
     // A deal that never had all its shards is still being placed by its consumer.
     const isPlaced = shards.every(({ generation }) => generation > 0);

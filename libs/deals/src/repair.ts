@@ -104,7 +104,8 @@ export async function repairDeal(
   const taken = shards.flatMap(({ state, provider }) =>
     state !== 'vacant' && provider !== undefined ? [provider] : [],
   );
-  const refused = new Set([...(options.refused ?? []), ...(options.perOperator ? [] : taken)]);
+  const losers = shards.flatMap(({ lostBy }) => (lostBy === undefined ? [] : [lostBy]));
+  const refused = new Set([...(options.refused ?? []), ...losers]);
   const choice = { offers: fitting, perOperator: options.perOperator ?? 1, taken, refused };
   const wanted = assignShards(lost, choice, deal);
   const gateways = new Map(offers.map(({ provider, gateway }) => [provider, gateway]));
@@ -114,6 +115,6 @@ export async function repairDeal(
   const wrong = stored.find(({ index, plainRoot }) => plainRoot !== content.shardRoots[index]);
   if (wrong !== undefined)
     throw dealsError('DEALS_CONTENT_WRONG', `shard ${wrong.index} was made of a wrong one`);
-  await inviteAll(parts.sender, id, stored, parts.source);
+  await inviteAll(parts.sender, id, stored, { source: parts.source, shardBytes });
   return stored.map(({ index, provider }) => ({ index, provider }));
 }

@@ -185,10 +185,10 @@ function createHandover() {
       offered.resolve(value);
       if (value !== undefined) await done;
     },
-    fail(error: unknown): void {
-      failure = { error };
+    fail(reason: unknown): void {
+      failure = { error: reason };
       offered.promise.catch(() => {});
-      offered.reject(error);
+      offered.reject(reason);
     },
   };
 }
