@@ -6,7 +6,6 @@ import {
   RAW_CODE,
   openFile,
   parseCid,
-  readFileNode,
   storageError,
   verifyBlock,
 } from '#libs/storage';
@@ -119,10 +118,4 @@ export async function checkRetrieval(
     }),
     ...(last !== undefined && { error: last }),
   };
-}
-
-/** Length that the root block of a file declares. */
-export async function fileLength(read: BlockReader, cid: string): Promise<number> {
-  const parsed = parseCid(cid);
-  return readFileNode(parsed, await read(parsed)).sizeBytes;
 }
