@@ -43,13 +43,27 @@ export class ErrorPool {
   interval(coverage: number): ErrorInterval | undefined {
     if (!(coverage > 0 && coverage < 1))
       throw schedulerError('SCHEDULER_POLICY_INVALID', `coverage ${coverage}`);
-    const sorted = (this.#sorted ??= this.#errors.toSorted((a, b) => a - b));
-    const count = sorted.length;
-    if (count < MIN_ERRORS) return undefined;
-    // Ranks of n + 1, so that the interval covers the next error and not only the past ones.
-    const low = Math.floor((count + 1) * ((1 - coverage) / 2)) - 1;
-    const high = Math.ceil((count + 1) * ((1 + coverage) / 2)) - 1;
-    if (low < 0 || high >= count) return undefined;
-    return { low: sorted[low]!, high: sorted[high]! };
+    const low = this.lower((1 - coverage) / 2);
+    const high = this.upper((1 - coverage) / 2);
+    return low === undefined || high === undefined ? undefined : { low, high };
+  }
+
+  // Ranks of n + 1, so that the ends hold for the next error and not only for the past ones.
+
+  /** The next error is below this with probability `tail` at most. */
+  lower(tail: number): number | undefined {
+    const sorted = this.#inOrder();
+    return sorted?.[Math.floor((sorted.length + 1) * tail) - 1];
+  }
+
+  /** The next error is above this with probability `tail` at most. */
+  upper(tail: number): number | undefined {
+    const sorted = this.#inOrder();
+    return sorted?.[Math.ceil((sorted.length + 1) * (1 - tail)) - 1];
+  }
+
+  #inOrder(): readonly number[] | undefined {
+    if (this.#errors.length < MIN_ERRORS) return undefined;
+    return (this.#sorted ??= this.#errors.toSorted((a, b) => a - b));
   }
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { createSeededRandomness, SeeleError } from '#libs/kernel';
-import { Interference } from './interference.ts';
+import { Interference, WORK_CLASSES } from './interference.ts';
 
 const workClass = fc.integer({ min: 0, max: 15 });
 const neighbour = fc.record({
@@ -62,5 +62,34 @@ describe('Interference', () => {
     expect(() => learned.observed(0, [-1], 2)).toThrow(SeeleError);
     expect(() => learned.observed(0, [1], Number.NaN)).toThrow(SeeleError);
     expect(() => learned.observed(0, [1], 0)).toThrow(SeeleError);
+  });
+
+  it('answers the same by counts of classes as task by task', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.nat(3), fc.nat(3), fc.double({ min: 1, max: 4, noNaN: true }))),
+        fc.array(fc.nat(3), { minLength: 1, maxLength: 6 }),
+        fc.nat(3),
+        fc.constantFrom(1.15, 1.5, 2),
+        (seen, present, workClass, slowdownCap) => {
+          const interference = new Interference();
+          for (const [victim, other, measured] of seen)
+            interference.observed(victim, [other], measured);
+          const counts = Array.from({ length: WORK_CLASSES }, () => 0);
+          for (const other of present) counts[other]! += 1;
+          const neighbours = present.map((other) => ({ workClass: other, slowdownCap }));
+          const newcomer = { workClass, slowdownCap };
+          const within = interference.slowdownWithin(workClass, counts, slowdownCap);
+          expect(within !== undefined).toBe(interference.isTolerated(newcomer, neighbours));
+          if (within !== undefined)
+            expect(within).toBeCloseTo(interference.slowdown(workClass, present), 9);
+          const copy = new Interference();
+          copy.restore(interference.logs);
+          expect(copy.slowdownWithin(workClass, counts, slowdownCap)).toBe(within);
+          expect(copy.isQuiet).toBe(interference.isQuiet);
+        },
+      ),
+      { numRuns: 60 },
+    );
   });
 });

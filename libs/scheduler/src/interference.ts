@@ -23,6 +23,7 @@ const MAX_LOG_SLOWDOWN = Math.log(16);
 export class Interference {
   /** Logarithm of the slowdown of class `a` beside one task of class `b` at `a * WORK_CLASSES + b`. */
   readonly #logs = new Float64Array(WORK_CLASSES * WORK_CLASSES);
+  #isQuiet = true;
 
   #at(victim: number, other: number): number {
     for (const workClass of [victim, other])
@@ -53,7 +54,34 @@ export class Interference {
     for (const other of others) {
       const at = this.#at(workClass, other);
       this.#logs[at] = Math.max(0, this.#logs[at]! + step);
+      if (this.#logs[at]! > 0) this.#isQuiet = false;
     }
+  }
+
+  /** True while nobody was seen to slow anybody down. */
+  get isQuiet(): boolean {
+    return this.#isQuiet;
+  }
+
+  /**
+   * Slowdown of a newcomer beside so many tasks of each class, on a machine whose level lets each of
+   * them suffer `cap`; undefined when the newcomer or somebody there would suffer more.
+   */
+  slowdownWithin(newcomer: number, counts: readonly number[], cap: number): number | undefined {
+    if (this.#isQuiet) return 1;
+    const logCap = Math.log(cap);
+    for (let victim = 0; victim < WORK_CLASSES; victim++) {
+      if (counts[victim] === undefined || counts[victim] === 0) continue;
+      // Beside all others there and the newcomer, not beside itself.
+      let log = this.#logs[this.#at(victim, newcomer)]! - this.#logs[this.#at(victim, victim)]!;
+      for (let other = 0; other < WORK_CLASSES; other++)
+        log += (counts[other] ?? 0) * this.#logs[victim * WORK_CLASSES + other]!;
+      if (log > logCap) return undefined;
+    }
+    let log = 0;
+    for (let other = 0; other < WORK_CLASSES; other++)
+      log += (counts[other] ?? 0) * this.#logs[this.#at(newcomer, other)]!;
+    return log > logCap ? undefined : Math.exp(Math.max(0, log));
   }
 
   /** The learned logarithms, row by victim: what is stored. */
@@ -67,6 +95,7 @@ export class Interference {
       const log = logs[i] ?? 0;
       this.#logs[i] = log > 0 && log <= MAX_LOG_SLOWDOWN ? log : 0;
     }
+    this.#isQuiet = this.#logs.every((log) => log === 0);
   }
 
   /** True when with the newcomer nobody on the machine, nor the newcomer, is slowed over its cap. */

@@ -4,7 +4,6 @@ import type { JobNeeds, OrderRow } from '../model/rows.ts';
 import type { Refusal } from '../model/views.ts';
 import type { Market, Step } from '../state.ts';
 import { type Choice, type ChooseOptions, choosePlace } from './choose.ts';
-import { COVERAGE } from './outlook.ts';
 import type { Promised } from './promise.ts';
 import type { Forecast } from './terms.ts';
 
@@ -12,6 +11,11 @@ import type { Forecast } from './terms.ts';
 const SLACK_MS = 1_000;
 const WAIT_FACTOR = 4;
 const MS = 1000;
+/** Promised intervals may end so early and so late: together they keep 97 of 100, where 95 are aimed at. */
+const EARLY_TAIL = 0.005;
+const LATE_TAIL = 0.025;
+/** A start that is further away than this had to wait for something. */
+const WAITED_MS = 500;
 /** Times are compared above this: nobody cares about a factor of a few milliseconds. */
 const FLOOR_MS = 20;
 
@@ -31,14 +35,17 @@ export function foresee(
 ): Foreseen {
   const { run, startMs } = offer;
   const likelyMs = startMs + run.expectedMs;
-  const errorClass = (run.isCalibrated ? 2 : 0) + (startMs > WAIT_FACTOR * FLOOR_MS * 10 ? 1 : 0);
-  const known = market.places.learned.finishErrors[errorClass]?.interval(COVERAGE);
+  const errorClass = (run.isKnown ? 2 : 0) + (startMs > WAITED_MS ? 1 : 0);
+  const errors = market.places.learned.finishErrors[errorClass];
+  const [early, late] = [errors?.lower(EARLY_TAIL), errors?.upper(LATE_TAIL)];
   const at = (log: number) => (likelyMs + FLOOR_MS) * Math.exp(log) - FLOOR_MS;
   return {
     likelyMs,
-    lowMs: known ? Math.max(0, Math.floor(at(known.low))) : 0,
-    highMs: Math.ceil(known ? at(known.high) : SLACK_MS + WAIT_FACTOR * startMs + limits.wallMs),
-    ...{ isCalibrated: known !== undefined, errorClass },
+    lowMs: early === undefined ? 0 : Math.max(0, Math.floor(at(early))),
+    highMs: Math.ceil(
+      late === undefined ? SLACK_MS + WAIT_FACTOR * startMs + limits.wallMs : at(late),
+    ),
+    ...{ isCalibrated: late !== undefined, errorClass },
   };
 }
 
