@@ -1,7 +1,8 @@
-import { type EdaMessage, decodeMessage, encodeMessage, toleranceOf } from '#libs/eda';
+import { type Body, type EdaMessage, decodeMessage, encodeMessage, toleranceOf } from '#libs/eda';
 import { ADVERSARIES } from './eda/adversaries.ts';
 import { runCompact, worstRounds } from './eda/compact.ts';
 import { exploreSlot } from './eda/exhaustive.ts';
+import { Invariants } from './eda/invariants.ts';
 import { pbftReport, readSimEdaArguments } from './eda/main.ts';
 import { MUTANTS, catchMutant } from './eda/mutants.ts';
 import { runPbft } from './eda/pbft.ts';
@@ -375,6 +376,37 @@ describe('seele sim eda', () => {
     ])
       expect(readSimEdaArguments(args)).toMatchObject({ isWrong: true });
   });
+});
+
+test('claim (b): blocks held far apart and ordered the other way round are noticed', () => {
+  const world = network({});
+  const invariants = new Invariants(world.set, 128);
+  const chain = 'cc'.repeat(32);
+  const held = (author: number, x0: number) => {
+    const message = { chain, era: 0, author, seq: 1, prevOwn: chain, txRoot: chain, count: 1 };
+    const block = {
+      from: author,
+      message,
+      signature: new Uint8Array(64),
+      payload: new Uint8Array(1),
+    };
+    const hash = `${author}${author}`.repeat(32);
+    for (const node of [0, 1, 2, 3])
+      invariants.onHeld(node, { kind: 'block', block, x0 }, hash, true);
+    return { era: 0, author, seq: 1, hash };
+  };
+  const [early, late] = [held(1, 10_000), held(2, 20_000)];
+  const entries = [
+    { ...late, raw: 20_000, pos: 20_000 },
+    { ...early, raw: 20_001, pos: 20_001 },
+  ];
+  const body = { slot: 1, timeUs: 30_000, entries } as unknown as Body;
+  invariants.onDecided(0, body, { view: 0, hash: chain, votes: [] }, 1);
+  const before = invariants.violations.length;
+  invariants.orderAfter(15_000, 1);
+  expect(invariants.violations.length).toBe(before);
+  invariants.orderAfter(0, 1);
+  expect(invariants.violations.at(-1)?.invariant).toBe('well separated blocks in order');
 });
 
 test('messages that fly in a run come back from their bytes', () => {

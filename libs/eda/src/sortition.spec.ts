@@ -65,15 +65,15 @@ test('25: seats of 30 % of the stake are spread alike in 1 and in 1000 identitie
     return bins;
   };
   // 1 % point of χ² with four degrees of freedom.
-  expect(chiSquare(inBins(1, 4000), inBins(1000, 120))).toBeLessThan(13.28);
+  expect(chiSquare(inBins(1, 1500), inBins(1000, 50))).toBeLessThan(13.28);
   // It sees a difference of a tenth in the stake.
   const more = createSeededRandomness(3).bytes(64);
   const bins = [0, 0, 0, 0, 0];
-  for (let k = 0; k < 4000; k++) {
+  for (let k = 0; k < 1500; k++) {
     const seats = seatsOf(more, k, 3300, TOTAL, SEATS);
     count(bins, seats);
   }
-  expect(chiSquare(inBins(1, 4000), bins)).toBeGreaterThan(13.28);
+  expect(chiSquare(inBins(1, 1500), bins)).toBeGreaterThan(13.28);
 });
 
 describe('25: the beacon', () => {
