@@ -13,6 +13,7 @@
  * verifyDisclosure(committed.disclose(isPublic), committed.commitment); // the public lines
  */
 export * from './canonical.ts';
+export * from './catalogue-entry.ts';
 export * from './commitment.ts';
 export * from './context.ts';
 export * from './croissant-context.ts';
