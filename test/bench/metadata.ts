@@ -22,12 +22,15 @@ import {
   verifyDisclosure,
 } from '#libs/mdds';
 import { type Bench, cpuSeconds, significant } from './harness.ts';
+import { benchSearch } from './metadata-search.ts';
 import { measureWatch } from './metadata-watch.ts';
 
 const DIRECTORIES = 200;
 const SECONDS = 4;
 const MUTATIONS = 1_000;
 const COLUMNS = 12;
+const SEARCHED_DATASETS = 40_000;
+const FULL_DATASETS = 400_000;
 
 function description(i: number): DatasetDescription {
   const uai = `chain://health.clinic/acc${i % 7}/ds/set-${i}`;
@@ -112,6 +115,11 @@ export const bench: Bench = async ({ full, seed, note }) => {
   if (!verifyDisclosure(disclosure, first.committed.commitment).every((line) => known.has(line)))
     throw new Error('a true disclosure did not verify');
   const watched = await measureWatch({ changes: full ? 1_000 : 50, kills: full ? 20 : 2, note });
+  const search = benchSearch(randomness, {
+    datasets: full ? FULL_DATASETS : SEARCHED_DATASETS,
+    scanned: SEARCHED_DATASETS,
+    note,
+  });
   return {
     figures: {
       pipelinePerSecond: Math.round(admitted / wall),
@@ -123,13 +131,8 @@ export const bench: Bench = async ({ full, seed, note }) => {
       proofShareOfDisclosed: significant(proofBytes / disclosedBytes, 3),
       mutationsTried: MUTATIONS,
       mutationsAccepted,
-      searchMsP95: null,
-      searchVsOxigraph: null,
+      ...search,
       ...watched,
-    },
-    skipped: {
-      searchMsP95: 'there is no catalogue index yet',
-      searchVsOxigraph: 'there is no catalogue index yet',
     },
   };
 };

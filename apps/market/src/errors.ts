@@ -37,6 +37,21 @@ export const marketAppError = defineErrors({
     title: 'Chain node does not answer',
     fix: 'Try again shortly; check that the node at SEELE_NODE_URL runs.',
   },
+  MARKET_SEARCH: {
+    status: 400,
+    title: 'Search refused',
+    fix: 'Ask with fewer or shorter words and at most 16 facets; a place is west,south,east,north.',
+  },
+  MARKET_DATASET_UNKNOWN: {
+    status: 404,
+    title: 'Unknown dataset or version',
+    fix: 'Search the catalogue for it; a version recorded a moment ago shows once its document is read.',
+  },
+  MARKET_CATALOGUE_UNAVAILABLE: {
+    status: 503,
+    title: 'Catalogue does not answer',
+    fix: 'Try again shortly; while it is being filled it knows only what it has read.',
+  },
   MARKET_AGENT_REFUSED: {
     status: 403,
     title: 'Agent refused',
