@@ -1,4 +1,5 @@
 /** The market process. */
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createSigner } from '#libs/crypto';
 import {
@@ -15,6 +16,7 @@ import {
   startEmbeddedPostgres,
 } from '#libs/platform';
 import { createKuboBlobStore } from '#libs/storage';
+import { startCatalogue } from './catalogue/catalogue.ts';
 import { createHttpChainNode } from './chain/http-chain-node.ts';
 import { createPostgresQueue, createRedisQueue } from './queue/bullmq-queue.ts';
 import { marketSettings } from './settings.ts';
@@ -60,6 +62,12 @@ await runProcess({
       redisUrl === undefined
         ? await createPostgresQueue({ url: database.url, logger })
         : await createRedisQueue({ url: redisUrl, logger });
+    const { nodeUrl, storageUrl } = settings;
+    await mkdir(join(home, 'market'), { recursive: true });
+    const catalogue = startCatalogue({
+      ...{ file: join(home, 'market', 'catalogue.sqlite'), chain, nodeUrl, storageUrl, logger },
+      ...(storageToken !== undefined && { storageToken }),
+    });
     const service = await startMarket({
       ...settings,
       name: settings.marketName,
@@ -78,6 +86,7 @@ await runProcess({
       health: createHealth(),
       metrics: createMetrics('market'),
       times: { heartbeatMs: settings.heartbeatMs, leaseMs: settings.leaseMs },
+      catalogue,
       fuelPrice: BigInt(settings.fuelPrice),
       onFatal: (error, why) => endProcess(logger, error, why),
     });

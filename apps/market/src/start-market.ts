@@ -26,6 +26,7 @@ import {
 import type { BlobStore } from '#libs/storage';
 import { AgentGateway, type GatewayLimits } from './agents/agent-gateway.ts';
 import { ChainLink } from './chain/chain-link.ts';
+import { type Catalogue, noCatalogue } from './catalogue/catalogue.ts';
 import type { ChainNode } from './chain/chain-node.ts';
 import { createEffectPerformer } from './effect-performer.ts';
 import { MarketModule } from './http/market-module.ts';
@@ -61,6 +62,8 @@ export interface MarketParts {
   readonly caps?: Partial<MarketCaps>;
   readonly agentLimits?: Partial<GatewayLimits>;
   readonly fuelPrice: bigint;
+  /** Ended with the market; without one, its routes say that there is none. */
+  readonly catalogue?: Catalogue;
   /** The process must end: memory is ahead of the disk, or the disk cannot be reached. */
   readonly onFatal: (error: unknown, why: string) => void;
 }
@@ -209,7 +212,7 @@ export async function startMarket(parts: MarketParts): Promise<RunningService> {
   });
   const verify = createRequestVerifier({ clock, publicUrl: parts.publicUrl });
   const app = await createHttpApp({
-    module: MarketModule.over(service, verify),
+    module: MarketModule.over(service, verify, parts.catalogue ?? noCatalogue()),
     logger,
     health,
     metrics,
@@ -233,6 +236,7 @@ export async function startMarket(parts: MarketParts): Promise<RunningService> {
       gateway.stop();
       link.stop();
       await app.close();
+      await parts.catalogue?.stop();
       await parts.queue.close();
       await loop.stop();
       await rows.close();

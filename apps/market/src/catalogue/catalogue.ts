@@ -143,22 +143,41 @@ class CatalogueThread {
 const STOP_MS = 2_000;
 const unavailable = (why: string) => marketAppError('MARKET_CATALOGUE_UNAVAILABLE', why);
 
-/** Opens or makes the index and begins to fill it; answers from what is there already. */
-export async function startCatalogue(settings: CatalogueSettings): Promise<Catalogue> {
+/**
+ * Opens or makes the index and begins to fill it; answers from what is there already, as soon as it is
+ * open. Does not wait for that: a market serves orders without its catalogue.
+ */
+export function startCatalogue(settings: CatalogueSettings): Catalogue {
   const [index, reader] = (['index', 'answer'] as const).map(
     (role) => new CatalogueThread(role, settings),
   ) as [CatalogueThread, CatalogueThread];
-  await index.start();
-  await reader.start();
-  const methods = ['status', 'search', 'show', 'versions', 'document', 'diff', 'feed'];
-  const questions = methods.map((method) => [
-    method,
-    (...args: readonly unknown[]) => reader.ask(method as AnswersMethod, args),
-  ]);
-  return {
-    ...(Object.fromEntries(questions) as Omit<Catalogue, 'stop'>),
-    stop: async () => {
+  void index.start().then(() => reader.start());
+  return catalogueOver(
+    (method, args) => reader.ask(method, args),
+    async () => {
       await Promise.all([index.stop(), reader.stop()]);
     },
-  };
+  );
+}
+
+/** For a market without a catalogue. */
+export const noCatalogue = (): Catalogue =>
+  catalogueOver(
+    () => Promise.reject(unavailable('this market keeps none')),
+    () => Promise.resolve(),
+  );
+
+const METHODS: readonly AnswersMethod[] = [
+  ...(['status', 'search', 'show', 'versions', 'document', 'diff', 'feed'] as const),
+];
+
+function catalogueOver(
+  ask: (method: AnswersMethod, args: readonly unknown[]) => Promise<unknown>,
+  stop: () => Promise<void>,
+): Catalogue {
+  const questions = METHODS.map((method) => [
+    method,
+    (...args: readonly unknown[]) => ask(method, args),
+  ]);
+  return { ...(Object.fromEntries(questions) as Omit<Catalogue, 'stop'>), stop };
 }

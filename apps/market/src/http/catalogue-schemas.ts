@@ -30,7 +30,11 @@ const degrees = /^-?\d{1,3}(\.\d{1,9})?(,-?\d{1,3}(\.\d{1,9})?){3}$/;
 
 export const searchQuery = z
   .strictObject({
-    text: z.string().max(TEXT_MAX).optional().describe('Words that all occur; word* and "a phrase"'),
+    text: z
+      .string()
+      .max(TEXT_MAX)
+      .optional()
+      .describe('Words that all occur; word* and "a phrase"'),
     ...(Object.fromEntries(FACETS.map((facet) => [facet, several])) as Record<
       (typeof FACETS)[number],
       typeof several

@@ -81,7 +81,10 @@ export class CatalogueController {
   }
 
   @Get('dataset')
-  @ApiOperation({ operationId: 'showDataset', summary: 'One dataset and the version a reader takes' })
+  @ApiOperation({
+    operationId: 'showDataset',
+    summary: 'One dataset and the version a reader takes',
+  })
   @ApiOkResponse({ standardSchema: datasetDocument })
   @ApiProblems(400, 404, 429, 503)
   @SerializeOptions({ schema: datasetDocument })
@@ -155,7 +158,10 @@ export class CatalogueController {
   }
 
   @Get('status')
-  @ApiOperation({ operationId: 'catalogueStatus', summary: 'How far the catalogue has read the chain' })
+  @ApiOperation({
+    operationId: 'catalogueStatus',
+    summary: 'How far the catalogue has read the chain',
+  })
   @ApiOkResponse({ standardSchema: catalogueStatusDocument })
   @ApiProblems(429, 503)
   @SerializeOptions({ schema: catalogueStatusDocument })

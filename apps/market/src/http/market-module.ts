@@ -1,5 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import type { RequestVerifier } from '#libs/platform';
+import type { Catalogue } from '../catalogue/catalogue.ts';
+import { CATALOGUE, CatalogueController } from './catalogue.controller.ts';
 import { MARKET_API, type MarketApi } from './market-api.ts';
 import { MarketController } from './market.controller.ts';
 import { OrdersController } from './orders.controller.ts';
@@ -8,13 +10,14 @@ import { REQUEST_VERIFIER } from './signed-request.guard.ts';
 /** The HTTP edge of a market. */
 @Module({})
 export class MarketModule {
-  static over(market: MarketApi, verify: RequestVerifier): DynamicModule {
+  static over(market: MarketApi, verify: RequestVerifier, catalogue: Catalogue): DynamicModule {
     return {
       module: MarketModule,
-      controllers: [OrdersController, MarketController],
+      controllers: [OrdersController, MarketController, CatalogueController],
       providers: [
         { provide: MARKET_API, useValue: market },
         { provide: REQUEST_VERIFIER, useValue: verify },
+        { provide: CATALOGUE, useValue: catalogue },
       ],
     };
   }

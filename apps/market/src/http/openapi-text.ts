@@ -6,6 +6,7 @@ import {
   createMetrics,
   platformError,
 } from '#libs/platform';
+import { noCatalogue } from '../catalogue/catalogue.ts';
 import type { MarketApi } from './market-api.ts';
 import { MarketModule } from './market-module.ts';
 import { createOpenApi } from './openapi.ts';
@@ -15,9 +16,13 @@ const nobody = {} as MarketApi;
 
 export async function marketOpenApiText(): Promise<string> {
   const app = await createHttpApp({
-    module: MarketModule.over(nobody, () => {
-      throw platformError('HTTP_INTERNAL', 'described, not running');
-    }),
+    module: MarketModule.over(
+      nobody,
+      () => {
+        throw platformError('HTTP_INTERNAL', 'described, not running');
+      },
+      noCatalogue(),
+    ),
     logger: createLogger({ name: 'openapi', level: 'silent' }),
     health: createHealth(),
     metrics: createMetrics('openapi'),

@@ -1,6 +1,128 @@
 // Generated from docs/openapi.json by npm run generate; do not edit.
 
 export interface paths {
+    "/v1/catalogue/dataset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One dataset and the version a reader takes */
+        get: operations["showDataset"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/catalogue/datasets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Find datasets by words, facets, price, place and time
+         * @description All conditions hold together. Found is the version that every reader takes; a version that is rolled out to some readers only is shown to them by /v1/catalogue/dataset.
+         */
+        get: operations["searchDatasets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/catalogue/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What two versions say differently, as canonical N-Quads lines */
+        get: operations["diffVersions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/catalogue/document": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A public directory as Turtle, N-Quads, JSON-LD, schema.org or Croissant */
+        get: operations["readDirectory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/catalogue/feed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The whole catalogue as DCAT in Turtle, page by page (Hydra paging) */
+        get: operations["harvest"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/catalogue/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How far the catalogue has read the chain */
+        get: operations["catalogueStatus"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/catalogue/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Versions of a dataset, newest first */
+        get: operations["listVersions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/orders": {
         parameters: {
             query?: never;
@@ -188,6 +310,148 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        CatalogueEntry: {
+            byteSize?: number;
+            columns: {
+                datatype?: string;
+                name: string;
+            }[];
+            description: string;
+            keywords: string[];
+            mechanisms: string[];
+            mediaTypes: string[];
+            modified: string;
+            price?: string;
+            publisher: {
+                iri: string;
+                name?: string;
+            };
+            purpose?: string;
+            rowCount?: number;
+            spatial?: {
+                east: number;
+                north: number;
+                south: number;
+                west: number;
+            };
+            temporal?: {
+                end?: string;
+                start?: string;
+            };
+            themes: {
+                iri: string;
+                label?: string;
+            }[];
+            title: string;
+            uai: string;
+            uses?: number;
+            version: string;
+        };
+        CatalogueSearch: {
+            column?: string[];
+            /** @enum {string} */
+            facets?: "true" | "false";
+            from?: string;
+            keyword?: string[];
+            limit?: string;
+            maxPrice?: string;
+            mechanism?: string[];
+            mediaType?: string[];
+            offset?: string;
+            /** @description west,south,east,north in degrees */
+            place?: string;
+            publisher?: string[];
+            purpose?: string[];
+            /** @description Words that all occur; word* and "a phrase" */
+            text?: string;
+            theme?: string[];
+            to?: string;
+        };
+        CatalogueSearchResult: {
+            facets?: {
+                column: {
+                    datasets: number;
+                    value: string;
+                }[];
+                keyword: {
+                    datasets: number;
+                    value: string;
+                }[];
+                mechanism: {
+                    datasets: number;
+                    value: string;
+                }[];
+                mediaType: {
+                    datasets: number;
+                    value: string;
+                }[];
+                publisher: {
+                    datasets: number;
+                    value: string;
+                }[];
+                purpose: {
+                    datasets: number;
+                    value: string;
+                }[];
+                theme: {
+                    datasets: number;
+                    value: string;
+                }[];
+            };
+            /** @description How many there are, counted up to 1,000 */
+            found: number;
+            items: components["schemas"]["CatalogueEntry"][];
+        };
+        CatalogueStatus: {
+            datasets: number;
+            /** @description Block up to which the catalogue holds everything */
+            height: number;
+            /** @description Versions whose documents are not shown */
+            problems: number;
+        };
+        Dataset: {
+            endpoint?: string;
+            entry?: components["schemas"]["CatalogueEntry"];
+            grantEpoch: number;
+            latest: number;
+            owner: string;
+            uai: string;
+            version: components["schemas"]["DatasetVersion"];
+            withdrawn: boolean;
+        };
+        DatasetVersion: {
+            /** @description Of the document, when it does not stand on the chain */
+            cid?: string;
+            /** @description 32 bytes in lower-case hex */
+            completeHash: string;
+            fallback?: number;
+            height: number;
+            /** @description Why its document is not shown */
+            problem?: string;
+            /** @description 32 bytes in lower-case hex */
+            publicHash: string;
+            quadCount: number;
+            /** @description 32 bytes in lower-case hex */
+            quadRoot: string;
+            recordedAt: string;
+            rollout: {
+                activationHeight: number;
+                percent: number;
+            }[];
+            sequence: number;
+            version: string;
+        };
+        DatasetVersions: {
+            items: components["schemas"]["DatasetVersion"][];
+            uai: string;
+        };
+        DirectoryDifference: {
+            added: string[];
+            from: number;
+            removed: string[];
+            to: number;
+            uai: string;
+        };
         JobEvent: {
             data: {
                 [key: string]: unknown;
@@ -608,6 +872,366 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    showDataset: {
+        parameters: {
+            query: {
+                /** @description Who reads: roll-outs choose by it */
+                reader?: string;
+                /** @description Number of a version */
+                sequence?: string;
+                /** @description UAI, chain://… */
+                uai: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Dataset"];
+                };
+            };
+            /** @description Malformed request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unknown */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy or a part is down; Retry-After says when */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    searchDatasets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CatalogueSearchResult"];
+                };
+            };
+            /** @description Malformed request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy or a part is down; Retry-After says when */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    diffVersions: {
+        parameters: {
+            query: {
+                /** @description Number of a version */
+                from?: string;
+                /** @description Number of a version */
+                to?: string;
+                /** @description UAI, chain://… */
+                uai: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DirectoryDifference"];
+                };
+            };
+            /** @description Malformed request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unknown */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy or a part is down; Retry-After says when */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readDirectory: {
+        parameters: {
+            query: {
+                format?: "turtle" | "n-quads" | "json-ld" | "schema.org" | "croissant";
+                /** @description Who reads: roll-outs choose by it */
+                reader?: string;
+                /** @description Number of a version */
+                sequence?: string;
+                /** @description UAI, chain://… */
+                uai: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Malformed request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unknown */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy or a part is down; Retry-After says when */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    harvest: {
+        parameters: {
+            query?: {
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Malformed request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy or a part is down; Retry-After says when */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    catalogueStatus: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CatalogueStatus"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy or a part is down; Retry-After says when */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listVersions: {
+        parameters: {
+            query: {
+                /** @description UAI, chain://… */
+                uai: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetVersions"];
+                };
+            };
+            /** @description Malformed request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unknown */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy or a part is down; Retry-After says when */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     listOrders: {
         parameters: {
             query?: {
