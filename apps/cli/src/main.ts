@@ -1,5 +1,6 @@
 /** `seele`: the command line. The code of a command is loaded when it is called. */
 import { Command } from 'commander';
+import { addCatalogueVerbs } from './catalogue-commands.ts';
 import { addOwnerVerbs } from './data-commands.ts';
 import { group, leaf, runProgram, runs } from './frame/command.ts';
 import { addJobs, addProofs } from './job-commands.ts';
@@ -313,7 +314,9 @@ function pbftOptions(command: Command): Command {
 
 for (const add of [lifecycle, accounts, nodes, providers]) add();
 addStorage(program);
-addOwnerVerbs(group(program, 'data', 'Describe, publish and prove datasets'));
+const data = group(program, 'data', 'Describe, publish, prove and find datasets');
+addOwnerVerbs(data);
+addCatalogueVerbs(data);
 addJobs(program);
 addProofs(program);
 for (const add of [contracts, measurements]) add();

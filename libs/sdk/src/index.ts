@@ -5,6 +5,7 @@
  * Owns: request signing and retries on the caller's side, the market client. Does not own: keys on
  * disk (the caller's), any rule of orders (`#libs/market`, `#contracts`).
  */
+export * from './catalogue-client.ts';
 export * from './chain.ts';
 export * from './errors.ts';
 export * from './event-stream.ts';

@@ -11,47 +11,31 @@ const count = z.int().min(0);
 const TEXT_MAX = 500;
 
 /** One value or several, as a query string repeats them. */
-const several = z
-  .preprocess(
-    (value) => (value === undefined || Array.isArray(value) ? value : [value]),
-    z.array(z.string().min(1).max(TEXT_MAX)).max(16),
-  )
-  .optional();
-const wholeNumber = (max: number) =>
-  z
-    .string()
-    .regex(/^\d{1,15}$/)
-    .transform(Number)
-    .pipe(z.int().max(max));
+const facetValue = z.string().min(1).max(TEXT_MAX);
+const several = z.union([facetValue, z.array(facetValue).max(16)]).optional();
+const wholeNumber = (max: number) => z.coerce.number<string>().int().min(0).max(max);
 const uai = z.string().min(9).max(1_024).describe('UAI, chain://…');
 const sequence = wholeNumber(0xffff_ffff).describe('Number of a version');
 const date = z.string().regex(/^\d{4}-\d{2}-\d{2}$/);
 const degrees = /^-?\d{1,3}(\.\d{1,9})?(,-?\d{1,3}(\.\d{1,9})?){3}$/;
 
-export const searchQuery = z
-  .strictObject({
-    text: z
-      .string()
-      .max(TEXT_MAX)
-      .optional()
-      .describe('Words that all occur; word* and "a phrase"'),
-    ...(Object.fromEntries(FACETS.map((facet) => [facet, several])) as Record<
-      (typeof FACETS)[number],
-      typeof several
-    >),
-    maxPrice: z
-      .string()
-      .regex(/^\d{1,12}(\.\d{1,9})?$/)
-      .transform(Number)
-      .optional(),
-    place: z.string().regex(degrees).optional().describe('west,south,east,north in degrees'),
-    from: date.optional(),
-    to: date.optional(),
-    limit: wholeNumber(SEARCH_LIMIT_MAX).optional(),
-    offset: wholeNumber(SEARCH_OFFSET_MAX).optional(),
-    facets: z.enum(['true', 'false']).optional(),
-  })
-  .meta({ id: 'CatalogueSearch' });
+export const searchQuery = z.strictObject({
+  text: z.string().max(TEXT_MAX).optional().describe('Words that all occur; word* and "a phrase"'),
+  ...(Object.fromEntries(FACETS.map((facet) => [facet, several])) as Record<
+    (typeof FACETS)[number],
+    typeof several
+  >),
+  maxPrice: z
+    .string()
+    .regex(/^\d{1,12}(\.\d{1,9})?$/)
+    .optional(),
+  place: z.string().regex(degrees).optional().describe('west,south,east,north in degrees'),
+  from: date.optional(),
+  to: date.optional(),
+  limit: wholeNumber(SEARCH_LIMIT_MAX).optional(),
+  offset: wholeNumber(SEARCH_OFFSET_MAX).optional(),
+  facets: z.enum(['true', 'false']).optional(),
+});
 export type SearchQuery = z.infer<typeof searchQuery>;
 
 export const datasetQuery = z.strictObject({

@@ -33,14 +33,15 @@ function searchOf(query: SearchQuery): CatalogueSearch {
   const { place, facets: withFacets, text, maxPrice, from, to, limit, offset } = query;
   const [west, south, east, north] = (place?.split(',') ?? []).map(Number) as number[];
   const facets = Object.fromEntries(
-    FACETS.flatMap((facet) => (query[facet] === undefined ? [] : [[facet, query[facet]]])),
+    FACETS.flatMap((facet) => (query[facet] === undefined ? [] : [[facet, [query[facet]].flat()]])),
   );
-  const given = { text, maxPrice, from, to, limit, offset };
+  const given = { text, from, to, limit, offset };
   return {
     ...(Object.fromEntries(
       Object.entries(given).filter(([, value]) => value !== undefined),
     ) as CatalogueSearch),
     facets,
+    ...(maxPrice !== undefined && { maxPrice: Number(maxPrice) }),
     ...(place !== undefined && { place: { west, south, east, north } as never }),
     withFacets: withFacets === 'true',
   };

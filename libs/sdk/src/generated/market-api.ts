@@ -347,26 +347,6 @@ export interface components {
             uses?: number;
             version: string;
         };
-        CatalogueSearch: {
-            column?: string[];
-            /** @enum {string} */
-            facets?: "true" | "false";
-            from?: string;
-            keyword?: string[];
-            limit?: string;
-            maxPrice?: string;
-            mechanism?: string[];
-            mediaType?: string[];
-            offset?: string;
-            /** @description west,south,east,north in degrees */
-            place?: string;
-            publisher?: string[];
-            purpose?: string[];
-            /** @description Words that all occur; word* and "a phrase" */
-            text?: string;
-            theme?: string[];
-            to?: string;
-        };
         CatalogueSearchResult: {
             facets?: {
                 column: {
@@ -878,7 +858,7 @@ export interface operations {
                 /** @description Who reads: roll-outs choose by it */
                 reader?: string;
                 /** @description Number of a version */
-                sequence?: string;
+                sequence?: number;
                 /** @description UAI, chain://… */
                 uai: string;
             };
@@ -936,7 +916,25 @@ export interface operations {
     };
     searchDatasets: {
         parameters: {
-            query?: never;
+            query?: {
+                column?: string | string[];
+                facets?: "true" | "false";
+                from?: string;
+                keyword?: string | string[];
+                limit?: number;
+                maxPrice?: string;
+                mechanism?: string | string[];
+                mediaType?: string | string[];
+                offset?: number;
+                /** @description west,south,east,north in degrees */
+                place?: string;
+                publisher?: string | string[];
+                purpose?: string | string[];
+                /** @description Words that all occur; word* and "a phrase" */
+                text?: string;
+                theme?: string | string[];
+                to?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -984,9 +982,9 @@ export interface operations {
         parameters: {
             query: {
                 /** @description Number of a version */
-                from?: string;
+                from?: number;
                 /** @description Number of a version */
-                to?: string;
+                to?: number;
                 /** @description UAI, chain://… */
                 uai: string;
             };
@@ -1049,7 +1047,7 @@ export interface operations {
                 /** @description Who reads: roll-outs choose by it */
                 reader?: string;
                 /** @description Number of a version */
-                sequence?: string;
+                sequence?: number;
                 /** @description UAI, chain://… */
                 uai: string;
             };
@@ -1100,7 +1098,7 @@ export interface operations {
     harvest: {
         parameters: {
             query?: {
-                after?: string;
+                after?: number;
             };
             header?: never;
             path?: never;
