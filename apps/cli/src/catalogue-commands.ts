@@ -71,7 +71,7 @@ export function addCatalogueVerbs(data: Command): void {
           'seele data diff chain://seele/seele1…/claims 1 3',
         ],
       }),
-    ),
+    ).option('--all', 'also what the versions’ own records say'),
     async () => (await import('./commands/catalogue.ts')).diffVersions,
   );
 }

@@ -42,6 +42,11 @@ export const marketAppError = defineErrors({
     title: 'Search refused',
     fix: 'Ask with fewer or shorter words and at most 16 facets; a place is west,south,east,north.',
   },
+  MARKET_SPARQL: {
+    status: 400,
+    title: 'SPARQL query refused',
+    fix: 'Send one SELECT, ASK, CONSTRUCT or DESCRIBE query; narrow it, or add a LIMIT.',
+  },
   MARKET_DATASET_UNKNOWN: {
     status: 404,
     title: 'Unknown dataset or version',

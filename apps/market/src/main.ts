@@ -66,6 +66,7 @@ await runProcess({
     await mkdir(join(home, 'market'), { recursive: true });
     const catalogue = startCatalogue({
       ...{ file: join(home, 'market', 'catalogue.sqlite'), chain, nodeUrl, storageUrl, logger },
+      withSparql: settings.sparql,
       ...(storageToken !== undefined && { storageToken }),
     });
     const service = await startMarket({

@@ -119,6 +119,12 @@ export const marketSettings = defineSettings('market', {
     default: 15_000,
     help: 'A lease not extended for so long is given to another provider.',
   },
+  sparql: {
+    env: 'SEELE_MARKET_SPARQL',
+    schema: flag,
+    default: false,
+    help: 'Answer SPARQL queries over the public directories at /v1/catalogue/sparql: a thread and about 600 bytes a statement, once a query comes.',
+  },
   fuelPrice: {
     env: 'SEELE_MARKET_FUEL_PRICE',
     schema: wholeNumber,

@@ -1,4 +1,5 @@
 /** `seele data search|show|versions|diff`: the catalogue of a market. */
+import { PREFIXES } from '#libs/mdds';
 import {
   type CatalogueEntryDocument,
   type CatalogueQuery,
@@ -32,6 +33,10 @@ export interface SearchOptions extends CatalogueOptions {
   readonly limit: string;
   readonly offset: string;
   readonly facets?: boolean;
+}
+
+export interface DiffOptions extends CatalogueOptions {
+  readonly all?: boolean;
 }
 
 export interface ShowOptions extends CatalogueOptions {
@@ -171,9 +176,19 @@ function rolloutText({
   return `${steps.join(', ')}${fallback === undefined ? '' : `, others ${fallback}`}`;
 }
 
+/** A canonical line for people: known prefixes for IRIs, and what belongs to the dataset without its UAI. */
+function readable(line: string, uai: string): string {
+  return line.replace(/<([^<>]*)>/g, (whole, iri: string) => {
+    if (iri === uai) return '<>';
+    if (iri.startsWith(`${uai}/`)) return `<${iri.slice(uai.length + 1)}>`;
+    const prefix = Object.entries(PREFIXES).find(([, full]) => iri.startsWith(full));
+    return prefix ? `${prefix[0]}:${iri.slice(prefix[1].length)}` : whole;
+  });
+}
+
 export async function diffVersions(
   context: CommandContext,
-  options: CatalogueOptions,
+  options: DiffOptions,
   uai: string,
   from?: string,
   to?: string,
@@ -188,7 +203,15 @@ export async function diffVersions(
   );
   output.answer(difference as unknown as Json, () => {
     output.line(`version ${difference.from} → ${difference.to}`);
-    for (const line of difference.removed) output.line(`- ${line}`);
-    for (const line of difference.added) output.line(`+ ${line}`);
+    // Each version has records of its own, which say nothing about the data.
+    const isRecord = (line: string) => line.startsWith(`<${uai}/directories/`);
+    const marked = [
+      ...difference.removed.map((line) => ['-', line] as const),
+      ...difference.added.map((line) => ['+', line] as const),
+    ];
+    const shown = marked.filter(([, line]) => options.all === true || !isRecord(line));
+    for (const [mark, line] of shown) output.line(`${mark} ${readable(line, uai)}`);
+    const hidden = marked.length - shown.length;
+    if (hidden > 0) output.line(`and ${hidden} statements of the versions’ own records (--all)`);
   });
 }

@@ -39,6 +39,14 @@ export interface DatasetFacts {
   readonly shown?: number;
 }
 
+export interface FeedDocument {
+  /** Place in the feed. */
+  readonly id: number;
+  readonly uai: string;
+  /** Canonical N-Quads. */
+  readonly document: Bytes;
+}
+
 export interface VersionFacts {
   readonly record: VersionRecord;
   readonly entry?: CatalogueEntry;
@@ -286,23 +294,23 @@ export class CatalogueReader {
   }
 
   /** Documents of datasets that are shown, a page at a time, in a stable order. */
-  feedPage(afterId: number): readonly { readonly id: number; readonly document: Bytes }[] {
+  feedPage(afterId: number): readonly FeedDocument[] {
     const rows = this.#all(
-      `SELECT e.id, v.document FROM entry e JOIN dataset d ON d.id = e.id
+      `SELECT e.id, d.uai, v.document FROM entry e JOIN dataset d ON d.id = e.id
        JOIN version v ON v.dataset = d.id AND v.sequence = d.shown
        WHERE e.id > ? ORDER BY e.id LIMIT ?`,
       afterId,
       FEED_PAGE_DATASETS,
     );
-    const page: { id: number; document: Bytes }[] = [];
+    const page: FeedDocument[] = [];
     let bytes = 0;
-    for (const { id, document: stored } of rows) {
+    for (const { id, uai, document: stored } of rows) {
       const document = inflated(stored);
       if (document === undefined) continue;
       bytes += document.length;
       // At least one, so that the feed always goes on.
       if (bytes > FEED_PAGE_BYTES && page.length > 0) break;
-      page.push({ id: id as number, document });
+      page.push({ id: id as number, uai: uai as string, document });
     }
     return page;
   }

@@ -8,6 +8,12 @@ import { SeeleError, errorEntry } from '#libs/kernel';
 import type { Logger } from '#libs/platform';
 import { marketAppError } from '../errors.ts';
 import type { CatalogueAnswers } from './catalogue-answers.ts';
+import {
+  type SparqlEndpoint,
+  type SparqlResult,
+  createSparqlEndpoint,
+  noSparql,
+} from './sparql.ts';
 import type { Answer, AnswersMethod, ThreadSettings } from './thread-messages.ts';
 
 /** `CatalogueAnswers`, asked from another thread. */
@@ -15,10 +21,16 @@ export type Catalogue = {
   readonly [M in AnswersMethod]: (
     ...args: Parameters<CatalogueAnswers[M]>
   ) => Promise<Awaited<ReturnType<CatalogueAnswers[M]>>>;
-} & { stop(): Promise<void> };
+} & {
+  /** @throws MARKET_SPARQL, MARKET_CATALOGUE_UNAVAILABLE */
+  sparql(query: string): Promise<SparqlResult>;
+  stop(): Promise<void>;
+};
 
 export interface CatalogueSettings extends Omit<ThreadSettings, 'role' | 'shapesFile'> {
   readonly logger: Logger;
+  /** Answer SPARQL queries too; costs a thread and memory once one comes. */
+  readonly withSparql?: boolean;
 }
 
 const ANSWER_TIMEOUT_MS = 5_000;
@@ -61,7 +73,7 @@ class CatalogueThread {
   }
 
   async #keepRunning(onReady: () => void): Promise<void> {
-    const { logger, ...settings } = this.#settings;
+    const { logger, withSparql: _withSparql, ...settings } = this.#settings;
     for (let failures = 0; !this.#stopping; failures++) {
       if (failures > 0) await sleep(Math.min(RESTART_MS_MAX, RESTART_MS * 2 ** (failures - 1)));
       if (this.#stopping) break;
@@ -152,10 +164,12 @@ export function startCatalogue(settings: CatalogueSettings): Catalogue {
     (role) => new CatalogueThread(role, settings),
   ) as [CatalogueThread, CatalogueThread];
   void index.start().then(() => reader.start());
+  const sparql = settings.withSparql === true ? createSparqlEndpoint(settings.file) : noSparql();
   return catalogueOver(
     (method, args) => reader.ask(method, args),
+    sparql,
     async () => {
-      await Promise.all([index.stop(), reader.stop()]);
+      await Promise.all([index.stop(), reader.stop(), sparql.stop()]);
     },
   );
 }
@@ -164,6 +178,7 @@ export function startCatalogue(settings: CatalogueSettings): Catalogue {
 export const noCatalogue = (): Catalogue =>
   catalogueOver(
     () => Promise.reject(unavailable('this market keeps none')),
+    noSparql(),
     () => Promise.resolve(),
   );
 
@@ -173,11 +188,12 @@ const METHODS: readonly AnswersMethod[] = [
 
 function catalogueOver(
   ask: (method: AnswersMethod, args: readonly unknown[]) => Promise<unknown>,
+  { query: sparql }: Pick<SparqlEndpoint, 'query'>,
   stop: () => Promise<void>,
 ): Catalogue {
   const questions = METHODS.map((method) => [
     method,
     (...args: readonly unknown[]) => ask(method, args),
   ]);
-  return { ...(Object.fromEntries(questions) as Omit<Catalogue, 'stop'>), stop };
+  return { ...(Object.fromEntries(questions) as Omit<Catalogue, 'stop' | 'sparql'>), sparql, stop };
 }

@@ -16,7 +16,7 @@ const several = z.union([facetValue, z.array(facetValue).max(16)]).optional();
 const wholeNumber = (max: number) => z.coerce.number<string>().int().min(0).max(max);
 const uai = z.string().min(9).max(1_024).describe('UAI, chain://…');
 const sequence = wholeNumber(0xffff_ffff).describe('Number of a version');
-const date = z.string().regex(/^\d{4}-\d{2}-\d{2}$/);
+const date = z.string().regex(/^\d{4}-\d{2}-\d{2}$/, 'expected a date, as 2026-01-31');
 const degrees = /^-?\d{1,3}(\.\d{1,9})?(,-?\d{1,3}(\.\d{1,9})?){3}$/;
 
 export const searchQuery = z.strictObject({
@@ -27,9 +27,13 @@ export const searchQuery = z.strictObject({
   >),
   maxPrice: z
     .string()
-    .regex(/^\d{1,12}(\.\d{1,9})?$/)
+    .regex(/^\d{1,12}(\.\d{1,9})?$/, 'expected an amount, as 12.5')
     .optional(),
-  place: z.string().regex(degrees).optional().describe('west,south,east,north in degrees'),
+  place: z
+    .string()
+    .regex(degrees, 'expected west,south,east,north in degrees')
+    .optional()
+    .describe('west,south,east,north in degrees'),
   from: date.optional(),
   to: date.optional(),
   limit: wholeNumber(SEARCH_LIMIT_MAX).optional(),
@@ -55,6 +59,9 @@ export const diffQuery = z.strictObject({
   to: sequence.optional(),
 });
 export type DiffQuery = z.infer<typeof diffQuery>;
+export const sparqlQuery = z.strictObject({
+  query: z.string().min(1).max(16_384).describe('SPARQL 1.1 query; updates are refused'),
+});
 export const feedQuery = z.strictObject({
   after: wholeNumber(Number.MAX_SAFE_INTEGER).optional(),
 });

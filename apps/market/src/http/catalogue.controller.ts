@@ -22,6 +22,7 @@ import {
   feedQuery,
   searchDocument,
   searchQuery,
+  sparqlQuery,
   versionsDocument,
   versionsQuery,
 } from './catalogue-schemas.ts';
@@ -156,6 +157,24 @@ export class CatalogueController {
     if (page.nextAfterId !== undefined)
       reply.header('link', `<${base}?after=${page.nextAfterId}>; rel="next"`);
     return page.turtle;
+  }
+
+  @Get('sparql')
+  @ApiOperation({
+    operationId: 'sparql',
+    summary: 'SPARQL 1.1 query (protocol: GET) over all public directories',
+    description:
+      'Off unless the market’s operator switched it on. Each directory is a graph named after its dataset; the default graph is their union, at most a minute old.',
+  })
+  @ApiProduces('application/sparql-results+json', 'text/turtle')
+  @ApiProblems(400, 429, 503)
+  async sparql(
+    @Query({ schema: sparqlQuery }) { query }: { readonly query: string },
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ) {
+    const { text, mediaType } = await this.#catalogue.sparql(query);
+    reply.type(mediaType);
+    return text;
   }
 
   @Get('status')
