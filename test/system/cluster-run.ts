@@ -3,7 +3,8 @@
  * consensus, four and five of ten killed at once, one key in two processes. Afterwards every node must
  * hold the same blocks. Prints one JSON document; exits 1 when something diverged or did not go on.
  *
- * Usage: node dist/test/system/cluster-run.js [--only failpoints|four|five|twins|validators|disk] [--log]
+ * Usage: node dist/test/system/cluster-run.js [--only SCENARIO] [--log]; SCENARIO is one of:
+ *   failpoints four five twins validators copying falseCopies emptied orphans skewed misbehaving disk
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
@@ -16,58 +17,29 @@ import { decodeWith, utf8 } from '#libs/kernel';
 import { type TransactionBody, signTransaction, verifyStateProof } from '#libs/ledger';
 import { type Cluster, createCluster } from '../support/cluster.ts';
 import { divergences, loadSigners, sameHead, startLoad } from '../support/cluster-load.ts';
+import { copying, emptied, falseCopies, misbehaving, orphans, skewed } from './cluster-faults.ts';
+import {
+  EXIT_LIMIT_MS,
+  FUNDS,
+  type Outcome,
+  PROGRESS_LIMIT_MS,
+  differences,
+  highestOf,
+  note,
+  range,
+  withCluster,
+} from './cluster-stage.ts';
 import { CONSENSUS_PLACES, EXECUTION_PLACES } from './failpoint-list.ts';
 
 /** At which hit of a failpoint the process dies: soon after start, and in the middle of work. */
 const HITS = [1, 7];
-const PROGRESS_LIMIT_MS = 30_000;
-const EXIT_LIMIT_MS = 30_000;
-const FUNDS = 10n ** 15n;
-
-interface Outcome {
-  readonly scenario: string;
-  readonly divergences: number;
-  readonly [figure: string]: number | string | readonly string[];
-}
-
 const { values: options } = parseArgs({
   options: { only: { type: 'string' }, log: { type: 'boolean', default: false } },
 });
 
-const note = (text: string): void => void process.stderr.write(`${text}\n`);
-const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
-
-async function withCluster<T>(nodes: number, run: (cluster: Cluster) => Promise<T>): Promise<T> {
-  const signers = loadSigners(8);
-  const cluster = await createCluster({
-    nodes,
-    allocations: signers.map(({ account }) => ({ account, amount: FUNDS })),
-    // Ten processes and more share a few cores: a pace they can keep.
-    deltaUs: nodes > 4 ? 100_000 : 50_000,
-    ...(options.log && { onLog: (node, text) => note(`[${node}] ${text.trim()}`) }),
-  });
-  const stop = (): void => void cluster.stop().then(() => process.exit(130));
-  process.once('SIGINT', stop).once('SIGTERM', stop);
-  try {
-    await Promise.all(range(nodes).map((node) => cluster.start(node)));
-    return await run(cluster);
-  } finally {
-    process.off('SIGINT', stop).off('SIGTERM', stop);
-    await cluster.stop();
-  }
-}
-
-async function differences(cluster: Cluster, nodes: number, least: number): Promise<number> {
-  const all = range(nodes);
-  const height = await sameHead(cluster, all, least, PROGRESS_LIMIT_MS);
-  return (await divergences(cluster, all, height)).length;
-}
-
-const highestOf = (final: ReadonlyMap<string, number>): number => Math.max(0, ...final.values());
-
 /** One of four dies at every failpoint and starts again; the others go on all the while. */
 function failpoints(): Promise<Outcome> {
-  return withCluster(4, async (cluster) => {
+  const run = async (cluster: Cluster): Promise<Outcome> => {
     const load = startLoad(cluster, 4, loadSigners(6));
     const notReached: string[] = [];
     let kills = 0;
@@ -96,39 +68,69 @@ function failpoints(): Promise<Outcome> {
       final: load.final.size,
       divergences: found,
     };
-  });
+  };
+  // Short journals, so that they begin anew every few seconds.
+  const env = { SEELE_NODE_JOURNAL_BYTES: '8192' };
+  return withCluster(4, run, { env, isLogged: options.log });
+}
+
+interface TentativeAnswer {
+  readonly blocks: readonly { readonly transactions: readonly string[] }[];
+}
+
+/** Transactions that a node has in its tentative order. */
+async function tentativeOf(cluster: Cluster, node: number): Promise<number> {
+  const answer = await fetch(`${cluster.client(node).url}/v1/tentative?limit=1000`);
+  const { blocks } = (await answer.json()) as TentativeAnswer;
+  return blocks.reduce((sum, { transactions }) => sum + transactions.length, 0);
 }
 
 /** Ten processes: so many are killed at once and started again. */
 function killed(scenario: string, count: number): Promise<Outcome> {
-  return withCluster(10, async (cluster) => {
+  const isQuorumLost = count > 4;
+  const run = async (cluster: Cluster): Promise<Outcome> => {
     const load = startLoad(cluster, 10, loadSigners(8));
     for (let i = 0; i < 10; i++) await load.progress(PROGRESS_LIMIT_MS);
     const victims = range(count).map((i) => 9 - i);
     await Promise.all(victims.map((node) => cluster.kill(node)));
+    await sleep(1_000);
     const before = (await cluster.client(0).status()).height;
-    await sleep(5_000);
+    const finalBefore = new Set(load.final.keys());
+    await sleep(4_000);
     const heightMeanwhile = (await cluster.client(0).status()).height - before;
+    const tentative = await tentativeOf(cluster, 0);
     const startedMs = performance.now();
     await Promise.all(victims.map((node) => cluster.start(node)));
     const servingMs = performance.now() - startedMs;
-    for (let i = 0; i < 3; i++) await load.progress(PROGRESS_LIMIT_MS);
+    for (let i = 0; i < 8; i++) await load.progress(PROGRESS_LIMIT_MS);
+    const recoveryMs = Math.round(performance.now() - startedMs);
     await load.stop();
-    const found = await differences(cluster, 10, highestOf(load.final));
+    const later = [...load.final].filter(([id]) => !finalBefore.has(id)).slice(0, 8);
+    const firstCuts = Math.max(...later.map(([, height]) => height)) - before;
+    const wrong = [
+      ...(isQuorumLost && heightMeanwhile > 0 ? ['final without a quorum'] : []),
+      ...(isQuorumLost && tentative === 0 ? ['no tentative order'] : []),
+      ...(isQuorumLost && firstCuts > 2 ? [`the backlog took ${firstCuts} cuts`] : []),
+      ...(!isQuorumLost && heightMeanwhile === 0 ? ['nothing became final'] : []),
+    ];
     return {
       scenario,
       cutsWhileDown: heightMeanwhile,
+      tentative,
+      backlogCuts: firstCuts,
       servingMs: Math.round(servingMs),
-      recoveryMs: Math.round(performance.now() - startedMs),
+      recoveryMs,
       final: load.final.size,
-      divergences: found,
+      divergences: await differences(cluster, 10, highestOf(load.final)),
+      wrong,
     };
-  });
+  };
+  return withCluster(10, run, { isLogged: options.log });
 }
 
 /** A second process with the key of the first validator, on a home of its own. */
 function twins(): Promise<Outcome> {
-  return withCluster(4, async (cluster) => {
+  const run = async (cluster: Cluster): Promise<Outcome> => {
     const load = startLoad(cluster, 4, loadSigners(6));
     for (let i = 0; i < 5; i++) await load.progress(PROGRESS_LIMIT_MS);
     const twin = await cluster.twin(3);
@@ -152,8 +154,10 @@ function twins(): Promise<Outcome> {
       heights: seen.join(' '),
       final: load.final.size,
       divergences: found.length,
+      wrong: (await slashed()) ? [] : ['not slashed'],
     };
-  });
+  };
+  return withCluster(4, run, { isLogged: options.log });
 }
 
 const SMALL_DISK = 'size=6m';
@@ -269,12 +273,19 @@ async function validators(): Promise<Outcome> {
   }
 }
 
+const shared = { isLogged: options.log };
 const scenarios: Readonly<Record<string, () => Promise<Outcome>>> = {
   failpoints,
   four: () => killed('four of ten killed', 4),
   five: () => killed('five of ten killed', 5),
   twins,
   validators,
+  copying: () => copying(shared),
+  falseCopies: () => falseCopies(shared),
+  emptied: () => emptied(shared),
+  orphans: () => orphans(shared),
+  skewed: () => skewed(shared),
+  misbehaving: () => misbehaving(shared),
   ...(process.getuid?.() === 0 && { disk }),
 };
 
@@ -285,5 +296,5 @@ for (const [name, run] of Object.entries(scenarios)) {
   outcomes.push(await run());
 }
 process.stdout.write(`${JSON.stringify(outcomes, null, 2)}\n`);
-if (outcomes.length === 0 || outcomes.some(({ divergences: found }) => found > 0))
-  process.exitCode = 1;
+const isWrong = ({ divergences: found, wrong = [] }: Outcome) => found > 0 || wrong.length > 0;
+if (outcomes.length === 0 || outcomes.some(isWrong)) process.exitCode = 1;
