@@ -63,12 +63,11 @@ function sealAnew(signer: Signer, message: EdaMessage, change: object): Bytes {
 
 const other = (hash: string): string => bytesToHex(sha256(utf8(`not ${hash}`)));
 
-/** Says one thing to half of the peers and another to the rest, in everything that it signs. */
-export function createLiar({ seed }: KeyPair): Twist {
+/** Says one thing to these peers and another to the rest, in everything that it signs. */
+export function createLiar({ seed }: KeyPair, fooled: readonly string[]): Twist {
   const signer = createSigner(seed);
   return (peer, protocol, bytes) => {
-    const isFooled = Number.parseInt(peer.slice(-1), 16) % 2 === 1;
-    if (!isFooled || protocol !== NODE_PROTOCOLS.votes.id) return { message: bytes };
+    if (!fooled.includes(peer) || protocol !== NODE_PROTOCOLS.votes.id) return { message: bytes };
     const message = decodeMessage(bytes);
     if (!('message' in message)) return { message: bytes };
     const said = message.message as { axis?: number; hash?: string; timeUs?: number };

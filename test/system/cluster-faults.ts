@@ -96,7 +96,7 @@ const falseStates: Twist = (_peer, protocol, message) => {
   try {
     const answer = decodeAnswer(message.subarray(5));
     if (answer.kind !== 'offers') return { message };
-    const offers = answer.offers.map((offer) => ({ ...offer, root: 'ab'.repeat(32) }));
+    const offers = answer.offers.map((offer) => ({ ...offer, height: offer.height + 1_000 }));
     return { message: Uint8Array.from([...head, ...encodeAnswer({ kind: 'offers', offers })]) };
   } catch {
     return { message: Uint8Array.from([...head, ...new Uint8Array(32)]) };
@@ -249,7 +249,7 @@ export function misbehaving(options: Options): Promise<Outcome> {
       ['silent', () => silent],
       ['slow', () => slow],
       ['parted', () => onlyTo(some)],
-      ['lying', createLiar],
+      ['lying', (key) => createLiar(key, some)],
     ];
     try {
       for (const [name, by] of behaviours) {
