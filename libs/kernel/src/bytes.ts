@@ -102,3 +102,24 @@ export function hexToBytes(hex: string): Bytes | undefined {
   }
   return out;
 }
+
+const ARENA_CHUNK_BYTES = 128 * 1024;
+
+/**
+ * Cuts many small arrays out of few large ones, for things that live and die together: V8 gives every
+ * array above 64 bytes memory of its own from the system. One array that is kept keeps its whole chunk.
+ */
+export class ByteArena {
+  #chunk = new Uint8Array();
+  #used = 0;
+
+  take(length: number): Bytes {
+    if (this.#used + length > this.#chunk.length) {
+      this.#chunk = new Uint8Array(Math.max(length, ARENA_CHUNK_BYTES));
+      this.#used = 0;
+    }
+    const start = this.#chunk.byteOffset + this.#used;
+    this.#used += length;
+    return new Uint8Array(this.#chunk.buffer, start, length);
+  }
+}

@@ -4,7 +4,7 @@
  * no tag but 42 (CID). One value has exactly one encoding, so hashes of encodings identify values.
  */
 import { CID } from 'multiformats/cid';
-import { type Bytes, compareBytes, utf8 } from './bytes.ts';
+import { type ByteArena, type Bytes, compareBytes, utf8 } from './bytes.ts';
 import { kernelError } from './errors.ts';
 
 export interface CborMap {
@@ -28,7 +28,12 @@ const MAX_U64 = (1n << 64n) - 1n;
 const MIN_I64_CBOR = -(1n << 64n);
 const INITIAL_CAPACITY = 256;
 
-class Writer {
+/** Values of lower-case hex digits by character code, −1 for all others. */
+const HEX_VALUES = new Int8Array(128).fill(-1);
+for (let i = 0; i < 16; i++) HEX_VALUES['0123456789abcdef'.charCodeAt(i)] = i;
+
+/** Bytes of one encoding after the other. For codecs, and `encodeCbor`. */
+export class CborWriter {
   #buffer = new Uint8Array(INITIAL_CAPACITY);
   #view = new DataView(this.#buffer.buffer);
   #length = 0;
@@ -111,9 +116,40 @@ class Writer {
     return true;
   }
 
+  /** A few bytes made before, such as the name of a field with its head. */
+  short(bytes: Bytes): void {
+    const { length } = bytes;
+    this.#reserve(length);
+    for (let i = 0; i < length; i++) this.#buffer[this.#length + i] = bytes[i] as number;
+    this.#length += length;
+  }
+
+  /** A byte string given in lower-case hex; false, and nothing written, for any other text. */
+  hex(text: string, length: number): boolean {
+    if (text.length !== 2 * length) return false;
+    const before = this.#length;
+    this.head(2, length);
+    this.#reserve(length);
+    for (let i = 0; i < length; i++) {
+      const high = HEX_VALUES[text.charCodeAt(2 * i)] ?? -1;
+      const low = HEX_VALUES[text.charCodeAt(2 * i + 1)] ?? -1;
+      if (high < 0 || low < 0) {
+        this.#length = before;
+        return false;
+      }
+      this.#buffer[this.#length + i] = (high << 4) | low;
+    }
+    this.#length += length;
+    return true;
+  }
+
   /** The bytes written since the last time; the writer starts anew. */
-  finish(): Bytes {
-    const bytes = this.#buffer.slice(0, this.#length);
+  finish(arena?: ByteArena): Bytes {
+    let bytes: Bytes;
+    if (arena) {
+      bytes = arena.take(this.#length);
+      bytes.set(this.#buffer.subarray(0, this.#length));
+    } else bytes = this.#buffer.slice(0, this.#length);
     this.#length = 0;
     return bytes;
   }
@@ -127,7 +163,7 @@ function unsupported(what: string): Error {
   return kernelError('KERNEL_CBOR_UNSUPPORTED', `${what} has no canonical encoding`);
 }
 
-function writeNumber(writer: Writer, value: number): void {
+export function writeNumber(writer: CborWriter, value: number): void {
   if (Number.isSafeInteger(value)) {
     // −0 equals 0 and is written as it: one number, one encoding.
     if (value >= 0) writer.head(0, value + 0);
@@ -138,18 +174,19 @@ function writeNumber(writer: Writer, value: number): void {
   else throw unsupported(String(value));
 }
 
-function writeBigint(writer: Writer, value: bigint): void {
+export function writeBigint(writer: CborWriter, value: bigint): void {
   if (value > MAX_U64 || value < MIN_I64_CBOR) throw unsupported('integer wider than 64 bits');
   if (value >= 0n) writer.bigHead(0, value);
   else writer.bigHead(1, -1n - value);
 }
 
-interface PreparedKey {
+export interface PreparedKey {
   readonly key: string;
   readonly bytes: Bytes;
 }
 
-function prepareKeys(keys: readonly string[]): readonly PreparedKey[] {
+/** Keys in the order in which a map writes them. */
+export function prepareKeys(keys: readonly string[]): readonly PreparedKey[] {
   const prepared = keys.map((key) => {
     if (!key.isWellFormed()) throw unsupported('text with a lone surrogate');
     return { key, bytes: utf8(key) };
@@ -191,7 +228,7 @@ function orderedKeys(value: CborMap): readonly PreparedKey[] {
   return (shape.ordered ??= prepareKeys(keys.filter((name) => value[name] !== undefined)));
 }
 
-function writeMap(writer: Writer, value: CborMap, depth: number): void {
+function writeMap(writer: CborWriter, value: CborMap, depth: number): void {
   const keys = orderedKeys(value);
   writer.head(5, keys.length);
   for (const { key, bytes } of keys) {
@@ -201,7 +238,7 @@ function writeMap(writer: Writer, value: CborMap, depth: number): void {
   }
 }
 
-function writeCid(writer: Writer, cid: CID): void {
+function writeCid(writer: CborWriter, cid: CID): void {
   writer.byte(0xd8);
   writer.byte(42);
   writer.head(2, cid.bytes.length + 1);
@@ -209,7 +246,7 @@ function writeCid(writer: Writer, cid: CID): void {
   writer.raw(cid.bytes);
 }
 
-function writeValue(writer: Writer, value: CborValue, depth: number): void {
+export function writeValue(writer: CborWriter, value: CborValue, depth: number): void {
   if (depth > CBOR_MAX_DEPTH) throw kernelError('KERNEL_CBOR_LIMIT', 'value nested too deep');
   if (value === null) writer.byte(0xf6);
   else if (typeof value === 'boolean') writer.byte(value ? 0xf5 : 0xf4);
@@ -233,15 +270,20 @@ function writeValue(writer: Writer, value: CborValue, depth: number): void {
 }
 
 /** Kept between calls, because making buffers costs more than small encodings themselves. */
-let spare: Writer | undefined;
+let spare: CborWriter | undefined;
 const SPARE_CAPACITY_MAX = 64 * 1024;
+
+/** Runs `write` on a writer that is kept between calls. Into an arena when what is made lives as short. */
+export function writtenBytes(write: (writer: CborWriter) => void, arena?: ByteArena): Bytes {
+  const writer = spare ?? new CborWriter();
+  spare = undefined; // not again before it is back, and never after a failure in the middle
+  write(writer);
+  const bytes = writer.finish(arena);
+  if (writer.capacity <= SPARE_CAPACITY_MAX) spare = writer;
+  return bytes;
+}
 
 /** The one canonical encoding of `value`. Entries that are `undefined` in maps are left out. */
 export function encodeCbor(value: CborValue): Bytes {
-  const writer = spare ?? new Writer();
-  spare = undefined; // not again before it is back, and never after a failure in the middle
-  writeValue(writer, value, 0);
-  const bytes = writer.finish();
-  if (writer.capacity <= SPARE_CAPACITY_MAX) spare = writer;
-  return bytes;
+  return writtenBytes((writer) => writeValue(writer, value, 0));
 }

@@ -158,3 +158,113 @@ describe('typed shapes', () => {
     );
   });
 });
+
+describe('the direct way between values and bytes', () => {
+  const inner = record({ by: uint(70_000), note: optional(text(40)), at: nullable(u64) });
+  const direct = record({
+    flag: bool,
+    count: uint(),
+    amount: u64,
+    name: text(30),
+    word: oneOf('up', 'down'),
+    blob: byteString(300),
+    id: hash32,
+    items: list(inner, 5),
+    maybe: optional(byteString(3)),
+    step: variant({ move: inner, stop: record({}), body: record({ abc: list(uint(), 9) }) }),
+  });
+  /** The same codec without its direct way. */
+  const indirect = { toCbor: direct.toCbor, fromCbor: direct.fromCbor };
+  const innerValues = fc.record(
+    {
+      by: fc.nat(70_000),
+      note: fc.string({ maxLength: 40, unit: 'grapheme' }),
+      at: fc.constant(null),
+    },
+    { requiredKeys: ['by', 'at'] },
+  );
+  const values = fc.record(
+    {
+      flag: fc.boolean(),
+      count: fc.oneof(fc.nat(70_000), fc.maxSafeNat()),
+      amount: fc.oneof(fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }), fc.bigInt(0n, 1n << 33n)),
+      name: fc.string({ maxLength: 30 }),
+      word: fc.constantFrom('up', 'down'),
+      blob: fc.uint8Array({ maxLength: 300 }),
+      id: fc
+        .uint8Array({ minLength: 32, maxLength: 32 })
+        .map((bytes) => Buffer.from(bytes).toString('hex')),
+      items: fc.array(innerValues, { maxLength: 5 }),
+      maybe: fc.uint8Array({ maxLength: 3 }),
+      step: fc.oneof(
+        innerValues.map((value) => ({ kind: 'move', ...value })),
+        fc.constant({ kind: 'stop' }),
+        fc.array(fc.nat(), { maxLength: 9 }).map((abc) => ({ kind: 'body', abc })),
+      ),
+    },
+    { requiredKeys: ['flag', 'count', 'amount', 'name', 'word', 'blob', 'id', 'items', 'step'] },
+  );
+  const outcome = (run: () => unknown): unknown => {
+    try {
+      return run();
+    } catch (error) {
+      if (!isSeeleError(error)) throw error;
+      return [error.code, error.message];
+    }
+  };
+
+  test('is there, and gives the bytes and values of the other one', () => {
+    expect(direct.direct).toBeDefined();
+    fc.assert(
+      fc.property(values, (one) => {
+        const bytes = encodeWith(direct, one as never);
+        expect(bytes).toEqual(encodeWith(indirect, one as never));
+        expect(decodeWith(direct, bytes)).toEqual(decodeWith(indirect, bytes));
+        expect(decodeWith(direct, bytes, { views: true })).toEqual(decodeWith(indirect, bytes));
+        expect(Object.keys(decodeWith(direct, bytes))).toEqual(
+          Object.keys(decodeWith(indirect, bytes)),
+        );
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test('accepts and refuses the same of bytes that were changed, cut or added to', () => {
+    fc.assert(
+      fc.property(values, fc.nat(), fc.nat(255), fc.nat(3), (one, at, byte, what) => {
+        const bytes = Uint8Array.from(encodeWith(direct, one as never));
+        const place = at % bytes.length;
+        if (what < 2) bytes[place] = byte;
+        const changed =
+          what === 2 ? bytes.slice(0, place) : what === 3 ? Uint8Array.of(...bytes, byte) : bytes;
+        expect(outcome(() => decodeWith(direct, changed))).toEqual(
+          outcome(() => decodeWith(indirect, changed)),
+        );
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('refuses the same values', () => {
+    const good = fc.sample(values, { numRuns: 1, seed: 1 })[0] as Record<string, unknown>;
+    for (const wrong of [
+      { ...good, count: -1 },
+      { ...good, count: 1.5 },
+      { ...good, amount: 5 },
+      { ...good, amount: 1n << 64n },
+      { ...good, name: 'x'.repeat(31) },
+      { ...good, name: '\ud800' },
+      { ...good, id: 'AB'.repeat(32) },
+      { ...good, id: 'ab' },
+      { ...good, id: undefined },
+      { ...good, items: new Array(6).fill({ by: 1, at: null }) },
+      { ...good, step: { kind: 'jump' } },
+      { ...good, step: new Uint8Array() },
+      new Uint8Array(),
+      null,
+    ])
+      expect(outcome(() => encodeWith(direct, wrong as never))).toEqual(
+        outcome(() => encodeWith(indirect, wrong as never)),
+      );
+  });
+});

@@ -10,9 +10,29 @@
  * const back = decodeWith(transfer, bytes);
  */
 import { CID } from 'multiformats/cid';
-import { type Bytes, bytesToHex, hexToBytes } from './bytes.ts';
-import { type CborLimits, decodeCbor } from './cbor-decode.ts';
-import { type CborMap, type CborValue, encodeCbor } from './cbor-encode.ts';
+import { type ByteArena, type Bytes, bytesToHex, hexToBytes } from './bytes.ts';
+import { CBOR_DEFAULT_MAX_BYTES, type CborLimits, decodeCbor } from './cbor-decode.ts';
+import { CborCursor, MISS } from './cbor-cursor.ts';
+import {
+  CBOR_MAX_DEPTH,
+  type CborMap,
+  type CborValue,
+  type CborWriter,
+  encodeCbor,
+  writtenBytes,
+} from './cbor-encode.ts';
+import {
+  directBool,
+  directBytes,
+  directHex,
+  directList,
+  directNullable,
+  directRecord,
+  directText,
+  directU64,
+  directUint,
+  directVariant,
+} from './direct.ts';
 import { kernelError } from './errors.ts';
 
 export interface Codec<T> {
@@ -20,6 +40,20 @@ export interface Codec<T> {
   fromCbor(value: CborValue | undefined, path: string): T;
   /** True when a record may leave the field out (`undefined`). */
   readonly optional?: boolean;
+  /** The same without the values in between, where a codec can; see `Direct`. */
+  readonly direct?: Direct<T> | undefined;
+}
+
+/**
+ * Straight from and to bytes, several times as fast as by `CborValue`. It may throw for any reason:
+ * `decodeWith` and `encodeWith` then go the other way, which decides and names what is wrong. What it
+ * accepts and gives must be exactly what the other way accepts and gives.
+ */
+export interface Direct<T> {
+  /** Levels of lists and maps below and with this value. */
+  readonly depth: number;
+  read(cursor: CborCursor): T;
+  write(writer: CborWriter, value: T): void;
 }
 
 export type CodecValue<C> = C extends Codec<infer T> ? T : never;
@@ -47,21 +81,27 @@ function wrong(path: string, expected: string): Error {
 function plain<T extends CborValue>(
   expected: string,
   accepts: (value: unknown) => boolean,
+  direct?: Direct<T>,
 ): Codec<T> {
   const check = (value: unknown, path: string): T => {
     if (!accepts(value)) throw wrong(path, expected);
     return value as T;
   };
-  return { toCbor: check, fromCbor: check };
+  return { toCbor: check, fromCbor: check, direct };
 }
 
-export const bool: Codec<boolean> = plain('true or false', (v) => typeof v === 'boolean');
+export const bool: Codec<boolean> = plain(
+  'true or false',
+  (v) => typeof v === 'boolean',
+  directBool,
+);
 
 /** Whole number from 0 to `max` (at most 2^53−1) as a JavaScript number. */
 export function uint(max: number = Number.MAX_SAFE_INTEGER): Codec<number> {
   return plain(
     `a whole number from 0 to ${max}`,
     (v) => Number.isSafeInteger(v) && (v as number) >= 0 && (v as number) <= max,
+    directUint(max),
   );
 }
 
@@ -74,7 +114,12 @@ export const float: Codec<number> = plain(
     (!Number.isInteger(v) || Number.isSafeInteger(v)),
 );
 
-function integer64(min: bigint, max: bigint, expected: string): Codec<bigint> {
+function integer64(
+  min: bigint,
+  max: bigint,
+  expected: string,
+  direct?: Direct<bigint>,
+): Codec<bigint> {
   const check = (value: unknown, path: string): bigint => {
     if (typeof value !== 'bigint' || value < min || value > max) throw wrong(path, expected);
     return value;
@@ -83,11 +128,17 @@ function integer64(min: bigint, max: bigint, expected: string): Codec<bigint> {
     toCbor: check,
     fromCbor: (value, path) =>
       check(Number.isSafeInteger(value) ? BigInt(value as number) : value, path),
+    direct,
   };
 }
 
 /** Unsigned 64-bit integer as `bigint`: amounts of money, fuel. */
-export const u64: Codec<bigint> = integer64(0n, (1n << 64n) - 1n, 'an unsigned 64-bit integer');
+export const u64: Codec<bigint> = integer64(
+  0n,
+  (1n << 64n) - 1n,
+  'an unsigned 64-bit integer',
+  directU64,
+);
 
 /** Signed 64-bit integer as `bigint`. */
 export const i64: Codec<bigint> = integer64(
@@ -101,12 +152,14 @@ export function text(maxLength: number): Codec<string> {
   return plain(
     `text of at most ${maxLength} characters`,
     (v) => typeof v === 'string' && v.length <= maxLength && v.isWellFormed(),
+    directText((v) => v.length <= maxLength),
   );
 }
 
 /** One of a closed set of words. */
 export function oneOf<const W extends readonly string[]>(...words: W): Codec<W[number]> {
-  return plain(`one of ${words.join(', ')}`, (v) => words.includes(v as string));
+  const isWord = (value: unknown): boolean => words.includes(value as string);
+  return plain(`one of ${words.join(', ')}`, isWord, directText(isWord) as Direct<W[number]>);
 }
 
 /** Byte string of at most `maxLength` bytes. */
@@ -114,6 +167,7 @@ export function byteString(maxLength: number): Codec<Bytes> {
   return plain(
     `at most ${maxLength} bytes`,
     (v) => v instanceof Uint8Array && v.length <= maxLength,
+    directBytes(maxLength),
   );
 }
 
@@ -130,6 +184,7 @@ export function hexBytes(length: number): Codec<string> {
       if (!(value instanceof Uint8Array) || value.length !== length) throw wrong(path, expected);
       return bytesToHex(value);
     },
+    direct: directHex(length),
   };
 }
 
@@ -162,6 +217,7 @@ export function list<T>(item: Codec<T>, maxLength: number): Codec<readonly T[]> 
       check(value, path).map((v, i) => item.toCbor(v as T, element(path, i))),
     fromCbor: (value, path) =>
       check(value, path).map((v, i) => item.fromCbor(v as CborValue, element(path, i))),
+    direct: item.direct && directList(item.direct, maxLength),
   };
 }
 
@@ -171,6 +227,7 @@ export function optional<T>(inner: Codec<T>): Codec<T | undefined> {
     optional: true,
     toCbor: (value, path) => inner.toCbor(value as T, path),
     fromCbor: (value, path) => (value === undefined ? undefined : inner.fromCbor(value, path)),
+    direct: inner.direct as Direct<T | undefined> | undefined,
   };
 }
 
@@ -178,6 +235,7 @@ export function nullable<T>(inner: Codec<T>): Codec<T | null> {
   return {
     toCbor: (value, path) => (value === null ? null : inner.toCbor(value, path)),
     fromCbor: (value, path) => (value === null ? null : inner.fromCbor(value, path)),
+    direct: inner.direct && directNullable(inner.direct),
   };
 }
 
@@ -222,6 +280,7 @@ export function record<const F extends Readonly<Record<string, Codec<unknown> | 
       }
       return out as RecordValue<F>;
     },
+    direct: directRecord<RecordValue<F>>(codecs),
   };
 }
 
@@ -250,6 +309,7 @@ export function variant<const V extends Variants>(variants: V): Codec<VariantVal
       const inner = codecOf(kind, path).fromCbor(fields, path) as object;
       return { kind, ...inner } as VariantValue<V>;
     },
+    direct: directVariant<VariantValue<V>>(variants),
   };
 }
 
@@ -262,9 +322,24 @@ function named<R>(run: (path: string) => R): R {
   }
 }
 
-/** Canonical bytes of a typed value. @throws KERNEL_SHAPE when the value does not fit the codec */
-export function encodeWith<T>(codec: Codec<T>, value: T): Bytes {
+/**
+ * Canonical bytes of a typed value; cut out of an arena when they live as short as what is beside them.
+ * @throws KERNEL_SHAPE when the value does not fit the codec
+ */
+export function encodeWith<T>(codec: Codec<T>, value: T, arena?: ByteArena): Bytes {
+  const { direct } = codec;
+  if (direct)
+    try {
+      return writtenBytes((writer) => direct.write(writer, value), arena);
+    } catch {
+      // Below it is said what is wrong.
+    }
   return encodeCbor(named((path) => codec.toCbor(value, path)));
+}
+
+export interface DecodeLimits extends CborLimits {
+  /** Byte strings may be views of `bytes`, which nobody changes or uses again. */
+  readonly views?: boolean;
 }
 
 /**
@@ -272,7 +347,17 @@ export function encodeWith<T>(codec: Codec<T>, value: T): Bytes {
  *
  * @throws KERNEL_CBOR_INVALID, KERNEL_CBOR_LIMIT or KERNEL_SHAPE, naming the offset or the field
  */
-export function decodeWith<T>(codec: Codec<T>, bytes: Bytes, limits?: CborLimits): T {
+export function decodeWith<T>(codec: Codec<T>, bytes: Bytes, limits: DecodeLimits = {}): T {
+  const { direct } = codec;
+  const { maxBytes = CBOR_DEFAULT_MAX_BYTES, maxDepth = CBOR_MAX_DEPTH, views = false } = limits;
+  if (direct && direct.depth <= maxDepth && bytes.length <= maxBytes)
+    try {
+      const cursor = new CborCursor(bytes, views);
+      const value = direct.read(cursor);
+      if (cursor.at === bytes.length) return value;
+    } catch (error) {
+      if (error !== MISS) throw error;
+    }
   const cbor = decodeCbor(bytes, limits);
   return named((path) => codec.fromCbor(cbor, path));
 }

@@ -4,14 +4,13 @@
  * keys share, so its address never changes while it exists.
  */
 import { sha256Text } from '#libs/crypto';
-import type { Bytes } from '#libs/kernel';
+import type { ByteArena, Bytes } from '#libs/kernel';
 import { type ByteText, bytesToText, writeText } from './byte-text.ts';
 import { merkleError } from './errors.ts';
 import { HASH_BYTES } from './state-proof.ts';
 
 const LEAF_TAG = 0;
 const BRANCH_TAG = 1;
-const ARENA_CHUNK_BYTES = 128 * 1024;
 
 export class Leaf {
   readonly key: ByteText;
@@ -116,25 +115,6 @@ export function hashOfNode(node: Node): ByteText {
   }
   if (!(node instanceof Stub)) node.dirty = false;
   return node.hash;
-}
-
-/**
- * Cuts many small arrays out of few large ones: V8 gives every array above 64 bytes memory of its
- * own from the system, which took a third of a commit.
- */
-export class ByteArena {
-  #chunk = new Uint8Array();
-  #used = 0;
-
-  take(length: number): Bytes {
-    if (this.#used + length > this.#chunk.length) {
-      this.#chunk = new Uint8Array(Math.max(length, ARENA_CHUNK_BYTES));
-      this.#used = 0;
-    }
-    const start = this.#chunk.byteOffset + this.#used;
-    this.#used += length;
-    return new Uint8Array(this.#chunk.buffer, start, length);
-  }
 }
 
 const referenceBytes = (node: Node): number =>

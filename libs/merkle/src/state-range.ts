@@ -5,7 +5,7 @@
  *
  *   node = 0 ‖ key ‖ value hash | 1 ‖ depth ‖ node ‖ node | 2 ‖ hash of what was cut off
  */
-import { type Bytes, compareBytes, equalBytes, hexToBytes } from '#libs/kernel';
+import { ByteArena, type Bytes, compareBytes, equalBytes, hexToBytes } from '#libs/kernel';
 import { writeText } from './byte-text.ts';
 import {
   Leaf,
@@ -15,7 +15,6 @@ import {
   decodeReference,
   hashOfNode,
   nodeAddress,
-  ByteArena,
 } from './state-nodes.ts';
 import {
   EMPTY_STATE_ROOT,

@@ -3,12 +3,11 @@
  * a commit applies all changes of a batch in one sorted descent, so every touched node is hashed
  * once. The root depends on the contents alone, never on the history that led to them.
  */
-import { type Bytes, type KeyValueWrite, bytesToHex } from '#libs/kernel';
+import { ByteArena, type Bytes, type KeyValueWrite, bytesToHex } from '#libs/kernel';
 import { type ByteText, bytesToText, textBitAt, textToBytes } from './byte-text.ts';
 import { merkleError } from './errors.ts';
 import {
   Branch,
-  ByteArena,
   Leaf,
   type Node,
   Stub,
