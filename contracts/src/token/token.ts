@@ -10,6 +10,7 @@ import {
   decodeWith,
   hash32,
   invariant,
+  keysOfAccounts,
   optional,
   record,
   text,
@@ -43,14 +44,16 @@ export const COLLECTORS = ['names', 'orders', 'resources', 'stake', 'deals'] as 
 const collectorAccounts: ReadonlySet<AccountId> = new Set(COLLECTORS.map(contractAccount));
 
 export const tokenKeys = {
-  balance: (account: AccountId): Bytes => storageKey('balance/', account),
+  balance: keysOfAccounts((account) => storageKey('balance/', account)),
   balances: utf8('balance/'),
   supply: utf8('supply'),
 };
 
 function isBalanceKey(key: Bytes): boolean {
   const prefix = tokenKeys.balances;
-  return key.length === prefix.length + 32 && prefix.every((byte, i) => key[i] === byte);
+  if (key.length !== prefix.length + 32) return false;
+  for (let i = 0; i < prefix.length; i++) if (key[i] !== prefix[i]) return false;
+  return true;
 }
 
 /** Stored form of a balance and of the supply. */

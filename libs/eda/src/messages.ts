@@ -5,11 +5,15 @@
  */
 import {
   type Bytes,
+  type CborCursor,
+  type CborValue,
+  type CborWriter,
   type Codec,
   type CodecValue,
-  type CborValue,
+  MISS,
   byteString,
   decodeWith,
+  directRelative,
   encodeWith,
   hash32,
   kernelError,
@@ -20,6 +24,7 @@ import {
   record,
   uint,
   variant,
+  writeNumber,
 } from '#libs/kernel';
 import { edaError } from './errors.ts';
 import { VALIDATORS_MAX } from './validator-set.ts';
@@ -54,7 +59,8 @@ export interface Report extends BlockName {
 }
 
 const index = uint(VALIDATORS_MAX - 1);
-const era = uint(2 ** 32);
+const ERA_MAX = 2 ** 32;
+const era = uint(ERA_MAX);
 const timeUs = uint();
 const view = uint(VIEW_MAX);
 
@@ -116,6 +122,59 @@ function entriesFromCbor<E extends BlockName>(
   });
 }
 
+function readEntries(cursor: CborCursor, times: readonly string[], base: number): unknown {
+  const count = cursor.count(4);
+  if (count > ENTRIES_MAX) throw MISS;
+  const entries: unknown[] = [];
+  for (let i = 0; i < count; i++) {
+    if (cursor.head(4) !== 4 + times.length) throw MISS;
+    const entry: Record<string, unknown> = {
+      era: cursor.head(0),
+      author: cursor.head(0),
+      seq: cursor.head(0),
+      hash: cursor.hex(32),
+    };
+    if ((entry['era'] as number) > ERA_MAX || (entry['author'] as number) >= VALIDATORS_MAX)
+      throw MISS;
+    for (let j = 0; j < times.length; j++) {
+      const time = base + cursor.whole();
+      if (time < 0 || time > Number.MAX_SAFE_INTEGER) throw MISS;
+      entry[times[j] as string] = time;
+    }
+    entries.push(entry);
+  }
+  return entries;
+}
+
+const isWhole = (value: unknown, max: number): value is number =>
+  Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= max;
+
+function writeEntries(
+  writer: CborWriter,
+  value: unknown,
+  times: readonly string[],
+  base: number,
+): void {
+  if (!Array.isArray(value) || value.length > ENTRIES_MAX) throw MISS;
+  const entries = value as readonly (BlockName & Record<string, unknown>)[];
+  writer.head(4, entries.length);
+  for (const entry of entries) {
+    const { era: of, author, seq, hash } = entry;
+    if (!isWhole(of, ERA_MAX) || !isWhole(author, VALIDATORS_MAX - 1)) throw MISS;
+    if (!isWhole(seq, Number.MAX_SAFE_INTEGER)) throw MISS;
+    writer.head(4, 4 + times.length);
+    writer.head(0, of);
+    writer.head(0, author);
+    writer.head(0, seq);
+    if (typeof hash !== 'string' || !writer.hex(hash, 32)) throw MISS;
+    for (let j = 0; j < times.length; j++) {
+      const time = entry[times[j] as string];
+      if (!isWhole(time, Number.MAX_SAFE_INTEGER)) throw MISS;
+      writeNumber(writer, time - base);
+    }
+  }
+}
+
 /** A record whose `field` holds entries with times relative to the record's own `baseField`. */
 function withEntries<T extends object>(
   outer: Codec<T>,
@@ -141,6 +200,13 @@ function withEntries<T extends object>(
       const entries = entriesFromCbor(raw?.[field], times, base, `${path}.${field}`);
       return { ...plain, [field]: entries };
     },
+    direct: directRelative(outer, {
+      name: field,
+      base: baseField,
+      depth: 2,
+      read: (cursor, base) => readEntries(cursor, times, base),
+      write: (writer, value, base) => writeEntries(writer, value, times, base),
+    }),
   };
 }
 
@@ -251,10 +317,30 @@ export interface Sealed<M> {
   readonly message: M;
   readonly signature: Bytes;
 }
+/** What was signed, of messages that were read: one value has one encoding. */
+const receivedBytes = new WeakMap<object, Bytes>();
+
+function keepingBytes<M>({ toCbor, fromCbor, direct }: Codec<M>): Codec<M> {
+  return {
+    toCbor,
+    fromCbor,
+    direct: direct && {
+      depth: direct.depth,
+      write: (writer, value) => direct.write(writer, value),
+      read(cursor) {
+        const start = cursor.at;
+        const message = direct.read(cursor);
+        receivedBytes.set(message as object, cursor.bytes.subarray(start, cursor.at));
+        return message;
+      },
+    },
+  };
+}
+
 function sealed<M>(inner: Codec<M>): Codec<Sealed<M>> {
   return record({
     from: index,
-    message: inner,
+    message: keepingBytes(inner),
     signature: byteString(SIGNATURE_MAX_BYTES),
   }) as unknown as Codec<Sealed<M>>;
 }
@@ -297,12 +383,14 @@ export const signingDomain = (kind: SignedKind): string => `seele/eda-${kind}/1`
 
 /** The bytes a validator signs, without the domain. */
 export function signedBytes<K extends SignedKind>(kind: K, message: SignedMessages[K]): Bytes {
+  const received = receivedBytes.get(message);
+  if (received) return received;
   return encodeWith(signedShapes[kind] as unknown as Codec<SignedMessages[K]>, message);
 }
 
 export const sealedBlock = record({
   from: index,
-  message: blockShape,
+  message: keepingBytes(blockShape),
   signature: byteString(SIGNATURE_MAX_BYTES),
   payload: byteString(PAYLOAD_MAX_BYTES),
 });
@@ -350,9 +438,12 @@ export function encodeMessage(message: EdaMessage): Bytes {
   return encodeWith(messageShape, message);
 }
 
-/** @throws KERNEL_CBOR_INVALID, KERNEL_CBOR_LIMIT, KERNEL_SHAPE, EDA_MESSAGE_TOO_LARGE */
+/**
+ * Byte strings in the message look into `bytes`.
+ * @throws KERNEL_CBOR_INVALID, KERNEL_CBOR_LIMIT, KERNEL_SHAPE, EDA_MESSAGE_TOO_LARGE
+ */
 export function decodeMessage(bytes: Bytes): EdaMessage {
   if (bytes.length > MESSAGE_MAX_BYTES)
     throw edaError('EDA_MESSAGE_TOO_LARGE', `${bytes.length} bytes, at most ${MESSAGE_MAX_BYTES}`);
-  return decodeWith(messageShape, bytes, { maxBytes: MESSAGE_MAX_BYTES });
+  return decodeWith(messageShape, bytes, { maxBytes: MESSAGE_MAX_BYTES, views: true });
 }

@@ -3,7 +3,7 @@
  * written form is bech32m (BIP 350), whose checksum refuses a mistyped address before money moves.
  */
 import { bech32m } from '@scure/base';
-import { bytesToHex, hexToBytes } from './bytes.ts';
+import { type Bytes, bytesToHex, hexToBytes } from './bytes.ts';
 import { kernelError } from './errors.ts';
 
 /** 32-byte account identifier in lower-case hex. */
@@ -29,4 +29,27 @@ export function parseAccount(input: string): AccountId {
     // Reported below, in our words.
   }
   throw kernelError('KERNEL_ID_INVALID', `${JSON.stringify(input)} is not an account (seele1…)`);
+}
+
+const RECENT_KEYS = 1024;
+
+/**
+ * Keys that are made of an account, the last ones kept: one transfer asks for those of two accounts
+ * eight times. Whoever gets a key does not change it.
+ */
+export function keysOfAccounts(make: (account: AccountId) => Bytes): (account: AccountId) => Bytes {
+  const recent: ({ readonly account: AccountId; readonly key: Bytes } | undefined)[] = Array.from({
+    length: RECENT_KEYS,
+  });
+  return (account) => {
+    // Accounts are hashes: any of their digits will do.
+    const slot =
+      ((account.charCodeAt(0) * 31 + account.charCodeAt(1)) * 31 + account.charCodeAt(2)) &
+      (RECENT_KEYS - 1);
+    const known = recent[slot];
+    if (known?.account === account) return known.key;
+    const key = make(account);
+    recent[slot] = { account, key };
+    return key;
+  };
 }

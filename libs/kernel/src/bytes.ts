@@ -84,19 +84,17 @@ export function bytesToHex(bytes: Bytes): string {
   return out;
 }
 
-function nibble(code: number): number {
-  if (code >= 48 && code <= 57) return code - 48;
-  if (code >= 97 && code <= 102) return code - 87;
-  return -1;
-}
+/** Values of lower-case hex digits by character code, −1 for all others. */
+const NIBBLES = new Int8Array(128).fill(-1);
+for (const [value, code] of HEX_DIGITS.entries()) NIBBLES[code] = value;
 
 /** Lower-case hexadecimal only, so that one value has one spelling; `undefined` when malformed. */
 export function hexToBytes(hex: string): Bytes | undefined {
   if (hex.length % 2 !== 0) return undefined;
   const out = new Uint8Array(hex.length / 2);
   for (let i = 0; i < out.length; i++) {
-    const high = nibble(hex.charCodeAt(2 * i));
-    const low = nibble(hex.charCodeAt(2 * i + 1));
+    const high = NIBBLES[hex.charCodeAt(2 * i)] ?? -1;
+    const low = NIBBLES[hex.charCodeAt(2 * i + 1)] ?? -1;
     if (high < 0 || low < 0) return undefined;
     out[i] = (high << 4) | low;
   }

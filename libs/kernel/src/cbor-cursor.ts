@@ -85,6 +85,13 @@ export class CborCursor {
     return high * TWO_32 + low;
   }
 
+  /** A whole number within ±(2^53 − 1). */
+  whole(): number {
+    const first = this.bytes[this.at];
+    if (first !== undefined && first >> 5 === 1) return -1 - this.head(1);
+    return this.head(0);
+  }
+
   /** An unsigned integer of up to 64 bits. */
   big(): bigint {
     const { bytes } = this;

@@ -257,7 +257,7 @@ describe('the direct way between values and bytes', () => {
       { ...good, id: 'AB'.repeat(32) },
       { ...good, id: 'ab' },
       { ...good, id: undefined },
-      { ...good, items: new Array(6).fill({ by: 1, at: null }) },
+      { ...good, items: Array.from({ length: 6 }, () => ({ by: 1, at: null })) },
       { ...good, step: { kind: 'jump' } },
       { ...good, step: new Uint8Array() },
       new Uint8Array(),

@@ -342,22 +342,33 @@ export interface DecodeLimits extends CborLimits {
   readonly views?: boolean;
 }
 
+/** A value read directly; undefined when the other way has to be gone. */
+export function decodeDirectly<T>(
+  codec: Codec<T>,
+  bytes: Bytes,
+  limits: DecodeLimits = {},
+): T | undefined {
+  const { direct } = codec;
+  const { maxBytes = CBOR_DEFAULT_MAX_BYTES, maxDepth = CBOR_MAX_DEPTH, views = false } = limits;
+  if (!direct || direct.depth > maxDepth || bytes.length > maxBytes) return undefined;
+  try {
+    const cursor = new CborCursor(bytes, views);
+    const value = direct.read(cursor);
+    return cursor.at === bytes.length ? value : undefined;
+  } catch (error) {
+    if (error !== MISS) throw error;
+    return undefined;
+  }
+}
+
 /**
  * Reads a typed value from canonical bytes.
  *
  * @throws KERNEL_CBOR_INVALID, KERNEL_CBOR_LIMIT or KERNEL_SHAPE, naming the offset or the field
  */
 export function decodeWith<T>(codec: Codec<T>, bytes: Bytes, limits: DecodeLimits = {}): T {
-  const { direct } = codec;
-  const { maxBytes = CBOR_DEFAULT_MAX_BYTES, maxDepth = CBOR_MAX_DEPTH, views = false } = limits;
-  if (direct && direct.depth <= maxDepth && bytes.length <= maxBytes)
-    try {
-      const cursor = new CborCursor(bytes, views);
-      const value = direct.read(cursor);
-      if (cursor.at === bytes.length) return value;
-    } catch (error) {
-      if (error !== MISS) throw error;
-    }
+  const value = decodeDirectly(codec, bytes, limits);
+  if (value !== undefined) return value;
   const cbor = decodeCbor(bytes, limits);
   return named((path) => codec.fromCbor(cbor, path));
 }

@@ -109,6 +109,17 @@ interface Field {
   readonly isOptional: boolean;
   /** Place among the fields as they were defined. */
   readonly place: number;
+  readonly relative?: RelativeField | undefined;
+}
+
+/** A field that is written relative to a whole number in another field, which stands before it. */
+export interface RelativeField {
+  readonly name: string;
+  readonly base: string;
+  /** Levels of lists and maps in it. */
+  readonly depth: number;
+  read(cursor: CborCursor, base: number): unknown;
+  write(writer: CborWriter, value: unknown, base: number): void;
 }
 
 type Fields = readonly (readonly [string, Codec<unknown>])[];
@@ -123,7 +134,11 @@ function encodedName(name: string): Bytes {
 }
 
 /** In the order of the encoding; undefined when a field has no direct way. */
-function plan(fields: Fields, tag?: string): readonly Field[] | undefined {
+function plan(
+  fields: Fields,
+  tag?: string,
+  relative?: RelativeField,
+): readonly Field[] | undefined {
   const names = fields.map(([name]) => name);
   if (tag !== undefined && names.includes(tag)) return undefined;
   const found: Field[] = [];
@@ -132,13 +147,20 @@ function plan(fields: Fields, tag?: string): readonly Field[] | undefined {
     const codec = fields[place]?.[1];
     if (codec && !codec.direct) return undefined;
     const isOptional = codec?.optional === true;
-    found.push({ name, key: encodedName(name), direct: codec?.direct, isOptional, place });
+    found.push({
+      name,
+      key: encodedName(name),
+      direct: codec?.direct,
+      isOptional,
+      place,
+      relative: name === relative?.name ? relative : undefined,
+    });
   }
   return found;
 }
 
 const depthOf = (fields: readonly Field[]): number =>
-  1 + Math.max(0, ...fields.map(({ direct }) => direct?.depth ?? 0));
+  1 + Math.max(0, ...fields.map(({ direct, relative }) => relative?.depth ?? direct?.depth ?? 0));
 
 /** Fields of one map into a new object, in the order in which they were defined. */
 function readFields(
@@ -157,7 +179,11 @@ function readFields(
       continue;
     }
     left--;
-    if (field.direct) values[field.place] = field.direct.read(cursor);
+    if (field.relative) {
+      const base = values[names.indexOf(field.relative.base)];
+      if (typeof base !== 'number') throw MISS;
+      values[field.place] = field.relative.read(cursor, base);
+    } else if (field.direct) values[field.place] = field.direct.read(cursor);
     else if (cursor.text() !== kind) throw MISS;
   }
   if (left !== 0) throw MISS;
@@ -180,11 +206,15 @@ function writeFields(
   }
   writer.head(5, count);
   for (let i = 0; i < fields.length; i++) {
-    const { name, key, direct, isOptional } = fields[i] as Field;
+    const { name, key, direct, isOptional, relative } = fields[i] as Field;
     const own = direct ? value[name] : kind;
     if (isOptional && own === undefined) continue;
     writer.short(key);
-    if (direct) direct.write(writer, own);
+    if (relative) {
+      const base = value[relative.base];
+      if (typeof base !== 'number') throw MISS;
+      relative.write(writer, own, base);
+    } else if (direct) direct.write(writer, own);
     else writeValue(writer, kind as string, 0);
   }
 }
@@ -196,8 +226,14 @@ const isPlain = (value: unknown): value is Record<string, unknown> =>
   !(value instanceof Uint8Array) &&
   !(value instanceof CID);
 
-export function directRecord<T>(codecs: Fields): Direct<T> | undefined {
-  const fields = plan(codecs);
+/** The direct way of a record with one field that is written relative to another. */
+export function directRelative<T>(outer: Codec<T>, relative: RelativeField): Direct<T> | undefined {
+  const codecs = outer.direct && fieldsOf.get(outer.direct as Direct<never>);
+  return codecs && directRecord<T>(codecs, relative);
+}
+
+export function directRecord<T>(codecs: Fields, relative?: RelativeField): Direct<T> | undefined {
+  const fields = plan(codecs, undefined, relative);
   if (!fields) return undefined;
   const names = codecs.map(([name]) => name);
   const direct: Direct<T> = {
@@ -208,7 +244,7 @@ export function directRecord<T>(codecs: Fields): Direct<T> | undefined {
       writeFields(writer, fields, value, undefined);
     },
   };
-  fieldsOf.set(direct as Direct<never>, codecs);
+  if (!relative) fieldsOf.set(direct as Direct<never>, codecs);
   return direct;
 }
 

@@ -12,9 +12,11 @@
 export * from './account-id.ts';
 export * from './amount.ts';
 export * from './bytes.ts';
+export * from './cbor-cursor.ts';
 export * from './cbor-decode.ts';
 export * from './cbor-encode.ts';
 export * from './codec.ts';
+export { directRelative } from './direct.ts';
 export * from './errors.ts';
 export * from './ports.ts';
 export * from './randomness.ts';

@@ -4,6 +4,7 @@
  * one certified header proves any transaction, receipt or state entry of its height.
  */
 import {
+  type ByteArena,
   type Bytes,
   type CodecValue,
   byteString,
@@ -167,8 +168,9 @@ export function decodeBlock(bytes: Bytes): Block {
   return decodeWith(block, bytes, { maxBytes: BLOCK_MAX_BYTES });
 }
 
-export function encodeReceipt(value: Receipt): Bytes {
-  return encodeWith(receipt, value);
+/** @param arena where receipts of one block lie together */
+export function encodeReceipt(value: Receipt, arena?: ByteArena): Bytes {
+  return encodeWith(receipt, value, arena);
 }
 
 /** @throws KERNEL_CBOR_INVALID, KERNEL_CBOR_LIMIT or KERNEL_SHAPE */

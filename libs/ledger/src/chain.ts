@@ -7,6 +7,7 @@ import { accountOf } from '#libs/crypto';
 import type { ValidatorSet } from '#libs/eda';
 import { type StateTree, createLogTree } from '#libs/merkle';
 import {
+  ByteArena,
   type Bytes,
   type KeyValueStore,
   type KeyValueWrite,
@@ -173,7 +174,8 @@ class StoredChain {
     const outcome = this.#runCut(cut, invalidTransactions);
     if (this.#pending) this.#tree = this.#openTree(); // It holds the changes of a forgotten block.
     const { root: stateRoot, writes } = updateStateTree(this.#tree, outcome.changes);
-    const receiptBytes = outcome.receipts.map(encodeReceipt);
+    const arena = new ByteArena();
+    const receiptBytes = outcome.receipts.map((receipt) => encodeReceipt(receipt, arena));
     const header: Header = {
       chain: this.id,
       height: cut.height,

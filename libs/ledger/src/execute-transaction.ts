@@ -10,6 +10,7 @@ import {
   decodeWith,
   encodeWith,
   hexToBytes,
+  keysOfAccounts,
   uint,
   utf8,
 } from '#libs/kernel';
@@ -32,9 +33,9 @@ const NONCE_PREFIX = utf8('nonce/');
 const nonceCodec = uint();
 
 /** Key of an account's nonce in the state of `LEDGER_STATE`. */
-export function nonceKey(account: AccountId): Bytes {
-  return concatBytes(NONCE_PREFIX, hexToBytes(account) as Bytes);
-}
+export const nonceKey = keysOfAccounts((account) =>
+  concatBytes(NONCE_PREFIX, hexToBytes(account) as Bytes),
+);
 
 /** Transactions the account has made. */
 export function nonceOf(

@@ -4,7 +4,15 @@
  * run here, user contracts in the metered engine behind a port (user-frames.ts).
  */
 import { contractAccount } from '#libs/crypto';
-import { type AccountId, type Bytes, SeeleError, decodeCbor, encodeWith } from '#libs/kernel';
+import {
+  type AccountId,
+  ByteArena,
+  type Bytes,
+  SeeleError,
+  decodeCbor,
+  decodeDirectly,
+  encodeWith,
+} from '#libs/kernel';
 import type { BlockContext, Context, ContractMethod, SystemContract } from './contract.ts';
 import { ledgerError } from './errors.ts';
 import {
@@ -37,6 +45,9 @@ export interface Machine {
 
 const MAX_SCAN = 1_000;
 const REVERT = { status: 400, title: 'Refused by the contract', fix: 'See docs/contracts.md.' };
+
+/** Events live as long as their block. */
+const eventBytes = new ByteArena();
 
 function checkSize(what: string, bytes: Bytes, maxBytes: number): void {
   if (bytes.length > maxBytes)
@@ -114,7 +125,7 @@ class Frame implements Context {
 
   emit: Context['emit'] = (topic, codec, data) => {
     const { events, meter } = this.#run;
-    const bytes = encodeWith(codec, data);
+    const bytes = encodeWith(codec, data, eventBytes);
     meter.charge(FUEL.event + FUEL.eventByte * BigInt(bytes.length));
     checkSize('an event', bytes, MAX_VALUE_BYTES);
     if (events.length >= MAX_EVENTS || topic.length > 64)
@@ -231,7 +242,8 @@ class FrameMachine implements Machine {
       throw ledgerError('LEDGER_REENTRANT', `${contract} is running already`);
     if (call.value !== undefined && call.value > 0n)
       throw ledgerError('LEDGER_CALL_VALUE', `${contract} is a system contract`);
-    const args = method.args.fromCbor(decodeCbor(call.args), 'args');
+    const args =
+      decodeDirectly(method.args, call.args) ?? method.args.fromCbor(decodeCbor(call.args), 'args');
     return this.#frame(run, caller, [...stack, contract], (context) =>
       encodeWith(method.returns, method.run(context, args)),
     );

@@ -123,11 +123,11 @@ export function signTransaction(signer: Signer, body: TransactionBody): Transact
 }
 
 /**
- * Reads a transaction without checking its signature.
+ * Reads a transaction without checking its signature. What it gives looks into `bytes`.
  * @throws KERNEL_CBOR_INVALID, KERNEL_CBOR_LIMIT, KERNEL_SHAPE or LEDGER_TRANSACTION_INVALID
  */
 export function readTransaction(bytes: Bytes): TransactionEnvelope {
-  const limits = { maxBytes: TRANSACTION_MAX_BYTES, maxDepth: MAX_DEPTH };
+  const limits = { maxBytes: TRANSACTION_MAX_BYTES, maxDepth: MAX_DEPTH, views: true };
   return envelopeOf(decodeWith(transaction, bytes, limits), bytes);
 }
 

@@ -14,7 +14,8 @@ export const PAYLOAD_TRANSACTIONS_MAX = 10_000;
 const payloadShape = list(byteString(TRANSACTION_MAX_BYTES), PAYLOAD_TRANSACTIONS_MAX);
 
 export function readPayload(payload: Bytes): readonly TransactionEnvelope[] {
-  const limits = { maxBytes: PAYLOAD_MAX_BYTES, maxDepth: 2 };
+  // The block keeps its payload as long as anybody its transactions.
+  const limits = { maxBytes: PAYLOAD_MAX_BYTES, maxDepth: 2, views: true };
   return decodeWith(payloadShape, payload, limits).map(readTransaction);
 }
 
