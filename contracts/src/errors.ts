@@ -2,6 +2,7 @@
  * Why a system contract refuses a call. The code goes into the receipt of the reverted transaction
  * and never changes meaning; status and fix are for the HTTP edge and for people.
  */
+import { DISPUTE_ERRORS } from './disputes/errors.ts';
 import type { Context } from '#libs/ledger';
 import { defineErrors } from '#libs/kernel';
 
@@ -93,6 +94,7 @@ export const CONTRACT_ERRORS = {
     title: 'Nothing to take yet',
     fix: 'Wait until the unbonding time is over.',
   },
+  ...DISPUTE_ERRORS,
   DEALS_UNKNOWN: {
     status: 404,
     title: 'No such deal or shard',

@@ -20,6 +20,19 @@ export {
 export * from './deals/deals.ts';
 export { sectorsOfChallenge } from './deals/proving.ts';
 export * from './deals/state.ts';
+export * from './disputes/disputes.ts';
+export * from './disputes/events.ts';
+export { findingCommitment } from './disputes/panel.ts';
+export {
+  type BondRecord,
+  type DisputeRecord,
+  type DisputedClaim,
+  bondRecord,
+  disputeId,
+  disputeRecord,
+  disputesKeys,
+  disputesSettings,
+} from './disputes/state.ts';
 export * from './errors.ts';
 export * from './metadata/metadata.ts';
 export { type RolloutStep, isRollout, mergeRollout } from './metadata/rollout.ts';
@@ -32,6 +45,8 @@ export * from './orders/orders.ts';
 export * from './orders/rules.ts';
 export * from './orders/state.ts';
 export * from './orders/units.ts';
+export * from './reputation/derive.ts';
+export * from './reputation/reputation.ts';
 export * from './resources/resources.ts';
 export * from './stake/stake.ts';
 export * from './system-contracts.ts';

@@ -21,6 +21,8 @@ describe('system contracts', () => {
       'stake',
       'metadata',
       'deals',
+      'reputation',
+      'disputes',
     ]);
     for (const { methods } of systemContracts)
       for (const [key, method] of Object.entries(methods)) expect(method.name).toBe(key);

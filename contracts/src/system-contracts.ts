@@ -4,9 +4,12 @@ import { auditContract } from './audit/anchors.ts';
 import { metadataContract } from './metadata/metadata.ts';
 import { dealsContract } from './deals/deals.ts';
 import { dealsSettings } from './deals/state.ts';
+import { disputesContract } from './disputes/disputes.ts';
+import { disputesSettings } from './disputes/state.ts';
 import { namesContract, namesSettings } from './names/names.ts';
 import { ordersContract } from './orders/orders.ts';
 import { ordersSettings } from './orders/state.ts';
+import { reputationContract } from './reputation/reputation.ts';
 import { resourcesContract, resourcesSettings } from './resources/resources.ts';
 import { stakeContract, stakeSettings } from './stake/stake.ts';
 import { tokenContract } from './token/token.ts';
@@ -20,6 +23,8 @@ export const systemContracts: readonly SystemContract[] = [
   stakeContract,
   metadataContract,
   dealsContract,
+  reputationContract,
+  disputesContract,
 ];
 
 /** Every contract setting with its default; a genesis may name any of them with another value. */
@@ -29,4 +34,5 @@ export const genesisSettings: GenesisParameters['settings'] = [
   ...ordersSettings.defaults,
   ...stakeSettings.defaults,
   ...dealsSettings.defaults,
+  ...disputesSettings.defaults,
 ];

@@ -7,6 +7,7 @@ import { type Bytes, hash32, invariant, optional, record, u64, uint } from '#lib
 import { type Context, defineMethod } from '#libs/ledger';
 import { done, emit, readValue, storageKey, writeValue } from '../contract-kit.ts';
 import { demand } from '../errors.ts';
+import { outcomeOf, recordOutcome } from '../reputation/reputation.ts';
 import { payTo } from '../token/token.ts';
 import {
   BATCH_DELIVERY_DOMAIN,
@@ -348,6 +349,9 @@ function settleUnits(rules: OrdersRules) {
         ...(withheld && { withheld: withheld.units }),
         ...(reason !== undefined && { reason }),
       });
+      const rejected = withheld ? countUnits(withheld.units) : 0;
+      const counts = { settled: countUnits(units), rejected, paid };
+      recordOutcome(context, outcomeOf(batch.provider, counts));
       return { paid, refunded };
     },
   });

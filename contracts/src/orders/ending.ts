@@ -7,6 +7,7 @@ import type { OrderRecord } from './documents.ts';
 import { ordersEvents, rejectionReason } from './events.ts';
 import { demandMarket, endOrder, orderOrRevert, partiesOf, unboundRecord } from './open-order.ts';
 import { type OrdersRules, refundDueUs, windowEndUs } from './rules.ts';
+import { outcomeOf, recordOutcome } from '../reputation/reputation.ts';
 import { readOrdersSettings, writeOrder } from './state.ts';
 
 /** The order has a delivery, and `fence` is its own. */
@@ -63,6 +64,7 @@ function settle(rules: OrdersRules) {
       const sums = { paid: split.toProvider, refunded: split.toConsumer };
       const provider = before.provider ?? before.order.market;
       emit(context, ordersEvents.settled, { ...partiesOf(id, before), provider, fence, ...sums });
+      recordOutcome(context, outcomeOf(provider, { settled: 1, paid: sums.paid }));
       return sums;
     },
   });
@@ -89,6 +91,7 @@ function reject(rules: OrdersRules) {
       const parties = partiesOf(id, before);
       const provider = before.provider ?? market;
       emit(context, ordersEvents.rejected, { ...parties, provider, fence, reason });
+      recordOutcome(context, outcomeOf(provider, { rejected: 1 }));
       const rejections = before.rejections + 1;
       if (rules.isBoundInTime(before, nowUs)) {
         writeOrder(context, id, { ...unboundRecord(before), state: 'placed', rejections });

@@ -9,6 +9,7 @@ import { createEndingMethods } from './ending.ts';
 import { createPrepaidMethods } from './prepaid.ts';
 import { type OrdersRules, ordersRules } from './rules.ts';
 import { ORDERS_CONTRACT, ordersSettings } from './state.ts';
+import { viewMethods } from './views.ts';
 import { createWorkingMethods } from './working.ts';
 
 function createMethods(rules: OrdersRules) {
@@ -17,6 +18,7 @@ function createMethods(rules: OrdersRules) {
     ...createWorkingMethods(rules),
     ...createEndingMethods(rules),
     ...createBatchMethods(rules),
+    ...viewMethods,
   };
 }
 

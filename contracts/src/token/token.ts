@@ -40,7 +40,7 @@ import { contractError, demand } from '../errors.ts';
 export const TOKEN_CONTRACT = 'token';
 
 /** Contracts that hold other people's money; they alone may `collect` and get no plain transfers. */
-export const COLLECTORS = ['names', 'orders', 'resources', 'stake', 'deals'] as const;
+export const COLLECTORS = ['names', 'orders', 'resources', 'stake', 'deals', 'disputes'] as const;
 const collectorAccounts: ReadonlySet<AccountId> = new Set(COLLECTORS.map(contractAccount));
 
 export const tokenKeys = {

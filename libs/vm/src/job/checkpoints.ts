@@ -5,7 +5,7 @@
  */
 import { sha256Hex } from '#libs/crypto';
 import { type Bytes, encodeCbor } from '#libs/kernel';
-import { createLogTree, logLeafHash } from '#libs/merkle';
+import { type LogProof, createLogTree, logLeafHash } from '#libs/merkle';
 import { JobStop, type RecordedIo } from './recorder.ts';
 
 export interface Checkpoint {
@@ -59,13 +59,17 @@ export function checkpointRoot(state: GuestState, io: RecordedIo, fuel: bigint):
   );
 }
 
+/** Leaf of a checkpoint in the tree over a run's checkpoints. */
+export const checkpointLeaf = ({ fuel, root, resumable }: Checkpoint): string =>
+  logLeafHash(encodeCbor([fuel, root, resumable]));
+
 /** Root of the RFC 9162 tree over a run's checkpoints: what a provider signs in place of them all. */
-export function checkpointsRoot(checkpoints: readonly Checkpoint[]): string {
-  const leaves = checkpoints.map(({ fuel, root, resumable }) =>
-    logLeafHash(encodeCbor([fuel, root, resumable])),
-  );
-  return createLogTree(leaves).root();
-}
+export const checkpointsRoot = (checkpoints: readonly Checkpoint[]): string =>
+  createLogTree(checkpoints.map(checkpointLeaf)).root();
+
+/** That a checkpoint stands at its place under that root: what a side shows in a dispute. */
+export const checkpointProof = (checkpoints: readonly Checkpoint[], index: number): LogProof =>
+  createLogTree(checkpoints.map(checkpointLeaf)).inclusionProof(index);
 
 /** What the clock needs of the running guest. */
 export interface ClockedGuest {
