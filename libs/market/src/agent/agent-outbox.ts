@@ -4,7 +4,7 @@ import type { AgentMessage } from '../agent-protocol.ts';
 import type { Now } from '../model/events.ts';
 import { type Agent, agentFreeSlots } from './agent-state.ts';
 import { appendEntry, flushLines, takeBatches } from './job-log.ts';
-import type { AgentEffect, AgentLease, StoredLease } from './model.ts';
+import type { AgentEffect, AgentLease } from './model.ts';
 
 /** Shortened to what the wire takes, and never with half a character at its end. */
 export const clip = (value: string, maxLength: number): string =>
@@ -65,10 +65,10 @@ export class AgentOutbox {
   }
 
   /** Leases that are on disk; of another one the market must not think that it is worked on. */
-  protected held(): StoredLease[] {
-    return [...this.agent.leases.values()]
+  protected held(): { readonly lease: string; readonly fence: number }[] {
+    return [...this.agent.leases.values(), ...this.agent.units.values()]
       .filter(({ stage }) => stage !== 'saving')
-      .map(({ stored }) => stored);
+      .map(({ stored: { lease, fence } }) => ({ lease, fence }));
   }
 
   protected heartbeat(): void {
@@ -94,7 +94,8 @@ export class AgentOutbox {
   }
 
   protected endIfDrained(): void {
-    if (this.agent.draining && this.agent.leases.size === 0) this.end();
+    const { draining, leases, units } = this.agent;
+    if (draining && leases.size === 0 && units.size === 0) this.end();
   }
 
   protected end(): void {

@@ -1,10 +1,13 @@
 /** What an agent remembers, and what follows from it: when it wants to be woken, how many slots are free. */
 import type { Now } from '../model/events.ts';
 import type { AgentConfig, AgentLease, StoredLease } from './model.ts';
+import type { AgentUnits } from './unit-leases.ts';
 
 export interface Agent {
   readonly config: AgentConfig;
   readonly leases: Map<string, AgentLease>;
+  /** Batches of units. */
+  readonly units: Map<string, AgentUnits>;
   link: 'down' | 'connecting' | 'greeting' | 'up';
   chain: string | undefined;
   heartbeatMs: number;
@@ -18,6 +21,8 @@ export interface Agent {
   drained: boolean;
   /** Leases that a restart lost; handed back at the next welcome. */
   lost: StoredLease[];
+  /** Batches that a restart lost. */
+  lostUnits: string[];
 }
 
 /** Not started yet: its first event is `restored`. */
@@ -25,6 +30,7 @@ export function createAgent(config: AgentConfig): Agent {
   return {
     config,
     leases: new Map(),
+    units: new Map(),
     link: 'down',
     chain: config.chain,
     heartbeatMs: 5_000,
@@ -35,6 +41,7 @@ export function createAgent(config: AgentConfig): Agent {
     draining: false,
     drained: false,
     lost: [],
+    lostUnits: [],
   };
 }
 
@@ -55,6 +62,8 @@ export function nextAgentTickMs(agent: Agent): number | undefined {
     if (lease.progress !== undefined) next = Math.min(next, lease.progressSentAtMs + progressMs);
     if (hasUnacknowledged(lease)) next = Math.min(next, lease.sentAtMs + resendMs);
   }
+  for (const { stage, sentAtMs } of agent.units.values())
+    if (stage === 'delivering') next = Math.min(next, sentAtMs + resendMs);
   return next;
 }
 
@@ -64,6 +73,8 @@ export const hasUnacknowledged = ({ stage, log }: AgentLease): boolean =>
 export const agentFreeSlots = (agent: Agent): number => {
   let used = 0;
   for (const { stage } of agent.leases.values())
+    if (stage === 'saving' || stage === 'working') used++;
+  for (const { stage } of agent.units.values())
     if (stage === 'saving' || stage === 'working') used++;
   return agent.draining ? 0 : Math.max(0, agent.config.offer.slots - used);
 };

@@ -9,10 +9,11 @@ import type { Randomness } from '#libs/kernel';
 import type { MarketMessage } from '../agent-protocol.ts';
 import type { Now } from '../model/events.ts';
 import { chargeFor } from '../pricing.ts';
-import { AgentOutbox, clip } from './agent-outbox.ts';
+import { clip } from './agent-outbox.ts';
 import { type Agent, agentFreeSlots, hasUnacknowledged, marketTimeUs } from './agent-state.ts';
 import { signHello } from './hello.ts';
 import { acknowledge, appendEntry, appendLine, startJobLog, unsend } from './job-log.ts';
+import { UnitSteps } from './unit-steps.ts';
 import type { AgentEffect, AgentEvent, AgentLease, StoredLease, WorkOutcome } from './model.ts';
 
 type Lease = Extract<MarketMessage, { kind: 'lease' }>;
@@ -33,10 +34,11 @@ export function applyAgentEvent(
   return step.effects;
 }
 
-class Step extends AgentOutbox {
+class Step extends UnitSteps {
   apply(event: AgentEvent): void {
     switch (event.kind) {
       case 'restored':
+        this.restoredUnits(event.units ?? []);
         return this.#restored(event.leases);
       case 'connected':
         if (this.agent.link === 'connecting') this.agent.link = 'greeting';
@@ -46,7 +48,8 @@ class Step extends AgentOutbox {
       case 'message':
         return this.#message(event.message);
       case 'saved':
-        return this.#saved(event.lease, event.what);
+        if (!this.savedUnits(event.lease, event.what)) this.#saved(event.lease, event.what);
+        return;
       case 'started':
         return this.#started(event);
       case 'line':
@@ -57,7 +60,10 @@ class Step extends AgentOutbox {
         return this.#checkpoints(event);
       case 'finished':
         return this.#finished(event.lease, event.outcome);
+      case 'unitsReported':
+        return this.unitsReported(event);
       case 'failed':
+        if (this.handBackUnits(event.lease, event.code, event.reason)) return;
         return this.#handBack(event.lease, event.code, event.reason);
       case 'drain':
         this.agent.draining = true;
@@ -128,6 +134,10 @@ class Step extends AgentOutbox {
         return this.#welcomed(message);
       case 'lease':
         return this.#leased(message);
+      case 'leaseUnits':
+        return this.leasedUnits(message);
+      case 'unitsSaved':
+        return;
       case 'cancel':
         return this.#cancelled(message.lease, message.reason);
       case 'eventsSaved': {
@@ -152,7 +162,7 @@ class Step extends AgentOutbox {
       return this.#close(`the market serves chain ${challenge.chain}, not ${chain}`);
     agent.chain = challenge.chain;
     agent.link = 'greeting';
-    const leases = this.held().map(({ lease, fence }) => ({ lease, fence }));
+    const leases = this.held();
     this.effects.push({
       kind: 'send',
       message: signHello(signer, challenge, offer, leases, agent.draining),
@@ -174,6 +184,7 @@ class Step extends AgentOutbox {
       this.sendLog(id);
       this.sendDelivery(id);
     }
+    this.welcomedUnits();
     this.heartbeat();
   }
 
@@ -345,20 +356,22 @@ class Step extends AgentOutbox {
   }
 
   #cancelled(id: string, reason: string): void {
-    if (!this.agent.leases.has(id)) return;
+    const isKnown = this.agent.leases.has(id) || this.agent.units.has(id);
+    if (!isKnown) return;
     this.effects.push({ kind: 'note', level: 'info', text: `lease ${id} cancelled: ${reason}` });
-    this.drop(id);
+    if (!this.dropUnits(id)) this.drop(id);
     this.heartbeat();
   }
 
   #delivered(id: string, accepted: boolean, reason: string | undefined): void {
+    const units = this.agent.units.get(id);
     const lease = this.agent.leases.get(id);
-    if (lease?.delivery === undefined) return;
+    if (lease?.delivery === undefined && !units?.stored.delivery) return;
     if (!accepted) {
       const text = `delivery of lease ${id} was not accepted: ${reason ?? 'no reason given'}`;
       this.effects.push({ kind: 'note', level: 'warn', text });
     }
-    this.drop(id);
+    if (!this.dropUnits(id)) this.drop(id);
   }
 
   // ---- time -----------------------------------------------------------------------------------
@@ -378,6 +391,7 @@ class Step extends AgentOutbox {
     if (agent.marketClock !== undefined)
       for (const [id, lease] of agent.leases)
         if (timeUs >= lease.stored.completeByUs) this.#late(id, lease);
+    this.tickUnits();
     if (agent.link !== 'up') return;
     const { resendMs, progressMs } = agent.config.times;
     for (const [id, lease] of agent.leases) {
@@ -405,6 +419,8 @@ class Step extends AgentOutbox {
     for (const [id, lease] of this.agent.leases)
       if (lease.delivery === undefined)
         this.#handBack(id, 'PROVIDER_STOPPING', 'the provider is being stopped');
+    for (const id of this.agent.units.keys())
+      this.handBackUnits(id, 'PROVIDER_STOPPING', 'the provider is being stopped');
     this.end();
   }
 }

@@ -4,3 +4,4 @@ export { applyAgentEvent } from './agent.ts';
 export * from './entries.ts';
 export * from './hello.ts';
 export * from './model.ts';
+export { type StoredUnits, type UnitsReport, storedUnits } from './unit-leases.ts';

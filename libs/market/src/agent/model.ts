@@ -23,6 +23,7 @@ import {
 } from '#libs/kernel';
 import type { AgentMessage, MarketMessage, ProviderOffer } from '../agent-protocol.ts';
 import type { IsolationLevel, JobLimits } from '../manifest.ts';
+import type { StoredUnits, UnitsReport } from './unit-leases.ts';
 
 /** Signs hellos, log batches and deliveries. */
 export interface AgentSigner {
@@ -95,7 +96,11 @@ export type LogLevelName = 'debug' | 'info' | 'warn' | 'error';
 
 export type AgentEvent =
   /** The journal was read: leases that this agent had when it last ran. Send it once, first. */
-  | { readonly kind: 'restored'; readonly leases: readonly StoredLease[] }
+  | {
+      readonly kind: 'restored';
+      readonly leases: readonly StoredLease[];
+      readonly units?: readonly StoredUnits[];
+    }
   | { readonly kind: 'connected' }
   /** The connection ended or could not be made. */
   | { readonly kind: 'disconnected' }
@@ -133,6 +138,8 @@ export type AgentEvent =
       }[];
     }
   | { readonly kind: 'finished'; readonly lease: string; readonly outcome: WorkOutcome }
+  /** Units of a batch ended: all that ended so far. */
+  | { readonly kind: 'unitsReported'; readonly lease: string; readonly report: UnitsReport }
   /** The provider cannot do the work (input not to be had, slot does not start): hand it back. */
   | {
       readonly kind: 'failed';
@@ -152,6 +159,10 @@ export type AgentEffect =
   | { readonly kind: 'send'; readonly message: AgentMessage }
   /** Make it durable, then answer `saved`. */
   | { readonly kind: 'save'; readonly what: 'lease' | 'delivery'; readonly lease: StoredLease }
+  /** The same for a batch of units. */
+  | { readonly kind: 'saveUnits'; readonly what: 'lease' | 'delivery'; readonly units: StoredUnits }
+  /** Run its units one after the other; answer with `unitsReported`, or `failed`. */
+  | { readonly kind: 'runUnits'; readonly units: StoredUnits }
   /** Remove it from the journal; may be late, may be lost. */
   | { readonly kind: 'forget'; readonly lease: string }
   /** The lease is coming: fetch manifest and code, so that `run` finds them. */
