@@ -47,6 +47,7 @@ function taskFrame(task: SandboxTask, inputs: readonly (readonly [string, TaskIn
     : {
         ...common,
         seed: seedNumbers(task.seed ?? ''),
+        ...(task.task && { task: task.task }),
         memoryMb: isolateMemoryMb(task.limits.memoryBytes),
         hostCalls: task.limits.hostCalls,
       };

@@ -21,6 +21,8 @@ export interface SandboxTask {
   readonly limits: JobLimits;
   /** Seeds the guest's `Math.random`, so that replicas agree; same text, same numbers. */
   readonly seed?: string;
+  /** Which of how many tasks of its order it is; the guest gets it as `task`. */
+  readonly task?: { readonly index: number; readonly count: number };
   /** Runs it in the metered engine, in a slot made for that; `seed` is then not used. */
   readonly metered?: MeteredTask;
 }

@@ -137,6 +137,12 @@ export async function startLocalMachine(
             manifest: cid,
             priceCap,
             nowUs: Date.now() * 1000,
+            ...(manifest.array && {
+              array: {
+                ...{ tasks: manifest.array.tasks, replicas: manifest.array.replicas },
+                unitPrice: priceCap / BigInt(manifest.array.tasks),
+              },
+            }),
           });
           await market.submit(signed, manifest);
           return id;

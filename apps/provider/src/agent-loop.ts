@@ -12,6 +12,7 @@ import {
 import { declareFailpoints, failpoint, type Logger } from '#libs/platform';
 import type { JobRunner } from './job-runner.ts';
 import type { LeaseJournal } from './journal.ts';
+import type { UnitRunner } from './unit-runner.ts';
 import type { MarketLink } from './market-link.ts';
 
 declareFailpoints(
@@ -19,6 +20,8 @@ declareFailpoints(
   'provider.lease.after-save',
   'provider.delivery.before-save',
   'provider.delivery.after-save',
+  'provider.units.before-save',
+  'provider.units.after-save',
   'provider.forget.before',
 );
 
@@ -30,6 +33,7 @@ export interface AgentLoopOptions {
   readonly logger: Logger;
   readonly link: () => MarketLink;
   readonly runner: () => JobRunner;
+  readonly units: () => UnitRunner;
   /** The journal failed: only a restart can tell what is on disk. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -44,7 +48,7 @@ export interface AgentLoop {
 const TIMER_MAX_MS = 60_000;
 
 export function createAgentLoop(options: AgentLoopOptions): AgentLoop {
-  const { clock, journal, link, logger, randomness, runner } = options;
+  const { clock, journal, link, logger, randomness, runner, units } = options;
   const agent = createAgent(options.config);
   const queue: AgentEvent[] = [];
   let busy = false;
@@ -61,6 +65,16 @@ export function createAgentLoop(options: AgentLoopOptions): AgentLoop {
     emit({ kind: 'saved', lease: lease.lease, what });
   };
 
+  const saveUnits = async ({
+    units,
+    what,
+  }: Extract<AgentEffect, { kind: 'saveUnits' }>): Promise<void> => {
+    failpoint('provider.units.before-save');
+    await journal.saveUnits(units);
+    failpoint('provider.units.after-save');
+    emit({ kind: 'saved', lease: units.lease, what });
+  };
+
   const perform = (effect: AgentEffect): void => {
     switch (effect.kind) {
       case 'connect':
@@ -71,6 +85,10 @@ export function createAgentLoop(options: AgentLoopOptions): AgentLoop {
         return link().send(effect.message);
       case 'save':
         return void save(effect).catch(options.onFatal);
+      case 'saveUnits':
+        return void saveUnits(effect).catch(options.onFatal);
+      case 'runUnits':
+        return units().run(effect.units);
       case 'forget':
         failpoint('provider.forget.before');
         return void journal.forget(effect.lease).catch(options.onFatal);
@@ -79,6 +97,7 @@ export function createAgentLoop(options: AgentLoopOptions): AgentLoop {
       case 'run':
         return runner().run(effect.lease);
       case 'kill':
+        units().kill(effect.lease);
         return runner().kill(effect.lease);
       case 'note':
         return logger[effect.level](effect.text);

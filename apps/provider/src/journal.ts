@@ -3,29 +3,41 @@
  * come together share one durable commit. A record that cannot be read is set aside, not fatal.
  */
 import { join } from 'node:path';
-import { type KeyValueStore, type KeyValueWrite, decodeWith, encodeWith, utf8 } from '#libs/kernel';
-import { type StoredLease, storedLease } from '#libs/market';
+import {
+  type Codec,
+  type KeyValueStore,
+  type KeyValueWrite,
+  decodeWith,
+  encodeWith,
+  utf8,
+} from '#libs/kernel';
+import { type StoredLease, type StoredUnits, storedLease, storedUnits } from '#libs/market';
 import { type Logger } from '#libs/platform';
 import { lockDirectory, openLmdbStore } from '#libs/store';
 
 const RECORD_MAX_BYTES = 256 * 2 ** 20;
 const MAP_BYTES = 16 * 2 ** 30;
 const key = (lease: string) => utf8(`lease/${lease}`);
+const unitsKey = (lease: string) => utf8(`units/${lease}`);
 
 export interface LeaseJournal {
   /** What the last run of this provider left behind. */
   readonly restored: readonly StoredLease[];
+  readonly restoredUnits: readonly StoredUnits[];
   /** Durable when it resolves. Rejects when the disk failed: the process must end. */
   save(lease: StoredLease): Promise<void>;
+  saveUnits(units: StoredUnits): Promise<void>;
   forget(lease: string): Promise<void>;
   close(): Promise<void>;
 }
 
-function restore(store: KeyValueStore, logger: Logger): StoredLease[] {
-  const leases: StoredLease[] = [];
-  for (const [id, bytes] of store.range({ start: utf8('lease/'), end: utf8('lease0') })) {
+function restore<T>(store: KeyValueStore, kind: string, codec: Codec<T>, logger: Logger): T[] {
+  const leases: T[] = [];
+  // '0' is the character after '/'.
+  const range = { start: utf8(`${kind}/`), end: utf8(`${kind}0`) };
+  for (const [id, bytes] of store.range(range)) {
     try {
-      leases.push(decodeWith(storedLease, bytes, { maxBytes: RECORD_MAX_BYTES, maxDepth: 12 }));
+      leases.push(decodeWith(codec, bytes, { maxBytes: RECORD_MAX_BYTES, maxDepth: 12 }));
     } catch (error) {
       logger.error({ err: error, record: id.length }, 'a lease record cannot be read; ignored');
     }
@@ -53,9 +65,17 @@ export function openLeaseJournal(folder: string, logger: Logger): LeaseJournal {
     return next;
   };
   return {
-    restored: restore(store, logger),
+    restored: restore(store, 'lease', storedLease, logger),
+    restoredUnits: restore(store, 'units', storedUnits, logger),
     save: (lease) => commit({ key: key(lease.lease), value: encodeWith(storedLease, lease) }),
-    forget: (lease) => commit({ key: key(lease), value: null }),
+    saveUnits: (units) =>
+      commit({ key: unitsKey(units.lease), value: encodeWith(storedUnits, units) }),
+    forget: async (lease) => {
+      await Promise.all([
+        commit({ key: key(lease), value: null }),
+        commit({ key: unitsKey(lease), value: null }),
+      ]);
+    },
     close: async () => {
       await next;
       await last;

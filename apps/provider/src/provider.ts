@@ -28,6 +28,7 @@ import { type SlotIsolation, type SlotPool, createSlotPool } from '#sandbox';
 import { type AgentLoop, createAgentLoop } from './agent-loop.ts';
 import { providerError } from './errors.ts';
 import { createContentCache } from './content-cache.ts';
+import { createJobContent } from './job-content.ts';
 import { type JobRunner, createJobRunner } from './job-runner.ts';
 import { openLeaseJournal } from './journal.ts';
 import { type MarketLink, createMarketLink } from './market-link.ts';
@@ -36,6 +37,7 @@ import { keepOfferRegistered } from './register-offer.ts';
 import type { ProviderSettings } from './settings.ts';
 import { startShardKeeping } from './shard-keeping.ts';
 import { startStatusServer } from './status-server.ts';
+import { type UnitRunner, createUnitRunner } from './unit-runner.ts';
 
 /** A slot that keeps dying is started this often before the job is delivered as `crash`. */
 const ATTEMPTS = 2;
@@ -117,7 +119,12 @@ function probeHourly(
 
 async function stop(
   loop: AgentLoop,
-  parts: { readonly link: MarketLink; readonly runner: JobRunner; readonly pool: SlotPool },
+  parts: {
+    readonly link: MarketLink;
+    readonly runner: JobRunner;
+    readonly units: UnitRunner;
+    readonly pool: SlotPool;
+  },
   drainMs: number,
 ): Promise<void> {
   loop.emit({ kind: 'drain' });
@@ -125,6 +132,7 @@ async function stop(
   loop.emit({ kind: 'stop' });
   await parts.link.flush(FLUSH_MS);
   parts.runner.killAll();
+  parts.units.killAll();
   parts.pool.close();
 }
 
@@ -175,7 +183,7 @@ export async function startProvider(
     },
     clock: createSystemClock(),
     randomness: createSystemRandomness(),
-    ...{ journal, logger, link: () => link, runner: () => runner },
+    ...{ journal, logger, link: () => link, runner: () => runner, units: () => units },
     onFatal: (error) => endProcess(logger, error, 'the lease journal failed'),
   });
   const link = createMarketLink({
@@ -184,17 +192,28 @@ export async function startProvider(
     onMessage: (message) => loop.emit({ kind: 'message', message }),
     onDisconnected: () => loop.emit({ kind: 'disconnected' }),
   });
-  const runner = createJobRunner({
-    ...{ pool, blobs, logger, emit: loop.emit },
+  const { maxCodeBytes, maxOutputBytes } = settings;
+  const content = createJobContent({
+    ...{ pool, blobs, logger, maxCodeBytes, maxOutputBytes },
     cache: createContentCache(settings.cacheBytes),
-    ...{ maxCodeBytes: settings.maxCodeBytes, maxOutputBytes: settings.maxOutputBytes },
   });
+  const runner = createJobRunner({
+    ...{ pool, blobs, content, logger, emit: loop.emit },
+  });
+  const units = createUnitRunner({
+    ...{ pool, blobs, content, logger, emit: loop.emit, isNoop: settings.noop },
+  });
+  if (settings.noop) logger.warn('batches of units are not run: this provider is for measurements');
   const health = createHealth();
   health.add('market', () => {
     if (loop.agent.link !== 'up') throw new Error('not connected to the market');
   });
   const metrics = createMetrics('provider');
-  metrics.gauge('seele_provider_leases', 'Leases held', () => loop.agent.leases.size);
+  metrics.gauge(
+    'seele_provider_leases',
+    'Leases held',
+    () => loop.agent.leases.size + loop.agent.units.size,
+  );
   metrics.gauge('seele_provider_free_slots', 'Free slots', () => agentFreeSlots(loop.agent));
   const node = createNodeClient(settings.nodeUrl);
   const clock = createSystemClock();
@@ -207,7 +226,10 @@ export async function startProvider(
       ...{ name: settings.name, account: formatAccount(signer.account), slots },
       ...{ freeSlots: agentFreeSlots(loop.agent), market: loop.agent.link },
       draining: loop.agent.draining,
-      leases: [...loop.agent.leases].map(([lease, { stage }]) => ({ lease, stage })),
+      leases: [...loop.agent.leases, ...loop.agent.units].map(([lease, { stage }]) => ({
+        lease,
+        stage,
+      })),
       ...(keeping && { storage: keeping.keeper.status() }),
       kinds: [...pool.kinds],
       ...(pool.meteredProblem !== undefined && { meteredProblem: pool.meteredProblem }),
@@ -229,7 +251,7 @@ export async function startProvider(
     // The market hears the new offer in the next hello; leases outlive the line.
     link.close();
   });
-  loop.emit({ kind: 'restored', leases: journal.restored });
+  loop.emit({ kind: 'restored', leases: journal.restored, units: journal.restoredUnits });
   return {
     ...{ url: server.url, loop, pool },
     facts: { account: formatAccount(signer.account), isolation: pool.isolation.level },
@@ -242,7 +264,7 @@ export async function startProvider(
       ending.abort();
       stopProbing();
       await keeping?.stop();
-      await stop(loop, { link, runner, pool }, settings.drainMs);
+      await stop(loop, { link, runner, units, pool }, settings.drainMs);
       await server.close();
       await journal.close();
       await blobs.close();

@@ -67,6 +67,12 @@ export const providerSettings = defineSettings('provider', {
     default: 1,
     help: 'Started slots kept ready, about 60 MB of memory each.',
   },
+  noop: {
+    env: 'SEELE_PROVIDER_NOOP',
+    schema: flag,
+    default: false,
+    help: 'Run no unit of a batch and say that all ended well: only for measuring a market.',
+  },
   jitless: {
     env: 'SEELE_PROVIDER_JITLESS',
     schema: flag,

@@ -3,10 +3,18 @@
  * pays for it.
  */
 import { randomBytes } from 'node:crypto';
-import { type Order, type SignedOrder, ORDER_DOMAIN, orderBytes, orderId } from '#contracts';
+import {
+  type ArrayTerms,
+  type Order,
+  type SignedOrder,
+  ORDER_DOMAIN,
+  orderBytes,
+  orderId,
+} from '#contracts';
 import type { Signer } from '#libs/crypto';
 import type { AccountId } from '#libs/kernel';
 import {
+  type ArrayManifest,
   DEFAULT_JOB_FUEL,
   DEFAULT_JOB_LIMITS,
   type IsolationLevel,
@@ -42,6 +50,12 @@ export interface JobDescription {
   readonly cores?: number;
   /** Where it may run and what matters, beyond the tier's presets. */
   readonly placement?: PlacementTerms;
+  /** Many tasks of this program (1–10 000); the guest gets its number as `task.index`. */
+  readonly tasks?: number;
+  /** With `tasks`: a document that lists one input per task, and the name it gets. */
+  readonly taskInput?: { readonly name: string; readonly list: string };
+  /** Times a task may be done to be checked; preset 1. */
+  readonly replicas?: number;
 }
 
 /**
@@ -54,6 +68,11 @@ export function defaultMinIsolation(marketUrl: string): IsolationLevel {
     hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname);
   return isOwnMachine ? 'S0' : 'S2';
 }
+
+const arrayOf = ({ taskInput, replicas = 1 }: JobDescription, tasks: number): ArrayManifest => ({
+  ...{ tasks, replicas },
+  ...(taskInput && { taskInput }),
+});
 
 /** @throws SDK_INPUT_INVALID */
 export function describeJob(job: JobDescription): Manifest {
@@ -76,6 +95,7 @@ export function describeJob(job: JobDescription): Manifest {
     tier: job.tier ?? 'A',
     resources: { cores: job.cores ?? 1, memoryBytes: limits.memoryBytes },
     ...(job.placement && { placement: job.placement }),
+    ...(job.tasks !== undefined && { array: arrayOf(job, job.tasks) }),
   };
   const problem = manifestProblem(manifest);
   if (problem !== undefined) throw sdkError('SDK_INPUT_INVALID', problem);
@@ -98,6 +118,8 @@ export interface OrderTerms {
   readonly completeWithinMs?: number;
   /** 16 bytes in hex; the same salt makes the same order, so that a retry is no second order. */
   readonly salt?: string;
+  /** Of an order of many tasks: money is then held batch by batch. */
+  readonly array?: ArrayTerms;
 }
 
 /** Builds and signs an order; `id` names it everywhere from now on. */
@@ -111,6 +133,7 @@ export function signOrder(signer: Signer, terms: OrderTerms): { id: string; sign
     priceCap: terms.priceCap,
     placeByUs: terms.nowUs + (terms.placeWithinMs ?? 300_000) * 1000,
     completeByUs: terms.nowUs + (terms.completeWithinMs ?? 3_600_000) * 1000,
+    ...(terms.array && { array: terms.array }),
   };
   const signature = signer.sign(ORDER_DOMAIN, orderBytes(order));
   return { id: orderId(order), signed: { order, publicKey: signer.publicKey, signature } };

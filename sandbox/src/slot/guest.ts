@@ -28,6 +28,8 @@ export const HOST_CALLS = {
 export interface GuestConfiguration {
   readonly inputs: readonly { readonly name: string; readonly sizeBytes: number }[];
   readonly params: string;
+  /** Of an order of many tasks. */
+  readonly task?: { readonly index: number; readonly count: number };
   /** Four 32-bit numbers. */
   readonly seed: readonly number[];
 }
@@ -348,6 +350,7 @@ export function guestBridge(
     }
     context['inputs'] = freeze(inputs);
     context['params'] = parse(configuration.params);
+    if (configuration.task) context['task'] = freeze(configuration.task);
     context['output'] = freeze(output);
     context['log'] = info;
     context['progress'] = progress;

@@ -61,8 +61,8 @@ export class TaskRun {
     const isolate = this.#isolate;
     isolate.listen((op, a, b, c) => this.#answer(op, a, b, c));
     try {
-      const { inputs, params, seed } = this.#header;
-      isolate.configure(JSON.stringify({ inputs, params, seed }));
+      const { inputs, params, seed, task } = this.#header;
+      isolate.configure(JSON.stringify({ inputs, params, seed, task }));
       isolate.link(code.toString('utf8'));
       this.#send(FROM_SLOT.started);
       await isolate.evaluate();

@@ -32,8 +32,7 @@ export class UnitSteps extends AgentOutbox {
     }
     if (agent.draining)
       return this.decline(lease, 'PROVIDER_DRAINING', 'the provider takes no more work');
-    if (agentFreeSlots(agent) === 0)
-      return this.decline(lease, 'PROVIDER_BUSY', 'no slot is free');
+    if (agentFreeSlots(agent) === 0) return this.decline(lease, 'PROVIDER_BUSY', 'no slot is free');
     if (completeByUs <= this.now.timeUs)
       return this.decline(lease, 'PROVIDER_LATE', 'the order’s time is over');
     const stored = storedUnitsOf(message, agent.chain as string);
@@ -100,7 +99,10 @@ export class UnitSteps extends AgentOutbox {
     if (units.stored.delivery) {
       // What is done of it counts; the rest goes back with the same message.
       const stored: StoredUnits = { ...units.stored, isLast: true };
-      this.effects.push({ kind: 'kill', lease }, { kind: 'saveUnits', what: 'delivery', units: stored });
+      this.effects.push(
+        { kind: 'kill', lease },
+        { kind: 'saveUnits', what: 'delivery', units: stored },
+      );
       this.agent.units.set(lease, { ...units, stored, stage: 'saving-delivery' });
       return true;
     }
@@ -127,7 +129,8 @@ export class UnitSteps extends AgentOutbox {
     for (const [lease, units] of this.agent.units) {
       const { stored, stage, sentAtMs } = units;
       if (this.agent.marketClock !== undefined && timeUs >= stored.completeByUs) {
-        if (stage === 'working') this.handBackUnits(lease, 'PROVIDER_LATE', 'the order’s time is over');
+        if (stage === 'working')
+          this.handBackUnits(lease, 'PROVIDER_LATE', 'the order’s time is over');
         else if (timeUs >= stored.completeByUs + DAY_US) this.dropUnits(lease);
       }
       if (this.agent.link !== 'up') continue;

@@ -161,9 +161,9 @@ function refuseLeaves(
     if (result.exit === 'ok') outputs += 1;
   }
   if (charge !== delivery.charge) return `charge ${delivery.charge}, its units say ${charge}`;
-  return outputs > 0 === (delivery.results !== undefined)
-    ? undefined
-    : `${outputs} outputs ${delivery.results === undefined ? 'without' : 'with'} a document`;
+  return outputs > 0 && delivery.results === undefined
+    ? `${outputs} outputs without a document`
+    : undefined;
 }
 
 function mostFor(row: OrderRow, batch: UnitsRow, { exit, usage }: UnitResult): bigint {
