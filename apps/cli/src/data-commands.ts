@@ -97,3 +97,60 @@ export function addOwnerVerbs(data: Command): void {
     async () => (await import('./commands/data-prove.ts')).dataProve,
   );
 }
+
+/** Data that stays with its owner. */
+export function addGrantVerbs(data: Command): void {
+  const node = (command: Command) => command.option('--node <url>', 'node to ask');
+  runs(
+    node(
+      leaf(data, 'grant <name>', {
+        summary: 'Let an account read a dataset that stays here: a signed grant',
+        examples: [
+          'seele data grant claims --to seele1… --purpose research --uses 5 --days 30 --out claims.grant',
+        ],
+      }),
+    )
+      .requiredOption('--to <account>', 'who may read: seele1…, or an account of this home')
+      .requiredOption('--purpose <text>', 'what for; readers and the log see it')
+      .option('--uses <n>', 'how many times', '1')
+      .option('--days <n>', 'how long', '30')
+      .option('--out <file>', 'write it there instead of stdout'),
+    async () => (await import('./commands/data-grant.ts')).dataGrant,
+  );
+  runs(
+    node(
+      leaf(data, 'revoke <name>', {
+        summary: 'Void all grants for a dataset that were given so far',
+        examples: ['seele data revoke claims'],
+      }),
+    ),
+    async () => (await import('./commands/data-grant.ts')).dataRevoke,
+  );
+  runs(
+    node(
+      leaf(data, 'serve', {
+        summary: 'Serve the datasets that stay here to holders of grants, until Ctrl-C',
+        examples: ['seele data serve --port 7420 --public-url https://data.clinic.example'],
+      }),
+    )
+      .option('--host <address>', 'where to listen', '127.0.0.1')
+      .option('--port <n>', 'port to listen on; 0 for a free one', '0')
+      .option('--public-url <url>', 'address of the proxy with TLS before it')
+      .option('--no-announce', 'do not say on the chain where it is served'),
+    async () => (await import('./commands/data-grant.ts')).dataServe,
+  );
+  runs(
+    node(
+      leaf(data, 'fetch <grant-file>', {
+        summary: 'Read data from its owner with a grant',
+        examples: ['seele data fetch claims.grant --out claims.csv --from bob'],
+      }),
+    )
+      .option('--out <file>', 'where the data goes')
+      .option('--file <name>', 'file of a folder')
+      .option('--from <name>', 'account that the grant is for', 'default')
+      .option('--range <first-last>', 'these bytes only')
+      .option('--use <hex>', 'the use that a further range belongs to'),
+    async () => (await import('./commands/data-grant.ts')).dataFetch,
+  );
+}

@@ -1,7 +1,7 @@
 /** `seele`: the command line. The code of a command is loaded when it is called. */
 import { Command } from 'commander';
 import { addCatalogueVerbs } from './catalogue-commands.ts';
-import { addOwnerVerbs } from './data-commands.ts';
+import { addGrantVerbs, addOwnerVerbs } from './data-commands.ts';
 import { group, leaf, runProgram, runs } from './frame/command.ts';
 import { addJobs, addProofs } from './job-commands.ts';
 import { addStorage } from './storage-commands.ts';
@@ -314,9 +314,8 @@ function pbftOptions(command: Command): Command {
 
 for (const add of [lifecycle, accounts, nodes, providers]) add();
 addStorage(program);
-const data = group(program, 'data', 'Describe, publish, prove and find datasets');
-addOwnerVerbs(data);
-addCatalogueVerbs(data);
+const data = group(program, 'data', 'Describe, publish, prove, grant and find datasets');
+for (const add of [addOwnerVerbs, addGrantVerbs, addCatalogueVerbs]) add(data);
 addJobs(program);
 addProofs(program);
 for (const add of [contracts, measurements]) add();

@@ -30,3 +30,6 @@ export * from './owner/sealed-record.ts';
 export * from './owner/version-recorder.ts';
 export { dropSlot } from './watch/postgres-slot.ts';
 export * from './watch/watch-datasets.ts';
+export * from './grant/fetch-data.ts';
+export * from './grant/grant.ts';
+export { type DataServer, type ServedFacts, serveData } from './grant/serve-data.ts';
