@@ -1,6 +1,12 @@
 /** Which check a job gets, by its kind, tier and level, and the risk that stays with it. */
 import type { JobKind, Tier } from '../manifest.ts';
-import { type Crowd, type QuorumOdds, type QuorumTerms, answersNeeded, quorumOdds } from './collusion.ts';
+import {
+  type Crowd,
+  type QuorumOdds,
+  type QuorumTerms,
+  answersNeeded,
+  quorumOdds,
+} from './collusion.ts';
 import { CHECK_AT_LEAST_ONE_IN } from './trust.ts';
 
 export type LevelName = 'eco' | 'standard' | 'fast' | 'assured';
