@@ -86,6 +86,43 @@ async function throughput(
   };
 }
 
+const SPIN =
+  'export default async ({ params }) => { let n = 0; for (let i = 0; i < params.loops; i++) n = (n * 31 + i) | 0; return { n }; };';
+/** Three sizes of one program: what it will take must be learned, and is never quite the same. */
+const LOOPS = [2_000_000, 20_000_000, 100_000_000];
+
+/** Orders with a binding quote each: how many were charged and finished as quoted. */
+async function quotes(machine: LocalMachine, count: number) {
+  const orderers = await Promise.all(
+    LOOPS.map((loops, i) =>
+      machine.orderer({
+        ...{ code: SPIN, limits: LIMITS, priceCap: 'quoted', params: { loops } },
+        tier: (['A', 'B', 'C'] as const)[i] ?? 'A',
+      }),
+    ),
+  );
+  const before = (await machine.market.status()).quotes;
+  let next = 0;
+  const work = async () => {
+    for (let i = next++; i < count; i = next++) {
+      const order = orderers[i % orderers.length];
+      if (order) await machine.market.waitForEnd(await order(), { timeoutMs: STALL_MS });
+    }
+  };
+  await Promise.all(Array.from({ length: 4 }, work));
+  const { quotes: after } = await machine.market.status();
+  const ended = after.ended - before.ended;
+  return {
+    quoteKeptShare: ended === 0 ? null : significant((after.kept - before.kept) / ended),
+    quotedOrders: ended,
+    quotesNotKept: {
+      late: after.late - before.late,
+      dear: after.dear - before.dear,
+      failed: after.failed - before.failed,
+    },
+  };
+}
+
 export const bench: Bench = async ({ full, note }) => {
   note('starting a local machine');
   const machine = await startLocalMachine();
@@ -93,6 +130,9 @@ export const bench: Bench = async ({ full, note }) => {
     const single = full ? 200 : 40;
     note(`${single} single orders`);
     const samples = await latencies(machine, single);
+    const quoted = full ? 400 : 90;
+    note(`${quoted} orders with a quote`);
+    const kept = await quotes(machine, quoted);
     const many = full ? 200 : 120;
     note(`${many} orders at once`);
     const { perSecond, cpuMs } = await throughput(machine, many);
@@ -103,6 +143,7 @@ export const bench: Bench = async ({ full, note }) => {
         singleOrders: samples.length,
         jobsPerSecond: significant(perSecond),
         jobs: many,
+        ...kept,
         /** Of every process together, slots and what started them included. */
         cpuMsPerJob: significant(Object.values(cpuMs).reduce((sum, ms) => sum + ms, 0)),
         cpuMsPerJobBy: cpuMs,

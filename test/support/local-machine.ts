@@ -66,9 +66,15 @@ export interface LocalMachine {
   readonly supervisorPid: number;
   /** What the supervisor knows now. */
   processes(): readonly ProcessState[];
-  /** A function that orders this job, each call a new order; stores what it needs once. */
+  /**
+   * A function that orders this job, each call a new order; stores what it needs once. With cap `quoted`
+   * each order asks for a quote first, and passes the first cell's price and the quote with it.
+   */
   orderer(
-    job: Omit<JobDescription, 'code'> & { readonly code: string; readonly priceCap: bigint },
+    job: Omit<JobDescription, 'code'> & {
+      readonly code: string;
+      readonly priceCap: bigint | 'quoted';
+    },
   ): Promise<() => Promise<string>>;
   stop(): Promise<void>;
 }
@@ -131,11 +137,12 @@ export async function startLocalMachine(
         const manifest = describeJob({ minIsolation: 'S0', ...job, code: stored.cid });
         const { cid } = await store.putBlock(encodeManifest(manifest), { codec: 'dag-cbor' });
         return async () => {
+          const quote = priceCap === 'quoted' ? await market.quote(manifest) : undefined;
           const { id, signed } = signOrder(signer, {
             chain,
             market: parseAccount(marketAccount),
             manifest: cid,
-            priceCap,
+            priceCap: priceCap === 'quoted' ? BigInt(quote?.options[0]?.priceCap ?? 0) : priceCap,
             nowUs: Date.now() * 1000,
             ...(manifest.array && {
               array: {
@@ -144,7 +151,7 @@ export async function startLocalMachine(
               },
             }),
           });
-          await market.submit(signed, manifest);
+          await market.submit(signed, manifest, quote?.signed);
           return id;
         };
       },
