@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parseAccount } from '#libs/kernel';
 import {
   type SettingsOf,
   defineSettings,
@@ -17,6 +18,38 @@ const databaseUrl = z.url({
   error: 'expected a postgresql:// URL',
 });
 const redisUrl = z.url({ protocol: /^rediss?$/, error: 'expected a redis:// or rediss:// URL' });
+
+/** What a text stands for, or what is wrong with it. */
+function orIssue<T>(read: () => T, context: z.RefinementCtx): T {
+  try {
+    return read();
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : 'wrong' });
+    return z.NEVER;
+  }
+}
+
+const TENANTS_MAX = 1000;
+const tenant = z.strictObject({
+  account: z.string().transform((text, context) => orIssue(() => parseAccount(text), context)),
+  weight: z.number().positive().max(1000).default(1),
+  quota: z.number().min(0).max(1).default(0),
+});
+/** JSON, or what it stands for. */
+const tenants = z
+  .union([
+    z.array(z.unknown()),
+    z.string().transform((text, context) => orIssue((): unknown => JSON.parse(text), context)),
+  ])
+  .pipe(z.array(tenant).max(TENANTS_MAX))
+  .refine(
+    (list) => list.reduce((sum, { quota }) => sum + quota, 0) <= 1,
+    'quotas add up to above 1',
+  )
+  .refine(
+    (list) => new Set(list.map(({ account }) => account)).size === list.length,
+    'an account is named twice',
+  );
 
 export const marketSettings = defineSettings('market', {
   host: {
@@ -42,6 +75,12 @@ export const marketSettings = defineSettings('market', {
     schema: flag,
     default: false,
     help: 'Take client addresses from X-Forwarded-For: only behind a proxy that sets it.',
+  },
+  tenants: {
+    env: 'SEELE_MARKET_TENANTS',
+    schema: tenants,
+    optional: true,
+    help: 'Weights and quotas (shares of everything) of accounts: `[{"account":"seele1…","weight":2,"quota":0.25}]`.',
   },
   marketName: {
     env: 'SEELE_MARKET_NAME',

@@ -8,6 +8,7 @@ import {
   type MarketEvent,
   type MarketTimes,
   type StoredRow,
+  type TenantTerms,
   applyEvent,
   cellOf,
   marketStatus,
@@ -64,6 +65,7 @@ export interface MarketParts {
   readonly fuelPrice: bigint;
   /** Ended with the market; without one, its routes say that there is none. */
   readonly catalogue?: Catalogue;
+  readonly tenants?: readonly TenantTerms[] | undefined;
   /** The process must end: memory is ahead of the disk, or the disk cannot be reached. */
   readonly onFatal: (error: unknown, why: string) => void;
 }
@@ -109,6 +111,7 @@ async function openMarket(parts: MarketParts) {
       caps: { ...DEFAULT_MARKET_CAPS, ...parts.caps },
       fuelLimit: FUEL_LIMIT,
       fuelPrice: parts.fuelPrice,
+      ...(parts.tenants && { tenants: parts.tenants }),
     },
     await restoredRows(rows, clock, times),
   );

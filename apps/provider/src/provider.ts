@@ -59,9 +59,10 @@ async function makeOffer(
   pool: SlotPool,
 ): Promise<ProviderOffer> {
   const facts = await probeMachine(folder);
-  const { name, domain, level, pricePerCoreSecond, pricePerGibSecond } = settings;
+  const { name, domain, level, region, pricePerCoreSecond, pricePerGibSecond } = settings;
   return {
     ...{ provider: signer.account, name, domain, level, pricePerCoreSecond, pricePerGibSecond },
+    ...(region !== undefined && { region }),
     ...facts,
     slots: pool.freeSlots,
     kinds: [...pool.kinds],

@@ -49,6 +49,12 @@ export const providerSettings = defineSettings('provider', {
     default: 'public',
     help: 'Trust domain the offer is made in.',
   },
+  region: {
+    env: 'SEELE_PROVIDER_REGION',
+    schema: z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/),
+    optional: true,
+    help: 'Where the machine stands, e.g. `eu-west`, for jobs that name regions.',
+  },
   level: {
     env: 'SEELE_PROVIDER_LEVEL',
     schema: z.enum(['eco', 'standard', 'fast', 'assured']),
