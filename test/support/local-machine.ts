@@ -137,17 +137,21 @@ export async function startLocalMachine(
         const manifest = describeJob({ minIsolation: 'S0', ...job, code: stored.cid });
         const { cid } = await store.putBlock(encodeManifest(manifest), { codec: 'dag-cbor' });
         return async () => {
-          const quote = priceCap === 'quoted' ? await market.quote(manifest) : undefined;
+          const isQuoted = priceCap === 'quoted';
+          const quote = isQuoted ? await market.quote(manifest) : undefined;
+          // A quote is of one task.
+          const tasks = BigInt(manifest.array?.tasks ?? 1);
+          const cap = isQuoted ? tasks * BigInt(quote?.options[0]?.priceCap ?? 0) : priceCap;
           const { id, signed } = signOrder(signer, {
             chain,
             market: parseAccount(marketAccount),
             manifest: cid,
-            priceCap: priceCap === 'quoted' ? BigInt(quote?.options[0]?.priceCap ?? 0) : priceCap,
+            priceCap: cap,
             nowUs: Date.now() * 1000,
             ...(manifest.array && {
               array: {
                 ...{ tasks: manifest.array.tasks, replicas: manifest.array.replicas },
-                unitPrice: priceCap / BigInt(manifest.array.tasks),
+                unitPrice: cap / tasks,
               },
             }),
           });

@@ -54,6 +54,23 @@ describe('what was foreseen', () => {
     expect(option?.finishMs.likely).toBeLessThan(1300);
   });
 
+  test('is kept through a change of load: after each late one the next intervals are wider', () => {
+    const { learned } = new Driver().market.places;
+    const draws = createSeededRandomness(9);
+    let late = 0;
+    for (let i = 0; i < 1500; i++) {
+      // The machines become three times as slow, and later quick again.
+      const shift = i >= 500 && i < 1000 ? Math.log(3) : 0;
+      const error = shift + 0.6 * (draws.float() + draws.float() - 1);
+      const high = learned.finishErrors[2]?.upper(learned.lateTailOf(2)) ?? Math.log(20);
+      const isLate = error > high;
+      if (isLate) late += 1;
+      learned.finishErrors[2]?.observe(error);
+      learned.observeLate(2, isLate);
+    }
+    expect(late / 1500).toBeLessThan(0.03);
+  });
+
   test('what was learned is stored and taken back', () => {
     const driver = quotedOrders(30);
     const before = quoteJob(driver.market, needsOf(manifest)).options[0];

@@ -32,6 +32,9 @@ const NO_QUOTES: QuoteCounts = { ended: 0, kept: 0, late: 0, dear: 0, failed: 0 
 
 const CODES_MAX = 10_000;
 const MEMORY_OF_RUNS = 20;
+/** So many deliveries may be later than promised, and how fast intervals are adapted to keep it so. */
+const LATE_TAIL = 0.025;
+const TAIL_STEP = 0.02;
 const TRUST_LEAST = 0.1;
 const MIB = 2 ** 20;
 /** Classes of errors of finish times: how much of the run was known, and whether it had to wait. */
@@ -43,6 +46,7 @@ export class Learned {
   /** Logarithms of real over foreseen time from acceptance to the accepted delivery. */
   readonly finishErrors = Array.from({ length: FINISH_CLASSES }, () => new ErrorPool());
   readonly interference = new Interference();
+  readonly #lateTails = Array.from({ length: FINISH_CLASSES }, () => LATE_TAIL);
   readonly #use = new Map<string, CodeUse>();
   readonly #trust = new Map<string, number>();
   #quotes: QuoteCounts = NO_QUOTES;
@@ -102,6 +106,21 @@ export class Learned {
     if (next >= 1) this.#trust.delete(provider);
     else this.#trust.set(provider, next);
     this.touch(`trust ${provider}`);
+  }
+
+  /**
+   * How many of a class may be later than foreseen. Each that is makes the next intervals wider at once,
+   * each that is not a little narrower: so the share of late ones comes out even when the load changes
+   * (adaptive conformal inference, Gibbs & Candès, NeurIPS 2021).
+   */
+  lateTailOf(errorClass: number): number {
+    return this.#lateTails[errorClass] ?? LATE_TAIL;
+  }
+
+  /** A delivery came, later than its interval or not. */
+  observeLate(errorClass: number, isLate: boolean): void {
+    const next = this.lateTailOf(errorClass) + TAIL_STEP * (LATE_TAIL - (isLate ? 1 : 0));
+    this.#lateTails[errorClass] = Math.min(2 * LATE_TAIL, Math.max(0, next));
   }
 
   quoteEnded(how: 'kept' | 'late' | 'dear' | 'failed'): void {
