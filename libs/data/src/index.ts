@@ -33,3 +33,4 @@ export * from './watch/watch-datasets.ts';
 export * from './grant/fetch-data.ts';
 export * from './grant/grant.ts';
 export { type DataServer, type ServedFacts, serveData } from './grant/serve-data.ts';
+export { watchSource } from './watch/change-sources.ts';
