@@ -70,6 +70,10 @@ export async function readFormat(
         ...profileSqlite(path, onRecord && ((_table, record) => onRecord(record))),
       };
     }
+    case 'arrow': {
+      const { profileArrow } = await import('./formats/arrow.ts');
+      return { format, tables: [await profileArrow(path, onRecord)] };
+    }
     case 'xlsx': {
       const { profileXlsx } = await import('./formats/xlsx.ts');
       const hand =

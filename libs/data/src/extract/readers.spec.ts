@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { deflateRawSync } from 'node:zlib';
+import { tableFromArrays, tableToIPC } from '@uwdata/flechette';
 import fc from 'fast-check';
 import { isSeeleError } from '#libs/kernel';
 import { DistinctCounter } from '../profile/distinct-counter.ts';
@@ -210,6 +211,26 @@ describe('other formats', () => {
     database.close();
   });
 
+  it('Arrow: types, missing values, ranges', async () => {
+    const table = tableFromArrays({
+      n: [1, null, 3],
+      name: ['x', 'y', 'x'],
+      day: [new Date('2026-01-02'), new Date('2026-01-01'), null],
+    });
+    const bytes = tableToIPC(table, { format: 'file' });
+    const { parts, temporal } = await profileOf('a.arrow', bytes ?? new Uint8Array());
+    expect(parts[0]).toMatchObject({ format: 'arrow' });
+    expect(parts[0]?.tables[0]).toMatchObject({
+      rows: 3,
+      columns: [
+        { name: 'n', datatype: 'integer', nullRatio: 0.3333, minimum: '1', maximum: '3' },
+        { name: 'name', datatype: 'string', distinct: 2 },
+        { name: 'day', nullRatio: 0.3333 },
+      ],
+    });
+    expect(temporal).toEqual({ start: '2026-01-01', end: '2026-01-02' });
+  });
+
   it('a workbook: sheets, shared texts, dates', async () => {
     const { parts, temporal } = await profileOf('a.xlsx', workbook(sheetXml()));
     const [table] = parts[0]?.tables ?? [];
@@ -229,6 +250,7 @@ describe('other formats', () => {
     ['b.xlsx', randomBytes(500)],
     ['a.db', Buffer.from(`SQLite format 3\0${'x'.repeat(200)}`)],
     ['a.pdf', Buffer.from('%PDF-1.7 and no more')],
+    ['a.arrow', new Uint8Array([...Buffer.from('ARROW1\0\0'), ...randomBytes(64)])],
   ])('%s that is broken is refused as such', async (name, bytes) => {
     await expect(profileOf(name, bytes)).rejects.toMatchObject({ code: 'DATA_BROKEN' });
   });
