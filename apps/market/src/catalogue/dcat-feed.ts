@@ -50,9 +50,12 @@ export function feedPageOf(
         statements.push(quad(catalogue, namedNode(iri('dcat:dataset')), each.subject as never));
       statements.push(each);
     }
+  // A page may have been cut short by its size: only an empty one is surely the last.
   const last = page.at(-1)?.id;
-  const hasMore = page.length === FEED_PAGE_DATASETS && last !== undefined;
-  if (hasMore)
+  if (last !== undefined)
     statements.push(quad(view, namedNode(`${HYDRA}nextPage`), namedNode(`${base}?after=${last}`)));
-  return { turtle: writeRdf(statements, 'turtle'), ...(hasMore && { nextAfterId: last }) };
+  return {
+    turtle: writeRdf(statements, 'turtle'),
+    ...(last !== undefined && { nextAfterId: last }),
+  };
 }
