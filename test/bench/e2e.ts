@@ -4,6 +4,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { OrderDocument } from '#libs/sdk';
+import { type ArrayRun, arrayOnNewMachine, runArray } from './e2e-array.ts';
+import { startRedis } from './redis-server.ts';
 import { type LocalMachine, startLocalMachine } from '../support/local-machine.ts';
 import { treeCpuSeconds } from '../support/process-tree.ts';
 import { type Bench, percentile, significant } from './harness.ts';
@@ -123,9 +125,29 @@ async function quotes(machine: LocalMachine, count: number) {
   };
 }
 
+const NOOP_PROVIDERS = { SEELE_PROVIDER_NOOP: 'true' };
+const TASKS = 10_000;
+const SANDBOXED_TASKS = 2_000;
+
+/** One array with its queue in each of the two; the rows are in PostgreSQL both times. */
+async function arrays(note: (text: string) => void) {
+  note(`an array of ${TASKS} tasks, queue in PostgreSQL`);
+  const postgres = await arrayOnNewMachine(NOOP_PROVIDERS, TASKS, 1);
+  note(`an array of ${TASKS} tasks, queue in Redis`);
+  const server = await startRedis();
+  let redis: ArrayRun | undefined;
+  try {
+    if (server)
+      redis = await arrayOnNewMachine({ ...NOOP_PROVIDERS, REDIS_URL: server.url }, TASKS, 1);
+  } finally {
+    server?.stop();
+  }
+  return { postgres, redis };
+}
+
 export const bench: Bench = async ({ full, note }) => {
   note('starting a local machine');
-  const machine = await startLocalMachine();
+  const machine = await startLocalMachine({}, 500);
   try {
     const single = full ? 200 : 40;
     note(`${single} single orders`);
@@ -136,8 +158,23 @@ export const bench: Bench = async ({ full, note }) => {
     const many = full ? 200 : 120;
     note(`${many} orders at once`);
     const { perSecond, cpuMs } = await throughput(machine, many);
+    note(`an array of ${SANDBOXED_TASKS} tasks in isolates`);
+    const sandboxed = await runArray(machine, SANDBOXED_TASKS);
+    await machine.stop();
+    const { postgres, redis } = await arrays(note);
+    const absent = 'no redis-server on this machine';
     return {
+      ...(redis ? {} : { skipped: { 'arrayTasksPerSecond.redis': absent } }),
       figures: {
+        arrayTasksPerSecond: {
+          postgres: postgres.tasksPerSecond,
+          redis: redis?.tasksPerSecond ?? null,
+        },
+        arrayTasks: TASKS,
+        settleMs: postgres.settleMs,
+        arrayCpuMsPerTaskBy: postgres.cpuMsPerTaskBy,
+        sandboxedArrayTasksPerSecond: sandboxed.tasksPerSecond,
+        sandboxedArrayCpuMsPerTaskBy: sandboxed.cpuMsPerTaskBy,
         submitToStartMsP50: significant(percentile(samples, 0.5)),
         submitToStartMsP95: significant(percentile(samples, 0.95)),
         singleOrders: samples.length,

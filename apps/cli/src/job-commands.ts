@@ -11,6 +11,7 @@ function jobOptions(command: Command): Command {
     .option('--checkpoint-fuel <n>', 'verifiable: distance of checkpoints')
     .option('--clock <time>', 'wasm, verifiable: what the job’s clock says (default 1970)')
     .option('--tier <tier>', 'A cheap, B fast, C safe', 'A')
+    .option('--tasks <n>', 'run it n times (1 to 10 000); each gets its number as task.index')
     .option('--name <text>', 'what the job is called')
     .option('--wall <seconds>', 'longest run', '60')
     .option('--memory <MiB>', 'most memory', '256')
@@ -38,14 +39,17 @@ export function addJobs(program: Command): void {
     jobOptions(
       leaf(program, 'run <code>', {
         summary: 'Order a job',
-        examples: ['seele run sum.js --in data=data.csv --tier A --follow'],
+        examples: [
+          'seele run sum.js --in data=data.csv --tier A --follow',
+          'seele run frame.js --tasks 1000 --follow --out frames',
+        ],
       }),
     )
-      .option('--cap <amount>', 'most to pay (default: the quote’s)')
+      .option('--cap <amount>', 'most to pay, for all tasks together (default: the quote’s)')
       .option('--quote <file>', 'a quote that was saved: its price is the cap')
       .option('--within <seconds>', 'must be done by then, or it costs nothing', '3600')
       .option('--follow', 'watch it until it ends and print the result')
-      .option('--out <file>', 'with --follow, write the result there')
+      .option('--out <file>', 'with --follow, write the result there (with --tasks: a folder)')
       .option('--timeout <seconds>', 'with --follow, stop watching after so long', '600'),
     async () => (await import('./commands/run.ts')).run,
   );

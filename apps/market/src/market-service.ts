@@ -1,4 +1,5 @@
 /** The market behind its HTTP edge: reads from memory, falls back to the rows, writes by the loop. */
+import { CID } from 'multiformats/cid';
 import { LOG_START } from '#libs/audit';
 import {
   ORDERS_CONTRACT,
@@ -58,6 +59,8 @@ export interface MarketServiceParts {
   readonly clock: Pick<Clock, 'monotonicMs' | 'nowUs'>;
   receiptOf(order: OrderView): Promise<Bytes>;
 }
+
+const DAG_CBOR = 0x71;
 
 function unwrap(reply: Reply): { readonly view: OrderView; readonly repeated: boolean } {
   if (reply.is === 'order') return reply;
@@ -186,7 +189,12 @@ export class MarketService implements MarketApi {
   }
 
   result(cid: string): AsyncIterable<Bytes> {
-    return this.#parts.blobs.get(cid);
+    const { blobs } = this.#parts;
+    // The document over an array's batches is one block and no file.
+    if (CID.parse(cid).code !== DAG_CBOR) return blobs.get(cid);
+    return (async function* () {
+      yield await blobs.getBlock(cid);
+    })();
   }
 
   async receipt(id: string): Promise<Bytes> {

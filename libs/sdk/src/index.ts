@@ -9,6 +9,7 @@ export * from './catalogue-client.ts';
 export * from './chain.ts';
 export * from './errors.ts';
 export * from './event-stream.ts';
+export * from './array-outputs.ts';
 export * from './jobs.ts';
 export * from './transport.ts';
 export { type NodeClient, createNodeClient } from '#libs/platform';

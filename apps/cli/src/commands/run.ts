@@ -1,7 +1,9 @@
 /** `seele quote` and `seele run`: what a job would cost; ordering it. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { SeeleError, formatAmount, parseAccount, parseAmount } from '#libs/kernel';
 import type { Manifest } from '#libs/market';
-import { type QuoteDocument, defaultMinIsolation, signOrder } from '#libs/sdk';
+import { type QuoteDocument, arrayOutputs, defaultMinIsolation, signOrder } from '#libs/sdk';
 import { cliError } from '../errors.ts';
 import { type CommandContext, wholeNumber } from '../frame/command.ts';
 import { accountNames, connectStorage, serviceUrl, signerOf } from '../frame/connect.ts';
@@ -75,16 +77,24 @@ export async function run(
     const why = offers.reasons.map(({ providers, text }) => `${providers} ${text}`).join('; ');
     throw cliError('CLI_CHECK_FAILED', `no provider can take this job now: ${why || 'none known'}`);
   }
+  const unitCap = given ?? BigInt(best?.priceCap ?? '0');
+  const { array } = manifest;
+  const tasks = BigInt(array?.tasks ?? 1);
+  // A cap that was named is for all tasks together; a quote is for one of them.
+  const unitPrice = given === undefined ? unitCap : given / tasks;
   const { signed } = signOrder(signerOf(home, options.from), {
     chain: status.chain,
     market: parseAccount(status.market),
     manifest: manifestCid,
-    priceCap: given ?? BigInt(best?.priceCap ?? '0'),
+    priceCap: given ?? unitPrice * tasks,
+    ...(array && { array: { tasks: array.tasks, replicas: array.replicas, unitPrice } }),
     nowUs: Date.now() * 1000,
     completeWithinMs: withinMs,
     placeWithinMs: Math.min(withinMs, PLACE_WITHIN_MS),
   });
-  const order = await market.submit(signed, manifest, offers?.signed);
+  // A quote promises the price of one task.
+  const promise = array ? undefined : offers?.signed;
+  const order = await market.submit(signed, manifest, promise);
   if (!options.follow) {
     output.answer({ order } as unknown as Json, () => {
       output.line(order.id);
@@ -116,12 +126,52 @@ async function quoteFor(
   throw cliError('CLI_FILE', `${file} is not a quote (seele quote … --save ${file})`);
 }
 
+/** Of many tasks: one file per task in the folder that was named, or the first few in the answer. */
+async function finishArray(
+  context: CommandContext,
+  { out }: RunOptions,
+  { order, events }: Awaited<ReturnType<typeof followOrder>>,
+): Promise<void> {
+  const { output, home } = context;
+  const { array, result } = order;
+  const failed: { task: number; error: string }[] = [];
+  const shown: Record<number, string> = {};
+  let outputs = 0;
+  if (out !== undefined) mkdirSync(out, { recursive: true });
+  if (result !== undefined)
+    for await (const { task, output: bytes, error } of arrayOutputs(
+      connectStorage(context),
+      result,
+    )) {
+      if (!bytes) failed.push({ task, error: error ?? 'no output' });
+      else if (out !== undefined) writeUserFile(join(out, String(task)), bytes);
+      else if (task < OUTPUTS_SHOWN) shown[task] = new TextDecoder().decode(bytes);
+      if (bytes) outputs += 1;
+    }
+  output.answer({ order, events, outputs, failed, shown } as unknown as Json, () => {
+    for (const line of orderLines(order, accountNames(home))) output.line(line);
+    if (out !== undefined) output.line(`${outputs} outputs written to ${out}/<task>`);
+    for (const [task, text] of Object.entries(shown)) output.line(`${task}: ${text}`);
+    for (const { task, error } of failed.slice(0, OUTPUTS_SHOWN))
+      output.line(`${task} failed: ${error}`);
+  });
+  if (order.status !== 'settled' || (array?.failed ?? 0) > 0 || failed.length > 0)
+    throw cliError(
+      'CLI_JOB_FAILED',
+      `${order.id} is ${order.status}: ${outputs} of ${array?.tasks ?? 0} tasks gave an output; paid ${money(order.chain.paid)}`,
+    );
+}
+
+const OUTPUTS_SHOWN = 10;
+
 async function finish(
-  { output, home }: CommandContext,
+  context: CommandContext,
   options: RunOptions,
   market: ReturnType<typeof connectMarket>,
   { order, events }: Awaited<ReturnType<typeof followOrder>>,
 ): Promise<void> {
+  const { output, home } = context;
+  if (order.array) return finishArray(context, options, { order, events });
   const good = order.exit === 'ok' && order.status === 'settled';
   const result = good ? await market.result(order.id) : undefined;
   if (result && options.out !== undefined) writeUserFile(options.out, result);

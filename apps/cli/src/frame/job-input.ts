@@ -37,6 +37,7 @@ export interface JobOptions {
   readonly fuel?: string;
   readonly checkpointFuel?: string;
   readonly clock?: string;
+  readonly tasks?: string;
   readonly from: string;
   readonly market?: string;
   readonly [name: string]: unknown;
@@ -130,6 +131,7 @@ export async function prepareJob(
   const inputs = await Promise.all(
     named.map(async ([name, what]) => ({ name, ...(await stored(store, what)) })),
   );
+  const tasks = options.tasks === undefined ? undefined : wholeNumber('--tasks', options.tasks, 1);
   const manifest = describeJob({
     name: options.name ?? basename(codePath),
     code: code.cid,
@@ -141,6 +143,7 @@ export async function prepareJob(
     tier,
     minIsolation,
     limits: { wallMs, cpuMs: wallMs, memoryBytes },
+    ...(tasks !== undefined && { tasks }),
   });
   const { cid } = await store.putBlock(encodeManifest(manifest), { codec: 'dag-cbor' });
   return { manifest, manifestCid: cid };

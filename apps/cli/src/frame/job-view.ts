@@ -82,6 +82,20 @@ function eventWords(event: JobEventDocument, names: AccountNames): string[] {
       ];
     case 'refunded':
       return [`block ${get('height')}: ${money(get('refunded'))} back to you (${get('how')})`];
+    case 'units-leased':
+      return [`batch ${get('fence')}: ${unitsWords(event)} to ${provider()}`];
+    case 'units-delivered':
+      return [`batch ${get('fence')}: ${unitsWords(event)} done, charge ${money(get('charge'))}`];
+    case 'units-lost':
+      return [`batch ${get('fence')}: ${unitsWords(event)} not done: ${get('reason')}`];
+    case 'units-given-up':
+      return [`${unitsWords(event)}: ${get('reason')}`];
+    case 'units-settled':
+      return [
+        `batch ${get('fence')}, block ${get('height')}: ${money(get('paid'))} to ${provider()}`,
+      ];
+    case 'paused':
+      return [get('reason')];
     case 'lost':
       return [`${provider()} gave no result: ${get('reason')}`];
     case 'failed':
@@ -92,6 +106,12 @@ function eventWords(event: JobEventDocument, names: AccountNames): string[] {
     default:
       return [plainFields(event)];
   }
+}
+
+function unitsWords({ data }: JobEventDocument): string {
+  const units = Array.isArray(data['units']) ? (data['units'] as { count?: number }[]) : [];
+  const count = units.reduce((sum, range) => sum + (range.count ?? 0), 0);
+  return `${count} ${count === 1 ? 'task' : 'tasks'}`;
 }
 
 function logLines(event: JobEventDocument): string[] {
@@ -153,6 +173,7 @@ export function orderLines(order: OrderDocument, names: AccountNames): string[] 
     ['log', `${order.log.length} entries, head ${shorten(order.log.head)}`],
     ['attempts', String(order.attempts)],
   ];
+  if (order.array) rows.push(...arrayRows(order.array));
   if (order.metered) {
     const { fuel, checkpoints, engine } = order.metered;
     rows.push(['fuel', `${fuel}, ${checkpoints} checkpoints, engine ${shorten(engine)}`]);
@@ -161,6 +182,25 @@ export function orderLines(order: OrderDocument, names: AccountNames): string[] 
     rows.push(['used', `${order.usage.cpuMs} ms CPU, ${formatDuration(order.usage.wallMs)}`]);
   return tableLines([], rows);
 }
+
+function arrayRows(array: NonNullable<OrderDocument['array']>): string[][] {
+  const { tasks, done, failed, pending, openBatches, givenUp, unitPrice } = array;
+  const inWork = Math.max(0, tasks - done - failed - pending);
+  const rows = [
+    [
+      'tasks',
+      `${done} of ${tasks} done, ${inWork} in work, ${pending} waiting, ${failed} given up`,
+    ],
+    ['each', `at most ${money(unitPrice)}; ${openBatches} batches not settled yet`],
+  ];
+  const ranges = givenUp
+    .slice(0, RANGES_SHOWN)
+    .map(({ from, count }) => (count === 1 ? `${from}` : `${from}–${from + count - 1}`));
+  if (ranges.length > 0) rows.push(['given up', ranges.join(', ')]);
+  return rows;
+}
+
+const RANGES_SHOWN = 12;
 
 export function shownAccount(account: string): string {
   return account.startsWith('seele1') ? account : formatAccount(account);
