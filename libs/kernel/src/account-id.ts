@@ -31,7 +31,7 @@ export function parseAccount(input: string): AccountId {
   throw kernelError('KERNEL_ID_INVALID', `${JSON.stringify(input)} is not an account (seele1…)`);
 }
 
-const RECENT_KEYS = 1024;
+const RECENT_KEYS = 4096;
 
 /**
  * Keys that are made of an account, the last ones kept: one transfer asks for those of two accounts
@@ -44,7 +44,8 @@ export function keysOfAccounts(make: (account: AccountId) => Bytes): (account: A
   return (account) => {
     // Accounts are hashes: any of their digits will do.
     const slot =
-      ((account.charCodeAt(0) * 31 + account.charCodeAt(1)) * 31 + account.charCodeAt(2)) &
+      (((account.charCodeAt(0) * 31 + account.charCodeAt(1)) * 31 + account.charCodeAt(2)) * 31 +
+        account.charCodeAt(3)) &
       (RECENT_KEYS - 1);
     const known = recent[slot];
     if (known?.account === account) return known.key;

@@ -136,6 +136,9 @@ export function createChainReads(
   fees: FeePort,
   head: () => ChainHead,
 ): ChainReads {
+  let priced:
+    | { readonly timeUs: number; readonly head: ChainHead; readonly price: bigint }
+    | undefined;
   const viewRun = (origin: AccountId, fuel: bigint): MachineRun => {
     const { height, parent, timeUs } = head().header;
     return {
@@ -156,7 +159,13 @@ export function createChainReads(
       nonce: nonceOf(state, account),
     }),
     nonce: (account) => nonceOf(state, account),
-    fuelPrice: (timeUs) => fuelPriceOn(state, limits, timeUs),
+    fuelPrice(timeUs) {
+      // Every transaction of a batch is asked about with one time.
+      const now = head();
+      if (priced?.timeUs !== timeUs || priced.head !== now)
+        priced = { timeUs, head: now, price: fuelPriceOn(state, limits, timeUs) };
+      return priced.price;
+    },
     get: (contract, key) => state.get(contract, key),
     scan(contract, prefix, { cursor, limit }) {
       const found: (readonly [Bytes, Bytes])[] = [];

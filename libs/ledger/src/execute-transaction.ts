@@ -115,11 +115,29 @@ export function refusalOf(
 
 /** The fee contract's storage, unmetered. */
 export function feeStorageOf(journal: StateJournal, { contract }: FeePort): FeeStorage {
-  return {
-    get: (key) => journal.get(contract, key),
-    put: (key, value) => journal.put(contract, key, value),
-    delete: (key) => journal.delete(contract, key),
-  };
+  return new UnmeteredStorage(journal, contract);
+}
+
+class UnmeteredStorage implements FeeStorage {
+  readonly #journal: StateJournal;
+  readonly #contract: string;
+
+  constructor(journal: StateJournal, contract: string) {
+    this.#journal = journal;
+    this.#contract = contract;
+  }
+
+  get(key: Bytes): Bytes | undefined {
+    return this.#journal.get(this.#contract, key);
+  }
+
+  put(key: Bytes, value: Bytes): void {
+    this.#journal.put(this.#contract, key, value);
+  }
+
+  delete(key: Bytes): void {
+    this.#journal.delete(this.#contract, key);
+  }
 }
 
 export type TransactionOutcome =
@@ -144,7 +162,8 @@ function runCalls(run: BlockRun, envelope: TransactionEnvelope): CallsOutcome {
   const user = new UserRun(run.loadedContracts);
   const frames = { journal, meter, block, origin: account, transactionId: id, events, user };
   meter.charge(intrinsicFuel(bytes.length));
-  for (const [index, call] of body.calls.entries()) {
+  for (let index = 0; index < body.calls.length; index++) {
+    const call = body.calls[index] as (typeof body.calls)[0];
     const outcome = machine.run(frames, call);
     if (outcome.ok) {
       results.push(outcome.result);

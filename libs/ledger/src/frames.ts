@@ -31,7 +31,8 @@ export class UserRun {
   /** State growth in bytes; shrinks when a frame is undone. */
   grownBytes = 0;
   readonly #block: Set<AccountId>;
-  readonly #own = new Set<AccountId>();
+  /** Most transactions load none. */
+  #own: Set<AccountId> | undefined;
 
   constructor(loadedInBlock: Set<AccountId> = new Set()) {
     this.#block = loadedInBlock;
@@ -39,6 +40,7 @@ export class UserRun {
 
   /** True once per contract and block: who asks first pays for loading. */
   loads(account: AccountId): boolean {
+    this.#own ??= new Set();
     if (this.#block.has(account) || this.#own.has(account)) return false;
     this.#own.add(account);
     return true;
@@ -46,7 +48,7 @@ export class UserRun {
 
   /** The transaction stands in the block: what it loaded is paid for those after it. */
   keepLoaded(): void {
-    for (const account of this.#own) this.#block.add(account);
+    if (this.#own) for (const account of this.#own) this.#block.add(account);
   }
 }
 

@@ -34,27 +34,44 @@ export interface FuelMeter {
   burnAll(): void;
 }
 
-export function createFuelMeter(limit: bigint): FuelMeter {
-  let used = 0n;
-  let exhausted = false;
-  return {
-    limit,
-    get used() {
-      return used;
-    },
-    get exhausted() {
-      return exhausted;
-    },
-    charge(fuel) {
-      if (fuel < 0n) throw ledgerError('LEDGER_CONTRACT_FAULT', `charge of ${fuel} fuel`);
-      used += fuel;
-      if (used <= limit && !exhausted) return;
-      used = limit;
-      exhausted = true;
-      throw ledgerError('LEDGER_OUT_OF_FUEL', `the limit of ${limit} fuel is used up`);
-    },
-    burnAll() {
-      used = limit;
-    },
-  };
+class Meter implements FuelMeter {
+  readonly limit: bigint;
+  used = 0n;
+  exhausted = false;
+
+  constructor(limit: bigint) {
+    this.limit = limit;
+  }
+
+  charge(fuel: bigint): void {
+    if (fuel < 0n) throw ledgerError('LEDGER_CONTRACT_FAULT', `charge of ${fuel} fuel`);
+    const used = this.used + fuel;
+    this.used = used;
+    if (used <= this.limit && !this.exhausted) return;
+    this.used = this.limit;
+    this.exhausted = true;
+    throw ledgerError('LEDGER_OUT_OF_FUEL', `the limit of ${this.limit} fuel is used up`);
+  }
+
+  burnAll(): void {
+    this.used = this.limit;
+  }
 }
+
+export const createFuelMeter = (limit: bigint): FuelMeter => new Meter(limit);
+
+/** Sums that are asked for again and again: making a bigint anew each time is most of metering. */
+const KNOWN_LENGTHS = 512;
+const priceList = (base: bigint, perByte: bigint) => {
+  const known = Array.from(
+    { length: KNOWN_LENGTHS },
+    (_, length) => base + perByte * BigInt(length),
+  );
+  return (bytes: number): bigint => known[bytes] ?? base + perByte * BigInt(bytes);
+};
+/** Fuel for reading an entry whose value has so many bytes. */
+export const fuelOfGet = priceList(FUEL.get, FUEL.getByte);
+/** Fuel for writing an entry whose key and value have so many bytes together. */
+export const fuelOfPut = priceList(FUEL.put, FUEL.putByte);
+/** Fuel for an event whose data have so many bytes. */
+export const fuelOfEvent = priceList(FUEL.event, FUEL.eventByte);

@@ -13,7 +13,13 @@ import {
   decodeDirectly,
   encodeWith,
 } from '#libs/kernel';
-import type { BlockContext, Context, ContractMethod, SystemContract } from './contract.ts';
+import type {
+  BlockContext,
+  Context,
+  ContractMethod,
+  ContractStorage,
+  SystemContract,
+} from './contract.ts';
 import { ledgerError } from './errors.ts';
 import {
   type CallOutcome,
@@ -25,7 +31,8 @@ import {
   type VerifySignature,
   failureOf,
 } from './frames.ts';
-import { FUEL } from './fuel.ts';
+import { FUEL, type FuelMeter, fuelOfEvent, fuelOfGet, fuelOfPut } from './fuel.ts';
+import type { StateJournal } from './journal.ts';
 import type { Call } from './transaction.ts';
 import { type UserContracts, UserFrames } from './user-frames.ts';
 
@@ -54,6 +61,51 @@ function checkSize(what: string, bytes: Bytes, maxBytes: number): void {
     throw ledgerError('LEDGER_VALUE_LIMIT', `${what} of ${bytes.length} bytes, over ${maxBytes}`);
 }
 
+/** The state of one contract, metered. */
+class FrameStorage implements ContractStorage {
+  readonly #journal: StateJournal;
+  readonly #meter: FuelMeter;
+  readonly #contract: string;
+
+  constructor({ journal, meter }: MachineRun, contract: string) {
+    this.#journal = journal;
+    this.#meter = meter;
+    this.#contract = contract;
+  }
+
+  get(key: Bytes): Bytes | undefined {
+    const value = this.#journal.get(this.#contract, key);
+    this.#meter.charge(fuelOfGet(value === undefined ? 0 : value.length));
+    return value;
+  }
+
+  put(key: Bytes, value: Bytes): void {
+    checkSize('a key', key, MAX_KEY_BYTES);
+    checkSize('a value', value, MAX_VALUE_BYTES);
+    this.#meter.charge(fuelOfPut(key.length + value.length));
+    this.#journal.put(this.#contract, key, value);
+  }
+
+  delete(key: Bytes): void {
+    this.#meter.charge(FUEL.delete);
+    this.#journal.delete(this.#contract, key);
+  }
+
+  scan(
+    prefix: Bytes,
+    { cursor, limit }: Parameters<ContractStorage['scan']>[1],
+  ): readonly (readonly [Bytes, Bytes])[] {
+    const count = Math.min(limit, MAX_SCAN);
+    // Paid before it is done: the entries found cost their bytes on top.
+    this.#meter.charge(FUEL.scan + FUEL.scanEntry * BigInt(Math.max(0, count)));
+    const found = this.#journal.scan(this.#contract, prefix, cursor, count);
+    let sizeBytes = 0;
+    for (const [key, value] of found) sizeBytes += key.length + value.length;
+    this.#meter.charge(FUEL.getByte * BigInt(sizeBytes));
+    return found;
+  }
+}
+
 class Frame implements Context {
   readonly caller: AccountId;
   readonly self: AccountId;
@@ -72,34 +124,7 @@ class Frame implements Context {
     this.#contract = name;
     this.caller = caller;
     this.self = machine.accountOf(name);
-    const { journal, meter } = run;
-    this.storage = {
-      get(key) {
-        const value = journal.get(name, key);
-        meter.charge(FUEL.get + FUEL.getByte * BigInt(value?.length ?? 0));
-        return value;
-      },
-      put(key, value) {
-        checkSize('a key', key, MAX_KEY_BYTES);
-        checkSize('a value', value, MAX_VALUE_BYTES);
-        meter.charge(FUEL.put + FUEL.putByte * BigInt(key.length + value.length));
-        journal.put(name, key, value);
-      },
-      delete(key) {
-        meter.charge(FUEL.delete);
-        journal.delete(name, key);
-      },
-      scan(prefix, { cursor, limit }) {
-        const count = Math.min(limit, MAX_SCAN);
-        // Paid before it is done: the entries found cost their bytes on top.
-        meter.charge(FUEL.scan + FUEL.scanEntry * BigInt(Math.max(0, count)));
-        const found = journal.scan(name, prefix, cursor, count);
-        let sizeBytes = 0;
-        for (const [key, value] of found) sizeBytes += key.length + value.length;
-        meter.charge(FUEL.getByte * BigInt(sizeBytes));
-        return found;
-      },
-    };
+    this.storage = new FrameStorage(run, name);
   }
 
   get origin(): AccountId {
@@ -126,7 +151,7 @@ class Frame implements Context {
   emit: Context['emit'] = (topic, codec, data) => {
     const { events, meter } = this.#run;
     const bytes = encodeWith(codec, data, eventBytes);
-    meter.charge(FUEL.event + FUEL.eventByte * BigInt(bytes.length));
+    meter.charge(fuelOfEvent(bytes.length));
     checkSize('an event', bytes, MAX_VALUE_BYTES);
     if (events.length >= MAX_EVENTS || topic.length > 64)
       throw ledgerError('LEDGER_VALUE_LIMIT', `more than ${MAX_EVENTS} events, or a long topic`);
