@@ -58,12 +58,25 @@ export function quoteJob(market: Market, needs: JobNeeds, terms: QuoteTerms = {}
     if (choice) options.push(optionOf(market, needs, choice, name));
   }
   options.sort((a, b) => a.score.total - b.score.total || (a.cell < b.cell ? -1 : 1));
+  return {
+    options,
+    considered: market.providers.size,
+    reasons: reasonsFor(market, needs, priceCap),
+  };
+}
+
+/** Counted one by one only where that is quick; else by what offers alone say. */
+const COUNT_UP_TO = 1024;
+
+function reasonsFor(market: Market, needs: JobNeeds, priceCap: bigint | undefined): QuoteReason[] {
   const left = new Map<QuoteFilter, number>();
+  if (market.providers.size > COUNT_UP_TO)
+    return reasonsOf(market.places.fits.of(market.providers, needs).left, needs);
   for (const provider of market.providers.values()) {
     const code = absenceOf(market, provider) ?? misfitOf(provider.row.offer, needs, priceCap);
     if (code) left.set(code, (left.get(code) ?? 0) + 1);
   }
-  return { options, considered: market.providers.size, reasons: reasonsOf(left, needs) };
+  return reasonsOf(left, needs);
 }
 
 function optionOf(market: Market, needs: JobNeeds, choice: Choice, cell: string): QuoteOption {

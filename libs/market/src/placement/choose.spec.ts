@@ -129,7 +129,7 @@ describe('the choice of a provider', () => {
   test('looks at a bounded number of machines in a large cell, from a start by the seed', () => {
     const driver = marketOf(Array.from({ length: 400 }, (_, i) => ({ benchmarkScore: 1000 + i })));
     const choice = place(driver, job());
-    expect(choice?.looked).toBe(128);
+    expect(choice?.looked).toBe(64);
     expect(winner(place(driver, job()))).toBe(winner(choice));
     const others = new Set([1, 2, 3, 4].map((seed) => winner(place(driver, job(), seed))));
     expect(others.size).toBeGreaterThan(1);

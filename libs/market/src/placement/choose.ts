@@ -59,7 +59,7 @@ export interface ChooseOptions {
 
 /** In larger cells so many candidates with room are looked at, from a random start. */
 const SAMPLE_FROM = 256;
-const SAMPLE = 128;
+const SAMPLE = 64;
 /** One whole part of the objective is one per cent of wrong results, times ten. */
 const RISK_SCALE = 0.1;
 /** Smoothing of a provider's share of faults, and what it weighs as risk. */
@@ -90,8 +90,10 @@ export function choosePlace(market: Market, job: Job, options: ChooseOptions): C
   const cells = options.cell ? fit.cells.filter(({ name }) => name === options.cell) : fit.cells;
   if (cells.length === 0) return undefined;
   const outlook = new RunOutlook(market, needs, fit.bestPace);
-  const scales = scalesOf(fit, outlook);
-  const made = cells.map((cell) => toCell(market, job, cell, { outlook, scales, ...options }));
+  const quickest = new Map(fit.cells.map((cell) => [cell, quickestMs(cell, outlook)]));
+  const scales = scalesOf(fit, quickest);
+  const making = { outlook, scales, quickest, ...options };
+  const made = cells.map((cell) => toCell(market, job, cell, making));
   const floors = {
     domains: domainsOf(needs),
     budget: priceCap === undefined ? Infinity : Math.max(1, Number(priceCap)),
@@ -104,17 +106,19 @@ export function choosePlace(market: Market, job: Job, options: ChooseOptions): C
 }
 
 /** The cheapest price and the quickest finish there are count as one: doubling either weighs alike. */
-function scalesOf({ cells }: Fit, outlook: RunOutlook): Scales {
+function scalesOf({ cells }: Fit, quickest: ReadonlyMap<FitCell, number>): Scales {
   const price = Math.min(...cells.map(({ leastPrice }) => leastPrice));
-  const timeMs = Math.min(...cells.map((cell) => quickestMs(cell, outlook)));
+  const timeMs = Math.min(...quickest.values());
   return { price: Math.max(1, price), timeMs: Math.max(1, timeMs), risk: RISK_SCALE };
 }
 
-const quickestMs = ({ paces, level }: FitCell, outlook: RunOutlook): number =>
-  START_MS +
-  Math.min(
-    ...[...paces].map(([name, pace]) => outlook.run(name, pace, usualSlowdown(level)).expectedMs),
-  );
+function quickestMs({ paces, level }: FitCell, outlook: RunOutlook): number {
+  const slowdown = usualSlowdown(level);
+  let least = Infinity;
+  for (const [name, pace] of paces)
+    least = Math.min(least, outlook.run(name, pace, slowdown).expectedMs);
+  return START_MS + least;
+}
 
 /**
  * A level lets neighbours slow its tasks down by so much; before they are seen half of it is expected.
@@ -125,6 +129,7 @@ const usualSlowdown = (level: Level['name']): number => (1 + LEVELS[level].slowd
 interface Making extends ChooseOptions {
   readonly outlook: RunOutlook;
   readonly scales: Scales;
+  readonly quickest: ReadonlyMap<FitCell, number>;
 }
 
 function toCell(market: Market, job: Job, cell: FitCell, making: Making): Cell<PlaceOffer> {
@@ -134,7 +139,7 @@ function toCell(market: Market, job: Job, cell: FitCell, making: Making): Cell<P
     level: LEVELS[cell.level],
     bounds: {
       price: cell.leastPrice,
-      finishMs: quickestMs(cell, making.outlook),
+      finishMs: making.quickest.get(cell) ?? 0,
       ...{ risk, packingPrice: 0 },
     },
     offers: { [Symbol.iterator]: () => offersOf(market, job, cell, risk, making) },
