@@ -18,6 +18,7 @@ export * from './commitment.ts';
 export * from './context.ts';
 export * from './croissant-context.ts';
 export * from './describe.ts';
+export * from './describe-work.ts';
 export * from './description.ts';
 export * from './errors.ts';
 export * from './exchange.ts';
