@@ -13,6 +13,7 @@ import { LOG_START } from '#libs/audit';
 import { pursueChain } from './chain-steps.ts';
 import { enqueueBatches } from './arrays/binding.ts';
 import { noteBalance } from './arrays/funds.ts';
+import { firstReplicas } from './arrays/replicas.ts';
 import { enqueueBinding } from './binding.ts';
 import { needsOf } from './fitting.ts';
 import { logStep } from './job-log.ts';
@@ -128,8 +129,10 @@ function createOrder(
 
 function newArray({ tasks, replicas, unitPrice }: ArrayTerms): ArrayProgress {
   return {
-    ...{ tasks, replicas, unitPrice, next: 0, again: [], done: 0, failed: 0, notOk: 0 },
+    ...{ tasks, replicas, unitPrice, done: 0, failed: 0, notOk: 0 },
     ...{ charged: 0n, given: [], open: [] },
+    // With replicas all units come from groups, so that no provider gets two of one task.
+    ...{ next: replicas > 1 ? tasks : 0, again: firstReplicas(tasks, replicas) },
   };
 }
 
@@ -242,10 +245,10 @@ function refuseTerms(
   cap: bigint,
 ): Refusal | undefined {
   const { array } = order;
-  if (array && order.priceCap < array.unitPrice * BigInt(array.tasks))
+  if (array && order.priceCap < array.unitPrice * BigInt(array.tasks * array.replicas))
     return {
       code: 'MARKET_CAP_TOO_LOW',
-      message: `price cap ${order.priceCap} for ${array.tasks} tasks of ${array.unitPrice} each`,
+      message: `price cap ${order.priceCap} for ${array.tasks} tasks, ${array.replicas} times, of ${array.unitPrice} each`,
     };
   if (!canEverRun(market, needs, cap)) {
     const quote = quoteJob(market, needs);

@@ -208,6 +208,7 @@ export function evictOrder(step: Step, id: string): void {
   }
   if (row.lease) market.leases.delete(row.lease.lease);
   market.batchesOf.delete(id);
+  market.replicas.delete(id);
   market.unanchored.delete(id);
   market.orders.delete(id);
 }

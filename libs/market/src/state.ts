@@ -3,6 +3,7 @@
  * changes it in place and reports each change as a `save`, so rows and memory never differ after an
  * event. Rows themselves are immutable values.
  */
+import type { TaskAnswers } from './arrays/replicas.ts';
 import { type Bytes, type Randomness, invariant } from '#libs/kernel';
 import { EMPTY_FRONTIER } from '#libs/merkle';
 import { Deadlines } from './deadlines.ts';
@@ -89,6 +90,8 @@ export interface Market {
   readonly readyMs: WeakMap<UnitGroup, number>;
   /** Lease → why a batch was lost whose delivered part is still being looked at. */
   readonly batchEnds: Map<string, LeaseEnd>;
+  /** Order with replicas → what its tasks came to, by number; read from its rows when needed. */
+  readonly replicas: Map<string, TaskAnswers[]>;
   /** Newest reading of the prepaid balance of consumers with orders of many tasks. */
   readonly balances: Map<string, BalanceRead>;
   /** Consumers whose balance is being read. */
@@ -138,6 +141,7 @@ export function createMarket(config: MarketConfig): Market {
     batchesOf: new Map(),
     readyMs: new WeakMap(),
     batchEnds: new Map(),
+    replicas: new Map(),
     balances: new Map(),
     readingBalance: new Set(),
     leaseEndsMs: new Map(),

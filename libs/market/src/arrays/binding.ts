@@ -24,6 +24,7 @@ import {
   updateBatch,
 } from './batches.ts';
 import { affordableUnits } from './funds.ts';
+import { isBarred, withoutWork } from './replicas.ts';
 
 const MS = 1000;
 /** Binding messages of one order on the queue at once; slots that fall free ask for the rest. */
@@ -55,7 +56,9 @@ export function batchDue(step: Step, id: string): void {
   const { market } = step;
   const row = orderOf(market, id);
   if (row.work !== 'running' || pendingUnits(arrayOf(row)) === 0) return;
-  const best = bestPlace(step, jobOf(row, step.now.timeUs));
+  const job = jobOf(row, step.now.timeUs);
+  const tried = [...job.tried, ...withoutWork(market, row)];
+  const best = bestPlace(step, { ...job, tried });
   if (best) handOutBatch(step, id, best.offer.provider);
   else waitForRoom(market, row);
 }
@@ -92,6 +95,7 @@ interface Cut {
 function cutBatch(step: Step, row: OrderRow, provider: string, most: number): Cut | undefined {
   const { market } = step;
   const array = arrayOf(row);
+  if (array.replicas > 1 && isBarred(market, provider)) return undefined;
   const seen = array.replicas > 1 ? tasksOfProvider(market, row, provider) : undefined;
   const isWanted = seen && ((unit: number) => !seen.has(unit % array.tasks));
   const fromGroup = (isLiked: (group: UnitGroup) => boolean): Cut | undefined => {

@@ -28,6 +28,7 @@ import { HOST_EXITS } from '../retry.ts';
 import { type Step, emit, orderOf, saveRow } from '../state.ts';
 import { arrayOf, updateBatch } from './batches.ts';
 import { closeBatch, loseBatch } from './endings.ts';
+import { isReplicated } from './replicas.ts';
 
 type DeliverUnits = Extract<AgentMessage, { kind: 'deliverUnits' }>;
 
@@ -49,11 +50,12 @@ export function takeUnitsDelivery(
   const { order, fence } = batch;
   const id = unitsId(order, fence);
   saveRow(step, 'leaves', id, { version: ROW_VERSION, order, fence, leaves });
-  const { withheld: _old, ...rest } = batch;
+  const { withheld: _old, leaves: _before, ...rest } = batch;
   const withheld = hostFailures(leaves);
   const stored = updateBatch(step, {
     ...rest,
     delivery,
+    ...(isReplicated(row.array) && { leaves }),
     ...(withheld.length > 0 && { withheld: { units: unitSetOf(withheld), charge: 0n } }),
     state: isLast ? 'checking' : 'working',
   });
@@ -207,7 +209,7 @@ export function unitsChecked(
   loseBatch(step, withoutDelivery(batch), { code: 'bad-result', reason, retry: 'bad-work' });
 }
 
-function withoutDelivery({ delivery: _d, withheld: _w, ...rest }: UnitsRow): UnitsRow {
+function withoutDelivery({ delivery: _d, withheld: _w, leaves: _l, ...rest }: UnitsRow): UnitsRow {
   return rest;
 }
 

@@ -3,7 +3,7 @@
  * into the pool, in smaller batches when it was somebody's fault, until a unit that breaks whoever takes it
  * is alone and is given up by itself.
  */
-import { type UnitSet, countUnits, withoutUnits } from '#contracts';
+import { type UnitSet, countUnits, unitSetOf, unitsOf, withoutUnits } from '#contracts';
 import { MARKET_ENTRIES } from '#libs/audit';
 import { encodeWith } from '#libs/kernel';
 import { pursueChain } from '../chain-steps.ts';
@@ -25,6 +25,14 @@ import {
 import { enqueueBatches } from './binding.ts';
 import { checkUnits } from './deliveries.ts';
 import { dropUnbound } from './chain.ts';
+import {
+  chosenUnits,
+  dropReplicas,
+  isReplicated,
+  judgeBatch,
+  judgedBatches,
+  rememberAnswers,
+} from './replicas.ts';
 
 const TRIED_MAX = 64;
 const HOST_FAILURE: LeaseEnd = {
@@ -58,6 +66,7 @@ export function loseBatch(step: Step, batch: UnitsRow, end: LeaseEnd): void {
 /** Counts what a batch delivered, and puts the rest back. */
 export function closeBatch(step: Step, batch: UnitsRow, given: LeaseEnd): void {
   const { market } = step;
+  rememberAnswers(market, orderOf(market, batch.order));
   const end = market.batchEnds.get(batch.lease) ?? given;
   market.batchEnds.delete(batch.lease);
   const { order: id, lease, fence, provider, delivery, withheld } = batch;
@@ -65,8 +74,10 @@ export function closeBatch(step: Step, batch: UnitsRow, given: LeaseEnd): void {
   const told = delivery?.delivery.units ?? [];
   const kept = withheld ? withoutUnits(told, withheld.units) : told;
   const isKept = kept.length > 0;
-  const closed = updateBatch(step, { ...batch, state: isKept ? 'delivered' : 'lost' });
-  if (isKept && delivery) countDelivered(step, batch, kept);
+  const isJudged = isReplicated(orderOf(market, id).array);
+  const counted = isJudged ? 'judging' : 'delivered';
+  const closed = updateBatch(step, { ...batch, state: isKept ? counted : 'lost' });
+  if (isKept && !isJudged) countDelivered(step, batch, kept, countUnits(kept));
   const missing = withoutUnits(batch.units, told);
   if (withheld) putBack(step, batch, withheld.units, HOST_FAILURE);
   if (missing.length > 0) {
@@ -76,6 +87,9 @@ export function closeBatch(step: Step, batch: UnitsRow, given: LeaseEnd): void {
     putBack(step, batch, missing, end);
   }
   dropUnbound(step, closed);
+  if (isKept && isJudged) judgeBatch(step, closed);
+  const { work } = orderOf(market, id);
+  payJudged(step, id, work !== 'running' && work !== 'paused');
   market.missingSinceMs.delete(lease);
   finishArray(step, id);
   if (orderOf(market, id).work === 'running' && !market.places.waiting.has(id))
@@ -96,12 +110,21 @@ function freeBatch(step: Step, { lease, provider: account, order }: UnitsRow): v
   market.deadlines.setEarlier(`fill/${account}`, step.now.monotonicMs);
 }
 
-function countDelivered(step: Step, batch: UnitsRow, kept: UnitSet): void {
+/** Counts the batches whose tasks are decided by now. */
+function payJudged(step: Step, id: string, isStopped = false): void {
+  for (const { batch, kept } of judgedBatches(step, id, isStopped)) {
+    if (kept.length > 0) countDelivered(step, batch, kept, 0);
+    dropUnbound(step, batch);
+  }
+}
+
+function countDelivered(step: Step, batch: UnitsRow, kept: UnitSet, tasks: number): void {
   const { order: id, provider: account, fence, delivery: signed } = batch;
   if (!signed) return;
-  const { root, charge, results } = signed.delivery;
+  const { root, results } = signed.delivery;
+  const charge = signed.delivery.charge - (batch.withheld?.charge ?? 0n);
   const { done, charged } = arrayOf(orderOf(step.market, id));
-  updateArray(step, id, { done: done + countUnits(kept), charged: charged + charge });
+  updateArray(step, id, { done: done + tasks, charged: charged + charge });
   logStep(step, id, 'units-delivered', MARKET_ENTRIES['units-delivered'], {
     ...{ provider: account, fence, units: kept, root, charge },
     ...(results !== undefined && { results }),
@@ -173,8 +196,11 @@ function mergeGroup(groups: readonly UnitGroup[], group: UnitGroup): UnitGroup[]
 function giveUp(step: Step, row: OrderRow, units: UnitSet, code: string, text: string): void {
   const array = arrayOf(row);
   const reason = text.slice(0, 500);
-  const given = joinRanges(array.given, units);
-  updateArray(step, row.id, { failed: array.failed + countUnits(units), given });
+  if (isReplicated(array)) dropReplicas(step, row.id, units);
+  else {
+    const given = joinRanges(array.given, units);
+    updateArray(step, row.id, { failed: array.failed + countUnits(units), given });
+  }
   const entry = { units, code, reason };
   logStep(step, row.id, 'units-given-up', MARKET_ENTRIES['units-given-up'], entry);
 }
@@ -203,12 +229,14 @@ export function storeArrayResult(step: Step, id: string): void {
   const { market, now } = step;
   const row = market.orders.get(id);
   if (!row?.array || row.array.result !== undefined || row.array.done === 0) return;
+  const chosen = isReplicated(row.array) ? chosenUnits(market, row) : undefined;
   const batches = [...batchesOf(market, id)]
     .filter(({ state }) => state === 'delivered')
     .flatMap(({ fence, delivery, withheld }) => {
       if (!delivery) return [];
       const { units, root, results } = delivery.delivery;
-      const kept = withheld ? withoutUnits(units, withheld.units) : units;
+      const paid = withheld ? withoutUnits(units, withheld.units) : units;
+      const kept = chosen ? unitSetOf(unitsOf(paid).filter((unit) => chosen.has(unit))) : paid;
       return [{ fence, root, units: [...kept], ...(results !== undefined && { results }) }];
     });
   const { tasks, replicas, given } = row.array;
@@ -228,6 +256,7 @@ export function resultStored(step: Step, id: string, cid: string): void {
 export function stopArray(step: Step, id: string, reason: string): void {
   for (const batch of openBatches(step.market, id))
     loseBatch(step, batch, { code: 'stopped', reason, retry: 'room' });
+  payJudged(step, id, true);
   for (const timer of ['binding', 'funds']) step.market.deadlines.clear(`${timer}/${id}`);
   storeArrayResult(step, id);
 }

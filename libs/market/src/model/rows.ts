@@ -7,6 +7,7 @@
  * log and its signed roots), `provider`, `transaction` (calls on their way to the chain, deleted when it
  * answered), `meta` (one row), `learned` (what runs have taught: times, slowdowns, how quotes ended).
  */
+import { trustRecord } from '../verification/trust.ts';
 import { eventBatch, logPosition } from '#libs/audit';
 import { logFrontier } from '#libs/merkle';
 import {
@@ -156,6 +157,8 @@ export const arrayProgress = record({
   charged: u64,
   /** Units given up, and why the last of them was. */
   given: list(record({ from: uint(), count: uint() }), 10_000),
+  /** With replicas: units that nobody will do any more; `done`, `failed` and `given` then count tasks. */
+  dropped: optional(list(record({ from: uint(), count: uint() }), 10_000)),
   /** Fences of batches that the chain has not settled or released, rising. */
   open: list(uint(), 4096),
   /** Document over all batches' results, once it is stored. */
@@ -165,7 +168,7 @@ export type ArrayProgress = CodecValue<typeof arrayProgress>;
 
 /**
  * A batch of units in one provider's hands: `offered`, `working`, `checking` (its last delivery came, the
- * document with the results is being looked at), `delivered` (counts), `lost` (nothing of it counts).
+ * document with the results is being looked at), `judging` (other replicas are awaited), `delivered` (counts), `lost` (nothing of it counts).
  */
 export const unitsRow = record({
   version: uint(),
@@ -177,7 +180,7 @@ export const unitsRow = record({
   unitPrice: u64,
   pricePerCoreSecond: u64,
   pricePerGibSecond: u64,
-  state: oneOf('offered', 'working', 'checking', 'delivered', 'lost'),
+  state: oneOf('offered', 'working', 'checking', 'judging', 'delivered', 'lost'),
   grantedAtUs: uint(),
   /** How often these units were lost before, and by whom; see `UnitGroup`. */
   faults: uint(),
@@ -185,6 +188,8 @@ export const unitsRow = record({
   poisoned: list(hash32, 64),
   /** The newest delivery, of some or all of the units; its leaves are in a row of their own. */
   delivery: optional(signedBatchDelivery),
+  /** With replicas: leaves of the delivery, until the order ends. */
+  leaves: optional(byteString(64 * 1024)),
   /** What of the delivery is not to be paid. */
   withheld: optional(withheldUnits),
   /** What final blocks said of it. */
@@ -260,6 +265,8 @@ export const providerRow = record({
   lastSeenUs: uint(),
   completed: uint(),
   faults: uint(),
+  /** What comparisons of its results came to; absent before the first. */
+  trust: optional(trustRecord),
 });
 export type ProviderRow = CodecValue<typeof providerRow>;
 

@@ -31,11 +31,16 @@ export const arrayManifest = (tasks: number, replicas = 1) =>
   manifestWith({ array: { tasks, replicas } });
 
 /** Places an order of many tasks. @returns its id */
-export function submitArray(driver: Driver, tasks: number, amount = 10_000_000_000n): string {
-  const manifest = arrayManifest(tasks);
+export function submitArray(
+  driver: Driver,
+  tasks: number,
+  amount = 10_000_000_000n,
+  replicas = 1,
+): string {
+  const manifest = arrayManifest(tasks, replicas);
   const unitPrice = 20_000n;
-  const array = { tasks, replicas: 1, unitPrice };
-  const order = driver.order(manifest, { array, priceCap: unitPrice * BigInt(tasks) });
+  const array = { tasks, replicas, unitPrice };
+  const order = driver.order(manifest, { array, priceCap: unitPrice * BigInt(tasks * replicas) });
   const reply = driver.submit(order, manifest, amount);
   if (reply.is !== 'order') throw new Error(JSON.stringify(reply));
   return reply.view.id;
@@ -57,22 +62,31 @@ export interface Told {
   readonly units?: readonly number[];
   readonly exit?: ExitClass;
   readonly isLast?: boolean;
+  /** What it says the output of a unit is; equal for equal numbers, 0 unless told. */
+  readonly saying?: (unit: number) => number;
 }
 
 /** What the agent says of a batch: all of its units, ended well, unless told otherwise. */
 export function deliveryOf(
   name: string,
   lease: LeaseUnits,
-  { units: some, exit = 'ok', isLast = true }: Told = {},
+  { units: some, exit = 'ok', isLast = true, saying = () => 0 }: Told = {},
 ): Extract<AgentMessage, { kind: 'deliverUnits' }> {
   const signer = signerOf(name);
   const used = { cpuMs: 10, wallMs: 10, peakMemoryBytes: 1, inputBytes: 0, outputBytes: 3 };
   const units: UnitSet = some ? unitSetOf(some) : lease.units;
   const isFree = exit === 'crash' || exit === 'refused';
   const one = isFree ? 0n : chargeFor(offerOf(name), manifestWith().limits, used, lease.unitPrice);
-  const output = Uint8Array.from({ length: 36 }, (_, i) => i + 1);
+  const outputOf = (unit: number) =>
+    Uint8Array.from({ length: 36 }, (_, i) => i + 1 + saying(unit));
   const leaves = unitsOf(units).map((unit) =>
-    encodeUnitLeaf({ unit, exit, charge: one, usage: used, ...(exit === 'ok' && { output }) }),
+    encodeUnitLeaf({
+      unit,
+      exit,
+      charge: one,
+      usage: used,
+      ...(exit === 'ok' && { output: outputOf(unit) }),
+    }),
   );
   const delivery = {
     ...{ chain: CHAIN, order: lease.order, provider: signer.account, fence: lease.fence },
