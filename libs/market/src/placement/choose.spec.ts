@@ -4,6 +4,7 @@ import { DOMAIN_BITS } from '#libs/scheduler';
 import type { ProviderOffer } from '../agent-protocol.ts';
 import { domainsOf, needsOf } from '../fitting.ts';
 import type { Manifest } from '../manifest.ts';
+import { quoteJob } from '../quote.ts';
 import { Driver, SOME_CID, manifestWith, signerOf } from '../testing/driver.ts';
 import { type Choice, type Job, choosePlace } from './choose.ts';
 import { observeRun } from './observe.ts';
@@ -198,6 +199,44 @@ describe('the choice of a provider', () => {
       ...{ cost: 0, time: 0, risk: 0, packing: 0, total: 0 },
     };
     expect(cost + time + risk + packing).toBeCloseTo(total, 12);
+  });
+
+  test('makes sense of any numbers that documents can hold', () => {
+    const any = fc.constantFrom(0, 1, 2 ** 31, Number.MAX_SAFE_INTEGER);
+    const money = fc.constantFrom(0n, 1n, 2n ** 64n - 1n);
+    const extreme = fc.record({
+      ...{ slots: fc.constantFrom(0, 4096), cores: fc.constantFrom(0, 4096) },
+      ...{ memoryBytes: any, diskBytes: any, benchmarkScore: any },
+      ...{ pricePerCoreSecond: money, pricePerGibSecond: money },
+    });
+    const limits = fc.record({ wallMs: any, cpuMs: any, memoryBytes: any });
+    fc.assert(
+      fc.property(
+        fc.array(extreme, { minLength: 1, maxLength: 4 }),
+        limits,
+        any,
+        fc.option(money, { nil: undefined }),
+        (offers, most, sizeBytes, priceCap) => {
+          const driver = marketOf(offers);
+          const { limits: preset } = manifestWith();
+          const inputs = [{ name: 'in', cid: SOME_CID, sizeBytes }];
+          const change = { limits: { ...preset, ...most }, inputs };
+          const wanted = { ...job(change), priceCap, deadlineMs: Infinity };
+          for (const mustHaveRoom of [true, false]) {
+            const choice = choosePlace(driver.market, wanted, { ...options(), mustHaveRoom });
+            if (choice) expect(choice.score.total).toBeGreaterThanOrEqual(0);
+          }
+          for (const { finishMs, expectedPrice, priceCap: cap } of quoteJob(
+            driver.market,
+            wanted.needs,
+          ).options) {
+            expect(Number.isFinite(finishMs.latest)).toBe(true);
+            expect(expectedPrice <= cap).toBe(true);
+          }
+        },
+      ),
+      { numRuns: 60 },
+    );
   });
 
   test.each([Number.NaN, -1, 0])('has no place for a job with %d ms left', (deadlineMs) => {
