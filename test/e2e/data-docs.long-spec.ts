@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { type LocalMachine, seele, startLocalMachine } from '../support/local-machine.ts';
 
 const page = readFileSync(join(process.cwd(), 'docs/data.md'), 'utf8');
@@ -10,6 +13,21 @@ function fenced(language: string): string {
   const found = page.split(`\n\`\`\`${language}\n`)[1]?.split('\n```')[0];
   if (found === undefined) throw new Error(`docs/data.md has no ${language} block`);
   return `${found}\n`;
+}
+
+/** `seele data serve` until stopped; resolves when it serves. */
+async function serveAlongside(home: string): Promise<() => Promise<void>> {
+  const main = join(process.cwd(), 'dist/apps/cli/src/main.js');
+  const child = spawn(process.execPath, [main, 'data', 'serve', '--home', home], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const ended = once(child, 'exit');
+  for await (const line of createInterface({ input: child.stdout }))
+    if (line.startsWith('Serving at')) break;
+  return async () => {
+    child.kill('SIGTERM');
+    await ended;
+  };
 }
 
 describe('docs/data.md', () => {
@@ -46,6 +64,24 @@ describe('docs/data.md', () => {
     const directory = readFileSync(join(folder, 'claims.nq'), 'utf8');
     expect(directory).toContain('icd10');
     expect(directory).not.toContain('patient_id');
+  }, 120_000);
+
+  it('what stays with its owner is read with a grant, as often as it says', async () => {
+    const stop = await serveAlongside(machine.home);
+    try {
+      const grant = join(folder, 'claims.grant');
+      const out = join(folder, 'fetched.csv');
+      const fetched = () => machine.seele('data', 'fetch', grant, '--out', out, '--json');
+      expect((await fetched()).code).toBe(0);
+      expect(readFileSync(out, 'utf8')).toBe(fenced('csv'));
+      const { use } = JSON.parse((await fetched()).stdout) as { use: string };
+      const range = ['--use', use, '--range', '0-9', '--json'];
+      const more = await machine.seele('data', 'fetch', grant, '--out', out, ...range);
+      expect([more.code, readFileSync(out, 'utf8')]).toEqual([0, 'patient_id']);
+      expect((await fetched()).stderr).toContain('[DATA_GRANT]');
+    } finally {
+      await stop();
+    }
   }, 120_000);
 
   it('every verb says what it takes, with an example', async () => {

@@ -3,10 +3,10 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { deflateRawSync } from 'node:zlib';
 import { tableFromArrays, tableToIPC } from '@uwdata/flechette';
 import fc from 'fast-check';
 import { isSeeleError } from '#libs/kernel';
+import { pdf, sheetXml, tiff, workbook } from '../../../../test/support/sample-files.ts';
 import { DistinctCounter } from '../profile/distinct-counter.ts';
 import { TableProfiler } from '../profile/table-profiler.ts';
 import { kindOfText } from '../profile/value-kinds.ts';
@@ -231,6 +231,35 @@ describe('other formats', () => {
     expect(temporal).toEqual({ start: '2026-01-01', end: '2026-01-02' });
   });
 
+  it('Parquet: millions of rows are described from the footer', async () => {
+    const path = join(process.cwd(), 'node_modules/vega-datasets/data/flights-3m.parquet');
+    const profiler = new SourceProfiler('file');
+    await profiler.add(path, '');
+    const { parts, temporal } = finishProfile(profiler.profile());
+    const [table] = parts[0]?.tables ?? [];
+    expect(table?.rows).toBe(3_000_000);
+    expect(table?.columns.slice(0, 4)).toMatchObject([
+      { name: 'date', datatype: 'dateTime', nullRatio: 0 },
+      { name: 'delay', datatype: 'integer', minimum: '-1116', maximum: '1688' },
+      { name: 'distance', datatype: 'integer', minimum: '21', maximum: '4962' },
+      { name: 'origin', datatype: 'string' },
+    ]);
+    expect(temporal).toEqual({ start: '2001-01-01', end: '2001-07-01' });
+  });
+
+  it('a PDF: title, author, pages', async () => {
+    const { facts, parts } = await profileOf('a.pdf', pdf());
+    expect(parts[0]).toMatchObject({ format: 'pdf', tables: [] });
+    expect(facts).toEqual({ title: 'Claims', author: 'Clinic', pages: '1', made: '2026-07-01' });
+  });
+
+  it('an image: when and where it was taken', async () => {
+    const { facts, spatial, temporal } = await profileOf('a.tif', tiff());
+    expect(facts['camera']).toBe('Acme');
+    expect(spatial).toEqual({ west: -3.5, south: 40.5, east: -3.5, north: 40.5 });
+    expect(temporal?.start.slice(0, 7)).toBe('2026-07');
+  });
+
   it('a workbook: sheets, shared texts, dates', async () => {
     const { parts, temporal } = await profileOf('a.xlsx', workbook(sheetXml()));
     const [table] = parts[0]?.tables ?? [];
@@ -329,51 +358,3 @@ describe('what a profile is made of', () => {
     expect(table.omitted.size).toBe(100);
   });
 });
-
-/** A ZIP of deflated members, by hand (APPNOTE 4.3). */
-function zip(members: Readonly<Record<string, string | Uint8Array>>): Uint8Array {
-  const [bodies, directory]: [Buffer[], Buffer[]] = [[], []];
-  let offset = 0;
-  for (const [name, text] of Object.entries(members)) {
-    const packed = deflateRawSync(text);
-    const head = Buffer.alloc(30);
-    head.writeUInt32LE(0x04034b50, 0);
-    head.writeUInt16LE(8, 8);
-    head.writeUInt16LE(name.length, 26);
-    const entry = Buffer.alloc(46);
-    entry.writeUInt32LE(0x02014b50, 0);
-    entry.writeUInt16LE(8, 10);
-    entry.writeUInt32LE(packed.length, 20);
-    entry.writeUInt16LE(name.length, 28);
-    entry.writeUInt32LE(offset, 42);
-    bodies.push(head, Buffer.from(name), packed);
-    directory.push(entry, Buffer.from(name));
-    offset += 30 + name.length + packed.length;
-  }
-  const index = Buffer.concat(directory);
-  const end = Buffer.alloc(22);
-  end.writeUInt32LE(0x06054b50, 0);
-  end.writeUInt16LE(Object.keys(members).length, 10);
-  end.writeUInt32LE(index.length, 12);
-  end.writeUInt32LE(offset, 16);
-  return Buffer.concat([...bodies, index, end]);
-}
-
-function workbook(sheet: string | Uint8Array): Uint8Array {
-  return zip({
-    'xl/workbook.xml':
-      '<workbook><sheets><sheet name="Visits &amp; more" sheetId="1" r:id="rId1"/></sheets></workbook>',
-    'xl/_rels/workbook.xml.rels':
-      '<Relationships><Relationship Id="rId1" Target="worksheets/sheet1.xml"/></Relationships>',
-    'xl/styles.xml': '<cellXfs><xf numFmtId="0"/><xf numFmtId="14"/></cellXfs>',
-    'xl/sharedStrings.xml':
-      '<sst><si><t>name</t></si><si><r><t>An</t></r><r><t>na</t></r></si></sst>',
-    'xl/worksheets/sheet1.xml': sheet,
-  });
-}
-
-const sheetXml = (): string =>
-  `<sheetData>
-   <row r="1"><c r="A1" t="s"><v>0</v></c><c r="B1" t="inlineStr"><is><t>day</t></is></c><c r="C1" t="str"><v>n</v></c></row>
-   <row r="2"><c r="A2" t="s"><v>1</v></c><c r="B2" s="1"><v>46023</v></c><c r="C2"><v>1.5</v></c></row>
-   <row r="3"><c r="B3" s="1"><v>46024</v></c><c r="C3"><f>1+1</f><v>2</v></c></row></sheetData>`;

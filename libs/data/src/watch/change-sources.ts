@@ -1,6 +1,6 @@
 /** Where a change of a source shows first. Each tells "something may have changed", never what. */
 import { stat } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
+import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { type FSWatcher, watch } from 'chokidar';
 import { dataError } from '../errors.ts';
@@ -51,12 +51,14 @@ function watchFiles(path: string, isFolder: boolean, listener: ChangeListener): 
   const options = {
     ...{ ignoreInitial: true, followSymlinks: false, persistent: true },
     // A file that is replaced by another of its name shows in its folder.
-    ...(isFolder ? {} : { depth: 0 }),
+    ...(!isFolder && {
+      depth: 0,
+      ignored: (each: string) => each !== path && each !== dirname(path),
+    }),
   };
-  const name = basename(path);
   const watcher: FSWatcher = watch(isFolder ? path : dirname(path), options);
   watcher.on('all', (_event, changed) => {
-    if (isFolder || basename(changed) === name) listener.noticed();
+    if (isFolder || changed === path) listener.noticed();
   });
   watcher.on('error', (error) =>
     listener.failed(error instanceof Error ? error : new Error(String(error))),

@@ -50,7 +50,7 @@ function profileTable(
 ): TableProfiler {
   const profiler = new TableProfiler('');
   profiler.rows = table.numRows;
-  const names = table.names.map((name, i) => columnName(String(name), i));
+  const names = table.names.map((name, i) => columnName(name, i));
   names.forEach((name, i) => {
     const column = profiler.column(name);
     if (column === undefined) return;

@@ -1,0 +1,74 @@
+import { appendFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type ChangeSource, watchSource } from './change-sources.ts';
+
+let folder: string;
+let source: ChangeSource | undefined;
+let noticed: number;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'seele-watch-'));
+  noticed = 0;
+});
+afterEach(async () => {
+  await source?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const listener = { noticed: () => void noticed++, failed: () => undefined };
+const start = async (path: string) => {
+  source = await watchSource(path, 'uai', listener);
+  // Until the watcher knows what was there before.
+  await sleep(400);
+};
+async function isNoticed(): Promise<boolean> {
+  for (let i = 0; i < 400 && noticed === 0; i++) await sleep(20);
+  await sleep(100);
+  const seen = noticed > 0;
+  noticed = 0;
+  return seen;
+}
+
+describe('changes are noticed', () => {
+  it('of a file: written to, replaced, removed and made again; of its neighbours not', async () => {
+    const path = join(folder, 'a.csv');
+    writeFileSync(path, 'a\n');
+    await start(path);
+    writeFileSync(join(folder, 'b.csv'), 'b\n');
+    await sleep(200);
+    expect(noticed).toBe(0);
+    appendFileSync(path, '1\n');
+    expect(await isNoticed()).toBe(true);
+    renameSync(join(folder, 'b.csv'), path);
+    expect(await isNoticed()).toBe(true);
+    rmSync(path);
+    expect(await isNoticed()).toBe(true);
+    writeFileSync(path, 'again\n');
+    expect(await isNoticed()).toBe(true);
+  });
+
+  it('of a folder, in folders that are new', async () => {
+    await start(folder);
+    mkdirSync(join(folder, 'deep/er'), { recursive: true });
+    expect(await isNoticed()).toBe(true);
+    writeFileSync(join(folder, 'deep/er/a.csv'), 'a\n');
+    expect(await isNoticed()).toBe(true);
+  });
+
+  it('of a database that writes beside its file', async () => {
+    const path = join(folder, 'a.db');
+    const database = new DatabaseSync(path);
+    database.exec('PRAGMA journal_mode = WAL; CREATE TABLE t (a)');
+    await start(path);
+    expect(noticed).toBe(0);
+    database.exec('INSERT INTO t VALUES (1)');
+    expect(await isNoticed()).toBe(true);
+    database.close();
+  });
+
+  it('not of what is not there', async () => {
+    await expect(start(join(folder, 'nothing'))).rejects.toMatchObject({ code: 'DATA_SOURCE' });
+  });
+});
