@@ -69,6 +69,11 @@ export const CONTRACT_ERRORS = {
     title: 'BLS key cannot be registered',
     fix: 'Send the key with the proof of possession made by its secret (provePossession); a validator names one key.',
   },
+  STAKE_PARAMETERS_INVALID: {
+    status: 400,
+    title: 'Parameter of consensus out of range',
+    fix: 'Vote for an interval of 1 to 1,000,000 µs and 1 to 1,000 seats per thousand validators.',
+  },
   STAKE_PROOF_INVALID: {
     status: 400,
     title: 'Not a proof of contradiction',

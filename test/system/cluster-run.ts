@@ -10,7 +10,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
+import { isDeepStrictEqual, parseArgs } from 'node:util';
 import { stakeCalls, stakeKeys, tokenKeys, validatorRecord } from '#contracts';
 import { type KeyPair, type Signer, createSigner, sha256, verifySignature } from '#libs/crypto';
 import { decodeWith, utf8 } from '#libs/kernel';
@@ -173,6 +173,17 @@ async function disk(): Promise<Outcome> {
   });
   const folder = join(cluster.home(3), 'node');
   mkdirSync(folder);
+  const clear = async (): Promise<void> => {
+    await Promise.all(range(4).map((node) => cluster.kill(node)));
+    execFileSync('umount', [folder]);
+    await cluster.stop();
+  };
+  let cleared: Promise<void> | undefined;
+  const interrupted = (): void => {
+    cleared ??= clear();
+    void cleared.finally(() => process.exit(130));
+  };
+  process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
   execFileSync('mount', ['-t', 'tmpfs', '-o', SMALL_DISK, 'tmpfs', folder]);
   try {
     await Promise.all(range(4).map((node) => cluster.start(node)));
@@ -194,56 +205,60 @@ async function disk(): Promise<Outcome> {
     const exit = String(code);
     return { scenario: 'disk full', exit, final: load.final.size, divergences: found };
   } finally {
-    await Promise.all(range(4).map((node) => cluster.kill(node)));
-    execFileSync('umount', [folder]);
-    await cluster.stop();
+    process.off('SIGINT', interrupted).off('SIGTERM', interrupted);
+    cleared ??= clear();
+    await cleared;
   }
 }
 
 const ERA_US = 8_000_000;
 
 /** The fifth node bonds and validates two eras later; the first unbonds and leaves; proofs follow. */
-async function validators(): Promise<Outcome> {
+function validators(): Promise<Outcome> {
   const signers = loadSigners(6);
   const joiner = createSigner(sha256(utf8('validator 1 4')));
-  const cluster = await createCluster({
-    nodes: 5,
-    validators: 4,
-    eraUs: ERA_US,
-    allocations: [...signers, joiner].map(({ account }) => ({ account, amount: FUNDS })),
-    ...(options.log && { onLog: (node, text) => note(`[${node}] ${text.trim()}`) }),
-  });
-  const send = async (by: Signer, node: number, call: TransactionBody['calls'][number]) => {
-    const client = cluster.client(node);
-    const { nextNonce: nonce } = await client.account(by.account);
-    const body = {
-      chain: cluster.chain,
-      publicKey: by.publicKey,
-      nonce,
-      validUntilUs: (Date.now() + 60_000) * 1000,
-      fuelLimit: 4_000_000n,
-      fuelPrice: 1n,
-      calls: [call],
+  const run = async (cluster: Cluster): Promise<Outcome> => {
+    const send = async (by: Signer, node: number, call: TransactionBody['calls'][number]) => {
+      const client = cluster.client(node);
+      const { nextNonce: nonce } = await client.account(by.account);
+      const body = {
+        chain: cluster.chain,
+        publicKey: by.publicKey,
+        nonce,
+        validUntilUs: (Date.now() + 60_000) * 1000,
+        fuelLimit: 4_000_000n,
+        fuelPrice: 1n,
+        calls: [call],
+      };
+      const { receipt } = await client.execute(signTransaction(by, body), PROGRESS_LIMIT_MS);
+      if (receipt.status !== 'ok') throw new Error(`${receipt.code}: ${receipt.message}`);
     };
-    const { receipt } = await client.execute(signTransaction(by, body), PROGRESS_LIMIT_MS);
-    if (receipt.status !== 'ok') throw new Error(`${receipt.code}: ${receipt.message}`);
-  };
-  const members = async () => {
-    const { height, consensus } = await cluster.client(1).status();
-    if (options.log) note(`height ${height}, ${JSON.stringify(consensus)}`);
-    return consensus?.validators ?? [];
-  };
-  const until = async (what: string, holds: () => Promise<boolean>) => {
-    for (const limit = Date.now() + 4 * PROGRESS_LIMIT_MS; !(await holds()); await sleep(250))
-      if (Date.now() > limit) throw new Error(`${what}: not in time`);
-  };
-  try {
-    await Promise.all(range(5).map((node) => cluster.start(node)));
+    const members = async () => {
+      const { height, consensus } = await cluster.client(1).status();
+      if (options.log) note(`height ${height}, ${JSON.stringify(consensus)}`);
+      return consensus?.validators ?? [];
+    };
+    const until = async (what: string, holds: () => Promise<boolean>) => {
+      for (const limit = Date.now() + 4 * PROGRESS_LIMIT_MS; !(await holds()); await sleep(250))
+        if (Date.now() > limit) throw new Error(`${what}: not in time`);
+    };
     const load = startLoad(cluster, 4, signers);
     const bond = { publicKey: joiner.publicKey, amount: 10n ** 12n };
     // Through the node that does not validate yet.
     await send(joiner, 4, stakeCalls.bond(bond));
     await until('a fifth validator', async () => (await members()).length === 5);
+    // More than two thirds of five agree on other parameters; node 1 is started again below.
+    const wanted = { epsilonUs: 300, samplingPerMille: 500 };
+    for (const node of range(4)) {
+      const voter = createSigner((cluster.keys[node] as KeyPair).seed);
+      const { publicKey } = voter;
+      await send(voter, node, stakeCalls.voteParameters({ publicKey, ...wanted }));
+    }
+    const areInForce = async (node: number): Promise<boolean> => {
+      const { consensus } = await cluster.client(node).status();
+      return isDeepStrictEqual(consensus?.parameters, wanted);
+    };
+    for (const node of range(5)) await until('parameters', () => areInForce(node));
     const leaver = createSigner((cluster.keys[0] as KeyPair).seed);
     await send(leaver, 1, stakeCalls.unbond({ publicKey: leaver.publicKey, amount: 10n ** 12n }));
     await until('four again', async () => (await members()).length === 4);
@@ -261,16 +276,23 @@ async function validators(): Promise<Outcome> {
     const handovers = certificate.kind === 'eda' ? (certificate.handovers?.length ?? 0) : 0;
     await cluster.start(1);
     await sameHead(cluster, [1, 2, 3, 4], height, PROGRESS_LIMIT_MS);
+    const kept = await areInForce(1);
     return {
       scenario: 'validators change',
+      wrong: kept ? [] : ['the parameters were lost by a restart'],
       final: load.final.size,
       handovers,
       provenHeight: proven.height,
       divergences: found.length,
     };
-  } finally {
-    await cluster.stop();
-  }
+  };
+  return withCluster(5, run, {
+    isLogged: options.log,
+    validators: 4,
+    eraUs: ERA_US,
+    deltaUs: 50_000,
+    allocations: [...signers, joiner].map(({ account }) => ({ account, amount: FUNDS })),
+  });
 }
 
 const shared = { isLogged: options.log };

@@ -111,6 +111,40 @@ function nodes(): void {
       .option('--out <file>', 'where to write it', 'genesis.cbor'),
     async () => (await import('./commands/node.ts')).nodeGenesis,
   );
+  nodeVotes(node);
+}
+
+/** What validators say to contract `stake`. */
+function nodeVotes(node: Command): void {
+  const parameters = group(node, 'parameters', 'What validators change of consensus');
+  runs(
+    leaf(parameters, 'show', {
+      summary: 'Show the interval and the sampling rate in force, decided and voted for',
+      examples: ['seele node parameters show'],
+    }).option('--node <url>', 'node to ask'),
+    async () => (await import('./commands/node-votes.ts')).parametersShow,
+  );
+  runs(
+    leaf(parameters, 'vote', {
+      summary:
+        'Vote for an interval and a sampling rate; more than two thirds of the weight decide',
+      examples: ['seele node parameters vote --epsilon-us 256 --sampling-per-mille 300'],
+    })
+      .requiredOption('--epsilon-us <n>', 'interval within which positions agree, 1 to 1000000')
+      .requiredOption('--sampling-per-mille <n>', 'seats per thousand validators in large sets')
+      .option('--key <name>', 'key of the validator', 'validator')
+      .option('--node <url>', 'node to send to'),
+    async () => (await import('./commands/node-votes.ts')).parametersVote,
+  );
+  runs(
+    leaf(group(node, 'bls', 'Keys of signatures that add up'), 'register', {
+      summary: 'Register the BLS key that follows from the validator key, with its proof',
+      examples: ['seele node bls register'],
+    })
+      .option('--key <name>', 'key of the validator', 'validator')
+      .option('--node <url>', 'node to send to'),
+    async () => (await import('./commands/node-votes.ts')).blsRegister,
+  );
 }
 
 function providers(): void {

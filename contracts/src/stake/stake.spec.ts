@@ -14,6 +14,7 @@ import {
   type ContractHarness,
   type ContractMethod,
   createContractHarness,
+  eraParametersOf,
   storedValidators,
 } from '#libs/ledger';
 import { genesisSettings, systemContracts } from '../system-contracts.ts';
@@ -80,7 +81,7 @@ const setOf = (stage: ContractHarness, era: number) => {
 };
 
 /** A signed vote of `by`; two with different hashes exclude each other. */
-function vote(stage: ContractHarness, by: (typeof people)[0], hash: string, chain = stage.chain) {
+function voteOf(stage: ContractHarness, by: (typeof people)[0], hash: string, chain = stage.chain) {
   const message = { chain, era: 1, slot: 9, view: 0, hash: hash.repeat(32) };
   const signature = by.sign(signingDomain('prepare'), signedBytes('prepare', message));
   return encodeMessage({ kind: 'prepare', from: 0, message, signature } as EdaMessage);
@@ -152,6 +153,49 @@ test('a BLS key with its proof joins the set two eras later; attestations by it 
   ]);
 });
 
+test('values that more than two thirds of the weight name are in force two eras later', () => {
+  const stage = createStage();
+  const wanted = { epsilonUs: 300, samplingPerMille: 250 };
+  const vote = (by: typeof ann, values = wanted) =>
+    must(stage, by.account, stakeMethods.voteParameters, { publicKey: by.publicKey, ...values });
+  const refused = (by: typeof ann, values = wanted, key = by.publicKey) =>
+    refusal(stage, by.account, stakeMethods.voteParameters, { publicKey: key, ...values });
+  const inForce = (era: number) =>
+    eraParametersOf({ scan: (contract, prefix) => stage.scan(contract, prefix) }, era);
+  expect(refused(ann, wanted, bob.publicKey)).toBe('STAKE_NOT_OWNER');
+  expect(refused(cid)).toBe('STAKE_UNKNOWN');
+  for (const values of [
+    { epsilonUs: 0 },
+    { epsilonUs: 1_000_001 },
+    { samplingPerMille: 0 },
+    { samplingPerMille: 1_001 },
+  ])
+    expect(refused(ann, { ...wanted, ...values })).toBe('STAKE_PARAMETERS_INVALID');
+
+  // Two of three equal shares are not more than two thirds.
+  must(stage, cid.account, stakeMethods.bond, { publicKey: cid.publicKey, amount: 3n * UNIT });
+  expect(vote(ann)).toEqual({ agreeing: 3, total: 9 });
+  expect(vote(bob)).toEqual({ agreeing: 6, total: 9 });
+  expect(vote(cid, { ...wanted, epsilonUs: 301 })).toEqual({ agreeing: 3, total: 9 });
+  stage.advance(ERA_US);
+  const era = eraAt(stage.timeUs) + 2;
+  expect(vote(cid)).toEqual({ agreeing: 9, total: 9, era });
+  expect([era - 1, era, era + 5].map(inForce)).toEqual([{}, wanted, wanted]);
+
+  // What a slashed validator said counts no more, and who leaves takes its vote along.
+  const other = { epsilonUs: 500, samplingPerMille: 1_000 };
+  vote(ann, other);
+  const [first, second] = [voteOf(stage, ann, 'aa'), voteOf(stage, ann, 'bb')];
+  must(stage, bob.account, stakeMethods.report, { publicKey: ann.publicKey, first, second });
+  expect(refused(ann, other)).toBe('STAKE_SLASHED');
+  expect(vote(bob, other)).toEqual({ agreeing: 3, total: 6 });
+  must(stage, bob.account, stakeMethods.unbond, { publicKey: bob.publicKey, amount: 3n * UNIT });
+  expect(stage.get(STAKE_CONTRACT, stakeKeys.vote(bob.publicKey))).toBeUndefined();
+  stage.advance(ERA_US);
+  expect(vote(cid, other)).toEqual({ agreeing: 3, total: 3, era: era + 1 });
+  expect([era, era + 1].map(inForce)).toEqual([wanted, other]);
+});
+
 test('the last validator cannot leave', () => {
   const stage = createStage();
   must(stage, ann.account, stakeMethods.unbond, { publicKey: ann.publicKey, amount: 3n * UNIT });
@@ -163,8 +207,8 @@ test('two votes of one view cost half of the bond, of what is unbonding too, and
   const stage = createStage();
   const { publicKey } = ann;
   must(stage, ann.account, stakeMethods.unbond, { publicKey, amount: UNIT });
-  const first = vote(stage, ann, 'aa');
-  const second = vote(stage, ann, 'bb');
+  const first = voteOf(stage, ann, 'aa');
+  const second = voteOf(stage, ann, 'bb');
   const report = { publicKey, first, second };
   expect(must(stage, cid.account, stakeMethods.report, report)).toEqual({
     slashed: 150n,
@@ -232,11 +276,11 @@ test('a tick of thousands of blocks is handed in by parts, and the report takes 
 test('what is no contradiction of this validator on this chain proves nothing', () => {
   const stage = createStage();
   const { publicKey } = ann;
-  const first = vote(stage, ann, 'aa');
+  const first = voteOf(stage, ann, 'aa');
   const useless = [
     first,
-    vote(stage, bob, 'bb'),
-    vote(stage, ann, 'bb', 'ee'.repeat(32)),
+    voteOf(stage, bob, 'bb'),
+    voteOf(stage, ann, 'bb', 'ee'.repeat(32)),
     utf8('rubbish'),
     encodeMessage({ kind: 'fetch', blocks: [], bodies: [], finalsFrom: 1 }),
   ];
@@ -274,8 +318,8 @@ test('whatever is done, in any order: money adds up, and a set is never changed 
           const accused = people[taken.of] as (typeof people)[0];
           const report = {
             publicKey: accused.publicKey,
-            first: vote(stage, accused, 'aa'),
-            second: vote(stage, accused, 'bb'),
+            first: voteOf(stage, accused, 'aa'),
+            second: voteOf(stage, accused, 'bb'),
           };
           const outcome = stage.call(by.account, STAKE_CONTRACT, stakeMethods.report, report);
           if (outcome.ok) frozen += outcome.value.slashed - outcome.value.reward;

@@ -5,8 +5,9 @@
  * A change of stake made in an era changes the set two eras later, never nearer: sets in force are fixed
  * by a prefix of the chain that every validator has. Unbonded money stays liable until its delay is over.
  *
- * State: `validator/<public key, 33 bytes>` → `validatorRecord`;
+ * State (bonds.ts): `validator/<public key, 33 bytes>` → `validatorRecord`;
  * `unbonding/<public key><time, 8 bytes>` → `unbondingRecord`; `set/<era, 8 bytes>` → validators by key;
+ * `vote/<public key>` → `parameterVote`, `parameters/<era, 8 bytes>` → what was decided (parameter-votes.ts);
  * `part/<account><statement><number>` → part of a long statement (long-evidence.ts);
  * `consensus` → what the genesis says of weights and eras.
  */
@@ -28,18 +29,14 @@ import {
 } from '#libs/eda';
 import {
   type Bytes,
-  type CodecValue,
   byteString,
-  concatBytes,
   encodeWith,
   hash32,
   hexBytes,
   isSeeleError,
-  optional,
   record,
   u64,
   uint,
-  utf8,
 } from '#libs/kernel';
 import {
   type Context,
@@ -49,7 +46,6 @@ import {
   STAKE_CONTRACT,
   defineMethod,
   storedValidators,
-  validatorSetKey,
 } from '#libs/ledger';
 import {
   callBuilders,
@@ -57,62 +53,45 @@ import {
   defineSettings,
   emit,
   readValue,
-  storageKey,
   writeValue,
 } from '../contract-kit.ts';
 import { demand } from '../errors.ts';
 import { collectFrom, payTo } from '../token/token.ts';
+import {
+  UNBONDINGS_MAX,
+  type UnbondingRecord,
+  consensusOf,
+  consensusRecord,
+  nextOpenEra,
+  readValidator,
+  stakeKeys,
+  unbondingRecord,
+  validatorsInOffice,
+  weightOf,
+  writeValidator,
+} from './bonds.ts';
 import { longEvidenceMethods, takeStatement } from './long-evidence.ts';
+import { parameterMethods, parametersEvent } from './parameter-votes.ts';
 
 export { STAKE_CONTRACT } from '#libs/ledger';
+export {
+  type UnbondingRecord,
+  type ValidatorRecord,
+  parameterVote,
+  stakeKeys,
+  unbondingRecord,
+  validatorRecord,
+} from './bonds.ts';
+export { parametersEvent } from './parameter-votes.ts';
 export { statementId, statementInParts } from './long-evidence.ts';
 
 /** Longest statement that `report` takes; longer ones come in parts. */
 export const STATEMENT_MAX_BYTES = 48 * 1024;
-/** Unbonding amounts of one validator at once: all of them can be slashed in one transaction. */
-const UNBONDINGS_MAX = 32;
 const PER_MILLE = 1_000n;
 /** A check of a BLS signature: some 0.9 ms. */
 const BLS_FUEL = 3n * FUEL.verify;
-/** Entries read at once; a scan costs by what is asked for. */
-const SCAN_MAX = 100;
 
 const publicKey = hexBytes(33);
-
-export const validatorRecord = record({
-  publicKey,
-  /** Bonded and not asked back. */
-  bonded: u64,
-  /** Contradictions proven; a validator with one is in no later set. */
-  faults: uint(),
-  /** Key of signatures that add up, possession proven; it attests by it from its next set on. */
-  bls: optional(hexBytes(BLS_PUBLIC_KEY_BYTES)),
-});
-export type ValidatorRecord = CodecValue<typeof validatorRecord>;
-
-export const unbondingRecord = record({ publicKey, amount: u64, releasedAtUs: uint() });
-export type UnbondingRecord = CodecValue<typeof unbondingRecord>;
-
-const consensusRecord = record({ stakeUnit: u64, eraUs: uint() });
-
-const uint64 = (value: number): Bytes => {
-  const bytes = new Uint8Array(8);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(value));
-  return bytes;
-};
-
-export const stakeKeys = {
-  /** → `validatorRecord` */
-  validator: (key: string): Bytes => storageKey('validator/', key),
-  validators: utf8('validator/'),
-  /** → `unbondingRecord` */
-  unbonding: (key: string, releasedAtUs: number): Bytes =>
-    concatBytes(storageKey('unbonding/', key), uint64(releasedAtUs)),
-  unbondings: (key: string): Bytes => storageKey('unbonding/', key),
-  /** → validators of an era, where they change */
-  set: validatorSetKey,
-  consensus: utf8('consensus'),
-};
 
 export const stakeSettings = defineSettings(STAKE_CONTRACT, {
   /** From asking for bonded money until it can be taken; longer than proofs and light clients need. */
@@ -129,57 +108,25 @@ export const stakeEvents = {
   unbonding: defineEvent(STAKE_CONTRACT, 'unbonding', amountEvent),
   withdrawn: defineEvent(STAKE_CONTRACT, 'withdrawn', amountEvent),
   slashed: defineEvent(STAKE_CONTRACT, 'slashed', amountEvent),
+  parameters: parametersEvent,
 };
-
-function readValidator({ storage }: Context, key: string): ValidatorRecord | undefined {
-  return readValue(storage, stakeKeys.validator(key), validatorRecord);
-}
-
-function writeValidator({ storage }: Context, validator: ValidatorRecord): void {
-  const key = stakeKeys.validator(validator.publicKey);
-  if (validator.bonded === 0n && validator.faults === 0) storage.delete(key);
-  else writeValue(storage, key, validatorRecord, validator);
-}
-
-function consensusOf(context: Context) {
-  const consensus = readValue(context.storage, stakeKeys.consensus, consensusRecord);
-  return consensus ?? context.revert('STAKE_NO_VALIDATORS', 'this chain has one sequencer');
-}
-
-const weightOf = (bonded: bigint, stakeUnit: bigint): number => Number(bonded / stakeUnit);
 
 /**
  * The set two eras from now, from the bonds as they are: by key, at most as many as vote vectors hold,
  * the heaviest first. A change that would leave nobody is refused.
  */
 function writeNextSet(context: Context): void {
-  const { stakeUnit, eraUs } = consensusOf(context);
+  const { stakeUnit } = consensusOf(context);
   const all: Validator[] = [];
-  let cursor: Bytes | undefined;
-  for (;;) {
-    const page = context.storage.scan(stakeKeys.validators, {
-      limit: SCAN_MAX,
-      ...(cursor && { cursor }),
-    });
-    for (const [key] of page) {
-      cursor = key;
-      const validator = readValue(context.storage, key, validatorRecord) as ValidatorRecord;
-      const weight = weightOf(validator.bonded, stakeUnit);
-      if (validator.faults === 0 && weight > 0)
-        all.push({
-          publicKey: validator.publicKey,
-          weight,
-          ...(validator.bls !== undefined && { bls: validator.bls }),
-        });
-    }
-    if (page.length < SCAN_MAX) break;
+  for (const { publicKey: key, bonded, bls } of validatorsInOffice(context)) {
+    const weight = weightOf(bonded, stakeUnit);
+    all.push({ publicKey: key, weight, ...(bls !== undefined && { bls }) });
   }
   all.sort((a, b) => b.weight - a.weight || (a.publicKey < b.publicKey ? -1 : 1));
   const chosen = all.slice(0, VECTOR_VALIDATORS_MAX);
   demand(context, chosen.length > 0, 'STAKE_LAST_VALIDATOR', 'nobody would validate the chain');
   chosen.sort((a, b) => (a.publicKey < b.publicKey ? -1 : 1));
-  const era = Math.floor(context.block.timeUs / eraUs) + 2;
-  context.storage.put(stakeKeys.set(era), encodeWith(storedValidators, chosen));
+  context.storage.put(stakeKeys.set(nextOpenEra(context)), encodeWith(storedValidators, chosen));
 }
 
 interface Report {
@@ -417,6 +364,7 @@ const methods = {
       })),
   }),
   ...longEvidenceMethods,
+  ...parameterMethods,
 };
 function genesis(context: Context, parameters: GenesisParameters): void {
   stakeSettings.write(context, parameters);

@@ -1,6 +1,7 @@
 import { createSigner, hashOf, keyPairFromSeed } from '#libs/crypto';
 import { utf8 } from '#libs/kernel';
 import { createAuthenticator } from './authenticator.ts';
+import { genesisBase } from './base.ts';
 import { decodeJournalRecord, encodeJournalRecord } from './journal.ts';
 import { type EdaMessage, decodeMessage, encodeMessage } from './messages.ts';
 import { EdaNode } from './node.ts';
@@ -31,7 +32,7 @@ function alone() {
   return config;
 }
 
-function drive(node: EdaNode, journal: JournalRecord[], untilUs: number) {
+function drive(node: EdaNode, journal: JournalRecord[], untilUs: number, fromUs = GENESIS_US) {
   const sent: EdaMessage[] = [];
   const decided: string[] = [];
   const carry = (effects: ReturnType<EdaNode['handle']>, nowUs: number) => {
@@ -43,7 +44,7 @@ function drive(node: EdaNode, journal: JournalRecord[], untilUs: number) {
         carry(node.handle({ kind: 'executed', slot: effect.slot, roots: ROOTS }, nowUs), nowUs);
     }
   };
-  let nowUs = GENESIS_US;
+  let nowUs = fromUs;
   carry(node.handle({ kind: 'author', payload: utf8('transactions'), count: 1 }, nowUs), nowUs);
   for (; nowUs < untilUs; nowUs = Math.max(nowUs + 1, node.nextWakeUs))
     carry(node.handle({ kind: 'wake' }, nowUs), nowUs);
@@ -83,4 +84,31 @@ test('leaders: a permutation by stake, the same for everybody, another per slot'
   // 70 % of the stake leads first 70 % of the time (standard error 2.3 %).
   expect(first / 400).toBeGreaterThan(0.6);
   expect(first / 400).toBeLessThan(0.8);
+});
+
+test('what state changed is in force from the border of its era on, and after a restart', () => {
+  const eraUs = 100 * DEFAULT_PARAMETERS.deltaUs;
+  const era = GENESIS_US / eraUs;
+  const fromUs = GENESIS_US - 100_000;
+  const config = {
+    ...alone(),
+    parameters: { ...DEFAULT_PARAMETERS, eraUs },
+    genesisTimeUs: fromUs,
+  };
+  const set = config.genesisSet;
+  const changed = { era, set, epsilonUs: 700, samplingPerMille: 40 };
+  const node = new EdaNode(config, fromUs);
+  node.handle({ kind: 'set', ...changed }, fromUs);
+  expect([node.era, node.parameters.epsilonUs]).toEqual([era - 1, DEFAULT_PARAMETERS.epsilonUs]);
+  drive(node, [], GENESIS_US + 2_000_000, GENESIS_US + 100_000);
+  expect([node.era, node.parameters]).toEqual([
+    era,
+    { ...config.parameters, epsilonUs: 700, samplingPerMille: 40 },
+  ]);
+  // The last one: nothing was decided anew for an era, which goes on with the same.
+  for (const later of [era, era + 1]) {
+    const base = { ...genesisBase(config.chain, fromUs, eraUs), era: later };
+    const sets = [changed, { era: era + 1, set }];
+    expect(new EdaNode({ ...config, base, sets }, fromUs).parameters).toEqual(node.parameters);
+  }
 });

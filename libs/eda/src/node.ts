@@ -32,6 +32,7 @@ import {
   type EdaConfig,
   type EdaEffect,
   type EdaEvent,
+  type EdaParameters,
   type JournalRecord,
   MIN_CUT_INTERVAL_US,
   SETTLE_DELTAS,
@@ -120,6 +121,10 @@ export class EdaNode {
   }
   get era(): number {
     return this.#era;
+  }
+  /** In force in this era: what state changed, else what the chain began with. */
+  get parameters(): EdaParameters {
+    return { ...this.#config.parameters, ...this.#roster.at(this.#era).parameters };
   }
   get lastCut(): { readonly slot: number; readonly hash: string; readonly timeUs: number } {
     return this.#decisions.last;

@@ -3,11 +3,8 @@
  * looked up per era in plain arrays.
  */
 import { edaError } from './errors.ts';
-import type { EraParameters } from './types.ts';
+import { EPSILON_MAX_US, type EraParameters, SAMPLING_MAX } from './types.ts';
 import type { ValidatorSet } from './validator-set.ts';
-
-const EPSILON_MAX_US = 1_000_000;
-const SAMPLING_MAX = 1000;
 
 function checkRange(what: string, value: number | undefined, max: number): void {
   if (value !== undefined && !(Number.isInteger(value) && value >= 1 && value <= max))

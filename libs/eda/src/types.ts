@@ -61,6 +61,9 @@ export interface EdaParameters {
 
 /** What state may change at the border of an era: from then on, until it is changed again. */
 export type EraParameters = Partial<Pick<EdaParameters, 'epsilonUs' | 'samplingPerMille'>>;
+/** What state may change them to: 1 to this. */
+export const EPSILON_MAX_US = 1_000_000;
+export const SAMPLING_MAX = 1000;
 
 export const DEFAULT_PARAMETERS: EdaParameters = {
   deltaUs: 50_000,

@@ -4,7 +4,7 @@
  * store has the whole block or nothing of it.
  */
 import { accountOf } from '#libs/crypto';
-import type { ValidatorSet } from '#libs/eda';
+import type { EraParameters, ValidatorSet } from '#libs/eda';
 import { type StateTree, createLogTree } from '#libs/merkle';
 import {
   ByteArena,
@@ -24,7 +24,7 @@ import {
 } from './block.ts';
 import { type ChainReads, createChainReads } from './chain-reads.ts';
 import type { SystemContract } from './contract.ts';
-import { type FeeShare, feeSharesOf, validatorsOf } from './eda-ordering.ts';
+import { type FeeShare, eraParametersOf, feeSharesOf, validatorsOf } from './eda-ordering.ts';
 import { ledgerError } from './errors.ts';
 import { nextHandover } from './handovers.ts';
 import { type BlockOutcome, type DroppedTransaction, executeBlock } from './execute-block.ts';
@@ -105,6 +105,8 @@ export interface Chain extends ChainReads {
   apply(block: Block, also?: readonly KeyValueWrite[]): Promise<CommittedBlock>;
   /** Validators of an era, as the last block's state says. */
   validators(era: number): ValidatorSet;
+  /** What validators changed of consensus as of an era, as the last block's state says. */
+  eraParameters(era: number): EraParameters;
   /** How the validators change at the next border of eras, once: to be stored with the next block. */
   handover(era: number): KeyValueWrite | undefined;
   /** Whether a certificate holds with the sets that this chain's own state names. */
@@ -250,6 +252,10 @@ class StoredChain {
     if (ordering.kind === 'solo')
       throw ledgerError('LEDGER_GENESIS_INVALID', 'a solo chain has no validators');
     return validatorsOf(this.#state, ordering, era);
+  }
+
+  eraParameters(era: number): EraParameters {
+    return eraParametersOf(this.#state, era);
   }
 
   isCertified(header: Header, certificate: Certificate): boolean {

@@ -5,6 +5,9 @@
 import { accountOf } from '#libs/crypto';
 import {
   type EdaParameters,
+  type EraParameters,
+  EPSILON_MAX_US,
+  SAMPLING_MAX,
   type ValidatorSet,
   PROFILES,
   VALIDATORS_MAX,
@@ -46,11 +49,33 @@ export type EdaOrdering = CodecValue<typeof edaOrdering>;
 export const STAKE_CONTRACT = 'stake';
 
 /** Key of an era's set in the state of `STAKE_CONTRACT`; no entry: the set of the era before. */
-export function validatorSetKey(era: number): Bytes {
-  const number = new Uint8Array(8);
+export const validatorSetKey = (era: number): Bytes => eraKey(SETS_PREFIX, era);
+
+/** Key of what changes consensus from an era on; no entry: as in the era before. */
+export const eraParametersKey = (era: number): Bytes => eraKey(eraParametersPrefix, era);
+
+const SETS_PREFIX = utf8('set/');
+export const eraParametersPrefix = utf8('parameters/');
+const ERA_BYTES = 8;
+
+function eraKey(prefix: Bytes, era: number): Bytes {
+  const number = new Uint8Array(ERA_BYTES);
   new DataView(number.buffer).setBigUint64(0, BigInt(era));
-  return concatBytes(utf8('set/'), number);
+  return concatBytes(prefix, number);
 }
+
+/** The era that a key of the state (`set/…`, `parameters/…`) is of. */
+export function eraOfKey(key: Bytes): number {
+  const at = key.length - ERA_BYTES;
+  return Number(new DataView(key.buffer, key.byteOffset + at, ERA_BYTES).getBigUint64(0));
+}
+
+/** Parameters of consensus as they lie in the state. */
+export const storedEraParameters = record({
+  epsilonUs: uint(EPSILON_MAX_US),
+  samplingPerMille: uint(SAMPLING_MAX),
+});
+export type StoredEraParameters = CodecValue<typeof storedEraParameters>;
 
 /** A set of validators as it lies in the state. */
 export const storedValidators = validatorsShape;
@@ -98,7 +123,15 @@ export interface StateEntries {
   ): Iterable<readonly [key: Bytes, value: Bytes]>;
 }
 
-const SETS_PREFIX = utf8('set/');
+/** The last entry in the state of `STAKE_CONTRACT` for an era or for one before it. */
+function entryInForce(state: StateEntries, prefix: Bytes, era: number): Bytes | undefined {
+  let found: Bytes | undefined;
+  for (const [key, value] of state.scan(STAKE_CONTRACT, prefix, undefined)) {
+    if (eraOfKey(key) > era) break;
+    found = value;
+  }
+  return found;
+}
 
 /** The set of an era: the last one that the state fixed for it or for an era before, else genesis. */
 export function validatorsOf(
@@ -106,17 +139,14 @@ export function validatorsOf(
   ordering: EdaOrdering,
   era: number,
 ): ValidatorSet {
-  let found: Bytes | undefined;
-  for (const [key, value] of state.scan(STAKE_CONTRACT, SETS_PREFIX, undefined)) {
-    if (eraOfKey(key) > era) break;
-    found = value;
-  }
+  const found = entryInForce(state, SETS_PREFIX, era);
   return (found && readValidatorSet(ordering, found)) ?? genesisValidators(ordering);
 }
 
-function eraOfKey(key: Bytes): number {
-  const at = SETS_PREFIX.length;
-  return Number(new DataView(key.buffer, key.byteOffset + at, 8).getBigUint64(0));
+/** What validators have changed of consensus, as of an era; empty: all is as in the genesis. */
+export function eraParametersOf(state: StateEntries, era: number): EraParameters {
+  const found = entryInForce(state, eraParametersPrefix, era);
+  return found ? decodeWith(storedEraParameters, found) : {};
 }
 
 export function edaParameters(ordering: EdaOrdering): EdaParameters {

@@ -64,6 +64,8 @@ const statusShape = z.object({
       peers: z.array(z.string()),
       validators: z.array(z.object({ publicKey: z.string(), weight: z.number() })),
       quorum: z.number(),
+      /** Of consensus; without a sampling rate: 200 seats, or all. */
+      parameters: z.object({ epsilonUs: z.number(), samplingPerMille: z.number().optional() }),
       seenHeight: z.number(),
     })
     .optional(),

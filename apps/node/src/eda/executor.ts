@@ -7,6 +7,7 @@ import {
   type Body,
   type Certificate as CommitCertificate,
   type EdaBase,
+  type EraParameters,
   type SealedBlock,
   type ValidatorSet,
   ZERO_HASH,
@@ -60,8 +61,8 @@ export interface ExecutorOptions {
   readonly payloads: Payloads;
   /** Tells consensus what a cut gave, before its block is stored. */
   readonly onExecuted: (slot: number, roots: Roots) => void;
-  /** State fixed the validators of an era to come. */
-  readonly onSet: (era: number, set: ValidatorSet) => void;
+  /** State fixed the validators and parameters of an era to come. */
+  readonly onSet: (era: number, set: ValidatorSet, changed: EraParameters) => void;
   readonly say: (message: ResultMessage) => void;
   readonly onBlock: (block: CommittedBlock, execution: Execution | undefined) => void;
 }
@@ -195,8 +196,9 @@ export class Executor {
   #baseAfter({ body, commit }: DecidedCut): EdaBase {
     const { eraUs, chain, onSet } = this.#options;
     const base = advanceBase(this.#base, body, commit.hash, eraUs);
-    // Fixed by the state before this cut: contracts write no set nearer than two eras ahead.
-    if (base.era > this.#base.era) onSet(base.era + 1, chain.validators(base.era + 1));
+    // Fixed by the state before this cut: contracts write nothing nearer than two eras ahead.
+    const next = base.era + 1;
+    if (base.era > this.#base.era) onSet(next, chain.validators(next), chain.eraParameters(next));
     return base;
   }
 

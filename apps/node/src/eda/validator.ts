@@ -5,6 +5,7 @@
 import type { Signer } from '#libs/crypto';
 import {
   type EdaBase,
+  type EraParameters,
   type JournalRecord,
   blockHash,
   createAuthenticator,
@@ -79,6 +80,8 @@ export interface ValidatorStatus {
   readonly peers: readonly string[];
   readonly validators: readonly { readonly publicKey: string; readonly weight: number }[];
   readonly quorum: number;
+  /** Of consensus, in force in this era; without a sampling rate: 200 seats, or all. */
+  readonly parameters: EraParameters;
   readonly seenHeight: number;
 }
 
@@ -151,7 +154,7 @@ export class ValidatorProducer implements Producer {
         journalLost: options.journalLost,
         sets: [base.era - 1, base.era, base.era + 1]
           .filter((era) => era > Math.floor(chain.genesis.timeUs / parameters.eraUs))
-          .map((era) => ({ era, set: chain.validators(era) })),
+          .map((era) => ({ era, set: chain.validators(era), ...chain.eraParameters(era) })),
       },
       journal: options.journal,
       journalBytes: options.journalBytes,
@@ -189,8 +192,8 @@ export class ValidatorProducer implements Producer {
       signer,
       payloads: this.#payloads,
       onExecuted: (slot, roots) => this.#consensus.executed(slot, roots),
-      onSet: (era, set) => {
-        this.#consensus.install({ kind: 'set', era, set });
+      onSet: (era, set, changed) => {
+        this.#consensus.install({ kind: 'set', era, set, ...changed });
         transport.review();
       },
       say: (message) => transport.broadcast(NODE_PROTOCOLS.results.id, encodeResult(message)),
@@ -229,10 +232,13 @@ export class ValidatorProducer implements Producer {
   status(): ValidatorStatus {
     const { chain, transport } = this.#options;
     const { slot, view, era } = this.#consensus.node;
+    const { epsilonUs, samplingPerMille } = this.#consensus.node.parameters;
     const { validators, quorum } = chain.validators(era);
-    const { seenHeight } = this.#sync;
-    const peers = transport.peers();
-    return { slot, view, era, voting: this.#voting(), peers, validators, quorum, seenHeight };
+    return {
+      ...{ slot, view, era, voting: this.#voting(), peers: transport.peers(), validators, quorum },
+      seenHeight: this.#sync.seenHeight,
+      parameters: { epsilonUs, ...(samplingPerMille !== undefined && { samplingPerMille }) },
+    };
   }
 
   /** Blocks that are not final, in the order of this node's own positions: what a later cut may change. */
