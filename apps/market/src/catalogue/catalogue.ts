@@ -77,7 +77,7 @@ class CatalogueThread {
     for (let failures = 0; !this.#stopping; failures++) {
       if (failures > 0) await sleep(Math.min(RESTART_MS_MAX, RESTART_MS * 2 ** (failures - 1)));
       if (this.#stopping) break;
-      const file = `./catalogue-thread${extname(import.meta.filename)}`;
+      const file = `./catalogue-worker${extname(import.meta.filename)}`;
       const workerData: ThreadSettings = {
         ...settings,
         role: this.#role,

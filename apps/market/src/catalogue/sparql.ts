@@ -65,7 +65,7 @@ class Endpoint {
 
   async #load(): Promise<Store> {
     const workerData: SparqlSettings = { file: this.#file, quadsMax: QUADS_MAX };
-    const file = `./sparql-thread${extname(import.meta.filename)}`;
+    const file = `./sparql-worker${extname(import.meta.filename)}`;
     const worker = new Worker(new URL(file, import.meta.url), { workerData });
     const loaded = once(worker, 'message', { signal: AbortSignal.timeout(LOAD_TIMEOUT_MS) });
     await loaded.catch(async (error: unknown) => {
