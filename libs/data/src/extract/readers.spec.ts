@@ -322,6 +322,23 @@ describe('folders', () => {
   });
 });
 
+describe('the process that looks into files', () => {
+  it.each([
+    ['time', { timeoutMs: 1, memoryBytes: 2 ** 30 }],
+    ['memory', { timeoutMs: 60_000, memoryBytes: 1 }],
+  ])('is ended when it takes more %s than it may', async (_what, limits) => {
+    const path = file('a.csv', 'a,b\n1,2\n');
+    await expect(extractSource(path, limits)).rejects.toMatchObject({ code: 'DATA_EXTRACTION' });
+  });
+
+  it('is not asked about links that lead nowhere', async () => {
+    symlinkSync(join(folder, 'nothing'), join(folder, 'link'));
+    await expect(extractSource(join(folder, 'link'))).rejects.toMatchObject({
+      code: 'DATA_SOURCE',
+    });
+  });
+});
+
 describe('what a profile is made of', () => {
   it.each([
     ['12', 'integer'],
