@@ -29,6 +29,11 @@ export class ErrorPool {
     return this.#errors.reduce((most, error) => Math.max(most, Math.abs(error)), 0);
   }
 
+  /** Largest error above what was foreseen; 0 where there was none. */
+  get most(): number {
+    return this.#errors.reduce((most, error) => Math.max(most, error), 0);
+  }
+
   observe(error: number): void {
     if (!Number.isFinite(error)) return;
     this.#errors.push(error);

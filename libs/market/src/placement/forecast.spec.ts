@@ -71,6 +71,17 @@ describe('what was foreseen', () => {
     expect(late / 1500).toBeLessThan(0.03);
   });
 
+  test('a guess is never narrower than twice the worst that was seen', () => {
+    const driver = new Driver();
+    driver.join('p1');
+    const latest = () =>
+      quoteJob(driver.market, needsOf(manifest)).options[0]?.finishMs.latest ?? 0;
+    const guess = latest();
+    expect(guess).toBeGreaterThan(manifest.limits.wallMs);
+    driver.market.places.learned.finishErrors[0]?.observe(Math.log(30));
+    expect(latest()).toBeGreaterThan(2 * guess);
+  });
+
   test('what was learned is stored and taken back', () => {
     const driver = quotedOrders(30);
     const before = quoteJob(driver.market, needsOf(manifest)).options[0];

@@ -10,6 +10,7 @@ import type { Forecast } from './terms.ts';
 /** Room for what nobody measured yet: queues, storage, the result's check. */
 const SLACK_MS = 3_000;
 const WAIT_FACTOR = 4;
+const WORST_FACTOR = 2;
 const MS = 1000;
 /** So few may be done before the interval; with those after it 97 of 100 are kept, where 95 are aimed at. */
 const EARLY_TAIL = 0.005;
@@ -38,13 +39,14 @@ export function foresee(
   const { learned } = market.places;
   const errors = learned.finishErrors[errorClass];
   const [early, late] = [errors?.lower(EARLY_TAIL), errors?.upper(learned.lateTailOf(errorClass))];
+  const guessMs = SLACK_MS + WAIT_FACTOR * startMs + limits.wallMs;
   const at = (log: number) => (likelyMs + FLOOR_MS) * Math.exp(log) - FLOOR_MS;
+  // While too little is known the worst that was seen counts twice: the machines may be overloaded.
+  const worstMs = WORST_FACTOR * at(errors?.most ?? 0);
   return {
     likelyMs,
     lowMs: early === undefined ? 0 : Math.max(0, Math.floor(at(early))),
-    highMs: Math.ceil(
-      late === undefined ? SLACK_MS + WAIT_FACTOR * startMs + limits.wallMs : at(late),
-    ),
+    highMs: Math.ceil(late === undefined ? Math.max(guessMs, worstMs) : at(late)),
     ...{ isCalibrated: late !== undefined, errorClass },
   };
 }
