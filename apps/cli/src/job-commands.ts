@@ -151,4 +151,11 @@ export function addProofs(program: Command): void {
       .option('--trust <genesis-id>', 'the chain you trust (default: the one of this home)'),
     async () => (await import('./commands/receipt.ts')).auditVerify,
   );
+  runs(
+    leaf(audit, 'reputation [provider]', {
+      summary: 'Count what became of providers’ work from the blocks, and compare with the state',
+      examples: ['seele audit reputation', 'seele audit reputation seele1… --json'],
+    }).option('--node <url>', 'node to ask'),
+    async () => (await import('./commands/reputation.ts')).auditReputation,
+  );
 }
