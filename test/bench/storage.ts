@@ -16,6 +16,7 @@ import { startStorage, type StorageProcess } from '../e2e/storage-process.ts';
 import { percentile, significant, type Bench } from './harness.ts';
 import { bulkFigures } from './storage-bulk.ts';
 import { erasureFigures } from './storage-erasure.ts';
+import { memoryFigures } from './storage-memory.ts';
 import { proofFigures } from './storage-proof.ts';
 import { sealedFigures } from './storage-sealed.ts';
 
@@ -157,6 +158,7 @@ export const bench: Bench = async ({ full, seed, note }) => {
     const small = await smallBlobs(store, seed);
     note('bulk transfer');
     const bulk = await bulkFigures(openStore, content, { rounds: full ? 7 : 3, seed });
+    const memory = await memoryFigures(openStore, content, { full, seed });
     const rate = (samples: readonly number[]) => CONTENT_BYTES / 1e6 / percentile(samples, 0.5);
     return {
       figures: {
@@ -170,10 +172,14 @@ export const bench: Bench = async ({ full, seed, note }) => {
         smallBlobs: small,
         ...(await sealedFigures(store, content(CONTENT_BYTES, seed), 2)),
         ...bulk.figures,
+        ...memory.figures,
         ...erasureFigures(content, seed),
         ...(await proofFigures(content, { seed, full })),
       },
-      ...(bulk.skipped === undefined ? {} : { skipped: { bulkVsBitswap: bulk.skipped } }),
+      skipped: {
+        ...(bulk.skipped === undefined ? {} : { bulkVsBitswap: bulk.skipped }),
+        ...(memory.skipped === undefined ? {} : { residentMbAt1Gb: memory.skipped }),
+      },
     };
   } finally {
     await helia.stop();

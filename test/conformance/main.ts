@@ -6,6 +6,7 @@ import process, { stderr, stdout } from 'node:process';
 import { parseArgs } from 'node:util';
 import { croissant } from './croissant.ts';
 import { dcatAp } from './dcat-ap.ts';
+import { gateway } from './gateway.ts';
 import { rdfCanon } from './rdf-canon.ts';
 import { shacl } from './shacl.ts';
 import type { CaseResult, Suite } from './suite.ts';
@@ -15,6 +16,7 @@ const SUITES: Readonly<Record<string, Suite>> = {
   shacl,
   croissant,
   'dcat-ap': dcatAp,
+  gateway,
 };
 
 const HELP = `npm run conformance -- SUITE DIR [--json]
@@ -23,6 +25,7 @@ const HELP = `npm run conformance -- SUITE DIR [--json]
   shacl       w3c/data-shapes: DIR/data-shapes-test-suite/tests/core/manifest.ttl
   croissant   mlcommons/croissant: every metadata.json below DIR
   dcat-ap     a release folder of SEMICeu/DCAT-AP: shapes.ttl, dcat-ap-SHACL.ttl and examples below DIR
+  gateway     ipfs/gateway-conformance: every CAR below DIR (its fixtures), trustless gateway
 `;
 
 export interface ConformanceReport {

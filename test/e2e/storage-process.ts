@@ -15,6 +15,7 @@ const main = MAIN.includes(join('dist', 'dist'))
   : MAIN;
 
 export interface StorageProcess {
+  readonly pid: number;
   readonly url: string;
   readonly token: string;
   /** Of its gateway, when `SEELE_STORAGE_GATEWAY` starts one. */
@@ -60,6 +61,7 @@ export async function startStorage(options: StorageProcessOptions = {}): Promise
     (await readFile(join(home, 'storage', 'token'), 'utf8')).trim();
   const gateway = await readFile(join(home, 'storage', 'gateway'), 'utf8').catch(() => '');
   return {
+    pid: child.pid ?? 0,
     url,
     token,
     gateway: gateway.trim(),

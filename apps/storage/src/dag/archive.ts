@@ -6,19 +6,17 @@ import type { CID } from 'multiformats/cid';
 import { carHeader, carSection, carSectionHead, type CarBlock } from './car.ts';
 import { linksOf, type DagReader } from './links.ts';
 
-/** A CAR of everything that a root reaches, depth first, each block once. */
-export async function* dagArchive(
-  { read, require }: DagReader,
+/** Everything that a root reaches, depth first, each block once. */
+export async function* dagBlocks(
+  { read }: Pick<DagReader, 'read'>,
   root: CID,
   signal?: AbortSignal,
-): AsyncGenerator<Bytes> {
-  await require(root, signal); // before the first byte: a clear answer, not a cut stream
-  yield carHeader([root]);
+): AsyncGenerator<CarBlock> {
   const seen = new Set<string>([root.toString()]);
   const stack = [root]; // depth first, as Kubo: a reader can rebuild a file in passing
   for (let cid = stack.pop(); cid !== undefined; cid = stack.pop()) {
     const bytes = await read(cid, signal);
-    yield carSection({ cid, bytes });
+    yield { cid, bytes };
     for (const link of linksOf(cid, bytes).reverse()) {
       const key = link.toString();
       if (seen.has(key)) continue;
@@ -26,6 +24,34 @@ export async function* dagArchive(
       stack.push(link);
     }
   }
+}
+
+/** A CAR of everything that a root reaches, depth first, each block once. */
+export async function* dagArchive(
+  reader: DagReader,
+  root: CID,
+  signal?: AbortSignal,
+): AsyncGenerator<Bytes> {
+  await reader.require(root, signal); // before the first byte: a clear answer, not a cut stream
+  yield carHeader([root]);
+  for await (const block of dagBlocks(reader, root, signal)) yield carSection(block);
+}
+
+/** A CAR of blocks, each once; bytes go out as they are, so that their buffers can be used again. */
+export async function* blocksArchive(
+  roots: readonly CID[],
+  ...sources: readonly (AsyncIterable<CarBlock> | Iterable<CarBlock>)[]
+): AsyncGenerator<Bytes> {
+  yield carHeader([...roots]);
+  const given = new Set<string>();
+  for (const source of sources)
+    for await (const block of source) {
+      const key = block.cid.toString();
+      if (given.has(key)) continue;
+      if (sources.length > 1) given.add(key);
+      yield carSectionHead(block);
+      yield block.bytes;
+    }
 }
 
 export interface ByteRange {
@@ -92,10 +118,6 @@ async function* visit(
  * The blocks of a file that hold a range of it, and those above them, in reading order, each once.
  * @throws STORAGE_MALFORMED when it is no file
  */
-export async function* fileArchive(walk: FileWalk, root: CarBlock): AsyncGenerator<Bytes> {
-  yield carHeader([root.cid]);
-  for await (const block of visit(walk, { blocks: new Set(), subtrees: new Set() }, root, 0, 0)) {
-    yield carSectionHead(block);
-    yield block.bytes;
-  }
+export function fileBlocks(walk: FileWalk, root: CarBlock): AsyncGenerator<CarBlock> {
+  return visit(walk, { blocks: new Set(), subtrees: new Set() }, root, 0, 0);
 }

@@ -149,3 +149,104 @@ export async function resolvePath(
   }
   return isInside ? { cid, remainder: remainder.join('/'), value: inside } : { cid, remainder: '' };
 }
+
+export interface WalkedPath {
+  readonly cid: CID;
+  /** Blocks that show the way, from the root to the block before the last. */
+  readonly passed: readonly { readonly cid: CID; readonly bytes: Bytes }[];
+  /** Roots of the segments of the path, the end included. */
+  readonly roots: readonly CID[];
+}
+
+type Passed = WalkedPath['passed'][number];
+
+/** The blocks of a directory that lead to a name, and what it names; undefined when it is not there. */
+async function passTo(
+  read: ReadBlock,
+  cid: CID,
+  name: string,
+  signal: AbortSignal | undefined,
+  depth = 0,
+): Promise<{ readonly passed: readonly Passed[]; readonly cid: CID } | undefined> {
+  const bytes = await read(cid, signal);
+  const { node, unixfs } = unixfsNode(cid, bytes);
+  if (depth > MAX_SHARD_DEPTH)
+    throw storageError('STORAGE_MALFORMED', `${cid.toString()} is sharded too deep`);
+  const links = node?.Links ?? [];
+  if (unixfs?.type === 'directory') {
+    const link = links.find((one) => one.Name === name);
+    return link && { passed: [{ cid, bytes }], cid: link.Hash };
+  }
+  const slotLength = (Number(unixfs?.fanout ?? 256n) - 1).toString(16).length;
+  for (const link of links) {
+    const label = link.Name ?? '';
+    if (label.length > slotLength && label.slice(slotLength) === name)
+      return { passed: [{ cid, bytes }], cid: link.Hash };
+    if (label.length > slotLength) continue;
+    const below = await passTo(read, link.Hash, name, signal, depth + 1);
+    if (below) return { passed: [{ cid, bytes }, ...below.passed], cid: below.cid };
+  }
+  return undefined;
+}
+
+/**
+ * Follows a path to a block, with the blocks passed on the way.
+ * @throws STORAGE_NOT_FOUND; STORAGE_UNSUPPORTED when it ends inside a block
+ */
+export async function walkPath(
+  read: ReadBlock,
+  path: IpfsPath,
+  signal?: AbortSignal,
+): Promise<WalkedPath> {
+  let cid = path.root;
+  const passed: Passed[] = [];
+  const roots = [cid];
+  const left = [...path.segments];
+  while (left.length > 0) {
+    const bytes = await read(cid, signal);
+    const { kind } = unixfsNode(cid, bytes);
+    const name = left.shift() as string;
+    if (kind === 'directory') {
+      const found = await passTo(read, cid, name, signal);
+      if (found === undefined) throw noLink(name, cid);
+      passed.push(...found.passed);
+      ({ cid } = found);
+    } else {
+      if (kind === 'file') throw noLink(name, cid);
+      let value: unknown = decodeBlock(cid, bytes);
+      let next: CID | null = null;
+      for (let step: string | undefined = name; next === null; step = left.shift()) {
+        if (step === undefined)
+          throw storageError('STORAGE_UNSUPPORTED', `the path ends inside ${cid.toString()}`);
+        if (typeof value !== 'object' || value === null || !Object.hasOwn(value, step))
+          throw noLink(step, cid);
+        value = (value as Record<string, unknown>)[step];
+        next = CID.asCID(value);
+        if (next !== null) break;
+      }
+      passed.push({ cid, bytes });
+      cid = next as CID;
+    }
+    roots.push(cid);
+  }
+  return { cid, passed, roots };
+}
+
+/** All blocks of a directory itself (a sharded one has several), none of what is in it. */
+export async function* directoryBlocks(
+  read: ReadBlock,
+  cid: CID,
+  signal?: AbortSignal,
+  depth = 0,
+): AsyncGenerator<Passed> {
+  const bytes = await read(cid, signal);
+  yield { cid, bytes };
+  const { node, unixfs } = unixfsNode(cid, bytes);
+  if (unixfs?.type !== 'hamt-sharded-directory') return;
+  if (depth > MAX_SHARD_DEPTH)
+    throw storageError('STORAGE_MALFORMED', `${cid.toString()} is sharded too deep`);
+  const slotLength = (Number(unixfs.fanout ?? 256n) - 1).toString(16).length;
+  for (const link of node?.Links ?? [])
+    if ((link.Name ?? '').length <= slotLength)
+      yield* directoryBlocks(read, link.Hash, signal, depth + 1);
+}

@@ -49,6 +49,7 @@ export function createReply(
   response: ServerResponse,
   signal: AbortSignal,
   sent: (bytes: Bytes) => void,
+  cacheControl = 'no-store',
 ): Reply {
   const start = (contentType: string, sizeBytes?: number) => {
     if (response.headersSent) return;
@@ -56,7 +57,7 @@ export function createReply(
       'content-type': contentType,
       ...(sizeBytes === undefined ? {} : { 'content-length': sizeBytes }),
       'x-chunked-output': '1',
-      'cache-control': 'no-store',
+      'cache-control': cacheControl,
     });
   };
   /** A write that failed may still be looked at below us: only a finished one is told. */

@@ -8,15 +8,17 @@ import type { AddressInfo } from 'node:net';
 
 import { describeSystemError, type Logger } from '#libs/platform';
 import { isSeeleError } from '#libs/kernel';
-import { parseCid, storageError } from '#libs/storage';
-import type { CID } from 'multiformats/cid';
+import { identity } from 'multiformats/hashes/identity';
+import { readFileNode, storageError } from '#libs/storage';
 
-import { dagArchive, fileArchive, type ByteRange } from '../dag/archive.ts';
-import { unixfsNode } from '../dag/directories.ts';
+import { blocksArchive, dagBlocks, fileBlocks, type ByteRange } from '../dag/archive.ts';
+import type { CarBlock } from '../dag/car.ts';
+import { directoryBlocks, unixfsNode, walkPath, type WalkedPath } from '../dag/directories.ts';
 import { rpcError } from '../errors.ts';
 import type { StorageNode } from '../node.ts';
-import { createReply, type Reply } from '../rpc/call.ts';
+import { createReply } from '../rpc/call.ts';
 import { createLimiter } from '../rpc/limiter.ts';
+import { CAR_TYPE, RAW_TYPE, parseGatewayRequest, type GatewayRequest } from './gateway-request.ts';
 
 export interface GatewayOptions {
   readonly node: StorageNode;
@@ -35,24 +37,24 @@ export interface Gateway {
 }
 
 const QUEUE = 256;
-const RAW_TYPE = 'application/vnd.ipld.raw';
-const CAR_TYPE = 'application/vnd.ipld.car';
-const wrong = (what: string) => rpcError('STORAGE_RPC_ARGUMENT', what);
+/** Depth first, every block once. */
+const CAR_PARAMETERS = 'version=1; order=dfs; dups=n';
 
-function formatOf(url: URL, request: IncomingMessage): 'raw' | 'car' {
-  const asked = url.searchParams.get('format') ?? request.headers.accept ?? '';
-  if (asked === 'raw' || asked.includes(RAW_TYPE)) return 'raw';
-  if (asked === 'car' || asked.includes(CAR_TYPE)) return 'car';
-  throw wrong('ask for format=raw or format=car: this gateway gives only what can be verified');
+/** A range in bytes of a file of so many. */
+function rangeOf(asked: GatewayRequest['entityBytes'], sizeBytes: number): ByteRange {
+  const { from, to } = asked ?? { from: 0, to: Infinity };
+  const start = from < 0 ? Math.max(0, sizeBytes + from) : from;
+  const end = to < 0 ? sizeBytes + to + 1 : Math.min(to, Number.MAX_SAFE_INTEGER - 1) + 1;
+  return { start, end };
 }
 
-/** `entity-bytes=from:to`, `to` inclusive or `*` (IPIP-402); counting from the end is not answered. */
-function rangeOf(url: URL): ByteRange {
-  const text = url.searchParams.get('entity-bytes');
-  if (text === null) return { start: 0, end: Infinity };
-  const match = /^(\d{1,15}):(\d{1,15}|\*)$/.exec(text);
-  if (match === null) throw wrong(`entity-bytes=${JSON.stringify(text.slice(0, 40))}`);
-  return { start: Number(match[1]), end: match[2] === '*' ? Infinity : Number(match[2]) + 1 };
+/** Equal answers have equal tags: what is asked decides every byte. */
+function tagOf({ format, scope, entityBytes }: GatewayRequest, { roots }: WalkedPath): string {
+  const cid = roots.at(-1)?.toString() ?? '';
+  if (format === 'raw') return `"${cid}.raw"`;
+  const way = roots.length > 1 ? `.${roots[0]?.toString() ?? ''}` : '';
+  const range = entityBytes === undefined ? '' : `.${entityBytes.from}-${entityBytes.to}`;
+  return `W/"${cid}.car.${scope}${range}${way}"`;
 }
 
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
@@ -61,45 +63,63 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const stopping = new AbortController();
   const running = new Set<Promise<void>>();
 
-  async function sendCar(cid: CID, range: ByteRange, reply: Reply, signal: AbortSignal) {
-    const bytes = await node.read(cid, signal);
-    const type = `${CAR_TYPE}; version=1; order=dfs; dups=n`;
-    if (unixfsNode(cid, bytes).kind !== 'file')
-      return reply.stream(dagArchive(node, cid, signal), type);
-    const walk = {
-      ...range,
-      signal,
-      read: node.readToSend,
-      readAhead: options.blockReadConcurrency,
-    };
-    return reply.stream(fileArchive(walk, { cid, bytes }), type);
+  /** Blocks of what the path leads to, as far as the scope goes. */
+  async function* scoped(
+    asked: GatewayRequest,
+    root: CarBlock,
+    signal: AbortSignal,
+  ): AsyncGenerator<CarBlock> {
+    const { cid, bytes } = root;
+    const { kind } = unixfsNode(cid, bytes);
+    if (asked.scope === 'block') return void (yield root);
+    if (kind === 'file') {
+      const { sizeBytes } = readFileNode(cid, bytes);
+      const walk = {
+        ...rangeOf(asked.entityBytes, sizeBytes),
+        ...{ signal, read: node.readToSend, readAhead: options.blockReadConcurrency },
+      };
+      return yield* fileBlocks(walk, root);
+    }
+    if (asked.scope === 'all') return yield* dagBlocks(node, cid, signal);
+    if (kind === 'directory') return yield* directoryBlocks(node.read, cid, signal);
+    yield root;
   }
 
   async function answer(request: IncomingMessage, response: ServerResponse, signal: AbortSignal) {
     if (request.method !== 'GET' && request.method !== 'HEAD')
       throw rpcError('STORAGE_RPC_METHOD', `${request.method ?? ''} is not allowed, only GET`);
-    const url = new URL(request.url ?? '/', 'http://localhost');
-    const text = /^\/ipfs\/([^/]+)$/.exec(url.pathname)?.[1];
-    if (text === undefined) throw wrong('the path is /ipfs/CID, nothing below it');
-    const cid = parseCid(text);
-    const format = formatOf(url, request);
-    const range = rangeOf(url);
-    if (!(await node.store.has(cid)))
+    const asked = parseGatewayRequest(request);
+    const way = await walkPath(node.read, asked.path, signal);
+    const { cid, passed, roots } = way;
+    if (cid.multihash.code !== identity.code && !(await node.store.has(cid)))
       throw storageError('STORAGE_NOT_FOUND', `${cid.toString()} is not stored here`);
-    const tag = `"${cid.toString()}.${format}"`;
+    const { format } = asked;
+    const tag = tagOf(asked, way);
+    const type = format === 'raw' ? RAW_TYPE : `${CAR_TYPE}; ${CAR_PARAMETERS}`;
+    const filename = asked.filename ?? `${cid.toString()}.${format === 'raw' ? 'bin' : 'car'}`;
     response.setHeader('etag', tag);
     response.setHeader('cache-control', 'public, max-age=29030400, immutable');
     response.setHeader('x-content-type-options', 'nosniff');
+    response.setHeader('content-disposition', `attachment; filename="${filename}"`);
+    response.setHeader('x-ipfs-path', asked.pathText);
+    response.setHeader('x-ipfs-roots', roots.map(String).join(','));
+    response.setHeader('vary', 'Accept');
+    response.setHeader('accept-ranges', 'none');
     if (request.headers['if-none-match']?.includes(tag)) return response.writeHead(304).end();
-    if (request.method === 'HEAD')
-      return response
-        .writeHead(200, { 'content-type': format === 'raw' ? RAW_TYPE : CAR_TYPE })
-        .end();
+    if (request.method === 'HEAD') {
+      if (format === 'raw')
+        response.setHeader('content-length', (await node.store.sizeOf(cid)) ?? 0);
+      return response.writeHead(200, { 'content-type': type }).end();
+    }
     const leave = await streams.enter(signal);
     try {
-      const reply = createReply(response, signal, (bytes) => node.buffers.giveBack(bytes));
-      if (format === 'raw') return reply.bytes(await node.readToSend(cid, signal), RAW_TYPE);
-      return await sendCar(cid, range, reply, signal);
+      const cache = response.getHeader('cache-control') as string;
+      const reply = createReply(response, signal, (bytes) => node.buffers.giveBack(bytes), cache);
+      if (format === 'raw') return reply.bytes(await node.readToSend(cid, signal), type);
+      const last = { cid, bytes: await node.read(cid, signal) };
+      const blocks = scoped(asked, last, signal);
+      const sources = passed.length > 0 ? [passed, blocks] : [blocks];
+      return await reply.stream(blocksArchive([roots[0] ?? cid], ...sources), type);
     } finally {
       leave();
     }

@@ -1,0 +1,232 @@
+/**
+ * Storage deals on real processes: a development machine with its providers and repairer, and seven more
+ * providers in this process that keep their shards in a storage of their own and can be made to fail.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  DEALS_CONTRACT,
+  dealsCalls,
+  sectorsOfChallenge,
+  tokenAmount,
+  tokenCalls,
+  tokenKeys,
+} from '#contracts';
+import { type Signer, contractAccount, createSigner } from '#libs/crypto';
+import {
+  type DealReader,
+  type ShardKeeper,
+  createChainSender,
+  createDealReader,
+  createShardKeeper,
+  keepStorageOffer,
+} from '#libs/deals';
+import { TOKEN, decodeWith } from '#libs/kernel';
+import { createLogger, createSystemClock } from '#libs/platform';
+import { type NodeClient, createNodeClient, sendCalls } from '#libs/sdk';
+import {
+  type BlobStore,
+  blockOfSector,
+  commitSectors,
+  createKuboBlobStore,
+  proveSector,
+  readBlob,
+} from '#libs/storage';
+import { createMemoryStore } from '#libs/store';
+import { type StorageProcess, startStorage } from '../e2e/storage-process.ts';
+import { type LocalMachine, startLocalMachine } from '../support/local-machine.ts';
+
+const EPOCH_SECONDS = 15;
+const DOUBLES = 7;
+const MIB = 1024 * 1024;
+const clock = createSystemClock();
+const logger = createLogger({ name: 'test', level: 'silent' });
+
+interface Double {
+  readonly signer: Signer;
+  readonly keeper: ShardKeeper;
+}
+
+let machine: LocalMachine;
+let storage: StorageProcess;
+let blobs: BlobStore;
+let node: NodeClient;
+let reader: DealReader;
+let doubles: readonly Double[];
+let deal: string;
+let folder: string;
+const ending = new AbortController();
+
+async function until(what: string, seconds: number, isSo: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + seconds * 1000;
+  while (!(await isSo())) {
+    if (performance.now() > deadline) throw new Error(`not in time: ${what}`);
+    await sleep(250);
+  }
+}
+
+async function run(...args: readonly string[]): Promise<Record<string, unknown>> {
+  const { code, stdout, stderr } = await machine.seele('storage', ...args, '--json');
+  if (code !== 0) throw new Error(`seele storage ${args.join(' ')}: ${stderr}`);
+  return JSON.parse(stdout) as Record<string, unknown>;
+}
+
+function startDouble(signer: Signer, i: number): Double {
+  const sender = createChainSender(node, signer, clock);
+  const terms = {
+    ...{ capacityBytes: 2 ** 30, pricePerGibDay: 1_000_000_000n + BigInt(i) },
+    ...{ minEpochUs: 5_000_000, maxCollateral: 10n * TOKEN },
+  };
+  const keeper = createShardKeeper({
+    ...{ account: signer.account, reader, sender, blobs, terms, clock, logger, pollMs: 500 },
+    storage: { url: storage.url, token: storage.token },
+    store: createMemoryStore(),
+  });
+  const offer = {
+    ...{ ...terms, name: `double-${i}`, operator: signer.account },
+    ...{ gateway: storage.gateway, repairs: false },
+  };
+  void keepStorageOffer({ node, sender, signer, offer, logger }, ending.signal);
+  keeper.start();
+  return { signer, keeper };
+}
+
+const shards = () => reader.shards(deal, 6);
+const balanceOf = async (account: string): Promise<bigint> => {
+  const bytes = await node.state('token', tokenKeys.balance(account));
+  return bytes ? decodeWith(tokenAmount, bytes) : 0n;
+};
+
+/** Shards of the deal that doubles hold, with who. */
+async function heldByDoubles(): Promise<{ index: number; double: Double; cid: string }[]> {
+  return (await shards()).flatMap(({ state, provider, cid }, index) => {
+    const double = doubles.find(({ signer }) => signer.account === provider);
+    return state === 'held' && double && cid !== undefined ? [{ index, double, cid }] : [];
+  });
+}
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'seele-deals-'));
+  const env = { SEELE_STORAGE_SWARM: 'off', SEELE_STORAGE_GATEWAY: '127.0.0.1:0' };
+  [machine, storage] = await Promise.all([startLocalMachine(), startStorage({ env })]);
+  blobs = createKuboBlobStore({ url: storage.url, token: storage.token });
+  node = createNodeClient(machine.urls.node);
+  reader = createDealReader(node);
+  const signers = Array.from({ length: DOUBLES }, () => createSigner(randomBytes(32)));
+  await sendCalls(
+    node,
+    machine.signer,
+    signers.map(({ account: to }) => tokenCalls.transfer({ to, amount: 100n * TOKEN })),
+  );
+  doubles = signers.map(startDouble);
+  await until('all offers', 60, async () => {
+    const { offers } = (await run('offers')) as { offers: { repairs: boolean }[] };
+    return offers.length === DOUBLES + 4;
+  });
+}, 240_000);
+
+afterAll(async () => {
+  ending.abort();
+  await Promise.all((doubles ?? []).map(({ keeper }) => keeper.stop()));
+  await blobs?.close();
+  await Promise.all([machine?.stop(), storage?.discard()]);
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe('a deal of 4+2 shards with eight providers at its price', () => {
+  const content = randomBytes(20_000_003);
+
+  it('is placed with six of them and proven by all', async () => {
+    const file = join(folder, 'content.bin');
+    writeFileSync(file, content);
+    const terms = ['--erasure', '4+2', '--epoch', `${EPOCH_SECONDS}s`, '--term', '30m'];
+    const made = await run('deal', file, ...terms, '--price', '10');
+    deal = made['deal'] as string;
+    expect(made).toMatchObject({ shards: 6, held: 6 });
+    expect(new Set((await shards()).map(({ provider }) => provider)).size).toBe(6);
+    await until('all have proven', 90, async () => (await shards()).every((s) => s.proven > 0));
+  }, 240_000);
+
+  it('is read with two providers gone, and repaired to new ones while it runs', async () => {
+    const [killed, dropped] = await heldByDoubles();
+    if (!killed || !dropped) throw new Error('two doubles hold shards');
+    await killed.double.keeper.stop(); // never answers again
+    await blobs.unpin(dropped.cid); // loses its shard's bytes: it gives it up by itself
+    await remove(dropped.cid);
+    await remove(killed.cid);
+    const out = join(folder, 'back.bin');
+    await run('get', deal, '--out', out);
+    expect(readFileSync(out).equals(content)).toBe(true);
+    await until('both shards are with others and proven', 240, async () => {
+      const now = await shards();
+      return [killed, dropped].every(({ index, double }) => {
+        const { state, provider, paidEpoch } = now[index] as (typeof now)[0];
+        return state === 'held' && provider !== double.signer.account && paidEpoch > 0;
+      });
+    });
+    const status = await run('status', deal, '--check', '2');
+    expect(status).toMatchObject({ held: 6, lost: [] });
+  }, 360_000);
+
+  it('is not proven with the copy of another provider: that costs all collateral', async () => {
+    const [liar, other] = await heldByDoubles();
+    if (!liar || !other) throw new Error('two doubles hold shards');
+    await liar.double.keeper.stop();
+    const sender = createChainSender(node, liar.double.signer, clock);
+    await until('a false proof in its epoch', 60, async () => {
+      const record = await reader.deal(deal);
+      if (!record) return false;
+      await sender.send([[dealsCalls.tick({ epochUs: record.epochUs })]]);
+      const beacon = await reader.beacon(record.epochUs);
+      if (!beacon) return false;
+      const copy = await readBlob(blobs, other.cid, { maxBytes: record.shardBytes });
+      const tree = await commitSectors(copy);
+      const proofs = sectorsOfChallenge(record, deal, liar.index, beacon).map((sector) => {
+        const at = blockOfSector(sector) * MIB;
+        return proveSector(tree, sector, copy.subarray(at, at + MIB));
+      });
+      const call = dealsCalls.prove({ deal, index: liar.index, epoch: beacon.epoch, proofs });
+      const [outcome] = await sender.send([[call]]);
+      return outcome?.ok === true && (await shards())[liar.index]?.lostBy !== undefined;
+    });
+    expect((await shards())[liar.index]?.lostBy).toBe(liar.double.signer.account);
+    expect((await reader.deal(deal))?.fund).toBeGreaterThan(0n);
+  }, 120_000);
+
+  it('goes on when a provider’s process is killed, and ends with all money where it belongs', async () => {
+    const victim = machine.processes().find(({ name }) => name === 'provider-eco');
+    process.kill(victim?.pid ?? 0, 'SIGKILL');
+    const index = (await shards()).findIndex(({ state, provider }) =>
+      doubles.every(({ signer }) => signer.account !== provider && state === 'held'),
+    );
+    const before = (await shards())[index]?.proven ?? 0;
+    await until('it proves again', 120, async () =>
+      (await shards()).some(({ proven }, i) => i === index && proven > before),
+    );
+    await run('end', deal);
+    await until(
+      'the deal is closed',
+      180,
+      async () => ((await reader.deal(deal))?.closedAtUs ?? 0) > 0,
+    );
+    expect(await balanceOf(contractAccount(DEALS_CONTRACT))).toBe(0n);
+  }, 360_000);
+});
+
+/** Takes the file's blocks off the doubles' storage. */
+async function remove(cid: string): Promise<void> {
+  const headers = { authorization: `Bearer ${storage.token}` };
+  const list = await fetch(`${storage.url}/api/v0/refs?arg=${cid}&recursive=true`, {
+    ...{ method: 'POST', headers },
+  });
+  const refs = (await list.text())
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => (JSON.parse(line) as { Ref: string }).Ref);
+  if (await blobs.isPinned(cid)) await blobs.unpin(cid);
+  for (const ref of [...refs, cid])
+    await fetch(`${storage.url}/api/v0/block/rm?arg=${ref}`, { method: 'POST', headers });
+}
