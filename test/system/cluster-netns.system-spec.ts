@@ -119,13 +119,16 @@ whenPossible('four validators on four machines', () => {
 
   beforeAll(async () => {
     const keys: string[] = [];
+    const accounts: string[] = [];
     for (const machine of MACHINES) {
       const made = await seele(['node', 'init', '--json', '--home', homeOf(machine)]);
-      keys.push((JSON.parse(made.stdout) as { publicKey: string }).publicKey);
+      const { publicKey, account } = JSON.parse(made.stdout) as Readonly<Record<string, string>>;
+      keys.push(publicKey as string);
+      accounts.push(account as string);
     }
     const file = join(root, 'genesis.cbor');
-    const fund = `${formatAccount(payer.account)}=1000`;
-    const args = ['--validators', keys.join(','), '--fund', fund, '--out', file];
+    const funds = [`${formatAccount(payer.account)}=1000`, `${accounts[0]}=10`];
+    const args = ['--validators', keys.join(','), '--fund', ...funds, '--out', file];
     expect((await seele(['node', 'genesis', ...args, '--home', homeOf(1)])).code).toBe(0);
     for (const machine of MACHINES) copyFileSync(file, join(homeOf(machine), 'genesis.cbor'));
     chain = genesisId(decodeGenesis(readFileSync(file)));
@@ -164,4 +167,29 @@ whenPossible('four validators on four machines', () => {
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
   }, 90_000);
+
+  it('take a vote on parameters and a BLS key from the command line', async () => {
+    const say = async (...args: readonly string[]) => {
+      const where = ['--node', (clients[0] as NodeClient).url, '--home', homeOf(1), '--json'];
+      const { code, stdout } = await seele(['node', ...args, ...where]);
+      expect(code).toBe(0);
+      return JSON.parse(stdout) as Readonly<Record<string, unknown>>;
+    };
+    const wanted = { epsilonUs: 256, samplingPerMille: 300 };
+    const pair = ['--epsilon-us', '256', '--sampling-per-mille', '300'];
+    const voted = await say('parameters', 'vote', ...pair);
+    // One of four decides nothing.
+    expect(voted).toEqual({ ...wanted, height: expect.any(Number) });
+    expect(await say('parameters', 'show')).toMatchObject({
+      inForce: { epsilonUs: 128 },
+      decided: [],
+      votes: [wanted],
+    });
+    const registered = await say('bls', 'register');
+    expect(registered).toMatchObject({
+      registered: true,
+      bls: expect.stringMatching(/^[0-9a-f]{96}$/),
+    });
+    expect(await say('bls', 'register')).toEqual({ bls: registered['bls'], registered: false });
+  }, 60_000);
 });

@@ -239,7 +239,7 @@ function validators(): Promise<Outcome> {
       return consensus?.validators ?? [];
     };
     const until = async (what: string, holds: () => Promise<boolean>) => {
-      for (const limit = Date.now() + 4 * PROGRESS_LIMIT_MS; !(await holds()); await sleep(250))
+      for (const limit = Date.now() + 6 * PROGRESS_LIMIT_MS; !(await holds()); await sleep(250))
         if (Date.now() > limit) throw new Error(`${what}: not in time`);
     };
     const load = startLoad(cluster, 4, signers);
