@@ -8,6 +8,7 @@ import {
   type ExitClass,
   type SignedDelivery,
   deliveryBytes,
+  unitsOf,
 } from '#contracts';
 import type { Signer } from '#libs/crypto';
 import type { SeededRandomness } from '#libs/kernel';
@@ -18,7 +19,9 @@ import {
   type AgentMessage,
   type MarketMessage,
   type ProviderOffer,
+  type UnitsReport,
   type StoredLease,
+  type StoredUnits,
   applyAgentEvent,
   createAgent,
   decodeAgentMessage,
@@ -31,6 +34,11 @@ import type { MarketProcess } from './market-process.ts';
 import { type ResultStore, cidOf } from './result-store.ts';
 import type { JobScript } from './scripts.ts';
 import { Alarm, Channel, Life, type World } from './world.ts';
+
+/** Of an array whose program crashes, every so many tasks break their slot. */
+const POISON_EVERY = 37;
+const UNITS_PER_STEP = 64;
+const UNIT_OUTPUT = Uint8Array.from({ length: 36 }, (_, i) => i + 1);
 
 export const AGENT_TIMES = {
   reconnectMs: 50,
@@ -68,6 +76,7 @@ export class AgentProcess {
   readonly #options: AgentOptions;
   readonly #random: SeededRandomness;
   readonly #journal = new Map<string, StoredLease>();
+  readonly #batches = new Map<string, StoredUnits>();
   readonly #running = new Map<string, number>();
   #agent: Agent | undefined;
   #link: Link | undefined;
@@ -94,7 +103,11 @@ export class AgentProcess {
     this.#agent = createAgent({ signer, offer, times: AGENT_TIMES, attempts: 2 });
     this.#running.clear();
     this.life.begin();
-    this.#apply({ kind: 'restored', leases: [...this.#journal.values()] });
+    this.#apply({
+      kind: 'restored',
+      leases: [...this.#journal.values()],
+      units: [...this.#batches.values()],
+    });
   }
 
   crash(): void {
@@ -169,7 +182,18 @@ export class AgentProcess {
         return world.after(world.between(0.5, 5), 'journal', save, isAlive);
       }
       case 'forget':
+        this.#batches.delete(effect.lease);
         return void this.#journal.delete(effect.lease);
+      case 'saveUnits': {
+        const { units, what } = effect;
+        const save = (): void => {
+          this.#batches.set(units.lease, units);
+          this.#apply({ kind: 'saved', lease: units.lease, what });
+        };
+        return world.after(world.between(0.5, 5), 'journal', save, isAlive);
+      }
+      case 'runUnits':
+        return this.#runBatch(effect.units);
       case 'run':
         return this.#runJob(effect.lease);
       case 'kill':
@@ -292,6 +316,39 @@ export class AgentProcess {
     const wallMs = Math.round(script.runMs + late);
     const end = (): void => this.#finish(stored, script, wallMs);
     world.after(50 + wallMs, 'guest ends', end, isRunning);
+  }
+
+  /** Units of a batch, a few at a time; the slot may die in between, and some units break it always. */
+  #runBatch(stored: StoredUnits): void {
+    const { world, scriptOf, results: store } = this.#options;
+    const { lease, order, fence } = stored;
+    const script = scriptOf(stored.manifest);
+    const fail = (code: string): void =>
+      this.#apply({ kind: 'failed', lease, code, reason: 'a fault of the simulation' });
+    if (!script || world.fault('batch not begun', 0.03)) return fail('PROVIDER_STORAGE');
+    const run = (this.#runs += 1);
+    this.#running.set(lease, run);
+    const isAlive = this.life.guard();
+    const isRunning = (): boolean => isAlive() && this.#running.get(lease) === run;
+    const units = unitsOf(stored.units);
+    const done: UnitsReport['results'][number][] = [];
+    const step = (): void => {
+      if (world.fault('slot of a batch dies', 0.02)) return fail('PROVIDER_SLOT');
+      for (const unit of units.slice(done.length, done.length + UNITS_PER_STEP)) {
+        const isPoison = script.ending === 'crash' && unit % POISON_EVERY === 3;
+        const exit: ExitClass = isPoison ? 'crash' : unit % 11 === 5 ? 'guest-error' : 'ok';
+        const usage = { cpuMs: 3, wallMs: 3, peakMemoryBytes: 1, inputBytes: 0, outputBytes: 9 };
+        done.push({ unit, exit, usage, ...(exit === 'ok' && { output: UNIT_OUTPUT }) });
+      }
+      const isLast = done.length >= units.length;
+      const document = cidOf(`${order}/${fence}/${done.length}/${this.#random.below(1000)}`);
+      store.put(document, 100);
+      if (isLast) this.#running.delete(lease);
+      const report = { results: [...done], document, limits: script.limits, isLast };
+      this.#apply({ kind: 'unitsReported', lease, report });
+      if (!isLast) world.after(world.between(20, 300), 'units', step, isRunning);
+    };
+    world.after(world.between(10, 200), 'units', step, isRunning);
   }
 
   #finish({ lease, order, fence }: StoredLease, script: JobScript, wallMs: number): void {

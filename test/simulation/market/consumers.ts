@@ -77,8 +77,15 @@ export class Consumers {
     const { consumers, hostile } = this.#options;
     const index = this.#random.below(consumers.length);
     const consumer = consumers[index] as Signer;
-    const script = randomScript(this.#random);
-    const manifest = manifestOf(script, this.#random);
+    const whole = randomScript(this.#random);
+    const tasks = this.#random.chance(0.25) ? 1 + this.#random.below(450) : undefined;
+    // Tasks of an array are small, so that a batch of them costs about as much as a job.
+    const limits = { ...whole.limits, wallMs: 100, cpuMs: 100 };
+    const script = tasks === undefined ? whole : { ...whole, limits };
+    const manifest = {
+      ...manifestOf(script, this.#random),
+      ...(tasks !== undefined && { array: { tasks, replicas: 1 } }),
+    };
     this.#options.remember(manifest, script);
     const order = this.#newOrder(consumer, manifest);
     const isHostile = index >= consumers.length - hostile;
@@ -108,13 +115,16 @@ export class Consumers {
   #newOrder(consumer: Signer, manifest: Manifest): Order {
     const { world, chain, marketAccount } = this.#options;
     const random = this.#random;
+    const { array } = manifest;
+    const unitPrice = BigInt(array ? 1_000 + random.below(3_500) : 40_000 + random.below(100_000));
     return {
+      ...(array && { array: { ...array, unitPrice } }),
       chain,
       consumer: consumer.account,
       market: marketAccount,
       salt: Buffer.from(random.bytes(16)).toString('hex'),
       manifest: manifestCid(manifest),
-      priceCap: BigInt(40_000 + random.below(100_000)),
+      priceCap: unitPrice * BigInt(array?.tasks ?? 1),
       placeByUs: world.nowUs + (0.5 + random.below(6)) * SECOND_US,
       completeByUs: world.nowUs + (7 + random.below(24)) * SECOND_US,
     };

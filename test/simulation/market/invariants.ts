@@ -15,6 +15,8 @@ import {
   ordersKeys,
   prepaid,
   readEvent,
+  batchDeliveryHash,
+  unitsOf,
   tokenAmount,
   tokenKeys,
 } from '#contracts';
@@ -73,6 +75,11 @@ export class Invariants {
   /** Order → fence of the delivery whose acceptance a provider was told, and its bytes. */
   readonly #accepted = new Map<string, number>();
   readonly #acceptedBytes = new Map<string, string>();
+  /** Order → its units that were paid. */
+  readonly #paidUnits = new Map<string, Set<number>>();
+  /** Order and fence → the delivery of a batch whose acceptance a provider was told. */
+  readonly #acceptedUnits = new Map<string, { readonly delivery: string; readonly charge: bigint }>();
+  readonly #settledUnits = new Map<string, { readonly delivery: string; readonly paid: bigint }>();
   /** Orders that nothing may keep from being done. */
   readonly #mustBePaid: string[] = [];
   /** Height of the newest durable block. */
@@ -194,7 +201,29 @@ export class Invariants {
       );
       this.#history(rejected.order).delivered = undefined;
     }
+    this.#unitsEvent(event);
     this.#chainEnd(event, timeUs);
+  }
+
+  /** I2 and I3 of orders of many tasks: no unit is paid twice, or while another batch has it. */
+  #unitsEvent(event: Receipt['events'][number]): void {
+    const settled = readEvent(ordersEvents.unitsSettled, event);
+    if (!settled) return;
+    const { order, fence, units, delivery, paid } = settled;
+    const known = this.#paidUnits.get(order) ?? new Set<number>();
+    this.#paidUnits.set(order, known);
+    for (const unit of unitsOf(units)) {
+      this.#check(!known.has(unit), 'I2', () => `unit ${unit} of ${order} paid twice`);
+      known.add(unit);
+    }
+    const key = `${order}/${fence}`;
+    const accepted = this.#acceptedUnits.get(key);
+    this.#check(
+      accepted === undefined || accepted.delivery === delivery || units.length === 0,
+      'I3',
+      () => `batch ${fence} of ${order}: another delivery is paid than was accepted`,
+    );
+    if (paid > 0n) this.#settledUnits.set(key, { delivery, paid });
   }
 
   #chainEnd(event: Receipt['events'][number], timeUs: number): void {
@@ -206,7 +235,9 @@ export class Invariants {
     const history = this.#history(order);
     history.ends += 1;
     this.#check(history.ends === 1, 'I2', () => `order ${order} ended ${history.ends} times`);
-    if (settled) {
+    const record = this.#record(order);
+    const isArray = record?.order.array !== undefined;
+    if (settled && !isArray) {
       history.settled = true;
       const accepted = this.#acceptedBytes.get(order) ?? history.delivery;
       this.#check(
@@ -226,10 +257,11 @@ export class Invariants {
         'I2',
         () => `order ${order} delivered, then refunded`,
       );
-    const record = this.#record(order);
+    const isWhole = (paid: bigint, refunded: bigint, cap: bigint): boolean =>
+      isArray ? paid <= cap : paid + refunded === cap;
     if (record)
       this.#check(
-        record.escrow === 0n && record.paid + record.refunded === record.order.priceCap,
+        record.escrow === 0n && isWhole(record.paid, record.refunded, record.order.priceCap),
         'I2',
         () => `order ${order} ended with ${record.escrow} held`,
       );
@@ -266,9 +298,13 @@ export class Invariants {
       const { escrow, paid, refunded, order, state } = decodeWith(orderRecord, bytes);
       held += escrow;
       const id = (): string => bytesToHex(key.subarray(ordersKeys.orders.length));
-      this.#check(escrow + paid + refunded === order.priceCap, 'I2', () => `sums of order ${id()}`);
+      const isArray = order.array !== undefined;
+      const isSound = isArray
+        ? escrow + paid <= order.priceCap
+        : escrow + paid + refunded === order.priceCap;
+      this.#check(isSound, 'I2', () => `sums of order ${id()}`);
       this.#check(
-        state === 'settled' || paid === 0n,
+        state === 'settled' || isArray || paid === 0n,
         'I4',
         () => `order ${id()} paid and ${state}`,
       );
@@ -321,6 +357,19 @@ export class Invariants {
     this.#acceptedBytes.set(row.id, bytesToHex(deliveryBytes(row.delivery.delivery)));
   }
 
+  /** A provider was told that a batch counts. */
+  unitsAccepted(lease: string, market: Market | undefined): void {
+    for (const batches of market?.batchesOf.values() ?? [])
+      for (const batch of batches.values()) {
+        if (batch.lease !== lease || batch.state !== 'delivered' || !batch.delivery) continue;
+        const { delivery } = batch.delivery;
+        this.#acceptedUnits.set(`${batch.order}/${batch.fence}`, {
+          delivery: batchDeliveryHash(delivery),
+          charge: delivery.charge,
+        });
+      }
+  }
+
   /** I4: a pay-out is asked for only when a final block holds the delivery. */
   submitted(key: string, market: Market | undefined): void {
     const [kind, order = '', fence] = key.split('/');
@@ -364,6 +413,12 @@ export class Invariants {
   /** Everything is quiet: the chain's records, the market's rows and the logs must agree. */
   final(rows: ReadonlyMap<string, StoredRow>): void {
     this.marketStarted(rows);
+    for (const [key, { charge }] of this.#acceptedUnits)
+      this.#check(
+        (this.#settledUnits.get(key)?.paid ?? 0n) === charge,
+        'I3',
+        () => `batch ${key} was accepted for ${charge}, paid ${this.#settledUnits.get(key)?.paid}`,
+      );
     this.#checkMoney();
     for (const [key, stored] of rows) {
       if (!key.startsWith('order/')) continue;
@@ -374,6 +429,12 @@ export class Invariants {
         'I2',
         () => `order ${row.id}: market ${row.chain.state}, chain ${record?.state}`,
       );
+      if (row.array)
+        this.#check(
+          (record?.array?.settled ?? 0) === row.array.done,
+          'I3',
+          () => `array ${row.id}: ${row.array?.done} done, ${record?.array?.settled} paid`,
+        );
       this.#check(
         (record?.paid ?? 0n) === row.chain.paid,
         'I2',

@@ -3,7 +3,7 @@
  * process, and everything that the app does with effects. Effects come out after their commit.
  */
 import { type Signer, type SignatureVerifier } from '#libs/crypto';
-import type { SeededRandomness } from '#libs/kernel';
+import { type SeededRandomness, bytesToHex } from '#libs/kernel';
 import {
   type AgentMessage,
   type Market,
@@ -24,7 +24,7 @@ import { type TransactionBody, signTransaction } from '#libs/ledger';
 import type { BindingQueue } from './binding-queue.ts';
 import type { Invariants } from './invariants.ts';
 import type { NodeProcess } from './node-process.ts';
-import type { ResultStore } from './result-store.ts';
+import { type ResultStore, cidOf } from './result-store.ts';
 import { Alarm, Channel, Life, type World } from './world.ts';
 
 /** How a mutant breaks the process around the reducer; production code has no such places. */
@@ -266,8 +266,10 @@ export class MarketProcess {
         return queue.add(effect.key, effect.order, effect.binding);
       case 'sendAgent': {
         const { message } = effect;
-        if (message.kind === 'delivered' && message.accepted === 'yes')
+        if (message.kind === 'delivered' && message.accepted === 'yes') {
           invariants.deliveryAccepted(message.lease, this.#market);
+          invariants.unitsAccepted(message.lease, this.#market);
+        }
         return this.#sockets.get(effect.session)?.socket.deliver(message);
       }
       case 'closeAgent':
@@ -283,6 +285,30 @@ export class MarketProcess {
         results.check(cid, maxBytes, (outcome) => {
           if (isAlive()) this.dispatch({ kind: 'resultChecked', order, fence, outcome });
         });
+        return;
+      }
+      case 'checkUnits': {
+        const { lease, root, cid, maxBytes } = effect;
+        results.check(cid, maxBytes, ({ is: outcome }) => {
+          if (isAlive()) this.dispatch({ kind: 'unitsChecked', lease, root, outcome });
+        });
+        return;
+      }
+      case 'storeResult': {
+        const { order, bytes } = effect;
+        if (world.fault('result of an array not stored', 0.05)) return;
+        const cid = cidOf(bytesToHex(bytes));
+        world.after(5, 'stored', () => this.dispatch({ kind: 'resultStored', order, cid }), isAlive);
+        return;
+      }
+      case 'readBalance': {
+        const { account } = effect;
+        if (world.fault('balance not read', 0.05)) return;
+        const read = (): void => {
+          const balance = this.#options.node.readBalance(account, world.nowUs);
+          if (balance) this.dispatch({ kind: 'balanceRead', account, balance });
+        };
+        world.after(2, 'balance', read, isAlive);
         return;
       }
       case 'jobEvent':

@@ -77,7 +77,7 @@ const SMALL_FAULTS_MS = 10_000;
 /** I9: so long after the faults everything has ended. */
 const PEACE_MS = 120_000;
 const FUNDS = 10n ** 12n;
-const DEPOSIT = 400_000n;
+const DEPOSIT = 1_000_000n;
 const SECOND = 1_000_000n;
 
 export async function runSeed({ seed, orders = ORDERS, mutant }: SeedOptions): Promise<SeedResult> {
