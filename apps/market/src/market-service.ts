@@ -202,6 +202,11 @@ export class MarketService implements MarketApi {
     if (view === undefined) throw marketError('MARKET_ORDER_UNKNOWN', `there is no order ${id}`);
     if (view.logLost === true)
       throw marketAppError('MARKET_LOG_LOST', `order ${id} was taken over from the chain`);
+    if (view.array)
+      throw marketAppError(
+        'MARKET_NOT_READY',
+        `order ${id} has ${view.array.tasks} tasks: receipts are made of orders of one task; the chain’s record of it holds the hash chain of its payments`,
+      );
     if (view.endedAtUs === undefined || view.log.head === LOG_START)
       throw marketAppError('MARKET_NOT_READY', `order ${id} is ${view.status}: it has not ended`);
     return this.#parts.receiptOf(view);

@@ -105,12 +105,13 @@ export function pursueChain(step: Step, id: string): void {
 /** Batches go side by side: each of them one step at a time. */
 function pursueBatches(step: Step, row: OrderRow): void {
   const { market } = step;
-  market.wanting.delete(row.id);
   for (const call of arrayCalls(market, row))
     if (!startTransaction(step, keyOfCall(row.id, call), row.id, call)) {
       market.wanting.add(row.id);
       return;
     }
+  // Only now: whoever goes through those that want one must not meet it again.
+  market.wanting.delete(row.id);
 }
 
 /** Uses room that a block made. */

@@ -78,7 +78,10 @@ export class Invariants {
   /** Order → its units that were paid. */
   readonly #paidUnits = new Map<string, Set<number>>();
   /** Order and fence → the delivery of a batch whose acceptance a provider was told. */
-  readonly #acceptedUnits = new Map<string, { readonly delivery: string; readonly charge: bigint }>();
+  readonly #acceptedUnits = new Map<
+    string,
+    { readonly delivery: string; readonly charge: bigint }
+  >();
   readonly #settledUnits = new Map<string, { readonly delivery: string; readonly paid: bigint }>();
   /** Orders that nothing may keep from being done. */
   readonly #mustBePaid: string[] = [];

@@ -298,7 +298,12 @@ export class MarketProcess {
         const { order, bytes } = effect;
         if (world.fault('result of an array not stored', 0.05)) return;
         const cid = cidOf(bytesToHex(bytes));
-        world.after(5, 'stored', () => this.dispatch({ kind: 'resultStored', order, cid }), isAlive);
+        world.after(
+          5,
+          'stored',
+          () => this.dispatch({ kind: 'resultStored', order, cid }),
+          isAlive,
+        );
         return;
       }
       case 'readBalance': {

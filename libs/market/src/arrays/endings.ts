@@ -170,7 +170,7 @@ function putBack(step: Step, batch: UnitsRow, units: UnitSet, end: LeaseEnd): vo
   };
   const again = mergeGroup(arrayOf(row).again, group);
   updateArray(step, row.id, { again });
-  const waitMs = isFault ? backoffFactor * backoffMs(step, Math.max(1, faults)) : 0;
+  const waitMs = backoffFactor * backoffMs(step, tried.length);
   const readyMs = step.now.monotonicMs + waitMs;
   market.readyMs.set(again.at(-1) as UnitGroup, readyMs);
   market.deadlines.setEarlier(`binding/${row.id}`, readyMs + 1);
