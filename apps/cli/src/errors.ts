@@ -62,6 +62,11 @@ export const cliError = defineErrors({
     title: 'The job did not end well',
     fix: 'Read why with `seele job show JOB`; what was not spent has been given back.',
   },
+  CLI_JOB_RUN: {
+    status: 409,
+    title: 'Another run of the job file',
+    fix: 'Go on with it by --resume, or order everything anew by --again (what was ordered goes on).',
+  },
   CLI_CHECK_FAILED: {
     status: 422,
     title: 'A check failed',

@@ -37,17 +37,24 @@ export function addJobs(program: Command): void {
   );
   runs(
     jobOptions(
-      leaf(program, 'run <code>', {
-        summary: 'Order a job',
+      leaf(program, 'run <code|file>', {
+        summary: 'Order a job, or the jobs of a job file (.yaml, .json)',
         examples: [
           'seele run sum.js --in data=data.csv --tier A --follow',
           'seele run frame.js --tasks 1000 --follow --out frames',
+          'seele run job.yaml --dry-run',
+          'seele run job.yaml --follow',
+          'seele run job.yaml --resume',
         ],
       }),
     )
       .option('--cap <amount>', 'most to pay, for all tasks together (default: the quote’s)')
       .option('--quote <file>', 'a quote that was saved: its price is the cap')
       .option('--within <seconds>', 'must be done by then, or it costs nothing', '3600')
+      .option('--dry-run', 'job file: check, quote and show everything, order nothing')
+      .option('--resume', 'job file: go on with the run that was stopped')
+      .option('--again', 'job file: order everything anew')
+      .option('--files <dir>', 'job file: what it names may lie here (default: its folder)')
       .option('--follow', 'watch it until it ends and print the result')
       .option('--out <file>', 'with --follow, write the result there (with --tasks: a folder)')
       .option('--timeout <seconds>', 'with --follow, stop watching after so long', '600'),

@@ -32,6 +32,11 @@ export const sdkError = defineErrors({
     title: 'Job description not usable',
     fix: 'Correct the named field.',
   },
+  SDK_JOB_FILE: {
+    status: 400,
+    title: 'Job file not usable',
+    fix: 'Mend that place; schemas/job.schema.json says what may stand where, docs/job-files.md shows one.',
+  },
 });
 
 interface ProblemDocument {

@@ -11,6 +11,15 @@ export * from './errors.ts';
 export * from './event-stream.ts';
 export * from './array-outputs.ts';
 export * from './jobs.ts';
+export {
+  type FileJob,
+  type JobFile,
+  type JobSource,
+  JOB_FILE_MAX_BYTES,
+  readJobFile,
+  sourceOf,
+} from './job-file/read-job-file.ts';
+export { type FileJobText, jobFileSchema } from './job-file/schema.ts';
 export * from './transport.ts';
 export { type NodeClient, createNodeClient } from '#libs/platform';
 export * from './market-client.ts';

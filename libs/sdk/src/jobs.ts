@@ -48,6 +48,7 @@ export interface JobDescription {
   /** Preset `S2`; see `defaultMinIsolation` for one machine. */
   readonly minIsolation?: IsolationLevel;
   readonly cores?: number;
+  readonly diskBytes?: number;
   /** Where it may run and what matters, beyond the tier's presets. */
   readonly placement?: PlacementTerms;
   /** Many tasks of this program (1–10 000); the guest gets its number as `task.index`. */
@@ -93,7 +94,11 @@ export function describeJob(job: JobDescription): Manifest {
     limits,
     minIsolation: job.minIsolation ?? 'S2',
     tier: job.tier ?? 'A',
-    resources: { cores: job.cores ?? 1, memoryBytes: limits.memoryBytes },
+    resources: {
+      cores: job.cores ?? 1,
+      memoryBytes: limits.memoryBytes,
+      ...(job.diskBytes !== undefined && { diskBytes: job.diskBytes }),
+    },
     ...(job.placement && { placement: job.placement }),
     ...(job.tasks !== undefined && { array: arrayOf(job, job.tasks) }),
   };

@@ -13,6 +13,7 @@ import { type JobOptions, prepareJob } from '../frame/job-input.ts';
 import { money, orderLines, quoteLines } from '../frame/job-view.ts';
 import { connectMarket } from '../frame/market.ts';
 import type { Json } from '../frame/output.ts';
+import { isJobFile, runFile } from '../job-file/run-file.ts';
 
 /** An order waits no longer than this for its block, however late it may be done. */
 const PLACE_WITHIN_MS = 300_000;
@@ -32,6 +33,7 @@ export async function quote(
   options: QuoteOptions,
   code: string,
 ): Promise<void> {
+  if (isJobFile(code)) return runFile(context, { timeout: '600', ...options, dryRun: true }, code);
   const market = connectMarket(context, options);
   const { manifest } = await prepareJob(
     connectStorage(context),
@@ -62,6 +64,10 @@ export async function run(
   options: RunOptions,
   code: string,
 ): Promise<void> {
+  if (isJobFile(code)) return runFile(context, options, code);
+  for (const name of ['dryRun', 'resume', 'again', 'files'])
+    if (options[name] !== undefined)
+      throw cliError('CLI_USAGE', `--${name.replace('R', '-r')} is for job files (.yaml, .json)`);
   const { output, home } = context;
   const timeoutMs = wholeNumber('--timeout', options.timeout, 1) * 1000;
   const given = options.cap === undefined ? undefined : parseAmount(options.cap);
