@@ -58,7 +58,7 @@ const IN_FILE_ONLY = {
   ...{ tier: 'A', wall: '60', memory: '256', within: '3600' },
   ...{ kind: undefined, name: undefined, fuel: undefined, checkpointFuel: undefined },
   ...{ clock: undefined, weights: undefined, priority: undefined, minIsolation: undefined },
-  ...{ cap: undefined, quote: undefined, out: undefined },
+  ...{ tasks: undefined, cap: undefined, quote: undefined, out: undefined },
 } as const;
 
 function refuseOptions(options: RunFileOptions): void {
@@ -250,7 +250,13 @@ async function newOrder(session: Session, plan: PlannedJob, manifest: Manifest) 
         array: { tasks: array.tasks, replicas: array.replicas, unitPrice: unitPrice.toString() },
       }),
   };
-  return submit(session, plan, manifest, { ...terms, isAccepted: false }, quote.signed);
+  return submit(
+    session,
+    plan,
+    manifest,
+    { ...terms, isAccepted: false },
+    array ? undefined : quote.signed,
+  );
 }
 
 async function submit(
