@@ -174,6 +174,12 @@ export function manifestFound(step: Step, { order: id, outcome }: ManifestFound)
   market.deadlines.clear(`manifest/${id}`);
   withoutFields(step, id, 'rebuilding');
   updateOrder(step, id, { fence: row.chain.fence + FENCE_STEP });
+  // Its batches are not known any more: what was paid stays, the rest goes back.
+  if (row.signed.order.array)
+    return failWork(step, id, 'failed', {
+      code: 'MARKET_MANIFEST_LOST',
+      text: 'the market’s records were lost, and with them who had which tasks',
+    });
   if (outcome.is === 'good') updateOrder(step, id, { needs: needsOf(outcome.manifest) });
   if (row.chain.state === 'delivered' && row.lease && row.delivery) return judge(step, id);
   if (outcome.is === 'missing')
