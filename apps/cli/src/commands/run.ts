@@ -85,7 +85,8 @@ export async function run(
   }
   const unitCap = given ?? BigInt(best?.priceCap ?? '0');
   const { array } = manifest;
-  const tasks = BigInt(array?.tasks ?? 1);
+  // Each replica of a task is paid for.
+  const tasks = BigInt((array?.tasks ?? 1) * (array?.replicas ?? 1));
   // A cap that was named is for all tasks together; a quote is for one of them.
   const unitPrice = given === undefined ? unitCap : given / tasks;
   const { signed } = signOrder(signerOf(home, options.from), {
