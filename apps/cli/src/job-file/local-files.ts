@@ -55,12 +55,20 @@ export function localFile(
 }
 
 /** Where a result may be written. @throws what `fail` makes of it */
-export function outputFile({ folder, within }: FileArea, given: string, fail: Fail): string {
+export function outputFile(
+  { folder, within }: FileArea,
+  given: string,
+  kind: 'file' | 'folder',
+  fail: Fail,
+): string {
   const wanted = resolve(folder, given);
   const parent = realPath(dirname(wanted), dirname(given), fail);
   let path = join(parent, basename(wanted));
   try {
-    if (statSync(path).isDirectory()) throw fail(`${given} is a folder: name a file in it`);
+    if (statSync(path).isDirectory() !== (kind === 'folder'))
+      throw fail(
+        `${given} is ${kind === 'file' ? 'a folder: name a file in it' : 'a file: many tasks write a folder'}`,
+      );
     path = realpathSync(path);
   } catch (error) {
     // Not there yet: it is made.

@@ -266,11 +266,13 @@ function amountOf(given: string | number, fault: JobFile['fault'], path: readonl
   throw fault([...path, 'priceCap'], 'must be an amount above 0 like 0.25, nine decimals at most');
 }
 
-function outputOf(planner: Planner, { text: { output }, path }: FileJob, area: FileArea) {
+function outputOf(planner: Planner, { text, path }: FileJob, area: FileArea) {
+  const { output, tasks, taskInput } = text;
+  const isArray = tasks !== undefined || taskInput !== undefined;
   if (output === undefined) return undefined;
   const fail = (what: string) => planner.file.fault([...path, 'output'], what);
   const given = typeof output === 'string' ? sourceOf(output) : output;
-  if ('file' in given) return outputFile(area, given.file, fail);
+  if ('file' in given) return outputFile(area, given.file, isArray ? 'folder' : 'file', fail);
   throw fail(
     'a result cannot be bound to a UAI or CID: name a file, then record it with seele data add FILE',
   );

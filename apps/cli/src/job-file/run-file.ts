@@ -17,11 +17,11 @@ import {
   readJobFile,
   signOrder,
 } from '#libs/sdk';
-import { type BlobRef, type BlobStore, fileSize, parseCid } from '#libs/storage';
+import type { BlobRef, BlobStore } from '#libs/storage';
 import { cliError } from '../errors.ts';
 import { type CommandContext, wholeNumber } from '../frame/command.ts';
 import { connectStorage, serviceUrl, signerOf } from '../frame/connect.ts';
-import { readUserFile, writeUserFile } from '../frame/files.ts';
+import { readUserFile } from '../frame/files.ts';
 import { followOrder } from '../frame/follow.ts';
 import { money } from '../frame/job-view.ts';
 import { connectMarket } from '../frame/market.ts';
@@ -30,13 +30,11 @@ import { tableLines } from '../frame/table.ts';
 import { dryRun } from './dry-run.ts';
 import { type PlannedJob, planJobs } from './plan.ts';
 import { priceOf } from './price.ts';
+import { keepResult } from './results.ts';
 import { type OrderedJob, type RunState, openRunState } from './run-state.ts';
 
 /** An order waits no longer than this for its block, however late it may be done. */
 const PLACE_WITHIN_MS = 300_000;
-/** The result of many tasks is put together a moment after the last was paid. */
-const RESULT_WAIT_MS = 30_000;
-const POLL_MS = 200;
 
 export interface RunFileOptions {
   readonly from: string;
@@ -297,11 +295,8 @@ async function watch(session: Session, plan: PlannedJob, ordered: OrderDocument)
       : `${status}: ${reason?.text ?? exit ?? 'no reason given'}`,
   );
   if (!isGood) return { ...seen, is: 'failed', why: reason?.text ?? exit ?? status };
-  const result = await resultOf(session, order);
-  if (plan.output !== undefined) {
-    writeUserFile(plan.output, await market.result(order.id));
-    output.line(`result written to ${plan.output}`);
-  }
+  const result = await keepResult(session, order, plan.output);
+  if (plan.output !== undefined) output.line(`result written to ${plan.output}`);
   return { ...seen, is: 'done', result, ...(plan.output && { output: plan.output }) };
 }
 
@@ -310,20 +305,6 @@ async function ended(session: Session, id: string): Promise<OrderDocument> {
   const order = await market.waitForEnd(id, { timeoutMs, signal: context.signal });
   if (ENDED.has(order.status)) return order;
   throw cliError('CLI_INTERRUPTED', `stopped watching ${id}; it is ${order.status} and goes on`);
-}
-
-async function resultOf({ market, store }: Session, order: OrderDocument): Promise<BlobRef> {
-  const until = Date.now() + RESULT_WAIT_MS;
-  let { result } = order;
-  while (result === undefined && Date.now() < until) {
-    await new Promise((resume) => setTimeout(resume, POLL_MS));
-    ({ result } = await market.order(order.id));
-  }
-  if (result === undefined) throw cliError('CLI_TIMEOUT', `${order.id} shows no result yet`);
-  return {
-    cid: result,
-    sizeBytes: await fileSize((cid) => store.getBlock(cid.toString()), parseCid(result)),
-  };
 }
 
 /** Every line says which job it is about. */

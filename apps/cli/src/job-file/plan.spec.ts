@@ -1,0 +1,121 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { isSeeleError, utf8 } from '#libs/kernel';
+import { readJobFile } from '#libs/sdk';
+import { createMemoryBlobStore } from '#libs/storage';
+import { homeAt } from '../frame/home.ts';
+import { planJobs } from './plan.ts';
+import { type RunStateOptions, openRunState } from './run-state.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'seele-jobs-'));
+  mkdirSync(join(folder, 'in'));
+  for (const name of ['clean.js', 'report.js'])
+    writeFileSync(join(folder, 'in', name), 'export default () => 1');
+  writeFileSync(join(folder, 'in/raw.csv'), 'id\n1\n');
+  writeFileSync(join(folder, 'secret'), 'secret');
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const store = createMemoryBlobStore();
+async function plan(text: string) {
+  const area = { folder: join(folder, 'in'), within: join(folder, 'in') };
+  return planJobs(readJobFile(text, 'job.yaml'), {
+    ...{ area, minIsolation: 'S0', nowMs: Date.parse('2026-01-01') },
+    store: () => store,
+  });
+}
+
+const refusal = (text: string) =>
+  plan(text).then(
+    () => 'taken',
+    (error: unknown) => {
+      if (isSeeleError(error)) return error.message;
+      throw error;
+    },
+  );
+
+describe('the plan of a job file', () => {
+  it('of docs/job-files.md: CIDs without storing, manifests once results are known', async () => {
+    const page = readFileSync(new URL('../../../../docs/job-files.md', import.meta.url), 'utf8');
+    const [, example = ''] = /```yaml\n([^]*?)```/.exec(page) ?? [];
+    const [clean, report] = await plan(example);
+    expect(clean?.inputs).toEqual([{ name: 'raw', cid: expect.any(String), sizeBytes: 5 }]);
+    await expect(store.getBlock(clean?.description.code ?? '')).rejects.toThrow();
+    for (const upload of clean?.uploads ?? []) await upload(store);
+    await expect(store.getBlock(clean?.description.code ?? '')).resolves.toBeDefined();
+    const made = await store.put(utf8('[]'));
+    const manifest = report?.manifest(new Map([['clean', made]]));
+    expect(manifest?.inputs).toEqual([{ name: 'table', ...made }]);
+    expect(manifest?.placement).toEqual({
+      ...{ domains: ['vetted', 'confidential'], regions: ['eu-west'] },
+      weights: { cost: 1, time: 1, risk: 8 },
+    });
+    expect(report?.priceCap).toBe(500_000_000n);
+    expect(report?.output).toBe(join(folder, 'in/report.json'));
+  });
+
+  it('refuses what lies outside, is missing or is no file, saying where it stands', async () => {
+    symlinkSync(join(folder, 'secret'), join(folder, 'in/link'));
+    symlinkSync(folder, join(folder, 'in/up'));
+    const outside = /^job.yaml:2:10 inputs.x: .* lies outside .* \(allow more with --files DIR\)$/;
+    for (const path of ['../secret', 'link', 'up/secret', join(folder, 'secret')])
+      expect(await refusal(`code: clean.js\ninputs: {x: ${path}}`)).toMatch(outside);
+    for (const path of ['../out', 'link', 'up/out'])
+      expect(await refusal(`code: clean.js\noutput: ${path}`)).toContain('lies outside');
+    expect(await refusal('code: gone.js')).toBe(
+      'job.yaml:1:1 code: cannot read gone.js (no such file)',
+    );
+    expect(await refusal('code: .')).toContain('is not a file');
+    expect(await refusal('code: clean.js\noutput: nowhere/x')).toContain('cannot read nowhere');
+  });
+
+  it.each([
+    ['output: chain://edu/alice/x', 'output: a result cannot be bound to a UAI'],
+    ['inputs: {x: chain://edu/alice/x}', 'inputs.x: chain://edu/alice/x cannot be given to a job'],
+    ['inputs: {x: {cid: nonsense}}', 'inputs.x: nonsense is not to be had'],
+    ['completeBy: 2025-01-01T00:00:00Z', 'completeBy: 2025-01-01T00:00:00Z has passed'],
+    ['replicas: 2', 'replicas: is of orders of many tasks'],
+    ['tasks: 3\ntaskInput: {name: x, each: [raw.csv]}', 'tasks: is 3, but taskInput has 1'],
+    ['metering: {fuel: 9}', 'metering: is for kind wasm or verifiable'],
+  ])('refuses %j', async (line, message) => {
+    expect(await refusal(`code: clean.js\n${line}`)).toContain(message);
+  });
+});
+
+describe('the state of a run', () => {
+  const options = (over: Partial<RunStateOptions>): RunStateOptions => ({
+    ...{ home: homeAt(folder), file: '/job.yaml', account: 'a', chain: 'c', plan: 'p' },
+    ...{ mode: 'new', nowMs: 0, ...over },
+  });
+  const ordered = {
+    ...{ manifest: 'm', salt: 's', nowUs: 1, priceCap: '1', placeWithinMs: 1 },
+    ...{ completeWithinMs: 1, order: 'o', isAccepted: false },
+  };
+
+  it('is found again by --resume, and keeps a second run from ordering the same', () => {
+    const first = openRunState(options({}));
+    expect(() => openRunState(options({}))).toThrow('is running');
+    first.keep('a', ordered);
+    first.close();
+    expect(() => openRunState(options({}))).toThrow('is not finished');
+    expect(() => openRunState(options({ mode: 'resume', plan: 'other' }))).toThrow('changed');
+    const resumed = openRunState(options({ mode: 'resume' }));
+    expect(resumed.ordered('a')).toEqual(ordered);
+    resumed.finish();
+    resumed.close();
+    const anew = openRunState(options({}));
+    expect(anew.ordered('a')).toBeUndefined();
+    anew.close();
+  });
+
+  it('takes over the lock of a process that is gone', () => {
+    const first = openRunState(options({}));
+    writeFileSync(`${first.path}.lock`, '999999999');
+    const second = openRunState(options({}));
+    expect(second.path).toBe(first.path);
+    second.close();
+  });
+});

@@ -1,0 +1,116 @@
+/** Job files on real processes: a graph of jobs, many tasks, a command that is killed in between. */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type LocalMachine, startLocalMachine } from '../support/local-machine.ts';
+
+const CLI = join(process.cwd(), 'dist/apps/cli/src/main.js');
+
+const GRAPH = `
+jobs:
+  double:
+    code: double.js
+    inputs: { numbers: numbers.txt }
+  sum:
+    code: sum.js
+    inputs: { list: { job: double } }
+    output: sum.json
+`;
+
+interface Report {
+  readonly jobs: readonly {
+    readonly name: string;
+    readonly is: string;
+    readonly order: { id: string };
+  }[];
+}
+
+let machine: LocalMachine;
+let folder: string;
+const file = (name: string) => join(folder, name);
+
+beforeAll(async () => {
+  machine = await startLocalMachine();
+}, 180_000);
+afterAll(async () => machine.stop(), 60_000);
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'seele-job-files-'));
+  const files = {
+    'numbers.txt': '1\n2\n3\n',
+    'double.js':
+      'export default async ({ inputs }) => (await inputs.numbers.text()).trim().split("\\n").map((n) => 2 * n)',
+    'sum.js':
+      'export default async ({ inputs }) => JSON.parse(await inputs.list.text()).reduce((a, b) => Number(a) + Number(b), 0)',
+    'square.js': 'export default async ({ task }) => task.index ** 2',
+    'broken.js': 'export default async () => { throw new Error("no") }',
+    'graph.yaml': GRAPH,
+  };
+  for (const [name, content] of Object.entries(files)) writeFileSync(file(name), content);
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const orders = async () => (await machine.market.orders({ limit: 100 })).length;
+
+describe('seele run FILE.yaml', () => {
+  it('tries it dry without an order, then runs the graph and writes the result', async () => {
+    const before = await orders();
+    const dry = await machine.seele('run', file('graph.yaml'), '--dry-run', '--json');
+    expect(dry.code).toBe(0);
+    expect(JSON.parse(dry.stdout)).toMatchObject({ isOrderable: true, order: ['double', 'sum'] });
+    expect(await orders()).toBe(before);
+    const ran = await machine.seele('run', file('graph.yaml'), '--follow', '--json');
+    expect(ran.stderr).toBe('');
+    const { jobs } = JSON.parse(ran.stdout) as Report;
+    expect(jobs.map(({ name, is }) => [name, is])).toEqual([
+      ['double', 'done'],
+      ['sum', 'done'],
+    ]);
+    expect(readFileSync(file('sum.json'), 'utf8')).toBe('12');
+    expect(await orders()).toBe(before + 2);
+  }, 120_000);
+
+  it('killed in between goes on with --resume: two orders, the same result', async () => {
+    const before = await orders();
+    const args = [CLI, 'run', file('graph.yaml'), '--home', machine.home];
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const gone = new Promise((resolve) => child.once('exit', resolve));
+    child.stdout.once('data', () => child.kill('SIGKILL'));
+    await gone;
+    const again = await machine.seele('run', file('graph.yaml'));
+    expect([again.code, again.stderr]).toEqual([1, expect.stringContaining('CLI_JOB_RUN')]);
+    const resumed = await machine.seele('run', file('graph.yaml'), '--resume', '--json');
+    expect(resumed.stderr).toBe('');
+    expect(readFileSync(file('sum.json'), 'utf8')).toBe('12');
+    expect(await orders()).toBe(before + 2);
+    const shown = await machine.seele('run', file('graph.yaml'), '--resume', '--json');
+    const ids = ({ jobs }: Report) => jobs.map(({ order }) => order.id);
+    expect(ids(JSON.parse(shown.stdout) as Report)).toEqual(
+      ids(JSON.parse(resumed.stdout) as Report),
+    );
+    expect(await orders()).toBe(before + 2);
+  }, 120_000);
+
+  it('gives the outputs of many tasks to the job that reads them, and a folder of them', async () => {
+    const text =
+      'jobs: {all: {code: square.js, tasks: 5, output: squares}, sum: {code: sum.js, inputs: {list: {job: all}}, output: sum.json}}';
+    writeFileSync(file('many.yaml'), text);
+    const ran = await machine.seele('run', file('many.yaml'), '--json');
+    expect(ran.stderr).toBe('');
+    expect(readdirSync(file('squares')).toSorted()).toEqual(['0', '1', '2', '3', '4']);
+    expect(readFileSync(file('sum.json'), 'utf8')).toBe('30');
+  }, 120_000);
+
+  it('does not order what reads from a job that failed', async () => {
+    const before = await orders();
+    writeFileSync(file('bad.yaml'), GRAPH.replace('double.js', 'broken.js'));
+    const ran = await machine.seele('run', file('bad.yaml'), '--json');
+    expect([ran.code, ran.stderr]).toEqual([1, expect.stringContaining('CLI_JOB_FAILED')]);
+    expect((JSON.parse(ran.stdout) as Report).jobs.map(({ is }) => is)).toEqual([
+      'failed',
+      'skipped',
+    ]);
+    expect(await orders()).toBe(before + 1);
+  }, 120_000);
+});
