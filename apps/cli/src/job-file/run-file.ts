@@ -56,7 +56,7 @@ const IN_FILE_ONLY = {
   ...{ tier: 'A', wall: '60', memory: '256', within: '3600' },
   ...{ kind: undefined, name: undefined, fuel: undefined, checkpointFuel: undefined },
   ...{ clock: undefined, weights: undefined, priority: undefined, minIsolation: undefined },
-  ...{ tasks: undefined, cap: undefined, quote: undefined, out: undefined },
+  ...{ tasks: undefined, cap: undefined, quote: undefined, out: undefined, save: undefined },
 } as const;
 
 function refuseOptions(options: RunFileOptions): void {
@@ -164,7 +164,10 @@ function hashOf(plans: readonly PlannedJob[]): string {
 
 async function runJobs(session: Session, plans: readonly PlannedJob[]): Promise<void> {
   const { context, options, state } = session;
-  const isWatched = options.follow === true || plans.some(({ parents }) => parents.length > 0);
+  const isWatched =
+    options.follow === true ||
+    options.resume === true ||
+    plans.some(({ parents }) => parents.length > 0);
   const ends = new Map<string, Promise<Outcome>>();
   // One order at a time: each is in the home before the market hears of it.
   let turn: Promise<unknown> = Promise.resolve();
@@ -329,7 +332,7 @@ function report(output: Output, outcomes: readonly Outcome[], isWatched: boolean
     output.line(
       isWatched
         ? `paid ${formatAmount(paid)} in all`
-        : '  next: the same command with --resume --follow writes results to their files',
+        : '  next: the same command with --resume waits and writes results to their files',
     );
   });
   const bad = outcomes.find(({ is }) => is === 'failed');

@@ -59,6 +59,8 @@ describe('a job file', () => {
     ['code: a.js\nresources: {cores: -1}', 'job.yaml:2:13 resources.cores: must be at least 1'],
     ['code: a.js\nresources: {cores: 1e30}', 'job.yaml:2:13 resources.cores: '],
     ['code: a.js\nlimits: {wallSeconds: .inf}', 'job.yaml:2:10 limits.wallSeconds: '],
+    ['cod: a.js', 'job.yaml:1:1 cod: nothing of that name can stand here; "code"?'],
+    ['name: x', 'job.yaml:1:1 code: must be string, is missing'],
     ['code: 7', 'job.yaml:1:1 code: must be string, received number'],
     ['code: a.js\ntier: D', 'job.yaml:2:1 tier: must be one of "A"|"B"|"C"'],
     ['code: a.js\ntier: A\ntier: B', 'job.yaml:3:1 is not YAML: Map keys must be unique'],

@@ -68,7 +68,12 @@ export function readJobFile(text: string, name: string): JobFile {
   const isSet = Object.hasOwn(value, 'jobs');
   const schema = isSet ? fileOfJobs : fileJob;
   const read = schema.safeParse(value);
-  if (!read.success) throw faultOf(read.error.issues[0], schema, fault);
+  if (!read.success) {
+    // A misspelt key is why another one is missing: it is said first.
+    const { issues } = read.error;
+    const misspelt = issues.find(({ code }) => code === 'unrecognized_keys');
+    throw faultOf(misspelt ?? issues[0], schema, fault);
+  }
   const texts = isSet
     ? Object.entries((read.data as z.infer<typeof fileOfJobs>).jobs)
     : [['job', read.data as FileJobText] as const];
@@ -190,7 +195,7 @@ function wordsOf(issue: Issue): string {
   if (issue.code === 'invalid_key') return issue.issues[0]?.message ?? issue.message;
   if (issue.code === 'too_big' || issue.code === 'too_small') return boundWords(issue);
   const words = issue.message.replace(/^Invalid (input|option): /, '');
-  return words.replace(/^expected /, 'must be ');
+  return words.replace(/^expected /, 'must be ').replace(/, received undefined$/, ', is missing');
 }
 
 type Bound = Extract<Issue, { code: 'too_big' | 'too_small' }>;
