@@ -25,12 +25,6 @@ function unbondingsOf({ storage }: Context, account: AccountId) {
   ]);
 }
 
-/** What a dispute could cost the account now, unbonding money included. */
-export function liableBond(context: Context, account: AccountId): bigint {
-  const waiting = unbondingsOf(context, account).reduce((sum, [, { amount }]) => sum + amount, 0n);
-  return readBond(context, account).bonded + waiting;
-}
-
 /** Takes a share of everything that is liable; returns what was lost. */
 export function slashShare(context: Context, account: AccountId, perMille: bigint): bigint {
   const before = readBond(context, account);

@@ -3,7 +3,7 @@ import type { Randomness } from '#libs/kernel';
 import { armDeadlines, submitOrder } from './acceptance.ts';
 import { agentGone, agentHello, agentMessage, leaseOverdue } from './agents.ts';
 import { openBatches } from './arrays/batches.ts';
-import { enqueueBatches } from './arrays/binding.ts';
+import { enqueueBatches } from './arrays/messages.ts';
 import { checkUnits, unitsChecked } from './arrays/deliveries.ts';
 import { resultStored, storeArrayResult } from './arrays/endings.ts';
 import { balanceRead, fundsDue } from './arrays/funds.ts';

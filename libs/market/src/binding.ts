@@ -3,9 +3,9 @@
  * slot that falls free, gives it to the best provider that has room. Messages may be lost or come
  * twice: each carries the order's binding number, and only the newest counts.
  */
-import { hashOf } from '#libs/crypto';
-import { encodeWith, hash32, record, uint } from '#libs/kernel';
-import { batchDue, enqueueBatches, handOutBatch } from './arrays/binding.ts';
+import { batchDue, handOutBatch } from './arrays/binding.ts';
+import { enqueueBatches } from './arrays/messages.ts';
+import { leaseId, sendBinding } from './binding-messages.ts';
 import { failWork, loseLease } from './endings.ts';
 import { logStep } from './job-log.ts';
 import { MARKET_ENTRIES } from '#libs/audit';
@@ -15,7 +15,6 @@ import { priceAtLimits } from './pricing.ts';
 import { pursueChain } from './chain-steps.ts';
 import {
   type LeaseInputs,
-  bestCellOf,
   bestPlace,
   inputsOf,
   inputsOfPreemption,
@@ -28,13 +27,7 @@ import { type Victim, preemptionReason, victimFor } from './placement/preempt.ts
 import { takeRoom } from './room.ts';
 import { type ProviderState, type Step, emit, orderOf, updateOrder } from './state.ts';
 
-const LEASE_DOMAIN = 'seele/lease/1';
-const leaseName = record({ order: hash32, fence: uint() });
 const MS = 1000;
-
-/** Lease ids follow from order and fence, so a restart cannot name the same grant twice. */
-export const leaseId = (order: string, fence: number): string =>
-  hashOf(LEASE_DOMAIN, encodeWith(leaseName, { order, fence }));
 
 /** Puts the order (again) on the queue of the cell that its tier likes best. */
 export function enqueueBinding(step: Step, id: string): void {
@@ -45,20 +38,6 @@ export function enqueueBinding(step: Step, id: string): void {
   sendBinding(step, row);
   market.deadlines.set(`binding/${id}`, now.monotonicMs + market.config.times.bindingRetryMs);
 }
-
-/** Sends the current binding message; a repetition has the same key. */
-export function sendBinding(step: Step, row: OrderRow): void {
-  emit(step, {
-    kind: 'enqueueBinding',
-    queue: bestCellOf(step, jobOf(row, step.now.timeUs)) ?? NO_CELL,
-    key: `${row.id}-${row.binding}`,
-    order: row.id,
-    binding: row.binding,
-  });
-}
-
-/** Where nobody fits any job goes to the same queue, and waits from there. */
-const NO_CELL = 'public.eco';
 
 /** The back-off is over, or no word came from the queue: a message under a new number. */
 export function bindingOverdue(step: Step, id: string): void {

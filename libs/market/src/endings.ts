@@ -5,6 +5,7 @@ import type { Lease, OrderRow, Reason } from './model/rows.ts';
 import { pursueChain } from './chain-steps.ts';
 import { stopArray } from './arrays/endings.ts';
 import { type LeaseEnd, RETRY_RULES, type RetryClass } from './retry.ts';
+import { backoffMs, countFault } from './faults.ts';
 import { observeGivenUp } from './placement/forecast.ts';
 import { observeBrokenOffer, storeLater } from './placement/observe.ts';
 import { giveRoomBack } from './room.ts';
@@ -15,7 +16,6 @@ import {
   emit,
   indexOpen,
   orderOf,
-  saveRow,
   updateOrder,
   withoutFields,
 } from './state.ts';
@@ -138,22 +138,6 @@ function stopReason(
     return because('MARKET_POISON', `it ended the slots of ${poisoned} different providers`);
   if (faults >= caps.faults) return because('MARKET_GIVEN_UP', `${faults} attempts failed`);
   return undefined;
-}
-
-/** Holds a fault against a provider. */
-export function countFault(step: Step, account: string): void {
-  const provider = step.market.providers.get(account);
-  if (!provider) return;
-  provider.row = { ...provider.row, faults: provider.row.faults + 1 };
-  saveRow(step, 'provider', account, provider.row);
-}
-
-/** Doubles with each lost grant; up to half of it is random, so that retries do not march in step. */
-export function backoffMs(step: Step, losses: number): number {
-  const { backoffMs: first, backoffMaxMs } = step.market.config.times;
-  const full = Math.min(backoffMaxMs, first * 2 ** Math.min(losses - 1, 20));
-  const [draw = 0] = step.randomness.bytes(1);
-  return Math.round(full * (0.5 + draw / 510));
 }
 
 /** Nothing can happen to the order any more. It leaves memory when nobody can resubmit it. */

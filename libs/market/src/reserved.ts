@@ -1,5 +1,5 @@
 /** Money that is promised, though the balance that was read does not show it yet. */
-import { reservedByArray } from './arrays/funds.ts';
+import { reservedByArray } from './arrays/reserved.ts';
 import type { Market } from './state.ts';
 
 /**

@@ -9,18 +9,14 @@ import {
   type SignedOrder,
   deliveryBytes,
   signedDelivery,
-  TOKEN_CONTRACT,
   orderRecord,
   ordersEvents,
   ordersKeys,
-  prepaid,
   readEvent,
   batchDeliveryHash,
   unitsOf,
-  tokenAmount,
-  tokenKeys,
 } from '#contracts';
-import { type SignatureVerifier, accountOf, contractAccount } from '#libs/crypto';
+import { type SignatureVerifier, accountOf } from '#libs/crypto';
 import { type Bytes, type SeededRandomness, bytesToHex, decodeWith } from '#libs/kernel';
 import {
   type Block,
@@ -32,6 +28,7 @@ import {
 } from '#libs/ledger';
 import { type Market, type StoredRow, decodeRow } from '#libs/market';
 import { checkLogs } from './log-checks.ts';
+import { checkMoney } from './money-checks.ts';
 import { checkReceipts } from './receipts.ts';
 import type { World } from './world.ts';
 
@@ -63,7 +60,6 @@ export interface InvariantsOptions {
   readonly hasResult: (cid: string, maxBytes: number) => boolean;
 }
 
-const SCAN = 10_000;
 const MONEY_EVERY = 8;
 
 export class Invariants {
@@ -282,38 +278,9 @@ export class Invariants {
     return bytes && decodeWith(orderRecord, bytes);
   }
 
-  /** I1 and I2: money is where somebody owns it, and nowhere twice. */
   #checkMoney(): void {
     const chain = this.#options.chain();
-    if (!chain) return;
-    let supply = 0n;
-    for (const [, bytes] of chain.scan(TOKEN_CONTRACT, tokenKeys.balances, { limit: SCAN }))
-      supply += decodeWith(tokenAmount, bytes);
-    this.#check(
-      supply === this.#options.supply,
-      'I1',
-      () => `${supply} tokens of ${this.#options.supply}`,
-    );
-    let held = 0n;
-    for (const [, bytes] of chain.scan(ORDERS_CONTRACT, ordersKeys.allPrepaid, { limit: SCAN }))
-      held += decodeWith(prepaid, bytes).balance;
-    for (const [key, bytes] of chain.scan(ORDERS_CONTRACT, ordersKeys.orders, { limit: SCAN })) {
-      const { escrow, paid, refunded, order, state } = decodeWith(orderRecord, bytes);
-      held += escrow;
-      const id = (): string => bytesToHex(key.subarray(ordersKeys.orders.length));
-      const isArray = order.array !== undefined;
-      const isSound = isArray
-        ? escrow + paid <= order.priceCap
-        : escrow + paid + refunded === order.priceCap;
-      this.#check(isSound, 'I2', () => `sums of order ${id()}`);
-      this.#check(
-        state === 'settled' || isArray || paid === 0n,
-        'I4',
-        () => `order ${id()} paid and ${state}`,
-      );
-    }
-    const { balance } = chain.account(contractAccount(ORDERS_CONTRACT));
-    this.#check(balance === held, 'I1', () => `orders holds ${balance}, owes ${held}`);
+    if (chain) checkMoney(chain, this.#options.supply, (...given) => this.#check(...given));
   }
 
   // ---- the market -----------------------------------------------------------------------------

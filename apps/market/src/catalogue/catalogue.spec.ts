@@ -109,7 +109,7 @@ describe('catalogue search', () => {
     ['a time after, open at its end', { from: '2030-01-01' }, ['rain']],
     ['a page', { limit: 1, offset: 1 }, ['claims']],
   ])('finds by %s', (_what, search, expected) => {
-    expect(found(search).toSorted()).toEqual(expected.toSorted());
+    expect(new Set(found(search))).toEqual(new Set(expected));
   });
 
   it('words in the title come before the same words elsewhere; without words the newest comes first', () => {

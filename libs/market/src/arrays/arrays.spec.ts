@@ -194,8 +194,8 @@ describe('an order of many tasks', () => {
       balance,
     });
     runAll(driver, id, [...leasesIn(effects), ...bindAll(driver, id)]);
-    // What was handed out while nobody looked is not answered, and bound again.
-    for (let i = 0; i < 4; i++)
+    // What was handed out while nobody looked is not answered, and bound again once p1 has rested for it.
+    for (let i = 0; i < 12; i++)
       runAll(driver, id, [...leasesIn(driver.wait(5_001)), ...bindAll(driver, id)]);
     expect(arrayOf(driver, id)).toMatchObject({ work: 'done', done: 900 });
     for (let i = 0; i < 8; i++) executeAll(driver);

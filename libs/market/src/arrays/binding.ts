@@ -4,7 +4,7 @@
  */
 import { BATCH_UNITS_MAX } from '#contracts';
 import { MARKET_ENTRIES } from '#libs/audit';
-import { leaseId, sendBinding } from '../binding.ts';
+import { leaseId } from '../binding-messages.ts';
 import { pursueChain } from '../chain-steps.ts';
 import { failWork } from '../endings.ts';
 import { logStep } from '../job-log.ts';
@@ -27,29 +27,12 @@ import { affordableUnits } from './funds.ts';
 import { isBarred, withoutWork } from './replicas.ts';
 
 const MS = 1000;
-/** Binding messages of one order on the queue at once; slots that fall free ask for the rest. */
-const MESSAGES_MAX = 16;
 /** Batches of one order that may be in work at once. */
 const OPEN_MAX = 4096;
 
 /** Units that a batch may have after so many failures: 200, 50, 12, 3, 1. */
 export const batchSize = (faults: number): number =>
   Math.max(1, BATCH_UNITS_MAX >> Math.min(8, 2 * faults));
-
-/** Puts binding messages on the queue: one per batch, as many as may be useful now. */
-export function enqueueBatches(step: Step, id: string): void {
-  const { market, now } = step;
-  const row = orderOf(market, id);
-  if (row.work !== 'running') return;
-  const pending = pendingUnits(arrayOf(row));
-  if (pending === 0) return;
-  const messages = Math.min(MESSAGES_MAX, Math.ceil(pending / BATCH_UNITS_MAX));
-  for (let i = 0; i < messages; i++) {
-    const binding = orderOf(market, id).binding + 1;
-    sendBinding(step, updateOrder(step, id, { binding }));
-  }
-  market.deadlines.set(`binding/${id}`, now.monotonicMs + market.config.times.bindingRetryMs);
-}
 
 /** A binding message came out of the queue; a repeated one only hands out a batch sooner. */
 export function batchDue(step: Step, id: string): void {

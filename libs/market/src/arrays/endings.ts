@@ -7,7 +7,7 @@ import { type UnitSet, countUnits, unitSetOf, unitsOf, withoutUnits } from '#con
 import { MARKET_ENTRIES } from '#libs/audit';
 import { encodeWith } from '#libs/kernel';
 import { pursueChain } from '../chain-steps.ts';
-import { backoffMs, countFault } from '../endings.ts';
+import { backoffMs, countFault } from '../faults.ts';
 import { logStep } from '../job-log.ts';
 import type { OrderRow, UnitGroup, UnitsRow } from '../model/rows.ts';
 import { type LeaseEnd, RETRY_RULES } from '../retry.ts';
@@ -22,8 +22,7 @@ import {
   updateArray,
   updateBatch,
 } from './batches.ts';
-import { enqueueBatches } from './binding.ts';
-import { checkUnits } from './deliveries.ts';
+import { enqueueBatches } from './messages.ts';
 import { dropUnbound } from './chain.ts';
 import {
   chosenUnits,
@@ -60,7 +59,7 @@ export function loseBatch(step: Step, batch: UnitsRow, end: LeaseEnd): void {
   market.leaseEndsMs.delete(batch.lease);
   market.deadlines.clear(`lease/${batch.lease}`);
   updateBatch(step, { ...batch, state: 'checking' });
-  checkUnits(step, batch.lease);
+  market.deadlines.set(`units/${batch.lease}`, step.now.monotonicMs);
 }
 
 /** Counts what a batch delivered, and puts the rest back. */

@@ -2,7 +2,6 @@
  * Money of orders of many tasks: it is held batch by batch, so the market has to know before each grant
  * what the consumer's prepaid balance still covers. Where it covers nothing more the order pauses.
  */
-import { countUnits } from '#contracts';
 import { MARKET_ENTRIES } from '#libs/audit';
 import { formatAmount } from '#libs/kernel';
 import { logStep } from '../job-log.ts';
@@ -10,17 +9,7 @@ import type { MarketEvent } from '../model/events.ts';
 import type { OrderRow } from '../model/rows.ts';
 import { reservedOf } from '../reserved.ts';
 import { type Market, type Step, emit, orderOf, updateOrder, withoutFields } from '../state.ts';
-import { arrayOf, batchesOf, pendingUnits } from './batches.ts';
-
-/** What an array's batches will still take from a balance read at `height`. */
-export function reservedByArray(market: Market, row: OrderRow, height: number): bigint {
-  let sum = 0n;
-  for (const { units, unitPrice, chain, state, boundHeight = 0 } of batchesOf(market, row.id)) {
-    const isKnown = chain === 'none' ? state === 'lost' : boundHeight <= height;
-    if (!isKnown) sum += unitPrice * BigInt(countUnits(units));
-  }
-  return sum;
-}
+import { arrayOf, pendingUnits } from './batches.ts';
 
 /** What the consumer's balance still covers, as far as it was read; undefined when it never was. */
 function coverOf(market: Market, consumer: string): bigint | undefined {

@@ -13,7 +13,7 @@ import {
 } from '#contracts';
 import { MARKET_ENTRIES } from '#libs/audit';
 import { bytesToHex } from '#libs/kernel';
-import { countFault } from '../endings.ts';
+import { countFault } from '../faults.ts';
 import { logStep } from '../job-log.ts';
 import type { ArrayProgress, OrderRow, UnitsRow } from '../model/rows.ts';
 import { HOST_EXITS } from '../retry.ts';
