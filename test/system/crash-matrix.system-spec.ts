@@ -1,6 +1,6 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { CONSENSUS_PLACES, COPY_PLACES, PLACES } from './failpoint-list.ts';
+import { CONSENSUS_PLACES, COPY_PLACES, PLACES, UNIT_PLACES } from './failpoint-list.ts';
 
 describe('killing processes at named failpoints while jobs run', () => {
   it('knows every failpoint that the processes have', () => {
@@ -13,7 +13,12 @@ describe('killing processes at named failpoints while jobs run', () => {
         return [...calls].flatMap(([, names = '']) => [...names.matchAll(/'([^']+)'/g)]);
       })
       .map(([, name]) => String(name));
-    const known = [...PLACES.map(({ name }) => name), ...CONSENSUS_PLACES, ...COPY_PLACES];
+    const known = [
+      ...PLACES.map(({ name }) => name),
+      ...CONSENSUS_PLACES,
+      ...COPY_PLACES,
+      ...UNIT_PLACES,
+    ];
     expect(known.toSorted()).toEqual(declared.toSorted());
   });
 });

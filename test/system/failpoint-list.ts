@@ -25,6 +25,22 @@ export const CONSENSUS_PLACES = [
 /** What a node passes that copies the state instead of executing every block. */
 export const COPY_PLACES = ['node.copy.progress', 'node.copy.before-begin'] as const;
 
+/**
+ * What orders of many tasks pass. The crash matrix plays orders of one; `seele bench e2e --full` kills a
+ * market at any moment of one of many.
+ */
+export const UNIT_PLACES = [
+  'market.units.before',
+  'market.units.after',
+  'market.array-result.before',
+  'market.array-result.after',
+  'provider.units.before-save',
+  'provider.units.after-save',
+  'provider.units.report',
+  'provider.unit.before',
+  'provider.unit.after',
+] as const;
+
 /** What every node passes. */
 export const EXECUTION_PLACES = [
   'node.commit.before',

@@ -198,6 +198,16 @@ async function ready(url: string): Promise<string> {
   }
 }
 
+/** The gateway speaks of content alone: any answer shows that it serves. */
+async function serves(url: string): Promise<string> {
+  try {
+    await fetch(url, { method: 'HEAD', signal: AbortSignal.timeout(3_000) });
+    return 'ready';
+  } catch {
+    return 'does not answer';
+  }
+}
+
 interface ConsensusView {
   readonly height: number;
   readonly consensus?: {
@@ -239,8 +249,10 @@ async function checkServices(home: Home): Promise<Finding[]> {
     ),
   );
   for (const [name, url] of Object.entries(state.urls)) {
-    const seen = await ready(url);
-    findings.push(found(`health: ${name}`, seen === 'ready', seen, fix(name)));
+    const isGateway = name === 'gateway';
+    const seen = await (isGateway ? serves(url) : ready(url));
+    const log = isGateway ? 'storage' : name;
+    findings.push(found(`health: ${name}`, seen === 'ready', seen, fix(log)));
   }
   findings.push(...(await checkValidators(state.urls.node)));
   return findings;

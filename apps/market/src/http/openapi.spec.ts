@@ -26,14 +26,22 @@ describe('the OpenAPI description', () => {
     const ids = operations.map(({ operationId }) => String(operationId));
     expect(ids.toSorted((a, b) => a.localeCompare(b))).toEqual([
       'cancelOrder',
+      'catalogueStatus',
+      'diffVersions',
       'explainOrder',
       'followOrder',
       'getOrder',
       'getReceipt',
       'getResult',
+      'harvest',
       'listOrders',
       'listProviders',
+      'listVersions',
       'quote',
+      'readDirectory',
+      'searchDatasets',
+      'showDataset',
+      'sparql',
       'status',
       'submitOrder',
     ]);
