@@ -157,14 +157,30 @@ describe('a deal of 4+2 shards with eight providers at its price', () => {
     await remove(dropped.cid); // sees it, and fetches the shard again where it came from
     await remove(killed.cid);
     const before = (await shards())[dropped.index]?.paidEpoch ?? 0;
+    const repairer = (await reader.deal(deal))?.repairer ?? '';
+    const stopped = (await shards())[killed.index];
+    const provenBefore = stopped?.proven ?? 0;
     const out = join(folder, 'back.bin');
     await run('get', deal, '--out', out);
     expect(readFileSync(out).equals(content)).toBe(true);
-    await until('one is with another, both are proven again', 300, async () => {
+    const isMoved = async () => {
+      const moved = (await shards())[killed.index];
+      return moved?.state === 'held' && moved.provider !== killed.double.signer.account;
+    };
+    await until('the repairer’s shard is accepted by another', 240, isMoved);
+    const accepted = (await shards())[killed.index];
+    expect(accepted?.generation).toBeGreaterThan(stopped?.generation ?? 0);
+    // Its name is off the shard from the first proof on.
+    expect([repairer, undefined]).toContain(accepted?.inviter);
+    await until('both are proven again', 90, async () => {
       const now = await shards();
       const [moved, mended] = [now[killed.index], now[dropped.index]];
-      const isMoved = moved?.state === 'held' && moved.provider !== killed.double.signer.account;
-      return isMoved && moved.missedInRow === 0 && (mended?.paidEpoch ?? 0) > before + 1;
+      const isProven = (moved?.proven ?? 0) > provenBefore + 1 && moved?.inviter === undefined;
+      return isProven && (mended?.paidEpoch ?? 0) > before + 1;
+    });
+    expect(await isMoved()).toBe(true);
+    expect((await shards())[killed.index]).toMatchObject({
+      ...{ provider: accepted?.provider, generation: accepted?.generation, missedInRow: 0 },
     });
     const status = await run('status', deal, '--check', '2');
     expect(status).toMatchObject({ held: 6, lost: [] });

@@ -223,6 +223,11 @@ const EVERY_KIND: readonly Step[] = [
   ...(['report', 'renew', 'end', 'prove', 'next', 'next', 'finish'] as const).map(of(0, 0)),
 ];
 
+/** Accepted in an epoch without a challenge, ended, and challenged for others after that. */
+const ENDED_BEFORE_CHALLENGES: readonly Step[] = [
+  ...(['invite', 'end', 'accept', 'next', 'next', 'next'] as const).map(of(0, 0)),
+];
+
 /** How often each kind of step was done, to show that the histories reach all of them. */
 const tally = new Map<string, number>();
 
@@ -322,7 +327,7 @@ describe('contract deals', () => {
   it('moves money as its rules say, whatever happens in which order', () => {
     fc.assert(fc.property(fc.array(step, { minLength: 30, maxLength: 70, size: 'max' }), play), {
       numRuns: 25,
-      examples: [[[...EVERY_KIND]]],
+      examples: [[[...EVERY_KIND]], [[...ENDED_BEFORE_CHALLENGES]]],
     });
     for (const [what, times] of tally) expect([what, times > 0]).toEqual([what, true]);
   });

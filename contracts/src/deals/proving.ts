@@ -23,12 +23,14 @@ import {
   type DealRecord,
   type ShardRecord,
   beacon,
+  challengesAfter,
   dealOrRevert,
   dealsEvents,
   dealsKeys,
   dealsSettings,
   epochAt,
   readBeacon,
+  recentWith,
   shardId,
   shardOrRevert,
   writeDeal,
@@ -91,11 +93,10 @@ function vacate(context: Context, at: Open, reason: Reason): void {
 function settleMissed(context: Context, at: Open, latest: Beacon | undefined): boolean {
   const { deal, shard } = at;
   const now = epochAt(context.block.timeUs, deal.epochUs);
-  const over = latest === undefined ? 0 : latest.ordinal - (latest.epoch === now ? 1 : 0);
   const lastOver = Math.min(now - 1, deal.endEpoch);
-  const challenges = Math.max(0, over - shard.settledOrdinal);
-  // Challenges after the end are not this deal's; there is at most one in an epoch.
-  const missed = Math.min(challenges, Math.max(0, lastOver - shard.settledEpoch));
+  // Neither the challenge of this epoch, which can still be answered, nor those after the deal's end.
+  const over = latest === undefined ? 0 : latest.ordinal - challengesAfter(latest, lastOver);
+  const missed = Math.max(0, over - shard.settledOrdinal);
   const settings = dealsSettings.read(context.storage);
   at.shard = {
     ...shard,
@@ -162,9 +163,10 @@ const tick = defineMethod({
     if (latest !== undefined && latest.epoch >= epoch) return latest;
     const seed = hashOf('seele/deal-challenge/1', hexToBytes(parent) as Bytes);
     const next = { epoch, ordinal: (latest?.ordinal ?? 0) + 1, seed };
-    writeValue(context.storage, dealsKeys.beacon(epochUs), beacon, next);
+    const whole = { ...next, recent: recentWith(latest, epoch) };
+    writeValue(context.storage, dealsKeys.beacon(epochUs), beacon, whole);
     emit(context, dealsEvents.challenged, { epochUs, ...next });
-    return next;
+    return whole;
   },
 });
 

@@ -119,8 +119,31 @@ export const beacon = record({
   /** How many challenges there have been with epochs of this length. */
   ordinal: uint(),
   seed: hash32,
+  /** Which of the last 64 epochs had one: this epoch is the lowest bit, which is set. */
+  recent: u64,
 });
 export type Beacon = CodecValue<typeof beacon>;
+
+export const RECENT_EPOCHS = 64;
+
+/** `recent` of the challenge that comes after `latest`. */
+export function recentWith(latest: Beacon | undefined, epoch: number): bigint {
+  const passed = latest === undefined ? RECENT_EPOCHS : epoch - latest.epoch;
+  const before = passed >= RECENT_EPOCHS ? 0n : (latest?.recent ?? 0n) << BigInt(passed);
+  return BigInt.asUintN(RECENT_EPOCHS, before) | 1n;
+}
+
+/**
+ * How many challenges there were after an epoch. Of those that are further back than is known there may
+ * have been one in every epoch: whoever is asked too late for a missed proof is not charged for it.
+ */
+export function challengesAfter({ epoch, recent }: Beacon, last: number): number {
+  const epochs = Math.max(0, epoch - last);
+  let count = Math.max(0, epochs - RECENT_EPOCHS);
+  let bits = BigInt.asUintN(Math.min(epochs, RECENT_EPOCHS), recent);
+  for (; bits > 0n; bits >>= 1n) count += Number(bits & 1n);
+  return count;
+}
 
 const numberBytes = (value: number, length: 2 | 8): Bytes => {
   const bytes = new Uint8Array(8);
