@@ -1,7 +1,7 @@
 /** How likely a wrong result is accepted in a cell, by what is done about it there. */
 import type { DomainName, Level } from '#libs/scheduler';
 import type { JobNeeds } from '../model/rows.ts';
-import { regimeFor, wrongResultRisk } from '../verification/index.ts';
+import { type VerificationRegime, regimeFor, wrongResultRisk } from '../verification/index.ts';
 
 /**
  * Share of a domain's operators assumed to lie together. Nobody can measure it: it is stated with
@@ -23,23 +23,24 @@ export interface CellRisk {
   readonly replicas: number;
 }
 
-const known = new Map<string, CellRisk>();
+/** One provider's word: what an order gets that asks for no replicas. */
+const ALONE: VerificationRegime = {
+  ...{ kind: 'single', terms: { quorum: 1, most: 1 }, isAdaptive: false, checkChance: 0 },
+};
 
-/** The real probability, not a slogan: with one replica it is the share of colluders. */
+/**
+ * The real probability, of what this market does: the share of colluders with one provider, the odds
+ * of their majority with the replicas that an order asks for.
+ */
 export function cellRisk(
   { kind = 'js', tier }: Pick<JobNeeds, 'kind' | 'tier'>,
   { domain, level }: { readonly domain: DomainName; readonly level: Level['name'] },
+  replicas = 1,
 ): CellRisk {
-  // So few combinations that each is computed once.
-  const key = `${kind} ${tier} ${domain} ${level}`;
-  const before = known.get(key);
-  if (before) return before;
-  const regime = regimeFor({ kind, tier, level });
+  const regime = replicas > 1 ? regimeFor({ kind, tier, level, replicas }) : ALONE;
   const colluders = COLLUDERS_ASSUMED[domain];
-  const risk = {
+  return {
     ...{ wrong: wrongResultRisk(regime, { share: colluders }), colluders },
     ...{ check: regime.kind, replicas: regime.terms.most },
   };
-  known.set(key, risk);
-  return risk;
 }
