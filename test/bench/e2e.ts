@@ -4,7 +4,9 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { OrderDocument } from '#libs/sdk';
+import { createSeededRandomness } from '#libs/kernel';
 import { type ArrayRun, arrayOnNewMachine, runArray } from './e2e-array.ts';
+import { killMarkets } from './e2e-kills.ts';
 import { startRedis } from './redis-server.ts';
 import { type LocalMachine, startLocalMachine } from '../support/local-machine.ts';
 import { treeCpuSeconds } from '../support/process-tree.ts';
@@ -127,44 +129,54 @@ async function quotes(machine: LocalMachine, count: number) {
 
 const NOOP_PROVIDERS = { SEELE_PROVIDER_NOOP: 'true' };
 const TASKS = 10_000;
-const SANDBOXED_TASKS = 2_000;
+const SANDBOXED_TASKS = 1_000;
 
 /** One array with its queue in each of the two; the rows are in PostgreSQL both times. */
-async function arrays(note: (text: string) => void) {
+async function arrays(kills: number, seed: number, note: (text: string) => void) {
   note(`an array of ${TASKS} tasks, queue in PostgreSQL`);
-  const postgres = await arrayOnNewMachine(NOOP_PROVIDERS, TASKS, 1);
+  const postgres = await arrayOnNewMachine(NOOP_PROVIDERS, TASKS, (machine) => {
+    note(`${kills} markets killed in the midst of arrays`);
+    return killMarkets(machine, kills, createSeededRandomness(seed));
+  });
   note(`an array of ${TASKS} tasks, queue in Redis`);
   const server = await startRedis();
   let redis: ArrayRun | undefined;
   try {
     if (server)
-      redis = await arrayOnNewMachine({ ...NOOP_PROVIDERS, REDIS_URL: server.url }, TASKS, 1);
+      redis = await arrayOnNewMachine({ ...NOOP_PROVIDERS, REDIS_URL: server.url }, TASKS, () =>
+        Promise.resolve(undefined),
+      );
   } finally {
     server?.stop();
   }
   return { postgres, redis };
 }
 
-export const bench: Bench = async ({ full, note }) => {
+export const bench: Bench = async ({ full, kill, note, seed }) => {
   note('starting a local machine');
   const machine = await startLocalMachine({}, 500);
   try {
-    const single = full ? 200 : 40;
+    const single = full ? 200 : 30;
     note(`${single} single orders`);
     const samples = await latencies(machine, single);
-    const quoted = full ? 400 : 90;
+    const quoted = full ? 400 : 60;
     note(`${quoted} orders with a quote`);
     const kept = await quotes(machine, quoted);
-    const many = full ? 200 : 120;
+    const many = full ? 200 : 90;
     note(`${many} orders at once`);
     const { perSecond, cpuMs } = await throughput(machine, many);
     note(`an array of ${SANDBOXED_TASKS} tasks in isolates`);
     const sandboxed = await runArray(machine, SANDBOXED_TASKS);
     await machine.stop();
-    const { postgres, redis } = await arrays(note);
+    const kills = kill ?? (full ? 100 : 2);
+    const { postgres, redis } = await arrays(kills, seed, note);
     const absent = 'no redis-server on this machine';
     return {
-      ...(redis ? {} : { skipped: { 'arrayTasksPerSecond.redis': absent } }),
+      skipped: {
+        ...(redis ? {} : { 'arrayTasksPerSecond.redis': absent }),
+        'takeoverMsP95.standard': 'nothing kills providers in this bench yet',
+        'takeoverMsP95.fast': 'nothing kills providers in this bench yet',
+      },
       figures: {
         arrayTasksPerSecond: {
           postgres: postgres.tasksPerSecond,
@@ -172,6 +184,8 @@ export const bench: Bench = async ({ full, note }) => {
         },
         arrayTasks: TASKS,
         settleMs: postgres.settleMs,
+        ...postgres.further,
+        takeoverMsP95: { standard: null, fast: null },
         arrayCpuMsPerTaskBy: postgres.cpuMsPerTaskBy,
         sandboxedArrayTasksPerSecond: sandboxed.tasksPerSecond,
         sandboxedArrayCpuMsPerTaskBy: sandboxed.cpuMsPerTaskBy,
