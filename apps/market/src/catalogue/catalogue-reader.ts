@@ -83,6 +83,12 @@ interface Source {
   readonly orderValues: readonly SQLInputValue[];
 }
 
+interface Found {
+  /** At least those that are shown and counted. */
+  readonly ids: readonly number[];
+  readonly found: number;
+}
+
 const allOf = (expressions: readonly string[]): string => expressions.join(' AND ');
 
 const byDate = ({ where, values }: SearchPlan): Source => ({
@@ -175,26 +181,41 @@ export class CatalogueReader {
     const plan = planSearch(search);
     const limit = Math.min(search.limit ?? DEFAULT_LIMIT, SEARCH_LIMIT_MAX);
     const offset = Math.min(search.offset ?? 0, SEARCH_OFFSET_MAX);
-    const from = plan.terms.length + plan.facets.length > 0 ? this.#byWords(plan) : byDate(plan);
-    const { n } = this.#one(
-      `SELECT count(*) AS n FROM (SELECT 1 ${from.sql} LIMIT ?)`,
-      ...from.values,
-      FACETED_MAX,
-    ) as { n: number };
-    // A few are sorted; many are read in the order of the index of dates.
-    const order = n < FACETED_MAX ? from.order.replace('e.modified', '+e.modified') : from.order;
-    const rows = this.#all(
-      `SELECT e.json AS json ${from.sql} ORDER BY ${order} LIMIT ? OFFSET ?`,
-      ...from.values,
-      ...from.orderValues,
-      limit,
-      offset,
-    );
+    const { ids, found } =
+      plan.terms.length + plan.facets.length > 0
+        ? this.#foundByWords(plan)
+        : this.#foundByDate(plan, offset + limit);
     return {
-      entries: rows.map(({ json }) => JSON.parse(json as string) as CatalogueEntry),
-      found: n,
-      ...(search.withFacets === true && { facets: this.#facets(from) }),
+      entries: this.#entries(ids.slice(offset, offset + limit)),
+      found,
+      ...(search.withFacets === true && { facets: this.#facets(ids.slice(0, FACETED_MAX)) }),
     };
+  }
+
+  /** In their order. Full-text expressions are read once: that is what a search costs. */
+  #foundByWords(plan: SearchPlan): Found {
+    const { sql, values, order, orderValues } = this.#byWords(plan);
+    const statement = `SELECT e.id AS id ${sql} ORDER BY ${order} LIMIT ?`;
+    const rows = this.#all(statement, ...values, ...orderValues, FILTERED_MAX);
+    return { ids: rows.map(({ id }) => id as number), found: Math.min(rows.length, FACETED_MAX) };
+  }
+
+  #foundByDate(plan: SearchPlan, wanted: number): Found {
+    const { sql, values, order } = byDate(plan);
+    const count = `SELECT count(*) AS n FROM (SELECT 1 ${sql} LIMIT ?)`;
+    const { n } = this.#one(count, ...values, FACETED_MAX) as { n: number };
+    // A few are sorted; many are read in the order of the index of dates.
+    const sorted = n < FACETED_MAX ? order.replace('e.modified', '+e.modified') : order;
+    const statement = `SELECT e.id AS id ${sql} ORDER BY ${sorted} LIMIT ?`;
+    const rows = this.#all(statement, ...values, Math.max(wanted, FACETED_MAX));
+    return { ids: rows.map(({ id }) => id as number), found: n };
+  }
+
+  #entries(ids: readonly number[]): readonly CatalogueEntry[] {
+    return ids.flatMap((id) => {
+      const row = this.#one('SELECT json FROM entry WHERE id = ?', id);
+      return row ? [JSON.parse(row['json'] as string) as CatalogueEntry] : [];
+    });
   }
 
   #isInOver(term: string, datasets: number): boolean {
@@ -226,13 +247,12 @@ export class CatalogueReader {
     return newest(plan, common.length > 0 ? common : terms);
   }
 
-  #facets(from: Source) {
+  #facets(ids: readonly number[]) {
     const counts = this.#all(
       `SELECT kind, value, count(*) AS n FROM facet
-       WHERE id IN (SELECT e.id ${from.sql} LIMIT ?)
+       WHERE id IN (SELECT value FROM json_each(?))
        GROUP BY kind, value ORDER BY n DESC, value`,
-      ...from.values,
-      FACETED_MAX,
+      JSON.stringify(ids),
     );
     const of = (kind: Facet) =>
       counts
