@@ -21,4 +21,5 @@ export {
   type SlotPoolOptions,
   type SlotSession,
 } from './pool.ts';
+export { SAVE_POINT_MAX_BYTES } from './save-point.ts';
 export * from './task.ts';

@@ -10,6 +10,7 @@ import { CHUNK_BYTES, DONE, FROM_SLOT, TO_SLOT, numbered } from './slot/frames.t
 import { MeteredReport, meteredHeader } from './metered-report.ts';
 import type { MeteredTaskHeader } from './slot/metered-main.ts';
 import type { TaskHeader } from './slot/run-task.ts';
+import { SavePointReader } from './save-point.ts';
 import type { SandboxTask, SlotOutcome, TaskHost, TaskInput } from './task.ts';
 import { sandboxError } from './errors.ts';
 import type { ExitClass } from '#contracts';
@@ -40,7 +41,7 @@ export function seedNumbers(text: string): number[] {
 }
 
 function taskFrame(task: SandboxTask, inputs: readonly (readonly [string, TaskInput])[]): Buffer {
-  const { params, metered } = task;
+  const { params, metered, saved } = task;
   const common = { inputs: inputs.map(([name, { sizeBytes }]) => ({ name, sizeBytes })), params };
   const header: TaskHeader | MeteredTaskHeader = metered
     ? { ...common, ...meteredHeader(metered.kind, metered.terms) }
@@ -48,6 +49,7 @@ function taskFrame(task: SandboxTask, inputs: readonly (readonly [string, TaskIn
         ...common,
         seed: seedNumbers(task.seed ?? ''),
         ...(task.task && { task: task.task }),
+        ...(saved && { isResumed: true }),
         memoryMb: isolateMemoryMb(task.limits.memoryBytes),
         hostCalls: task.limits.hostCalls,
       };
@@ -64,9 +66,10 @@ export class SlotTask {
   readonly #slot: Slot;
   readonly #task: SandboxTask;
   readonly #host: TaskHost;
-  readonly #inputs: readonly (readonly [string, TaskInput])[];
+  readonly #inputs: (readonly [string, TaskInput])[];
   readonly #streams = new Map<number, InputStream>();
   readonly #output: Buffer[] = [];
+  readonly #savePoint = new SavePointReader();
   readonly #report: MeteredReport | undefined;
   readonly #memoryBytesMax: number;
   #outputBytes = 0;
@@ -85,8 +88,9 @@ export class SlotTask {
     this.#slot = slot;
     this.#task = task;
     this.#host = host;
+    const { limits, metered, saved } = task;
     this.#inputs = Object.entries(task.inputs);
-    const { limits, metered } = task;
+    if (saved && !metered) this.#inputs.push(['', saved]);
     this.#report = metered && new MeteredReport(metered.terms);
     this.#memoryBytesMax = limits.memoryBytes + (metered ? METERED_SPARE_BYTES : 0);
   }
@@ -160,6 +164,8 @@ export class SlotTask {
           payload.readUInt32LE(4),
           payload.length < 16 ? 0 : Number(payload.readBigUInt64LE(8)),
         );
+      case FROM_SLOT.savePoint:
+        return this.#onSavePoint(payload);
       case FROM_SLOT.checkpoint:
         if (this.#report) return this.#host.onCheckpoint?.(this.#report.checkpoint(payload));
         return this.#end('crash', 'the slot broke the protocol');
@@ -191,6 +197,12 @@ export class SlotTask {
     const share = payload.readDoubleLE(0);
     if (!(share >= 0 && share <= 1)) return this.#end('crash', 'the slot broke the protocol');
     this.#host.onProgress?.(share, escapeControls(payload.toString('utf8', 8).slice(0, 200)));
+  }
+
+  #onSavePoint(payload: Buffer): void {
+    const said = this.#savePoint.add(payload);
+    if (said === 'too-long') return this.#end('crash', 'the slot broke the protocol');
+    if (said !== undefined) this.#host.onSavePoint?.(said);
   }
 
   #onOutput(payload: Buffer): void {

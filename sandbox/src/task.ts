@@ -13,7 +13,7 @@ export interface TaskInput {
 
 /** One guest program with everything it may see. */
 export interface SandboxTask {
-  /** UTF-8 source of an ES module: `export default async ({ inputs, params, output, log, progress }) => …`. */
+  /** UTF-8 source of an ES module: `export default async ({ inputs, params, output, log, progress, save, saved }) => …`. */
   readonly code: Bytes;
   readonly inputs: Readonly<Record<string, TaskInput>>;
   /** JSON text, parsed inside the isolate and handed over as `params`. */
@@ -23,6 +23,8 @@ export interface SandboxTask {
   readonly seed?: string;
   /** Which of how many tasks of its order it is; the guest gets it as `task`. */
   readonly task?: { readonly index: number; readonly count: number };
+  /** What an earlier attempt of the same work saved last; the guest reads it as `saved`. Not for metered tasks. */
+  readonly saved?: TaskInput;
   /** Runs it in the metered engine, in a slot made for that; `seed` is then not used. */
   readonly metered?: MeteredTask;
 }
@@ -49,6 +51,8 @@ export interface TaskHost {
   onLog?(line: LogLine): void;
   /** `share` is between 0 and 1. */
   onProgress?(share: number, note: string): void;
+  /** The guest saved where it stands, so that the work can go on from there. At most `SAVE_POINT_MAX_BYTES`. */
+  onSavePoint?(state: Bytes): void;
   /** A verifiable job passed a checkpoint. */
   onCheckpoint?(checkpoint: Checkpoint): void;
   /** Kills the slot; `run` then rejects with SANDBOX_CANCELLED. */

@@ -28,7 +28,8 @@ import {
 import { PLACES, type Place } from './failpoint-list.ts';
 
 /** Some ten milliseconds of work; jobs have no clock. */
-const CODE = `export default async ({ params, log }) => {
+const CODE = `export default async ({ params, log, save }) => {
+  save('begun');
   let x = params.n;
   for (let i = 0; i < 8e6; i++) x = (x * 1103515245 + 12345) % 2147483648;
   log('order ' + params.n);

@@ -63,6 +63,7 @@ export const PLACES: readonly Place[] = [
   ...group('orders', 'provider.lease', 'before-save', 'after-save'),
   ...group('orders', 'provider.run', 'before', 'started'),
   ...group('orders', 'provider.upload', 'before', 'after'),
+  ...group('orders', 'provider.save-point', 'before', 'after'),
   ...group('orders', 'provider.delivery', 'before-save', 'after-save'),
   ...group('orders', 'provider.forget', 'before'),
   ...group('add', 'storage.add', 'before', 'during', 'after'),

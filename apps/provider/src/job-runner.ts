@@ -25,6 +25,7 @@ import {
   messageOf,
   watchedInputs,
 } from './job-content.ts';
+import { fetchSavePoint, keepSavePoints } from './save-points.ts';
 
 declareFailpoints('provider.run.before', 'provider.run.started');
 
@@ -59,6 +60,7 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
     const log = checkpointLog(lease.lease, emit);
     const { kind } = manifest;
     const terms = meteredTermsOf(manifest, lease.manifest);
+    const resumed = kind === 'js' ? await fetchSavePoint(options, lease, signal) : undefined;
     const outcome = await pool.run(
       {
         code,
@@ -67,6 +69,7 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
         limits: manifest.limits,
         seed: lease.manifest,
         ...(kind !== 'js' && { metered: { kind, terms } }),
+        ...(resumed && { saved: resumed.saved }),
       },
       {
         signal,
@@ -75,10 +78,12 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
             ...{ kind: 'started', lease: lease.lease, code: manifest.code },
             inputs: manifest.inputs.map(({ name, cid }) => ({ name, cid })),
             isolation: pool.isolation.level,
+            ...(resumed && { resumed: resumed.ref.cid }),
           });
           failpoint('provider.run.started');
         },
         onCheckpoint: log.add,
+        onSavePoint: keepSavePoints(options, lease.lease, signal),
         onLog: ({ level, text }) => emit({ kind: 'line', lease: lease.lease, level, text }),
         onProgress: (share, note) => emit({ kind: 'progress', lease: lease.lease, share, note }),
       },

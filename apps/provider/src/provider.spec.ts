@@ -10,6 +10,7 @@ import {
   type JobLimits,
   type Manifest,
   PROVIDER_ENTRIES,
+  type SavePointRef,
   encodeManifest,
 } from '#libs/market';
 import { createLogger, loadSettings } from '#libs/platform';
@@ -238,6 +239,41 @@ describe('a provider', () => {
     provider = undefined;
     expect(await market.next('decline', id('1'))).toMatchObject({ code: 'PROVIDER_STOPPING' });
     expect(entriesOf(id('a'))[0]).toMatchObject({ kind: 'started', prev: LOG_START });
+  });
+
+  it('goes on from what the guest saved under an earlier lease, and begins anew without it', async () => {
+    provider = await start();
+    await market.next('hello');
+    const manifest = await storeJob(`export default async ({ save, saved }) => {
+      const from = saved ? Number(await saved.text()) : 0;
+      if (from > 0) return 'from ' + from;
+      for (let i = 1; i <= 40; i++) save(String(i));
+      return new Promise(() => {});
+    }`);
+    const order = id('a');
+    market.lease({ lease: id('1'), order, manifest });
+    const saved = () =>
+      entriesOf(order).flatMap(({ kind, data }) =>
+        kind === 'savePoint' ? decodeWith(PROVIDER_ENTRIES.savePoint, data) : [],
+      );
+    while (saved().length < 2) await new Promise((done) => setTimeout(done, 5));
+    market.send({ kind: 'cancel', lease: id('1'), reason: 'its eco slot was taken' });
+    const [, newest] = saved() as [SavePointRef, SavePointRef];
+    market.lease({ lease: id('2'), order, manifest, fence: 2, savePoint: newest });
+    const { delivery } = (await market.next('deliver', id('2'))).delivery;
+    const output = await readBlob(blobs, delivery.result as string, { maxBytes: 100 });
+    expect(utf8Decode(output)).toBe('from 40');
+    const started = entriesOf(order).filter(({ kind }) => kind === 'started');
+    expect(started.map(({ data }) => decodeWith(PROVIDER_ENTRIES.started, data).resumed)).toEqual([
+      undefined,
+      newest.cid,
+    ]);
+
+    const wrong = { ...newest, sizeBytes: 1 };
+    market.lease({ lease: id('3'), order: id('b'), manifest, savePoint: wrong });
+    while (entriesOf(id('b')).length < 3) await new Promise((done) => setTimeout(done, 5));
+    expect(entriesOf(id('b')).map(({ kind }) => kind)).toEqual(['log', 'started', 'savePoint']);
+    market.send({ kind: 'cancel', lease: id('3'), reason: 'test' });
   });
 
   it('kills a cancelled job and is free again', async () => {

@@ -27,6 +27,7 @@ import {
 import { eventBatch, logPosition } from '#libs/audit';
 import { publicKey, signedBatchDelivery, signedDelivery, unitSet } from '#contracts';
 import { type JobKind, isolationLevel, jobKind } from './manifest.ts';
+import { savePointRef } from './agent/entries.ts';
 import { domainName, levelName } from './placement/terms.ts';
 
 export const AGENT_HELLO_DOMAIN = 'seele/agent/1';
@@ -131,6 +132,8 @@ export const marketMessage = variant({
     /** Where the job's log stands; the agent continues it from here. */
     log: logPosition,
     completeByUs: uint(),
+    /** What the guest saved under an earlier lease: the work goes on from there. */
+    savePoint: optional(savePointRef),
   }),
   /** A batch of units of one order, for one slot: each unit in a fresh isolate. */
   leaseUnits: record({

@@ -134,6 +134,9 @@ export function sendLease(step: Step, id: string): void {
   emit(step, {
     kind: 'sendAgent',
     session,
-    message: { kind: 'lease', lease, order: id, fence, manifest, price, log, completeByUs },
+    message: {
+      ...{ kind: 'lease', lease, order: id, fence, manifest, price, log, completeByUs },
+      ...(row.savePoint && { savePoint: row.savePoint }),
+    },
   });
 }

@@ -83,7 +83,7 @@ export function loseLease(step: Step, id: string, end: LeaseEnd): void {
   const row = orderOf(market, id);
   const lease = row.lease as Lease;
   releaseLease(step, row, end.reason);
-  const { isFault, isPoison, backoffFactor } = RETRY_RULES[end.retry];
+  const { isFault, isPoison, backoffFactor, keepsSavePoint } = RETRY_RULES[end.retry];
   const faults = row.faults + (isFault ? 1 : 0);
   const isPreempted = end.retry === 'preempted';
   const tried = isPreempted ? row.tried : [...row.tried, lease.provider].slice(-TRIED_MAX);
@@ -97,6 +97,7 @@ export function loseLease(step: Step, id: string, end: LeaseEnd): void {
     ...(isPreempted && { preempted: (row.preempted ?? 0) + 1 }),
   });
   withoutFields(step, id, 'lease', 'delivery');
+  if (!keepsSavePoint) withoutFields(step, id, 'savePoint');
   if (isFault) countFault(step, lease.provider);
   noteOffer(step, lease.provider, end.retry);
   payOwedEntries(step, id);

@@ -1,10 +1,19 @@
 /** What a provider says about a job while it holds the log: entries, which count, and progress. */
 import { type EventBatch, eventBatch, isMarketKind, verifyBatch } from '#libs/audit';
 import { accountOf } from '#libs/crypto';
-import { encodeWith, float, isSeeleError, record, text } from '#libs/kernel';
+import {
+  type Bytes,
+  decodeWith,
+  encodeWith,
+  float,
+  isSeeleError,
+  record,
+  text,
+} from '#libs/kernel';
 import { setPosition } from './job-log.ts';
 import { type OrderRow, batchId } from './model/rows.ts';
-import { type Step, emit, orderOf, saveBytes } from './state.ts';
+import { savePointRef } from './agent/entries.ts';
+import { type Step, emit, orderOf, saveBytes, updateOrder } from './state.ts';
 
 const progressData = record({ share: float, note: text(200) });
 
@@ -39,9 +48,25 @@ function storeBatch(step: Step, row: OrderRow, batch: EventBatch): string | unde
     if (!isSeeleError(error)) throw error;
     return error.message.slice(0, 500);
   }
-  for (const { seq, kind, timeUs, data } of entries)
+  for (const { seq, kind, timeUs, data } of entries) {
     step.events.push({ order: row.id, seq, kind, timeUs, data });
+    if (kind === 'savePoint') keepSavePoint(step, row, data);
+  }
   return undefined;
+}
+
+/**
+ * What the guest saved is where the next provider goes on. Not of tier C: who goes on from it believes
+ * whoever saved it.
+ */
+function keepSavePoint(step: Step, { id, needs }: OrderRow, data: Bytes): void {
+  if (needs.tier === 'C' || (needs.kind ?? 'js') !== 'js') return;
+  try {
+    updateOrder(step, id, { savePoint: decodeWith(savePointRef, data) });
+  } catch (error) {
+    // Nonsense stays in the log, signed by whoever wrote it.
+    if (!isSeeleError(error)) throw error;
+  }
 }
 
 /** Progress is for watching only: it is not kept. */

@@ -33,15 +33,17 @@ export interface RetryRule {
   readonly backoffFactor: number;
   /** The order is stopped when it ended so in this many different providers. */
   readonly isPoison: boolean;
+  /** The next attempt goes on from what the guest saved; otherwise that may be the trouble. */
+  readonly keepsSavePoint: boolean;
 }
 
 export const RETRY_RULES: Readonly<Record<RetryClass, RetryRule>> = {
-  room: { isFault: false, backoffFactor: 1, isPoison: false },
-  silence: { isFault: true, backoffFactor: 1, isPoison: false },
-  cannot: { isFault: true, backoffFactor: 2, isPoison: false },
-  'bad-work': { isFault: true, backoffFactor: 1, isPoison: false },
-  slot: { isFault: true, backoffFactor: 2, isPoison: true },
-  preempted: { isFault: false, backoffFactor: 0, isPoison: false },
+  room: { isFault: false, backoffFactor: 1, isPoison: false, keepsSavePoint: true },
+  silence: { isFault: true, backoffFactor: 1, isPoison: false, keepsSavePoint: true },
+  cannot: { isFault: true, backoffFactor: 2, isPoison: false, keepsSavePoint: false },
+  'bad-work': { isFault: true, backoffFactor: 1, isPoison: false, keepsSavePoint: false },
+  slot: { isFault: true, backoffFactor: 2, isPoison: true, keepsSavePoint: false },
+  preempted: { isFault: false, backoffFactor: 0, isPoison: false, keepsSavePoint: true },
 };
 
 /** Declines that say the provider has no room; its next heartbeat says when it has again. */

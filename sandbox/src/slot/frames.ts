@@ -30,6 +30,8 @@ export const FROM_SLOT = {
   loaded: 10,
   checkpoint: 11,
   metered: 12,
+  /** A piece of a save point: 1 when it is the last one, otherwise 0; then the bytes. */
+  savePoint: 13,
 } as const;
 
 /** First byte of a `done` payload. */

@@ -22,6 +22,7 @@ export const HOST_CALLS = {
   timer: 8,
   clearTimer: 9,
   done: 10,
+  save: 11,
 } as const;
 
 /** What the slot hands over before a job starts; travels as JSON text. */
@@ -30,6 +31,8 @@ export interface GuestConfiguration {
   readonly params: string;
   /** Of an order of many tasks. */
   readonly task?: { readonly index: number; readonly count: number };
+  /** The last of `inputs` is what an earlier attempt saved. */
+  readonly isResumed?: boolean;
   /** Four 32-bit numbers. */
   readonly seed: readonly number[];
 }
@@ -49,9 +52,13 @@ export function guestBridge(
   const TIMER = 8;
   const CLEAR_TIMER = 9;
   const FINISH = 10;
+  const SAVE = 11;
+  const SAVE_POINT_MAX_BYTES = 16_777_216;
   const PIECE = 65_536;
   const BYTES_PIECE = 262_144;
   const ERROR_TEXT_MAX = 4_000;
+
+  const { encode: encodeText } = new Utf8Encoder();
 
   type Settle = (value: { code: number; payload: unknown }) => void;
 
@@ -160,6 +167,20 @@ export function guestBridge(
 
   function progress(share: unknown, note: unknown = ''): void {
     call(PROGRESS, share, note);
+  }
+
+  /** Keeps `value`; should the work be taken away from here, it goes on with that elsewhere. */
+  function save(value: unknown): void {
+    const bytes = typeof value === 'string' ? encodeText(value) : copyBytes(value);
+    if (bytes === undefined) throw new NativeTypeError('save: expected text or bytes');
+    if (bytes.length > SAVE_POINT_MAX_BYTES)
+      throw new NativeError('save: at most ' + SAVE_POINT_MAX_BYTES + ' bytes');
+    let at = 0;
+    do {
+      const piece = copyBytes(subarray(bytes, at, at + BYTES_PIECE)) as Uint8Array<ArrayBuffer>;
+      at += BYTES_PIECE;
+      call(SAVE, viewBuffer(piece), at >= bytes.length ? 1 : 0);
+    } while (at < bytes.length);
   }
 
   // ---- inputs -------------------------------------------------------------------------------
@@ -344,9 +365,12 @@ export function guestBridge(
     const configuration = parse(text) as GuestConfiguration;
     fixClockAndRandomness(configuration.seed);
     const inputs = create(null) as Record<string, unknown>;
-    for (let i = 0; i < configuration.inputs.length; i++) {
+    const last = configuration.inputs.length - 1;
+    for (let i = 0; i <= last; i++) {
       const { name, sizeBytes } = configuration.inputs[i] as { name: string; sizeBytes: number };
-      defineProperty(inputs, name, { value: inputAt(i, name, sizeBytes), enumerable: true });
+      const input = inputAt(i, name, sizeBytes);
+      if (i === last && configuration.isResumed === true) context['saved'] = input;
+      else defineProperty(inputs, name, { value: input, enumerable: true });
     }
     context['inputs'] = freeze(inputs);
     context['params'] = parse(configuration.params);
@@ -354,6 +378,7 @@ export function guestBridge(
     context['output'] = freeze(output);
     context['log'] = info;
     context['progress'] = progress;
+    context['save'] = save;
     freeze(context);
     // Read and removed by the first module that is evaluated, before any line of the job.
     defineProperty(globalThis, 'seele:start', { value: start, configurable: true });

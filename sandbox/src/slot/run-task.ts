@@ -61,8 +61,8 @@ export class TaskRun {
     const isolate = this.#isolate;
     isolate.listen((op, a, b, c) => this.#answer(op, a, b, c));
     try {
-      const { inputs, params, seed, task } = this.#header;
-      isolate.configure(JSON.stringify({ inputs, params, seed, task }));
+      const { inputs, params, seed, task, isResumed } = this.#header;
+      isolate.configure(JSON.stringify({ inputs, params, seed, task, isResumed }));
       isolate.link(code.toString('utf8'));
       this.#send(FROM_SLOT.started);
       await isolate.evaluate();
@@ -169,6 +169,13 @@ export class TaskRun {
       case HOST_CALLS.outputBytes:
         if (!(a instanceof ArrayBuffer)) return BAD_ARGUMENT;
         this.#send(FROM_SLOT.output, new Uint8Array(a));
+        return OK;
+      case HOST_CALLS.save:
+        if (!(a instanceof ArrayBuffer)) return BAD_ARGUMENT;
+        this.#send(
+          FROM_SLOT.savePoint,
+          Buffer.concat([Buffer.of(b === 1 ? 1 : 0), new Uint8Array(a)]),
+        );
         return OK;
       case HOST_CALLS.open:
         return this.#open(a, b, c);

@@ -65,11 +65,18 @@ function eventWords(event: JobEventDocument, names: AccountNames): string[] {
     case 'bound':
       return [`to ${provider()} on the chain, block ${get('height')}`];
     case 'started':
-      return [`first statement of your code, isolation ${get('isolation')}, Node ${get('node')}`];
+      return [
+        `first statement of your code, isolation ${get('isolation')}, Node ${get('node')}`,
+        ...(get('resumed') === ''
+          ? []
+          : [`it goes on from save point ${shorten(get('resumed'), 12, 4)}`]),
+      ];
     case 'log':
       return logLines(event);
     case 'progress':
       return [`${bar(percent(event) / 100, 16)} ${percent(event)} % ${get('note')}`];
+    case 'savePoint':
+      return [`${get('sizeBytes')} bytes saved, to go on from elsewhere`];
     case 'checkpoints':
       return [checkpointWords(event)];
     case 'finished':

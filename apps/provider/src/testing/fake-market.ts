@@ -7,6 +7,7 @@ import {
   AGENT_FRAME_MAX_BYTES,
   type AgentMessage,
   type MarketMessage,
+  type SavePointRef,
   decodeAgentMessage,
   encodeMarketMessage,
   helloProblem,
@@ -26,7 +27,13 @@ export interface FakeMarket {
   /** When false, deliveries are heard and not acknowledged. */
   acknowledges: boolean;
   send(message: MarketMessage): void;
-  lease(change: { lease: string; order: string; manifest: string; fence?: number }): void;
+  lease(change: {
+    lease: string;
+    order: string;
+    manifest: string;
+    fence?: number;
+    savePoint?: SavePointRef;
+  }): void;
   /** The first message of this kind (for this lease) that comes or came. */
   next<K extends AgentMessage['kind']>(kind: K, lease?: string): Promise<Kind<K>>;
   dropConnections(): void;
@@ -55,11 +62,12 @@ export async function startFakeMarket(): Promise<FakeMarket> {
   const market: FakeMarket = {
     url: `http://127.0.0.1:${port}`,
     ...{ heard, logs, acknowledges: true, send },
-    lease: ({ lease, order, manifest, fence = 1 }) =>
+    lease: ({ lease, order, manifest, savePoint, fence = 1 }) =>
       send({
         kind: 'lease',
         ...{ lease, order, manifest, fence, price: 1_000_000_000n },
-        log: { length: 0, head: LOG_START },
+        log: logs.get(order) ?? { length: 0, head: LOG_START },
+        ...(savePoint && { savePoint }),
         completeByUs: Date.now() * 1000 + 60_000_000,
       }),
     next: (kind, lease) =>

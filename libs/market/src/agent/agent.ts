@@ -14,6 +14,7 @@ import { type Agent, agentFreeSlots, hasUnacknowledged, marketTimeUs } from './a
 import { signHello } from './hello.ts';
 import { acknowledge, appendEntry, appendLine, startJobLog, unsend } from './job-log.ts';
 import { UnitSteps } from './unit-steps.ts';
+import type { SavePointRef } from './entries.ts';
 import type { AgentEffect, AgentEvent, AgentLease, StoredLease, WorkOutcome } from './model.ts';
 
 type Lease = Extract<MarketMessage, { kind: 'lease' }>;
@@ -56,6 +57,8 @@ class Step extends UnitSteps {
         return this.#line(event);
       case 'progress':
         return this.#progress(event.lease, event.share, event.note);
+      case 'savePoint':
+        return this.#savePoint(event.lease, event.savePoint);
       case 'checkpoints':
         return this.#checkpoints(event);
       case 'finished':
@@ -218,10 +221,11 @@ class Step extends UnitSteps {
       return this.decline(message.lease, 'PROVIDER_BUSY', 'no slot is free');
     if (message.completeByUs <= this.now.timeUs)
       return this.decline(message.lease, 'PROVIDER_LATE', 'the order’s time is over');
-    const { lease, order, fence, manifest, price, completeByUs, log } = message;
+    const { lease, order, fence, manifest, price, completeByUs, log, savePoint } = message;
     const chain = agent.chain as string;
     const stored: StoredLease = {
       ...{ lease, order, chain, fence, manifest, price, completeByUs, log },
+      ...(savePoint && { savePoint }),
       entries: [],
     };
     agent.leases.set(lease, this.#newLease(stored));
@@ -258,12 +262,13 @@ class Step extends UnitSteps {
   #started(event: Extract<AgentEvent, { kind: 'started' }>): void {
     const lease = this.#working(event.lease);
     if (lease === undefined) return;
-    const { code, inputs, isolation } = event;
+    const { code, inputs, isolation, resumed } = event;
     const { offer } = this.agent.config;
     const { order, fence } = lease.stored;
     const log = appendEntry(lease.log, order, this.now.timeUs, 'started', {
       ...{ lease: event.lease, fence, provider: offer.provider, attempt: lease.attempt },
       ...{ code, inputs, isolation, node: offer.node },
+      ...(resumed !== undefined && { resumed }),
     });
     this.update(event.lease, { log });
     // At once: whoever follows the job waits for this.
@@ -281,6 +286,17 @@ class Step extends UnitSteps {
   #progress(id: string, share: number, note: string): void {
     if (this.#working(id) === undefined) return;
     this.update(id, { progress: { share, note: clip(note, 200) } });
+  }
+
+  #savePoint(id: string, savePoint: SavePointRef): void {
+    const lease = this.#working(id);
+    if (lease === undefined) return;
+    const { order } = lease.stored;
+    this.update(id, {
+      log: appendEntry(lease.log, order, this.now.timeUs, 'savePoint', savePoint),
+    });
+    // At once: the slot may be taken away at any moment.
+    this.sendLog(id);
   }
 
   #checkpoints({ lease: id, first, items }: Extract<AgentEvent, { kind: 'checkpoints' }>): void {

@@ -1,6 +1,7 @@
 /** Log entries that a provider writes while it holds a job's log, and their fields. */
 import { exitClass, meteredRun, usage } from '#contracts';
 import {
+  type CodecValue,
   bool,
   cid,
   float,
@@ -17,6 +18,10 @@ import { isolationLevel } from '../manifest.ts';
 
 export const CHECKPOINTS_PER_ENTRY = 512;
 
+/** What a guest saved of its state, as it lies in storage. */
+export const savePointRef = record({ cid, sizeBytes: uint() });
+export type SavePointRef = CodecValue<typeof savePointRef>;
+
 /** A checkpoint of libs/vm as it stands in a log. */
 const checkpointItem = record({ fuel: u64, root: hash32, resumable: bool });
 
@@ -31,7 +36,11 @@ export const PROVIDER_ENTRIES = {
     inputs: list(record({ name: text(100), cid }), 64),
     isolation: isolationLevel,
     node: text(40),
+    /** The save point it goes on from, made under an earlier lease. */
+    resumed: optional(cid),
   }),
+  /** The guest saved where it stands; the newest one is what the work goes on from elsewhere. */
+  savePoint: savePointRef,
   /** Consecutive lines of the guest's log, control characters escaped. */
   log: record({
     lines: list(

@@ -21,6 +21,7 @@ import {
   u64,
   uint,
 } from '#libs/kernel';
+import { type SavePointRef, savePointRef } from './entries.ts';
 import type { AgentMessage, MarketMessage, ProviderOffer } from '../agent-protocol.ts';
 import type { IsolationLevel, JobLimits } from '../manifest.ts';
 import type { StoredUnits, UnitsReport } from './unit-leases.ts';
@@ -73,6 +74,8 @@ export const storedLease = record({
   completeByUs: uint(),
   /** Where the job's log stood when the lease came. */
   log: logPosition,
+  /** Made under an earlier lease; the work goes on from it. */
+  savePoint: optional(savePointRef),
   delivery: optional(signedDelivery),
   /** Entries that the market had not acknowledged when the delivery was written. */
   entries: list(eventEntry, 200_000),
@@ -113,7 +116,11 @@ export type AgentEvent =
       readonly code: string;
       readonly inputs: readonly { readonly name: string; readonly cid: string }[];
       readonly isolation: IsolationLevel;
+      /** The save point it goes on from. */
+      readonly resumed?: string;
     }
+  /** The guest's newest save point is in storage. */
+  | { readonly kind: 'savePoint'; readonly lease: string; readonly savePoint: SavePointRef }
   | {
       readonly kind: 'line';
       readonly lease: string;

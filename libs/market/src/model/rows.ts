@@ -39,6 +39,7 @@ import {
   uint,
   variant,
 } from '#libs/kernel';
+import { savePointRef } from '../agent/entries.ts';
 import { providerOffer } from '../agent-protocol.ts';
 import { isolationLevel, jobKind, jobLimits, tier } from '../manifest.ts';
 import { forecast, inputRef, learnedRow, placementTerms } from '../placement/terms.ts';
@@ -235,6 +236,8 @@ export const orderRow = record({
   forecast: optional(forecast),
   /** How often its slot was taken for other work. */
   preempted: optional(uint()),
+  /** What the guest saved last, under any lease so far. */
+  savePoint: optional(savePointRef),
   delivery: optional(signedDelivery),
   log: logPosition,
   owed: list(owedEntry, 64),
