@@ -38,10 +38,16 @@ export const validatorRecord = record({
 });
 export type ValidatorRecord = CodecValue<typeof validatorRecord>;
 
-export const unbondingRecord = record({ publicKey, amount: u64, releasedAtUs: uint() });
+export const unbondingRecord = record({
+  publicKey,
+  amount: u64,
+  releasedAtUs: uint(),
+  /** The first era whose set does not count it: until then it is liable, however late that is. */
+  leavesInEra: uint(),
+});
 export type UnbondingRecord = CodecValue<typeof unbondingRecord>;
 
-export const consensusRecord = record({ stakeUnit: u64, eraUs: uint() });
+export const consensusRecord = record({ stakeUnit: u64 });
 
 /** What one validator wants consensus to run with. */
 export const parameterVote = storedEraParameters;
@@ -90,7 +96,7 @@ export function consensusOf(context: Context): CodecValue<typeof consensusRecord
 
 /** The first era whose set and parameters may still be changed: those before it are fixed. */
 export function nextOpenEra(context: Context): number {
-  return Math.floor(context.block.timeUs / consensusOf(context).eraUs) + 2;
+  return context.block.era + 2;
 }
 
 export const weightOf = (bonded: bigint, stakeUnit: bigint): number => Number(bonded / stakeUnit);

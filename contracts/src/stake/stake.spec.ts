@@ -39,7 +39,6 @@ const UNIT = 100n;
 const FUNDS = 10_000n;
 const UNBONDING_US = 20_000_000;
 const TIME_US = 1_700_000_000_000_000;
-const eraAt = (timeUs: number): number => Math.floor(timeUs / ERA_US);
 
 function createStage(): ContractHarness {
   return createContractHarness({
@@ -56,9 +55,9 @@ function createStage(): ContractHarness {
       validators: {
         bonds: [ann, bob].map(({ publicKey }) => ({ publicKey, stake: 3n * UNIT })),
         stakeUnit: UNIT,
-        eraUs: ERA_US,
       },
     },
+    eraUs: ERA_US,
   });
 }
 
@@ -97,7 +96,7 @@ test('a bond joins the set two eras later, an unbond leaves it two eras later an
     'STAKE_TOO_LOW',
   );
   must(stage, cid.account, stakeMethods.bond, { publicKey, amount: 2n * UNIT + 5n });
-  const joins = eraAt(stage.timeUs) + 2;
+  const joins = stage.era + 2;
   expect(setOf(stage, joins - 1)).toBeUndefined();
   const expected = [ann, bob]
     .map((by) => ({ publicKey: by.publicKey, weight: 3 }))
@@ -109,13 +108,34 @@ test('a bond joins the set two eras later, an unbond leaves it two eras later an
   must(stage, cid.account, stakeMethods.unbond, { publicKey, amount: 2n * UNIT + 5n });
   expect(setOf(stage, joins)).toEqual(expected);
   expect(setOf(stage, joins + 1)).toHaveLength(2);
-  stage.advance(UNBONDING_US - 1);
-  expect(refusal(stage, cid.account, stakeMethods.withdraw, { publicKey })).toBe(
-    'STAKE_NOTHING_RELEASED',
-  );
+  const refused = () => refusal(stage, cid.account, stakeMethods.withdraw, { publicKey });
+  for (let i = 0; i < 4; i++) {
+    stage.advance(UNBONDING_US / 4 - (i === 3 ? 1 : 0));
+    expect(refused()).toBe('STAKE_NOTHING_RELEASED');
+  }
   stage.advance(1);
   expect(must(stage, cid.account, stakeMethods.withdraw, { publicKey }).amount).toBe(205n);
   expect(balanceOf(stage, cid.account)).toBe(FUNDS);
+});
+
+test('after idleness eras are named by the count of consensus, and money stays liable until it is out of the set', () => {
+  const stage = createStage();
+  const { publicKey } = cid;
+  const begin = stage.era;
+  stage.advance(7 * ERA_US);
+  // One block crosses one border, however many the clock has passed.
+  must(stage, cid.account, stakeMethods.bond, { publicKey, amount: 2n * UNIT });
+  expect(stage.era).toBe(begin + 1);
+  expect(setOf(stage, begin + 3)).toHaveLength(3);
+  expect(setOf(stage, begin + 2)).toBeUndefined();
+  must(stage, cid.account, stakeMethods.unbond, { publicKey, amount: 2n * UNIT });
+  const withdraw = () => refusal(stage, cid.account, stakeMethods.withdraw, { publicKey });
+  // The delay is over, but in this era and the next it still votes.
+  for (const era of [begin + 2, begin + 3]) {
+    stage.advance(UNBONDING_US);
+    expect(withdraw()).toBe(era === begin + 3 ? 'nothing refused' : 'STAKE_NOTHING_RELEASED');
+    expect(stage.era).toBe(era);
+  }
 });
 
 test('a BLS key with its proof joins the set two eras later; attestations by it can be slashed', () => {
@@ -132,7 +152,7 @@ test('a BLS key with its proof joins the set two eras later; attestations by it 
   expect(by(ann.account, borrowed)).toBe('STAKE_BLS_INVALID');
   must(stage, ann.account, stakeMethods.registerBls, claim);
   expect(by(ann.account, claim)).toBe('STAKE_BLS_INVALID');
-  const set = setOf(stage, eraAt(stage.timeUs) + 2);
+  const set = setOf(stage, stage.era + 2);
   expect(set?.map(({ bls }) => bls).toSorted()).toEqual([own.publicKey, undefined]);
 
   const attest = (signer: BlsSigner, hash: string) => {
@@ -148,9 +168,7 @@ test('a BLS key with its proof joins the set two eras later; attestations by it 
     }).ok;
   expect(report(attest(other, 'bb'))).toBe(false);
   expect(report(attest(own, 'bb'))).toBe(true);
-  expect(setOf(stage, eraAt(stage.timeUs) + 2)?.map((one) => one.publicKey)).toEqual([
-    bob.publicKey,
-  ]);
+  expect(setOf(stage, stage.era + 2)?.map((one) => one.publicKey)).toEqual([bob.publicKey]);
 });
 
 test('values that more than two thirds of the weight name are in force two eras later', () => {
@@ -178,7 +196,7 @@ test('values that more than two thirds of the weight name are in force two eras 
   expect(vote(bob)).toEqual({ agreeing: 6, total: 9 });
   expect(vote(cid, { ...wanted, epsilonUs: 301 })).toEqual({ agreeing: 3, total: 9 });
   stage.advance(ERA_US);
-  const era = eraAt(stage.timeUs) + 2;
+  const era = stage.era + 3;
   expect(vote(cid)).toEqual({ agreeing: 9, total: 9, era });
   expect([era - 1, era, era + 5].map(inForce)).toEqual([{}, wanted, wanted]);
 
@@ -215,13 +233,17 @@ test('two votes of one view cost half of the bond, of what is unbonding too, and
     reward: 15n,
   });
   expect(balanceOf(stage, cid.account)).toBe(FUNDS + 15n);
-  expect(setOf(stage, eraAt(stage.timeUs) + 2)).toEqual([{ publicKey: bob.publicKey, weight: 3 }]);
+  expect(setOf(stage, stage.era + 2)).toEqual([{ publicKey: bob.publicKey, weight: 3 }]);
   expect(refusal(stage, cid.account, stakeMethods.report, report)).toBe('STAKE_SLASHED');
   const more = { publicKey, amount: UNIT };
   expect(refusal(stage, ann.account, stakeMethods.bond, more)).toBe('STAKE_SLASHED');
-  // What is left comes back.
+  // What is left comes back, two borders later at the soonest.
   must(stage, ann.account, stakeMethods.unbond, { publicKey, amount: UNIT });
   stage.advance(UNBONDING_US);
+  expect(refusal(stage, ann.account, stakeMethods.withdraw, { publicKey })).toBe(
+    'STAKE_NOTHING_RELEASED',
+  );
+  stage.advance(ERA_US);
   expect(must(stage, ann.account, stakeMethods.withdraw, { publicKey }).amount).toBe(150n);
 });
 
@@ -306,7 +328,7 @@ test('whatever is done, in any order: money adds up, and a set is never changed 
       const begin = people.reduce((sum, { account }) => sum + balanceOf(stage, account), 0n) + 600n;
       let frozen = 0n;
       for (const taken of steps) {
-        const era = eraAt(stage.timeUs);
+        const { era } = stage;
         const fixed = [0, 1].map((ahead) => setOf(stage, era + ahead));
         if (taken.kind === 'advance') {
           stage.advance(taken.us);

@@ -304,7 +304,8 @@ const methods = {
       const releasedAtUs = context.block.timeUs + Number(unbondingUs);
       const at = stakeKeys.unbonding(key, releasedAtUs);
       const same = readValue(context.storage, at, unbondingRecord)?.amount ?? 0n;
-      const entry = { publicKey: key, amount: same + amount, releasedAtUs };
+      const leavesInEra = nextOpenEra(context);
+      const entry = { publicKey: key, amount: same + amount, releasedAtUs, leavesInEra };
       writeValue(context.storage, at, unbondingRecord, entry);
       writeValidator(context, { ...before, bonded: before.bonded - amount });
       if (before.faults === 0) writeNextSet(context);
@@ -330,7 +331,8 @@ const methods = {
         limit: UNBONDINGS_MAX,
       })) {
         const entry = readValue(context.storage, stored, unbondingRecord) as UnbondingRecord;
-        if (entry.releasedAtUs > context.block.timeUs) break;
+        if (entry.releasedAtUs > context.block.timeUs || entry.leavesInEra > context.block.era)
+          break;
         amount += entry.amount;
         context.storage.delete(stored);
       }
@@ -370,8 +372,8 @@ function genesis(context: Context, parameters: GenesisParameters): void {
   stakeSettings.write(context, parameters);
   const { validators } = parameters;
   if (!validators) return;
-  const { stakeUnit, eraUs } = validators;
-  writeValue(context.storage, stakeKeys.consensus, consensusRecord, { stakeUnit, eraUs });
+  const { stakeUnit } = validators;
+  writeValue(context.storage, stakeKeys.consensus, consensusRecord, { stakeUnit });
   for (const { publicKey: key, stake } of validators.bonds)
     writeValidator(context, { publicKey: key, bonded: stake, faults: 0 });
 }

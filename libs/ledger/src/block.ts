@@ -21,7 +21,7 @@ import {
   variant,
 } from '#libs/kernel';
 import { VALIDATORS_MAX } from '#libs/eda';
-import { stateProof as statePath } from '#libs/merkle';
+import { createLogTree, stateProof as statePath } from '#libs/merkle';
 import { TRANSACTION_MAX_BYTES, type TransactionEnvelope } from './transaction.ts';
 
 /** Domain of header hashes and of the signatures over them. */
@@ -157,6 +157,13 @@ export type BlockWithReceipts = CodecValue<typeof blockWithReceipts>;
 /** @throws KERNEL_CBOR_INVALID, KERNEL_CBOR_LIMIT or KERNEL_SHAPE */
 export function decodeBlockWithReceipts(bytes: Bytes): BlockWithReceipts {
   return decodeWith(blockWithReceipts, bytes, { maxBytes: BLOCK_MAX_BYTES });
+}
+
+/** RFC 9162 root over entries: what a header names transactions and receipts by. */
+export function entriesRoot(entries: readonly Bytes[]): string {
+  const tree = createLogTree();
+  for (const entry of entries) tree.append(entry);
+  return tree.root();
 }
 
 export function encodeBlock(value: Block): Bytes {

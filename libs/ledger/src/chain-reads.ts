@@ -135,6 +135,7 @@ export function createChainReads(
   { store, state, machine, id, limits }: ChainSources,
   fees: FeePort,
   head: () => ChainHead,
+  era: () => number,
 ): ChainReads {
   let priced:
     | { readonly timeUs: number; readonly head: ChainHead; readonly price: bigint }
@@ -144,7 +145,7 @@ export function createChainReads(
     return {
       journal: createStateJournal(state),
       meter: createFuelMeter(fuel),
-      block: { chain: id, height, parent, timeUs },
+      block: { chain: id, height, parent, timeUs, era: era() },
       origin,
       transactionId: NOBODY,
       events: [] as LedgerEvent[],

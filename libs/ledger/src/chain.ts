@@ -5,7 +5,7 @@
  */
 import { accountOf } from '#libs/crypto';
 import type { EraParameters, ValidatorSet } from '#libs/eda';
-import { type StateTree, createLogTree } from '#libs/merkle';
+import type { StateTree } from '#libs/merkle';
 import {
   ByteArena,
   type Bytes,
@@ -21,10 +21,12 @@ import {
   type Header,
   certifiedHeader,
   encodeReceipt,
+  entriesRoot,
 } from './block.ts';
 import { type ChainReads, createChainReads } from './chain-reads.ts';
 import type { SystemContract } from './contract.ts';
 import { type FeeShare, eraParametersOf, feeSharesOf, validatorsOf } from './eda-ordering.ts';
+import { eraAfter, eraOn } from './eras.ts';
 import { ledgerError } from './errors.ts';
 import { nextHandover } from './handovers.ts';
 import { type BlockOutcome, type DroppedTransaction, executeBlock } from './execute-block.ts';
@@ -103,13 +105,15 @@ export interface Chain extends ChainReads {
    * @throws LEDGER_BLOCK_INVALID, LEDGER_CERTIFICATE_INVALID
    */
   apply(block: Block, also?: readonly KeyValueWrite[]): Promise<CommittedBlock>;
+  /** Era of the block that follows the head; 0 where one sequencer orders. */
+  readonly era: number;
   /** Validators of an era, as the last block's state says. */
   validators(era: number): ValidatorSet;
   /** What validators changed of consensus as of an era, as the last block's state says. */
   eraParameters(era: number): EraParameters;
   /** How the validators change at the next border of eras, once: to be stored with the next block. */
   handover(era: number): KeyValueWrite | undefined;
-  /** Whether a certificate holds with the sets that this chain's own state names. */
+  /** Whether a certificate holds with the sets that this chain's own state names, and is of the header's era. */
   isCertified(header: Header, certificate: Certificate): boolean;
 }
 
@@ -118,12 +122,6 @@ interface Pending {
   readonly writes: readonly KeyValueWrite[];
   readonly receiptBytes: readonly Bytes[];
   readonly changes: readonly StateChange[];
-}
-
-function logRoot(entries: readonly Bytes[]): string {
-  const tree = createLogTree();
-  for (const entry of entries) tree.append(entry);
-  return tree.root();
 }
 
 class StoredChain {
@@ -183,8 +181,8 @@ class StoredChain {
       height: cut.height,
       parent: cut.parent,
       timeUs: cut.timeUs,
-      transactionsRoot: logRoot(outcome.transactions.map(({ bytes }) => bytes)),
-      receiptsRoot: logRoot(receiptBytes),
+      transactionsRoot: entriesRoot(outcome.transactions.map(({ bytes }) => bytes)),
+      receiptsRoot: entriesRoot(receiptBytes),
       stateRoot,
       fuelUsed: outcome.fuelUsed,
       ...(cut.decision === undefined ? {} : { decision: cut.decision }),
@@ -207,17 +205,22 @@ class StoredChain {
   #runCut(cut: Cut, invalidTransactions: InvalidTransactions): BlockOutcome {
     const state = this.#state;
     const fuelPrice = fuelPriceOn(state, this.limits, cut.timeUs);
-    const feeShares = this.#feeShares(cut.era);
+    const { era } = this;
+    const feeShares = this.#feeShares(era);
+    const parentTimeUs = this.head.header.timeUs;
+    const { height, parent, timeUs } = cut;
+    const nextEra = eraAfter(era, this.genesis, { parentTimeUs, timeUs });
     const run = () =>
       executeBlock(
         {
           machine: this.#machine,
           journal: createStateJournal(state),
-          parentTimeUs: this.head.header.timeUs,
+          parentTimeUs,
+          era,
           fuelPrice,
           fees: this.#options.fees,
           limits: this.limits,
-          block: { chain: this.id, height: cut.height, parent: cut.parent, timeUs: cut.timeUs },
+          block: { chain: this.id, height, parent, timeUs, era: nextEra },
           loadedContracts: new Set(),
         },
         cut.transactions,
@@ -233,11 +236,15 @@ class StoredChain {
     }
   }
 
-  #feeShares(era: number | undefined): readonly FeeShare[] {
+  get era(): number {
+    return eraOn(this.#state, this.genesis);
+  }
+
+  #feeShares(era: number): readonly FeeShare[] {
     const { ordering } = this.genesis;
     if (ordering.kind === 'solo') return [{ account: accountOf(ordering.sequencer), weight: 1 }];
     const state = this.#state;
-    return feeSharesOf(validatorsOf(state, ordering, era ?? Number.NaN));
+    return feeSharesOf(validatorsOf(state, ordering, era));
   }
 
   #checkReady(): void {
@@ -260,6 +267,9 @@ class StoredChain {
 
   isCertified(header: Header, certificate: Certificate): boolean {
     const { verifySignature } = this.#options;
+    const isNext = header.height === this.head.header.height + 1;
+    // The era is not signed: a set that left office must not certify what comes after it.
+    if (isNext && certificate.kind === 'eda' && certificate.era !== this.era) return false;
     return isCertifiedIn(this.#state, this.genesis, header, certificate, verifySignature);
   }
 
@@ -314,7 +324,6 @@ class StoredChain {
       timeUs,
       transactions,
       ...(decision === undefined ? {} : { decision }),
-      ...(certificate.kind === 'eda' ? { era: certificate.era } : {}),
     };
     const execution = this.execute(cut, 'keep');
     if (execution.headerHash !== headerHash(header))
@@ -369,6 +378,7 @@ export async function createChain(options: ChainOptions): Promise<Chain> {
     { store, state, machine, id, limits },
     options.fees,
     () => chain.head,
+    () => chain.era,
   );
   return Object.assign(chain, reads, {
     handover: (era: number) => nextHandover(store, era, reads.prove),

@@ -16,6 +16,12 @@ export interface BlockContext {
   readonly parent: string;
   /** Block time in microseconds since the Unix epoch; never decreases along a chain. */
   readonly timeUs: number;
+  /**
+   * Era of consensus that the block after this one belongs to; 0 where one sequencer orders. What a call
+   * fixes for `era + 2` is fixed before any validator asks for it. Never read it off the clock: a chain
+   * that was idle is behind.
+   */
+  readonly era: number;
 }
 
 export interface ContractStorage {
@@ -80,7 +86,6 @@ export interface GenesisParameters {
     readonly bonds: readonly { readonly publicKey: string; readonly stake: bigint }[];
     /** Stake of one unit of weight. */
     readonly stakeUnit: bigint;
-    readonly eraUs: number;
   };
 }
 

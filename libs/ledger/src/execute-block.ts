@@ -1,6 +1,7 @@
 /** One cut against one state: receipts, changed entries, fees paid out, money conserved. */
 import { type SeeleError, hasCode, invariant } from '#libs/kernel';
 import type { Receipt } from './block.ts';
+import { ERA_KEY, encodeEra } from './eras.ts';
 import { ledgerError } from './errors.ts';
 import {
   type BlockRun,
@@ -126,6 +127,7 @@ export function executeBlock(
       `${cut.length} transactions of ${sizeBytes} bytes are over the limits of a block`,
     );
   writeFuelExcess(run, fuelUsed);
+  if (block.era !== run.era) journal.put(LEDGER_STATE, ERA_KEY, encodeEra(block.era));
   if (feesPaid > 0n)
     for (const { account, amount } of divideFees(feesPaid, feeShares))
       fees.refund(feeStorageOf(journal, fees), account, amount);

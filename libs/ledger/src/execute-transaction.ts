@@ -57,6 +57,8 @@ export interface BlockRun {
   readonly loadedContracts: Set<AccountId>;
   /** Time of the block before. */
   readonly parentTimeUs: number;
+  /** Era of this block; `block.era` is the one after it. */
+  readonly era: number;
   /** Least fuel price in this block. */
   readonly fuelPrice: bigint;
 }

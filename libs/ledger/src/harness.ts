@@ -3,6 +3,7 @@
  * fast enough for property tests. What it runs is the machine that the chain runs.
  */
 import { hashOf, sha256Hex } from '#libs/crypto';
+import { crossesEra } from '#libs/eda';
 import { type AccountId, type Bytes, decodeWith, encodeWith, invariant, utf8 } from '#libs/kernel';
 import type { LedgerEvent } from './block.ts';
 import type { ContractMethod, GenesisParameters, SystemContract } from './contract.ts';
@@ -24,6 +25,8 @@ export interface HarnessOptions {
   readonly fees?: FeePort;
   readonly verifySignature?: VerifySignature;
   readonly timeUs?: number;
+  /** Length of an era: without it, the era is 0 for ever. */
+  readonly eraUs?: number;
   readonly fuelLimit?: bigint;
   /** User contracts run, when given. */
   readonly userContracts?: UserContracts;
@@ -39,6 +42,8 @@ export interface ContractHarness {
   readonly chain: string;
   readonly height: number;
   readonly timeUs: number;
+  /** Era of consensus, which one call after idleness moves by one. */
+  readonly era: number;
   /** Calls `contract.method` as a transaction of `origin`; each call is a block of its own. */
   call<A, R>(
     origin: AccountId,
@@ -72,12 +77,16 @@ export function createContractHarness(options: HarnessOptions): ContractHarness 
   const chain = hashOf('seele/harness/1', utf8('chain'));
   let height = 0;
   let timeUs = options.timeUs ?? HARNESS_TIME_US;
+  const { eraUs = Number.POSITIVE_INFINITY } = options;
+  let era = Math.floor(timeUs / eraUs);
+  /** Time of the block before. */
+  let parentTimeUs = timeUs;
   let calls = 0;
 
   const runOf = (origin: AccountId, fuelLimit: bigint) => ({
     journal: createStateJournal(state),
     meter: createFuelMeter(fuelLimit),
-    block: { chain, height, parent: sha256Hex(utf8(`block ${height - 1}`)), timeUs },
+    block: { chain, height, parent: sha256Hex(utf8(`block ${height - 1}`)), timeUs, era },
     origin,
     transactionId: sha256Hex(utf8(`transaction ${calls++}`)),
     events: [] as LedgerEvent[],
@@ -90,6 +99,8 @@ export function createContractHarness(options: HarnessOptions): ContractHarness 
 
   const execute = (origin: AccountId, calls: readonly Call[]): HarnessOutcome<readonly Bytes[]> => {
     height++;
+    if (crossesEra(parentTimeUs, timeUs, eraUs)) era++;
+    parentTimeUs = timeUs;
     const run = runOf(origin, options.fuelLimit ?? 100_000_000n);
     const checkpoint = run.journal.checkpoint();
     const value: Bytes[] = [];
@@ -120,6 +131,9 @@ export function createContractHarness(options: HarnessOptions): ContractHarness 
     },
     get timeUs() {
       return timeUs;
+    },
+    get era() {
+      return era;
     },
     call(origin, contract, method, args) {
       const call = { contract, method: method.name, args: encodeWith(method.args, args) };

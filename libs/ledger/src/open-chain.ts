@@ -3,7 +3,7 @@
  * built on it. Damage is reported with the height it was found at.
  */
 import { hashOf } from '#libs/crypto';
-import { EMPTY_STATE_ROOT, createLogTree } from '#libs/merkle';
+import { EMPTY_STATE_ROOT } from '#libs/merkle';
 import {
   type Bytes,
   type KeyValueReader,
@@ -12,8 +12,15 @@ import {
   encodeWith,
   isSeeleError,
 } from '#libs/kernel';
-import { type Certificate, type Header, certifiedHeader, type CertifiedHeader } from './block.ts';
+import {
+  type Certificate,
+  type CertifiedHeader,
+  type Header,
+  certifiedHeader,
+  entriesRoot,
+} from './block.ts';
 import { ledgerError } from './errors.ts';
+import { eraOn } from './eras.ts';
 import { createFuelMeter } from './fuel.ts';
 import type { GenesisParameters } from './contract.ts';
 import {
@@ -63,8 +70,8 @@ const corrupt = (what: string, cause?: unknown) =>
 /** What contracts learn of the first validators. */
 function genesisBonds(ordering: OrderingRule): Pick<GenesisParameters, 'validators'> {
   if (ordering.kind === 'solo') return {};
-  const { validators: bonds, stakeUnit, eraUs } = ordering;
-  return { validators: { bonds, stakeUnit, eraUs } };
+  const { validators: bonds, stakeUnit } = ordering;
+  return { validators: { bonds, stakeUnit } };
 }
 
 /** Runs the genesis and stores block 0. */
@@ -76,11 +83,12 @@ export async function storeGenesis(
 ): Promise<ChainHead> {
   const journal = createStateJournal(stateReaderOf(store));
   const { timeUs, parameters, ordering } = genesis;
+  const era = eraOn(journal, genesis);
   machine.runGenesis(
     {
       journal,
       meter: createFuelMeter(GENESIS_FUEL),
-      block: { chain: id, height: 0, parent: id, timeUs },
+      block: { chain: id, height: 0, parent: id, timeUs, era },
       origin: NOBODY,
       transactionId: id,
       events: [],
@@ -90,7 +98,7 @@ export async function storeGenesis(
   );
   const changes = journal.changes();
   const { root: stateRoot, writes } = updateStateTree(openStateTree(store), changes);
-  const empty = createLogTree().root();
+  const empty = entriesRoot([]);
   const header: Header = {
     chain: id,
     height: 0,
@@ -126,12 +134,6 @@ export function readHeader(store: KeyValueReader, height: number): CertifiedHead
   throw corrupt(`block ${height}: another block's header lies in its place`);
 }
 
-function rootOf(entries: readonly Bytes[]): string {
-  const tree = createLogTree();
-  for (const entry of entries) tree.append(entry);
-  return tree.root();
-}
-
 /** Transactions or receipts of a block. @throws LEDGER_DATA_CORRUPT */
 export function readPacked(
   store: KeyValueReader,
@@ -150,9 +152,9 @@ export function checkBlock(store: KeyValueReader, height: number): void {
   const stored = readHeader(store, height);
   if (stored === undefined) throw corrupt(`block ${height}: its header is missing`);
   const { transactionsRoot, receiptsRoot } = stored.header;
-  if (rootOf(readPacked(store, height, 'transactions')) !== transactionsRoot)
+  if (entriesRoot(readPacked(store, height, 'transactions')) !== transactionsRoot)
     throw corrupt(`block ${height}: its transactions do not match its header`);
-  if (rootOf(readPacked(store, height, 'receipts')) !== receiptsRoot)
+  if (entriesRoot(readPacked(store, height, 'receipts')) !== receiptsRoot)
     throw corrupt(`block ${height}: its receipts do not match its header`);
 }
 

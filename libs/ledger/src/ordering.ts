@@ -16,8 +16,6 @@ export interface Cut {
   readonly transactions: readonly TransactionEnvelope[];
   /** Hash of the ordering's own record of the decision, copied into the header. */
   readonly decision?: string;
-  /** Era of the validators that earn the block's fees; absent where one sequencer does. */
-  readonly era?: number;
 }
 
 /**

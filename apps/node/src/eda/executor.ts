@@ -16,7 +16,7 @@ import {
 } from '#libs/eda';
 import type { Roots } from '#libs/eda';
 import { type Signer, sha256, verifySignature } from '#libs/crypto';
-import { type Bytes, type KeyValueWrite, hexToBytes } from '#libs/kernel';
+import { type Bytes, type KeyValueWrite, hexToBytes, invariant } from '#libs/kernel';
 import {
   type Block,
   type Certificate,
@@ -26,6 +26,7 @@ import {
   type Header,
   type TransactionEnvelope,
   CERTIFICATE_DOMAIN,
+  entriesRoot,
   ledgerError,
 } from '#libs/ledger';
 import { declareFailpoints, failpoint } from '#libs/platform';
@@ -172,7 +173,8 @@ export class Executor {
       const cut = this.#cuts.get(next);
       const block = this.#synced.get(next);
       const blocks = this.#ready.get(next);
-      if (cut && block?.header.decision === cut.commit.hash) await this.#takeOver(cut, block);
+      if (cut && block && !this.#isGenuine(cut, block)) this.#synced.delete(next);
+      else if (cut && block) await this.#takeOver(cut, block);
       else if (cut && blocks) await this.#execute(cut, blocks);
       else await this.#news();
     }
@@ -202,6 +204,15 @@ export class Executor {
     return base;
   }
 
+  /** What a peer gave is the result of this cut; anything else is forgotten, and asked of another. */
+  #isGenuine({ commit }: DecidedCut, { header, certificate, transactions }: Block): boolean {
+    return (
+      header.decision === commit.hash &&
+      this.#options.chain.isCertified(header, certificate) &&
+      entriesRoot(transactions) === header.transactionsRoot
+    );
+  }
+
   async #takeOver(cut: DecidedCut, block: Block): Promise<void> {
     const base = this.#baseAfter(cut);
     const stored = await this.#options.chain.apply(block, this.#also(cut, base));
@@ -210,6 +221,8 @@ export class Executor {
   }
 
   #done(block: CommittedBlock, execution: Execution | undefined, base: EdaBase): void {
+    const { era } = this.#options.chain;
+    invariant(base.era === era, `consensus is in era ${base.era}, the state in ${era}`);
     this.#base = base;
     const { height } = block.header;
     this.#cuts.delete(height);
@@ -240,7 +253,6 @@ export class Executor {
         timeUs: body.timeUs,
         transactions: this.#transactions(blocks),
         decision: commit.hash,
-        era: body.era,
       },
       'skip',
     );

@@ -121,15 +121,11 @@ async function seatOf(
 }
 
 /** Peers from the settings, and whoever validates now or in the next eras. */
-function admission(
-  { chain, ordering }: StartValidatorOptions,
-  signer: Signer,
-  known: ReadonlySet<string>,
-) {
+function admission({ chain }: StartValidatorOptions, signer: Signer, known: ReadonlySet<string>) {
   return (peer: string): boolean => {
     if (peer === signer.publicKey) return false;
     if (known.has(peer)) return true;
-    const era = Math.floor(chain.head.header.timeUs / ordering.eraUs);
+    const { era } = chain;
     return [era - 1, era, era + 1, era + 2].some((of) => chain.validators(of).indexOf(peer) >= 0);
   };
 }
