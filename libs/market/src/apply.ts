@@ -2,7 +2,8 @@
 import type { Randomness } from '#libs/kernel';
 import { armDeadlines, submitOrder } from './acceptance.ts';
 import { agentGone, agentHello, agentMessage, leaseOverdue } from './agents.ts';
-import { openBatches } from './arrays/batches.ts';
+import { batchesOf, openBatches } from './arrays/batches.ts';
+import { bindingEnded, dropUnbound } from './arrays/chain.ts';
 import { enqueueBatches } from './arrays/messages.ts';
 import { checkUnits, unitsChecked } from './arrays/deliveries.ts';
 import { resultStored, storeArrayResult } from './arrays/endings.ts';
@@ -82,9 +83,18 @@ function dispatch(step: Step, event: MarketEvent): void {
     case 'transactionRefused':
       return transactionRefused(step, event);
     case 'nonceRead':
-      nonceRead(step, event, (row) => isStepWanted(step, row));
-      return pursueWanting(step);
+      return laneRead(step, event);
   }
+}
+
+/** What was given up because nobody wants it may have kept its order from its next step. */
+function laneRead(step: Step, event: Extract<MarketEvent, { kind: 'nonceRead' }>): void {
+  const unwanted = nonceRead(step, event, (row) => isStepWanted(step, row));
+  for (const row of unwanted) {
+    bindingEnded(step, row);
+    if (row.order !== undefined) pursueChain(step, row.order);
+  }
+  pursueWanting(step);
 }
 
 function runDeadlines(step: Step): void {
@@ -178,6 +188,8 @@ function resumeArray(step: Step, id: string): void {
     market.leaseEndsMs.set(lease, endsMs);
     market.deadlines.set(`lease/${lease}`, endsMs);
   }
+  // What was lost before its binding was on the way would keep the order open for ever.
+  for (const batch of [...batchesOf(market, id)]) dropUnbound(step, batch);
   const { work } = orderOf(market, id);
   if (work === 'running') enqueueBatches(step, id);
   else if (work === 'paused') fundsDue(step, id);

@@ -1,6 +1,8 @@
 /** Taking in final blocks: the one source of truth about money, and the clock of the chain. */
 import { anchorAnswered } from './anchors.ts';
-import { dropUnbound, takeUnitsFact } from './arrays/chain.ts';
+import { bindingEnded, takeUnitsFact } from './arrays/chain.ts';
+import { chainMoved } from './arrays/deliveries.ts';
+import { abandonBatches, takeBackUnits } from './arrays/endings.ts';
 import { depositSeen } from './arrays/funds.ts';
 import { pursueChain, pursueWanting, resetChainTries, retryChainStep } from './chain-steps.ts';
 import { isContradicted } from './delivery-hash.ts';
@@ -27,7 +29,10 @@ export function takeBlock(step: Step, block: BlockEvent): void {
   saveMeta(step, { height: block.height, chainTimeUs: block.timeUs });
   for (const fact of block.orders) takeFact(step, fact, block);
   const { units = [], deposits = [] } = block;
-  for (const fact of units) takeUnitsFact(step, fact, block.height);
+  for (const fact of units) {
+    takeUnitsFact(step, fact, block.height);
+    if (fact.event === 'bound' && market.orders.has(fact.order)) chainMoved(step, fact.order);
+  }
   for (const fact of block.own) takeOwn(step, fact, block.height);
   for (const account of deposits) depositSeen(step, account);
   finishRebuild(step, block.height, block.anchored);
@@ -67,6 +72,7 @@ function takeFact(step: Step, fact: OrderFact, { height, timeUs }: BlockEvent): 
   if (chain.state === 'settled' || chain.state === 'refunded' || chain.state === 'cancelled')
     endByChain(step, row.id, fact);
   else logFact(step, row.id, fact, height);
+  if (row.array && fact.event === 'placed') chainMoved(step, row.id);
   if (row.work === 'done' && row.delivery && isContradicted(chain, row.delivery.delivery))
     failWork(step, row.id, 'failed', {
       code: 'MARKET_TWO_DELIVERIES',
@@ -90,6 +96,7 @@ function endByChain(step: Step, id: string, fact: OrderFact): void {
     const given = how === 'cancelled' ? 'cancelled' : 'failed';
     failWork(step, id, given, { code: 'MARKET_ENDED_ON_CHAIN', text: `the order was ${how}` });
   }
+  abandonBatches(step, id, `the order was ${how}`);
   payOwedEntries(step, id);
   const { height } = chain;
   if (how === 'settled')
@@ -102,11 +109,13 @@ function takeOwn(step: Step, fact: OwnTransactionFact, height: number): void {
   const { answered, displaced } = matchOwn(step.market, fact);
   if (answered) {
     endTransaction(step, answered);
+    bindingEnded(step, answered);
     if (answered.call.kind === 'anchor') anchorAnswered(step, answered, fact, height);
     else if (!fact.ok) stepReverted(step, answered, fact.code ?? 'unknown');
   }
   if (displaced) {
     endTransaction(step, displaced);
+    bindingEnded(step, displaced);
     if (displaced.call.kind === 'anchor')
       startTransaction(step, displaced.key, undefined, displaced.call);
   }
@@ -128,16 +137,21 @@ function stepReverted(step: Step, answered: TransactionRow, code: string): void 
   const row = answered.order === undefined ? undefined : step.market.orders.get(answered.order);
   if (!row || row.endedAtUs !== undefined) return;
   const { kind } = answered.call;
-  if (answered.call.kind === 'bindUnits') {
-    const batch = step.market.batchesOf.get(row.id)?.get(answered.call.fence);
-    if (batch) dropUnbound(step, batch);
-  }
+  const batch = code === 'ORDERS_EXPIRED' ? batchOfCall(step, answered) : undefined;
+  if (batch) return takeBackUnits(step, batch);
   if (kind === 'place' && row.chain.state === 'none' && UNPLACEABLE.has(code)) {
     if (row.work !== 'rejected')
       failWork(step, row.id, 'rejected', { code, text: 'the chain did not take the order' });
   } else if (isTooLate(answered, code) && !isGivenUp(row)) {
     failWork(step, row.id, 'failed', { code, text: 'the chain got it too late' });
   } else retryChainStep(step, row.id);
+}
+
+/** The batch that the call was to bind or to pay. */
+function batchOfCall({ market }: Step, { order = '', call }: TransactionRow) {
+  const batches = market.batchesOf.get(order);
+  if (call.kind === 'bindUnits') return batches?.get(call.fence);
+  return call.kind === 'payUnits' ? batches?.get(call.delivery.delivery.fence) : undefined;
 }
 
 const isTooLate = ({ call }: TransactionRow, code: string): boolean =>

@@ -1,5 +1,8 @@
 /** Orders that end before their work is done: by the consumer's wish, or because time is up. */
+import { MARKET_ENTRIES } from '#libs/audit';
+import { abandonBatches } from './arrays/endings.ts';
 import { endOrder, failWork } from './endings.ts';
+import { logStep } from './job-log.ts';
 import type { MarketEvent } from './model/events.ts';
 import type { Reply } from './model/effects.ts';
 import type { WorkState } from './model/rows.ts';
@@ -75,11 +78,12 @@ export function placeOverdue(step: Step, id: string): void {
     market.deadlines.set(`placeBy/${id}`, now.monotonicMs + Math.max(leftMs, CLOCK_SLACK_MS));
     return;
   }
-  if (row.work === 'failed' || row.work === 'cancelled' || row.work === 'rejected')
-    endOrder(step, id);
-  else
-    failWork(step, id, 'rejected', {
-      code: 'MARKET_NOT_PLACED',
-      text: 'no block took the order by placeBy',
-    });
+  const code = 'MARKET_NOT_PLACED';
+  const text = 'no block took the order by placeBy';
+  if (row.work !== 'failed' && row.work !== 'cancelled' && row.work !== 'rejected')
+    return failWork(step, id, 'rejected', { code, text });
+  // What is in the log last says how it ended.
+  if (abandonBatches(step, id, text))
+    logStep(step, id, row.work, MARKET_ENTRIES[row.work], { code, reason: text });
+  endOrder(step, id);
 }

@@ -3,7 +3,7 @@ import { logStep, payOwedEntries } from './job-log.ts';
 import { MARKET_ENTRIES } from '#libs/audit';
 import type { Lease, OrderRow, Reason } from './model/rows.ts';
 import { pursueChain } from './chain-steps.ts';
-import { stopArray } from './arrays/endings.ts';
+import { abandonBatches, stopArray } from './arrays/endings.ts';
 import { type LeaseEnd, RETRY_RULES, type RetryClass } from './retry.ts';
 import { backoffMs, countFault } from './faults.ts';
 import { observeGivenUp } from './placement/forecast.ts';
@@ -38,12 +38,14 @@ export function failWork(
   step.market.places.waiting.delete(id);
   step.market.deadlines.clear(`binding/${id}`);
   payOwedEntries(step, id);
+  const { chain, sentToChain } = row;
+  const isNeverPlaced = chain.state === 'none' && (sentToChain === 'no' || work === 'rejected');
+  if (row.array && isNeverPlaced) abandonBatches(step, id, reason.text);
+  if (row.array) stopArray(step, id, reason.text);
   logStep(step, id, work, MARKET_ENTRIES[work], { code: reason.code, reason: reason.text });
   observeGivenUp(step, orderOf(step.market, id));
   storeLater(step);
-  if (row.array) stopArray(step, id, reason.text);
-  const { chain, sentToChain } = row;
-  if (chain.state === 'none' && (sentToChain === 'no' || work === 'rejected')) endOrder(step, id);
+  if (isNeverPlaced) endOrder(step, id);
   else pursueChain(step, id);
 }
 

@@ -126,20 +126,27 @@ export function transactionRefused(
   watchLane(step, REFUSED_RETRY_MS);
 }
 
-/** Sends again what may still get in; lays the lane anew when it cannot. */
+/**
+ * Sends again what may still get in; lays the lane anew when it cannot.
+ * @returns transactions that nobody wanted any more and that are given up
+ */
 export function nonceRead(
   step: Step,
   event: Extract<MarketEvent, { kind: 'nonceRead' }>,
   isWanted: (row: TransactionRow) => boolean,
-): void {
+): readonly TransactionRow[] {
   const { market } = step;
   // Blocks that we have not seen yet may answer some of them: decide when they came.
-  if (event.height > market.meta.height) return watchLane(step, REFUSED_RETRY_MS);
+  if (event.height > market.meta.height) {
+    watchLane(step, REFUSED_RETRY_MS);
+    return [];
+  }
   const base = Math.max(event.nonce, market.confirmedNonce);
   const lane = [...market.transactions.values()];
   if (lane.length === 0) market.nextNonce = Math.max(base, market.nextNonce ?? 0);
   else if (isSound(step, lane, base)) resend(step, lane);
-  else layAnew(step, lane, base, isWanted);
+  else return layAnew(step, lane, base, isWanted);
+  return [];
 }
 
 function isSound(step: Step, lane: readonly TransactionState[], base: number): boolean {
@@ -161,13 +168,15 @@ function layAnew(
   lane: readonly TransactionState[],
   base: number,
   isWanted: (row: TransactionRow) => boolean,
-): void {
+): readonly TransactionRow[] {
   const { market } = step;
+  const unwanted: TransactionRow[] = [];
   market.transactions.clear();
   let nonce = base;
   for (const { row } of lane) {
     if (!isWanted(row)) {
       endTransaction(step, row);
+      unwanted.push(row);
       continue;
     }
     const { version, key, call, order } = row;
@@ -183,6 +192,7 @@ function layAnew(
     send(step, next);
   }
   market.nextNonce = nonce;
+  return unwanted;
 }
 
 /** After a restart: the same bodies again, and a look at the chain's nonce. */

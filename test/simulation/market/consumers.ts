@@ -193,7 +193,7 @@ export class Consumers {
       ['MARKET_ORDER_DATES', sign(consumer, { ...order, completeByUs: order.placeByUs + 1e15 })],
       ['MARKET_MANIFEST_MISMATCH', sign(consumer, { ...order, manifest: 'bafkqaaa' })],
       ['MARKET_CAP_TOO_LOW', sign(consumer, { ...order, priceCap: 1n })],
-      ['MARKET_BALANCE_TOO_LOW', sign(consumer, { ...order, priceCap: 10n ** 15n })],
+      ['MARKET_BALANCE_TOO_LOW', sign(consumer, dearer(order))],
       ...(earlier ? [['', earlier.signed] as [string, SignedOrder]] : []),
     ];
     const [expected, signed] = this.#random.pick(attacks);
@@ -213,6 +213,18 @@ export class Consumers {
       world.check(isRight || expected === '', 'admission', () => `${expected} wanted, got ${got}`);
     });
   }
+}
+
+/**
+ * More than anybody has. Of many tasks only the first batch must be covered, so there each task is dear:
+ * a high cap alone is rightly taken on, since money is held batch by batch.
+ */
+function dearer(order: Order): Order {
+  const much = 10n ** 15n;
+  const { array } = order;
+  if (!array) return { ...order, priceCap: much };
+  const priceCap = much * BigInt(array.tasks * array.replicas);
+  return { ...order, array: { ...array, unitPrice: much }, priceCap };
 }
 
 function sign(signer: Signer, order: Order): SignedOrder {

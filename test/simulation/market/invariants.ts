@@ -30,6 +30,7 @@ import { type Market, type StoredRow, decodeRow } from '#libs/market';
 import { checkLogs } from './log-checks.ts';
 import { checkMoney } from './money-checks.ts';
 import { checkReceipts } from './receipts.ts';
+import { Uptime } from './uptime.ts';
 import type { World } from './world.ts';
 
 /** What the durable chain did with one order, as its events tell. */
@@ -61,6 +62,8 @@ export interface InvariantsOptions {
 }
 
 const MONEY_EVERY = 8;
+/** Of market and chain both, between the acceptance of a batch and its order's `completeBy`. */
+const ENOUGH_UPTIME_MS = 4_000;
 
 export class Invariants {
   readonly #options: InvariantsOptions;
@@ -76,8 +79,9 @@ export class Invariants {
   /** Order and fence → the delivery of a batch whose acceptance a provider was told. */
   readonly #acceptedUnits = new Map<
     string,
-    { readonly delivery: string; readonly charge: bigint }
+    { readonly delivery: string; readonly charge: bigint; readonly atUs: number }
   >();
+  readonly #uptime = new Uptime();
   readonly #settledUnits = new Map<string, { readonly delivery: string; readonly paid: bigint }>();
   /** Orders that nothing may keep from being done. */
   readonly #mustBePaid: string[] = [];
@@ -288,6 +292,7 @@ export class Invariants {
   /** I4 and I10, after every event. */
   afterEvent(market: Market): void {
     const { caps } = market.config;
+    this.#uptime.seen(this.#options.world.nowUs, this.#options.chain() !== undefined);
     this.#check(
       market.meta.height <= this.#height,
       'I4',
@@ -336,6 +341,7 @@ export class Invariants {
         this.#acceptedUnits.set(`${batch.order}/${batch.fence}`, {
           delivery: batchDeliveryHash(delivery),
           charge: delivery.charge,
+          atUs: this.#options.world.nowUs,
         });
       }
   }
@@ -380,15 +386,24 @@ export class Invariants {
     return true;
   }
 
+  /** What was accepted is paid, unless market or chain were away for all the time there was. */
+  #checkPaid(key: string, { charge, atUs }: { charge: bigint; atUs: number }): void {
+    const paid = this.#settledUnits.get(key)?.paid ?? 0n;
+    const completeByUs = this.#record(key.split('/')[0] as string)?.order.completeByUs ?? Infinity;
+    const hadMs = this.#uptime.betweenMs(atUs, completeByUs);
+    const isExcused = paid === 0n && hadMs < ENOUGH_UPTIME_MS;
+    if (paid !== charge && isExcused) this.#options.world.count('batch unpaid after an outage');
+    this.#check(
+      paid === charge || isExcused,
+      'I3',
+      () => `batch ${key} was accepted for ${charge}, paid ${paid} though there were ${hadMs} ms`,
+    );
+  }
+
   /** Everything is quiet: the chain's records, the market's rows and the logs must agree. */
   final(rows: ReadonlyMap<string, StoredRow>): void {
     this.marketStarted(rows);
-    for (const [key, { charge }] of this.#acceptedUnits)
-      this.#check(
-        (this.#settledUnits.get(key)?.paid ?? 0n) === charge,
-        'I3',
-        () => `batch ${key} was accepted for ${charge}, paid ${this.#settledUnits.get(key)?.paid}`,
-      );
+    for (const [key, accepted] of this.#acceptedUnits) this.#checkPaid(key, accepted);
     this.#checkMoney();
     for (const [key, stored] of rows) {
       if (!key.startsWith('order/')) continue;

@@ -58,6 +58,7 @@ const TIMES: MarketTimes = {
   bindingRetryMs: 1000,
   checkRetryMs: 500,
   resultGraceMs: 3000,
+  bindLeadMs: 12_000,
   chainRetryMs: 500,
   transactionValidMs: 8000,
   anchorMs: 250,

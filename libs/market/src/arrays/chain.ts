@@ -3,7 +3,7 @@ import { batchDeliveryHash } from '#contracts';
 import { MARKET_ENTRIES } from '#libs/audit';
 import { logStep } from '../job-log.ts';
 import type { UnitsFact } from '../model/events.ts';
-import type { MarketCall, OrderRow, UnitsRow } from '../model/rows.ts';
+import type { MarketCall, OrderRow, TransactionRow, UnitsRow } from '../model/rows.ts';
 import { type Market, type Step, orderOf, updateOrder } from '../state.ts';
 import { arrayOf, updateArray, updateBatch } from './batches.ts';
 
@@ -82,6 +82,13 @@ export function takeUnitsFact(step: Step, fact: UnitsFact, height: number): void
   });
   const entry = { provider, fence, height, paid, refunded };
   logStep(step, row.id, 'units-settled', MARKET_ENTRIES['units-settled'], entry);
+}
+
+/** A transaction is not under way any more, for whatever reason: a batch that it would have bound may be over. */
+export function bindingEnded(step: Step, { order, call }: TransactionRow): void {
+  if (order === undefined || call.kind !== 'bindUnits') return;
+  const batch = step.market.batchesOf.get(order)?.get(call.fence);
+  if (batch && step.market.orders.has(order)) dropUnbound(step, batch);
 }
 
 /** Forgets a batch that was lost before the chain got it, unless its binding is still on the way. */

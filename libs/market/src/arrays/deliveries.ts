@@ -24,11 +24,13 @@ import type { MarketEvent } from '../model/events.ts';
 import { type OrderRow, ROW_VERSION, type UnitsRow, unitsId } from '../model/rows.ts';
 import { observeRun, storeLater } from '../placement/observe.ts';
 import { chargeFor } from '../pricing.ts';
-import { HOST_EXITS } from '../retry.ts';
+import { HOST_EXITS, type LeaseEnd } from '../retry.ts';
 import { type Step, emit, orderOf, saveRow } from '../state.ts';
-import { arrayOf, updateBatch } from './batches.ts';
-import { closeBatch, loseBatch } from './endings.ts';
+import { arrayOf, openBatches, updateBatch } from './batches.ts';
+import { closeBatch, endLease, freeBatch, loseBatch, withoutDelivery } from './endings.ts';
 import { isReplicated } from './replicas.ts';
+
+const MS = 1000;
 
 type DeliverUnits = Extract<AgentMessage, { kind: 'deliverUnits' }>;
 
@@ -61,6 +63,7 @@ export function takeUnitsDelivery(
   });
   if (isLast) {
     learnFrom(step, row, batch, leaves);
+    endLease(step, lease);
     return checkUnits(step, lease);
   }
   const units = countUnits(stored.delivery?.delivery.units ?? []);
@@ -209,18 +212,54 @@ export function unitsChecked(
   loseBatch(step, withoutDelivery(batch), { code: 'bad-result', reason, retry: 'bad-work' });
 }
 
-function withoutDelivery({ delivery: _d, withheld: _w, leaves: _l, ...rest }: UnitsRow): UnitsRow {
-  return rest;
-}
-
 /** The one place where units become done. The provider is told when this is durable. */
 function acceptUnits(step: Step, batch: UnitsRow): void {
+  const row = orderOf(step.market, batch.order);
   const session = step.market.providers.get(batch.provider)?.session;
-  if (batch.delivery && isContradicted(batch, batch.delivery)) {
-    const reason = 'the chain was given another delivery';
+  const refuse = (code: string, reason: string, retry: LeaseEnd['retry']): void => {
     answer(step, session, batch.lease, 'no', reason);
-    return loseBatch(step, withoutDelivery(batch), { code: 'bad-work', reason, retry: 'bad-work' });
-  }
+    loseBatch(step, withoutDelivery(batch), { code, reason, retry });
+  };
+  if (batch.delivery && isContradicted(batch, batch.delivery))
+    return refuse('bad-work', 'the chain was given another delivery', 'bad-work');
+  const stand = payStand(step, row, batch);
+  if (stand === 'too-late')
+    return refuse('too-late', 'the chain counts no delivery of it any more', 'room');
+  if (stand === 'wait') return waitForChain(step, batch);
   closeBatch(step, batch, { code: 'not-done', reason: 'handed back undone', retry: 'room' });
   answer(step, session, batch.lease, 'yes');
+}
+
+/** The work is done, so its slot is free; `chainMoved` goes on when a block has what is missing. */
+function waitForChain(step: Step, batch: UnitsRow): void {
+  const { market, now } = step;
+  freeBatch(step, batch);
+  const againMs = now.monotonicMs + market.config.times.checkRetryMs;
+  market.deadlines.set(`units/${batch.lease}`, againMs);
+}
+
+/** A final block placed the order or bound a batch of it: results that waited for that are accepted. */
+export function chainMoved(step: Step, id: string): void {
+  for (const { lease, state } of openBatches(step.market, id))
+    if (state === 'checking') checkUnits(step, lease);
+}
+
+/**
+ * Whether the chain can still pay a batch. What is accepted is to be paid, so the order must be placed;
+ * and there must be time to bind the batch even if the market dies now, or it is bound already.
+ */
+function payStand(
+  { market, now }: Step,
+  row: OrderRow,
+  { chain }: UnitsRow,
+): 'payable' | 'wait' | 'too-late' {
+  const { bindLeadMs, resultGraceMs } = market.config.times;
+  if (chain === 'delivered') return 'payable';
+  const { state } = row.chain;
+  if (state !== 'placed') return state === 'none' && !row.endedAtUs ? 'wait' : 'too-late';
+  const nowUs = Math.max(now.timeUs, market.meta.chainTimeUs);
+  const leftMs = (row.signed.order.completeByUs - nowUs) / MS;
+  if (chain === 'bound') return leftMs + resultGraceMs > 0 ? 'payable' : 'too-late';
+  if (leftMs <= 0) return 'too-late';
+  return leftMs > bindLeadMs ? 'payable' : 'wait';
 }

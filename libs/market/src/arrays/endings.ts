@@ -17,6 +17,7 @@ import { arrayResult } from './array-result.ts';
 import {
   arrayOf,
   batchesOf,
+  isBatchOpen,
   joinRanges,
   openBatches,
   updateArray,
@@ -53,11 +54,11 @@ export function loseBatch(step: Step, batch: UnitsRow, end: LeaseEnd): void {
     emit(step, { kind: 'sendAgent', session, message });
   }
   if (RETRY_RULES[end.retry].isFault) countFault(step, batch.provider);
-  if (batch.state !== 'working' || !batch.delivery) return closeBatch(step, batch, end);
-  // A part of it was delivered: it counts, once its results were seen.
+  if (!batch.delivery) return closeBatch(step, batch, end);
+  // Some or all of it was delivered: that counts once its results were seen, and not before.
+  if (batch.state === 'checking') return;
   market.batchEnds.set(batch.lease, end);
-  market.leaseEndsMs.delete(batch.lease);
-  market.deadlines.clear(`lease/${batch.lease}`);
+  endLease(step, batch.lease);
   updateBatch(step, { ...batch, state: 'checking' });
   market.deadlines.set(`units/${batch.lease}`, step.now.monotonicMs);
 }
@@ -96,11 +97,16 @@ export function closeBatch(step: Step, batch: UnitsRow, given: LeaseEnd): void {
   pursueChain(step, id);
 }
 
-/** The slot is free again, for whoever waits. */
-function freeBatch(step: Step, { lease, provider: account, order }: UnitsRow): void {
-  const { market } = step;
+/** Nobody's heartbeat is waited for any more. */
+export function endLease({ market }: Step, lease: string): void {
   market.leaseEndsMs.delete(lease);
   market.deadlines.clear(`lease/${lease}`);
+}
+
+/** The slot is free again, for whoever waits. May be called again. */
+export function freeBatch(step: Step, { lease, provider: account, order }: UnitsRow): void {
+  const { market } = step;
+  endLease(step, lease);
   market.deadlines.clear(`units/${lease}`);
   const provider = market.providers.get(account);
   if (!provider) return;
@@ -251,7 +257,66 @@ export function resultStored(step: Step, id: string, cid: string): void {
   updateArray(step, id, { result: cid });
 }
 
-/** The order is given up or cancelled: nothing more of it is to be done. */
+/**
+ * The chain will not take a batch any more, be it its binding or its delivery: what was accepted of it
+ * cannot be paid, so it does not count either.
+ */
+export function takeBackUnits(step: Step, batch: UnitsRow): void {
+  const { order: id, provider, fence, delivery, withheld } = batch;
+  const code = 'MARKET_NO_TIME';
+  const reason = 'the chain got it too late';
+  if (isBatchOpen(batch))
+    return loseBatch(step, withoutDelivery(batch), { code, reason, retry: 'room' });
+  if (batch.state === 'lost' || !delivery) return dropUnbound(step, batch);
+  rememberAnswers(step.market, orderOf(step.market, id));
+  const lost = updateBatch(step, { ...withoutDelivery(batch), state: 'lost' });
+  const kept = withoutUnits(delivery.delivery.units, withheld?.units ?? []);
+  const entry = { provider, fence, units: kept, code, reason };
+  logStep(step, id, 'units-lost', MARKET_ENTRIES['units-lost'], entry);
+  if (batch.state === 'delivered') countTakenBack(step, batch, kept);
+  dropUnbound(step, lost);
+  finishArray(step, id);
+  const { work, array } = orderOf(step.market, id);
+  if (work === 'done' && array?.done === 0)
+    updateOrder(step, id, { work: 'failed', reason: { code, text: reason } });
+  storeArrayResult(step, id);
+}
+
+/** With replicas what was decided stays decided: others answered the same. */
+function countTakenBack(step: Step, { order: id, delivery, withheld }: UnitsRow, kept: UnitSet) {
+  const charge = (delivery?.delivery.charge ?? 0n) - (withheld?.charge ?? 0n);
+  const { result: _stale, ...array } = arrayOf(orderOf(step.market, id));
+  const units = isReplicated(array) ? 0 : countUnits(kept);
+  updateOrder(step, id, {
+    array: {
+      ...array,
+      charged: array.charged - charge,
+      done: array.done - units,
+      failed: array.failed + units,
+      given: units > 0 ? joinRanges(array.given, kept) : array.given,
+    },
+  });
+}
+
+/** What is in the batch's row of a delivery that does not count. */
+export function withoutDelivery({
+  delivery: _delivery,
+  withheld: _withheld,
+  leaves: _leaves,
+  ...rest
+}: UnitsRow): UnitsRow {
+  return rest;
+}
+
+/** The order can never be paid: what is still being looked at does not count. */
+export function abandonBatches(step: Step, id: string, reason: string): boolean {
+  const open = openBatches(step.market, id);
+  for (const batch of open)
+    loseBatch(step, withoutDelivery(batch), { code: 'stopped', reason, retry: 'room' });
+  return open.length > 0;
+}
+
+/** The order is given up or cancelled: nothing more of it is to be done. What was delivered still counts. */
 export function stopArray(step: Step, id: string, reason: string): void {
   for (const batch of openBatches(step.market, id))
     loseBatch(step, batch, { code: 'stopped', reason, retry: 'room' });

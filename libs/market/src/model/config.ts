@@ -23,6 +23,8 @@ export interface MarketTimes {
   readonly checkRetryMs: number;
   /** A result still missing after this is the provider's fault. */
   readonly resultGraceMs: number;
+  /** With less than this left until an order's completeBy, a batch is accepted only once a block bound it. */
+  readonly bindLeadMs: number;
   /** A transaction not answered by a block for so long is looked into. */
   readonly chainRetryMs: number;
   /** Validity window of the market's own transactions. */
@@ -47,6 +49,7 @@ export const DEFAULT_MARKET_TIMES: MarketTimes = {
   bindingRetryMs: 5_000,
   checkRetryMs: 5_000,
   resultGraceMs: 15_000,
+  bindLeadMs: 60_000,
   chainRetryMs: 3_000,
   transactionValidMs: 60_000,
   anchorMs: 500,

@@ -30,8 +30,20 @@ export type LeaseUnits = Extract<MarketMessage, { kind: 'leaseUnits' }>;
 export const arrayManifest = (tasks: number, replicas = 1) =>
   manifestWith({ array: { tasks, replicas } });
 
-/** Places an order of many tasks. @returns its id */
+/** Gives in an order of many tasks, and a block places it. @returns its id */
 export function submitArray(
+  driver: Driver,
+  tasks: number,
+  amount?: bigint,
+  replicas?: number,
+): string {
+  const id = submitUnplaced(driver, tasks, amount, replicas);
+  executeAll(driver);
+  return id;
+}
+
+/** The same, before any block. */
+export function submitUnplaced(
   driver: Driver,
   tasks: number,
   amount = 10_000_000_000n,
