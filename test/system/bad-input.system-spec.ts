@@ -354,7 +354,7 @@ describe('a disk that fills up while the machine runs', () => {
   it('refuses by name, loses nothing, and goes on when there is space again', async () => {
     if (!isSmallDisk) return console.warn('skipped: only root may mount a small disk');
     const order = await machine.orderer({
-      ...{ code: 'export default () => "space"', priceCap: 2n * CAP, tier: 'C' },
+      ...{ code: 'export default () => "space"', priceCap: 2n * CAP, tier: 'B' },
     });
     const before = await order();
     const filler = join(machine.home, 'filler');

@@ -79,6 +79,11 @@ export const MARKET_ENTRIES = {
   'units-lost': record({ ...batch, units: unitSet, code: text(64), reason: text(500) }),
   'units-given-up': record({ units: unitSet, code: text(64), reason: text(500) }),
   'units-settled': record({ ...batch, height: uint(), paid: u64, refunded: u64 }),
+  /** How results are checked and what came of it, in words; of single units where they are named. */
+  checked: record({
+    ...{ code: text(64), reason: text(500) },
+    ...{ provider: optional(hash32), units: optional(unitSet) },
+  }),
   /** The consumer's money covers no more units; `resumed` when it does again. */
   paused: record({ code: text(64), reason: text(500) }),
   resumed: record({}),

@@ -14,6 +14,7 @@ import { pursueChain } from './chain-steps.ts';
 import { enqueueBatches } from './arrays/messages.ts';
 import { noteBalance } from './arrays/funds.ts';
 import { firstReplicas } from './arrays/replicas.ts';
+import { asksForQuorum, QUORUM_TERMS } from './verification/index.ts';
 import { enqueueBinding } from './binding.ts';
 import { needsOf } from './fitting.ts';
 import { logStep } from './job-log.ts';
@@ -99,7 +100,9 @@ function createOrder(
     ...wanted,
     acceptedAtUs: now.timeUs,
     work: signed.order.array ? 'running' : 'queued',
-    ...(signed.order.array && { array: newArray(signed.order.array) }),
+    ...(signed.order.array && {
+      array: newArray(signed.order.array, wanted.needs.replicas?.isAdaptive === true),
+    }),
     faults: 0,
     fence: 0,
     binding: 0,
@@ -127,12 +130,13 @@ function createOrder(
   return market.orders.get(id) as OrderRow;
 }
 
-function newArray({ tasks, replicas, unitPrice }: ArrayTerms): ArrayProgress {
+function newArray({ tasks, replicas, unitPrice }: ArrayTerms, isAdaptive: boolean): ArrayProgress {
+  const terms = { replicas, ...(isAdaptive && { isAdaptive }) };
   return {
-    ...{ tasks, replicas, unitPrice, done: 0, failed: 0, notOk: 0 },
+    ...{ tasks, ...terms, unitPrice, done: 0, failed: 0, notOk: 0 },
     ...{ charged: 0n, given: [], open: [] },
     // With replicas all units come from groups, so that no provider gets two of one task.
-    ...{ next: replicas > 1 ? tasks : 0, again: firstReplicas(tasks, replicas) },
+    ...{ next: replicas > 1 ? tasks : 0, again: firstReplicas(tasks, terms) },
   };
 }
 
@@ -170,6 +174,11 @@ function refuseDocument(
     };
   const problem = manifestProblem(manifest) ?? arrayMismatch(order, manifest);
   if (problem !== undefined) return { code: 'MARKET_MANIFEST_INVALID', message: problem };
+  if (asksForQuorum(manifest) && manifest.array?.check === undefined)
+    return {
+      code: 'MARKET_CHECK_UNSAID',
+      message: `${manifest.tier === 'C' ? 'tier C' : 'level assured'} is checked by further operators, who are paid: the order must say so`,
+    };
   return (
     refuseDates(config, order, manifest.limits.wallMs, nowUs) ?? refuseLimits(config, manifest)
   );
@@ -266,6 +275,8 @@ function refuseTerms(
       reasons: quote.reasons,
     };
   }
+  const few = refuseOperators(market, needs, cap);
+  if (few) return few;
   if (balance.height < market.meta.height - RECENT_BLOCKS)
     return {
       code: 'MARKET_OVERLOADED',
@@ -282,6 +293,21 @@ function refuseTerms(
       message: `prepaid ${formatAmount(balance.amount)}, of which ${formatAmount(reserved)} is promised to earlier orders; this one needs ${formatAmount(wanted)}`,
     };
   return undefined;
+}
+
+/** Replicas go to distinct operators: with too few of them nothing could ever be decided. */
+function refuseOperators(market: Market, needs: JobNeeds, cap: bigint): Refusal | undefined {
+  const { most = 1, isAdaptive = false } = needs.replicas ?? {};
+  const wanted = isAdaptive ? QUORUM_TERMS.quorum : (most >> 1) + 1;
+  const { cells } = market.places.fits.of(market.providers, needs);
+  const fitting = cells.flatMap(({ candidates }) =>
+    candidates.filter(({ provider, price }) => price <= cap && !absenceOf(market, provider)),
+  );
+  if (most === 1 || fitting.length >= wanted) return undefined;
+  return {
+    code: 'MARKET_TOO_FEW_OPERATORS',
+    message: `${wanted} operators must agree, ${fitting.length} that fit are there`,
+  };
 }
 
 function canEverRun(market: Market, needs: JobNeeds, priceCap: bigint): boolean {

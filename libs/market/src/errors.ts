@@ -32,6 +32,16 @@ export const marketError = defineErrors({
     title: 'Manifest contradicts itself',
     fix: 'Mend what the message names; docs/verifiable-jobs.md says what goes with which kind.',
   },
+  MARKET_CHECK_UNSAID: {
+    status: 422,
+    title: 'Order does not say how its result is checked',
+    fix: 'Let the order be an array of its tasks with replicas 5 and check adaptive (clients do that by themselves), or take one operator’s word with replicas 1.',
+  },
+  MARKET_TOO_FEW_OPERATORS: {
+    status: 422,
+    title: 'Too few operators to check each other',
+    fix: 'Permit more domains, levels or a higher price, wait for more operators, or take one operator’s word with replicas 1.',
+  },
   MARKET_LIMITS_EXCEEDED: {
     status: 422,
     title: 'Job asks for more than the market allows',

@@ -1,6 +1,11 @@
 /** Which providers may ever run a job, and why others may not: the floors that no price crosses. */
 import { type ProviderOffer, kindsOf } from './agent-protocol.ts';
-import { ISOLATION_LEVELS, type IsolationLevel, type Manifest } from './manifest.ts';
+import {
+  type ArrayManifest,
+  ISOLATION_LEVELS,
+  type IsolationLevel,
+  type Manifest,
+} from './manifest.ts';
 import { DOMAIN_BITS } from '#libs/scheduler';
 import type { JobNeeds } from './model/rows.ts';
 import { priceAtLimits } from './pricing.ts';
@@ -28,8 +33,15 @@ export function needsOf(manifest: Manifest): JobNeeds {
       inputs: manifest.inputs.map(({ cid, sizeBytes }) => ({ cid, sizeBytes })),
     }),
     ...(manifest.placement && { placement: manifest.placement }),
+    ...(manifest.validator && { hasValidator: true }),
+    ...(manifest.array && { replicas: replicasOf(manifest.array) }),
   };
 }
+
+const replicasOf = ({ replicas: most, check }: ArrayManifest) => ({
+  most,
+  isAdaptive: check === 'adaptive',
+});
 
 /** Bits of the domains that the job permits. */
 export function domainsOf({ tier, placement }: JobNeeds): number {

@@ -23,6 +23,7 @@ import {
 } from '#libs/kernel';
 
 import { placementProblem, placementTerms } from './placement/terms.ts';
+import { QUORUM_TERMS } from './verification/terms.ts';
 
 export const MANIFEST_MAX_BYTES = 256 * 1024;
 export const MANIFEST_INPUTS_MAX = 64;
@@ -92,6 +93,11 @@ export const arrayManifest = record({
   tasks: uint(TASKS_MAX),
   /** Times a task may be done to be checked. */
   replicas: uint(REPLICAS_MAX),
+  /**
+   * How replicas decide. `majority` (where nothing is said): more than half of `replicas`. `adaptive`: two
+   * of at most `replicas`; trusted providers work alone and are checked now and then.
+   */
+  check: optional(oneOf('majority', 'adaptive')),
   /** A document with one CID and size per task (`encodeTaskInputs`), given to the guest as this input. */
   taskInput: optional(record({ name: text(100), list: cid })),
 });
@@ -106,6 +112,23 @@ export const encodeTaskInputs = (value: TaskInputs): Bytes => encodeWith(taskInp
 /** @throws KERNEL_CBOR_INVALID, KERNEL_CBOR_LIMIT, KERNEL_SHAPE */
 export const decodeTaskInputs = (bytes: Bytes): TaskInputs =>
   decodeWith(taskInputs, bytes, { maxBytes: TASK_INPUTS_MAX_BYTES });
+
+/** Fuel of a validator that says nothing: some seconds of work. */
+export const DEFAULT_VALIDATOR_FUEL = 20_000_000_000n;
+/** What a market spends at most on one look at one result. */
+const VALIDATOR_FUEL_MAX = 200_000_000_000n;
+/** A result is held in memory while it is looked at. */
+export const VALIDATED_OUTPUT_MAX_BYTES = 16 * 2 ** 20;
+
+/** A program of the consumer that says of each result whether it counts (docs/verification.md). */
+export const validatorTerms = record({
+  /** A `verifiable` job: an ES module or a WASI command, run in the metered engine. */
+  code: cid,
+  /** JSON text handed to it as `params`. */
+  params: text(64 * 1024),
+  fuel: optional(u64),
+});
+export type ValidatorTerms = CodecValue<typeof validatorTerms>;
 
 export const manifest = record({
   version: uint(1),
@@ -125,19 +148,38 @@ export const manifest = record({
   placement: optional(placementTerms),
   /** Many tasks of one program; absent for one. The guest gets its number as `task.index`. */
   array: optional(arrayManifest),
+  /** Who says whether a result counts, beyond exit and size; nobody where nothing is said. */
+  validator: optional(validatorTerms),
 });
 export type Manifest = CodecValue<typeof manifest>;
 
 /** What is wrong with a manifest beyond the shape of its fields, in words; undefined when nothing is. */
 export function manifestProblem(value: Manifest): string | undefined {
   const { placement } = value;
-  return (placement && placementProblem(placement)) ?? arrayProblem(value) ?? jobProblem(value);
+  return (
+    (placement && placementProblem(placement)) ??
+    arrayProblem(value) ??
+    jobProblem(value) ??
+    validatorProblem(value)
+  );
+}
+
+function validatorProblem({ validator, limits }: Manifest): string | undefined {
+  if (!validator) return undefined;
+  const { fuel = DEFAULT_VALIDATOR_FUEL } = validator;
+  if (fuel === 0n || fuel > VALIDATOR_FUEL_MAX)
+    return `a validator's fuel must be between 1 and ${VALIDATOR_FUEL_MAX}`;
+  return limits.outputBytes > VALIDATED_OUTPUT_MAX_BYTES
+    ? `a validator looks at results of at most ${VALIDATED_OUTPUT_MAX_BYTES} bytes: limit outputBytes to that`
+    : undefined;
 }
 
 function arrayProblem({ array, kind, inputs }: Manifest): string | undefined {
   if (!array) return undefined;
   if (array.tasks === 0 || array.replicas === 0) return 'an array has at least one task, done once';
   if (kind !== 'js') return 'an array is of js jobs: metered jobs go one by one';
+  if (array.check === 'adaptive' && array.replicas < QUORUM_TERMS.quorum)
+    return `an adaptive check needs at least ${QUORUM_TERMS.quorum} replicas`;
   const { taskInput } = array;
   if (taskInput && inputs.some(({ name }) => name === taskInput.name))
     return `two inputs are named ${JSON.stringify(taskInput.name)}`;

@@ -241,6 +241,8 @@ const WORDS: Words = {
     `units ${unitsText(units)} given up (${code}): ${reason}`,
   'units-settled': ({ fence, paid, refunded }) =>
     `batch ${fence} settled: ${formatAmount(paid)} paid, ${formatAmount(refunded)} back to the consumer`,
+  checked: ({ code, reason, units }) =>
+    `checked (${code}): ${units ? `units ${unitsText(units)}: ` : ''}${reason}`,
   paused: ({ code, reason }) => `paused (${code}): ${reason}`,
   resumed: () => 'goes on',
 };

@@ -2,6 +2,7 @@
 import type { Bytes } from '#libs/kernel';
 import { decodeArrayResult, decodeBatchResults } from '#libs/market';
 import { type BlobStore, readBlob } from '#libs/storage';
+import { sdkError } from './errors.ts';
 
 export interface TaskOutput {
   /** 0 to tasks − 1. */
@@ -40,4 +41,13 @@ export async function* arrayOutputs(store: BlobStore, result: string): AsyncIter
         };
     }
   }
+}
+
+/** The one output of an order of one task that several operators did. @throws SDK_INPUT_INVALID */
+export async function soleOutput(store: BlobStore, result: string): Promise<Bytes> {
+  for await (const { output, error } of arrayOutputs(store, result)) {
+    if (output) return output;
+    throw sdkError('SDK_INPUT_INVALID', error ?? 'the task gave no output');
+  }
+  throw sdkError('SDK_INPUT_INVALID', `${result} holds no output`);
 }

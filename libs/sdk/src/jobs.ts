@@ -24,7 +24,9 @@ import {
   type Manifest,
   type Metering,
   type PlacementTerms,
+  QUORUM_TERMS,
   type Tier,
+  asksForQuorum,
   manifestProblem,
 } from '#libs/market';
 import type { BlobRef } from '#libs/storage';
@@ -55,8 +57,13 @@ export interface JobDescription {
   readonly tasks?: number;
   /** With `tasks`: a document that lists one input per task, and the name it gets. */
   readonly taskInput?: { readonly name: string; readonly list: string };
-  /** Times a task may be done to be checked; preset 1. */
+  /**
+   * Operators that do a task to check each other, of whom a majority decides; 1 takes one operator's word.
+   * Preset 1, but for `js` jobs of tier C or of level `assured` only: there two that agree of up to five.
+   */
   readonly replicas?: number;
+  /** A program that says of each result whether it counts: CID of its code, and its params. */
+  readonly validator?: { readonly code: string; readonly params?: unknown; readonly fuel?: bigint };
 }
 
 /**
@@ -70,10 +77,20 @@ export function defaultMinIsolation(marketUrl: string): IsolationLevel {
   return isOwnMachine ? 'S0' : 'S2';
 }
 
-const arrayOf = ({ taskInput, replicas = 1 }: JobDescription, tasks: number): ArrayManifest => ({
-  ...{ tasks, replicas },
-  ...(taskInput && { taskInput }),
-});
+/** Replicas make an array of one task, too: money is held and paid for each of them. */
+function arrayOf(
+  { tasks, taskInput, replicas }: JobDescription,
+  isQuorumAsked: boolean,
+): ArrayManifest | undefined {
+  const isAdaptive = isQuorumAsked && replicas === undefined;
+  if (tasks === undefined && replicas === undefined && !isAdaptive) return undefined;
+  const check = isAdaptive ? 'adaptive' : 'majority';
+  return {
+    ...{ tasks: tasks ?? 1, replicas: isAdaptive ? QUORUM_TERMS.most : (replicas ?? 1) },
+    ...((isAdaptive || replicas !== undefined) && { check }),
+    ...(taskInput && { taskInput }),
+  };
+}
 
 /** @throws SDK_INPUT_INVALID */
 export function describeJob(job: JobDescription): Manifest {
@@ -83,6 +100,9 @@ export function describeJob(job: JobDescription): Manifest {
   const limits = { ...DEFAULT_JOB_LIMITS, ...job.limits };
   const kind = job.kind ?? 'js';
   const metering = job.metering ?? (kind === 'verifiable' ? { fuel: DEFAULT_JOB_FUEL } : undefined);
+  const tier = job.tier ?? 'A';
+  const { placement, validator } = job;
+  const array = arrayOf(job, asksForQuorum({ kind, tier, ...(placement && { placement }) }));
   const manifest: Manifest = {
     version: 1,
     name: job.name ?? 'job',
@@ -93,14 +113,20 @@ export function describeJob(job: JobDescription): Manifest {
     params: JSON.stringify(job.params ?? {}),
     limits,
     minIsolation: job.minIsolation ?? 'S2',
-    tier: job.tier ?? 'A',
+    tier,
     resources: {
       cores: job.cores ?? 1,
       memoryBytes: limits.memoryBytes,
       ...(job.diskBytes !== undefined && { diskBytes: job.diskBytes }),
     },
-    ...(job.placement && { placement: job.placement }),
-    ...(job.tasks !== undefined && { array: arrayOf(job, job.tasks) }),
+    ...(placement && { placement }),
+    ...(array && { array }),
+    ...(validator && {
+      validator: {
+        ...{ code: validator.code, params: JSON.stringify(validator.params ?? {}) },
+        ...(validator.fuel !== undefined && { fuel: validator.fuel }),
+      },
+    }),
   };
   const problem = manifestProblem(manifest);
   if (problem !== undefined) throw sdkError('SDK_INPUT_INVALID', problem);

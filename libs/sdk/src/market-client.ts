@@ -164,6 +164,7 @@ function manifestToDocument({
   metering,
   placement,
   array,
+  validator,
   ...manifest
 }: Manifest): ManifestDocument {
   const { diskBytes, ...needed } = resources;
@@ -172,6 +173,12 @@ function manifestToDocument({
     version: 1,
     ...(placement && { placement: placementToDocument(placement) }),
     ...(array && { array: arrayToDocument(array) }),
+    ...(validator && {
+      validator: {
+        ...{ code: validator.code, params: validator.params },
+        ...(validator.fuel !== undefined && { fuel: validator.fuel.toString() }),
+      },
+    }),
     ...(metering && {
       metering: {
         fuel: metering.fuel.toString(),
@@ -188,9 +195,10 @@ function manifestToDocument({
 
 function arrayToDocument({
   taskInput,
+  check,
   ...rest
 }: NonNullable<Manifest['array']>): NonNullable<ManifestDocument['array']> {
-  return { ...rest, ...(taskInput && { taskInput }) };
+  return { ...rest, ...(check && { check }), ...(taskInput && { taskInput }) };
 }
 
 function placementToDocument({

@@ -38,7 +38,9 @@ import { Alarm, Channel, Life, type World } from './world.ts';
 /** Of an array whose program crashes, every so many tasks break their slot. */
 const POISON_EVERY = 37;
 const UNITS_PER_STEP = 64;
-const UNIT_OUTPUT = Uint8Array.from({ length: 36 }, (_, i) => i + 1);
+/** CID of the right output, and of what liar number n says instead; 0 is the truth. */
+const unitOutput = (lie: number) => Uint8Array.from({ length: 36 }, (_, i) => i + 1 + lie);
+export const TRUE_OUTPUT = unitOutput(0);
 
 export const AGENT_TIMES = {
   reconnectMs: 50,
@@ -56,6 +58,8 @@ export interface AgentOptions {
   readonly results: ResultStore;
   /** A cheat spoils some of what it delivers. */
   readonly isCheat: boolean;
+  /** Of units it says something else in so many of a hundred; always the same lie of its own. */
+  readonly lie?: { readonly number: number; readonly share: number } | undefined;
   /** What the job under this manifest does. */
   readonly scriptOf: (manifest: string) => JobScript | undefined;
   /** Hands a signed delivery to the chain, past the market. */
@@ -335,10 +339,11 @@ export class AgentProcess {
     const step = (): void => {
       if (world.fault('slot of a batch dies', 0.02)) return fail('PROVIDER_SLOT');
       for (const unit of units.slice(done.length, done.length + UNITS_PER_STEP)) {
-        const isPoison = script.ending === 'crash' && unit % POISON_EVERY === 3;
-        const exit: ExitClass = isPoison ? 'crash' : unit % 11 === 5 ? 'guest-error' : 'ok';
+        const task = script.tasks === undefined ? unit : unit % script.tasks;
+        const isPoison = script.ending === 'crash' && task % POISON_EVERY === 3;
+        const exit: ExitClass = isPoison ? 'crash' : task % 11 === 5 ? 'guest-error' : 'ok';
         const usage = { cpuMs: 3, wallMs: 3, peakMemoryBytes: 1, inputBytes: 0, outputBytes: 9 };
-        done.push({ unit, exit, usage, ...(exit === 'ok' && { output: UNIT_OUTPUT }) });
+        done.push({ unit, exit, usage, ...(exit === 'ok' && { output: this.#output() }) });
       }
       const isLast = done.length >= units.length;
       const document = cidOf(`${order}/${fence}/${done.length}/${this.#random.below(1000)}`);
@@ -349,6 +354,13 @@ export class AgentProcess {
       if (!isLast) world.after(world.between(20, 300), 'units', step, isRunning);
     };
     world.after(world.between(10, 200), 'units', step, isRunning);
+  }
+
+  #output() {
+    const { world, lie } = this.#options;
+    if (!lie || this.#random.below(100) >= lie.share) return TRUE_OUTPUT;
+    world.count('fault wrong output');
+    return unitOutput(lie.number);
   }
 
   #finish({ lease, order, fence }: StoredLease, script: JobScript, wallMs: number): void {

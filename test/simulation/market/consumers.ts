@@ -43,9 +43,14 @@ const SECOND_US = 1_000_000;
 const ANSWER_MS = 3000;
 const TRIES_MAX = 12;
 const PEACEFUL = 3;
+const TIERS = ['A', 'A', 'B', 'B', 'C'] as const;
 
 /** Refusals that are the load's or the moment's doing: the same order may be taken later. */
-const PASSING: ReadonlySet<string> = new Set(['MARKET_OVERLOADED', 'MARKET_NOTHING_FITS']);
+const PASSING: ReadonlySet<string> = new Set([
+  'MARKET_OVERLOADED',
+  'MARKET_NOTHING_FITS',
+  'MARKET_TOO_FEW_OPERATORS',
+]);
 
 export class Consumers {
   readonly #options: ConsumerOptions;
@@ -78,13 +83,16 @@ export class Consumers {
     const index = this.#random.below(consumers.length);
     const consumer = consumers[index] as Signer;
     const whole = randomScript(this.#random);
-    const tasks = this.#random.chance(0.25) ? 1 + this.#random.below(450) : undefined;
+    const many = this.#random.chance(0.25) ? 1 + this.#random.below(450) : undefined;
+    const tier = this.#random.pick(TIERS);
+    // Tier C is an order of tasks, be it one, that several operators check.
+    const tasks = tier === 'C' ? (many ?? 1) : many;
     // Tasks of an array are small, so that a batch of them costs about as much as a job.
     const limits = { ...whole.limits, wallMs: 100, cpuMs: 100 };
-    const script = tasks === undefined ? whole : { ...whole, limits };
+    const script = tasks === undefined ? whole : { ...whole, limits, tasks };
     const manifest = {
-      ...manifestOf(script, this.#random),
-      ...(tasks !== undefined && { array: { tasks, replicas: 1 } }),
+      ...manifestOf(script, this.#random, tier),
+      ...(tasks !== undefined && { array: arrayOf(tasks, tier, this.#random) }),
     };
     this.#options.remember(manifest, script);
     const order = this.#newOrder(consumer, manifest);
@@ -97,9 +105,8 @@ export class Consumers {
     const { world, patient, remember, invariants } = this.#options;
     const script = { ...randomScript(this.#random), ending: 'ok', runMs: 100 } as const;
     const manifest: Manifest = {
-      ...manifestOf(script, this.#random),
+      ...manifestOf(script, this.#random, this.#random.pick(['A', 'B'])),
       minIsolation: 'S0',
-      tier: this.#random.pick(['A', 'B']),
     };
     remember(manifest, script);
     const order: Order = {
@@ -118,13 +125,13 @@ export class Consumers {
     const { array } = manifest;
     const unitPrice = BigInt(array ? 1_000 + random.below(3_500) : 40_000 + random.below(100_000));
     return {
-      ...(array && { array: { ...array, unitPrice } }),
+      ...(array && { array: { tasks: array.tasks, replicas: array.replicas, unitPrice } }),
       chain,
       consumer: consumer.account,
       market: marketAccount,
       salt: Buffer.from(random.bytes(16)).toString('hex'),
       manifest: manifestCid(manifest),
-      priceCap: unitPrice * BigInt(array?.tasks ?? 1),
+      priceCap: unitPrice * BigInt((array?.tasks ?? 1) * (array?.replicas ?? 1)),
       placeByUs: world.nowUs + (0.5 + random.below(6)) * SECOND_US,
       completeByUs: world.nowUs + (7 + random.below(24)) * SECOND_US,
     };
@@ -225,6 +232,13 @@ function dearer(order: Order): Order {
   if (!array) return { ...order, priceCap: much };
   const priceCap = much * BigInt(array.tasks * array.replicas);
   return { ...order, array: { ...array, unitPrice: much }, priceCap };
+}
+
+/** Of two that agree or of a majority; without tier C sometimes one operator's word, mostly. */
+function arrayOf(tasks: number, tier: Manifest['tier'], random: SeededRandomness) {
+  if (tier !== 'C') return { tasks, replicas: 1 };
+  const check = random.pick(['adaptive', 'adaptive', 'majority'] as const);
+  return { tasks, replicas: check === 'adaptive' ? 5 : 3, check };
 }
 
 function sign(signer: Signer, order: Order): SignedOrder {

@@ -30,6 +30,7 @@ import { type Market, type StoredRow, decodeRow } from '#libs/market';
 import { checkLogs } from './log-checks.ts';
 import { checkMoney } from './money-checks.ts';
 import { checkReceipts } from './receipts.ts';
+import { Replicas } from './replica-checks.ts';
 import { Uptime } from './uptime.ts';
 import type { World } from './world.ts';
 
@@ -403,7 +404,10 @@ export class Invariants {
   /** Everything is quiet: the chain's records, the market's rows and the logs must agree. */
   final(rows: ReadonlyMap<string, StoredRow>): void {
     this.marketStarted(rows);
-    for (const [key, accepted] of this.#acceptedUnits) this.#checkPaid(key, accepted);
+    const replicas = new Replicas(rows);
+    for (const [key, { charge, ...accepted }] of this.#acceptedUnits)
+      // Of replicas the odd ones are taken back once others have answered.
+      this.#checkPaid(key, { ...accepted, charge: charge - replicas.takenBack(key) });
     this.#checkMoney();
     for (const [key, stored] of rows) {
       if (!key.startsWith('order/')) continue;
@@ -414,12 +418,15 @@ export class Invariants {
         'I2',
         () => `order ${row.id}: market ${row.chain.state}, chain ${record?.state}`,
       );
-      if (row.array)
+      if (row.array) {
+        const paid = replicas.unitsPaid(row);
         this.#check(
-          (record?.array?.settled ?? 0) === row.array.done,
+          (record?.array?.settled ?? 0) === paid,
           'I3',
-          () => `array ${row.id}: ${row.array?.done} done, ${record?.array?.settled} paid`,
+          () => `array ${row.id}: ${paid} units done, ${record?.array?.settled} paid`,
         );
+        replicas.checkResults(row, this.#options.world);
+      }
       this.#check(
         (record?.paid ?? 0n) === row.chain.paid,
         'I2',

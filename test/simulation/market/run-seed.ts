@@ -105,7 +105,7 @@ class Simulation {
     const stranger = signerOf('stranger');
     const consumers = ['ann', 'bob', 'cyd', 'eve'].map(signerOf);
     const patient = signerOf('dan');
-    const providers = ['north', 'south', 'west'].map(signerOf);
+    const providers = CELLS.map(({ name }) => signerOf(name));
     const funded = [market, stranger, patient, ...consumers, ...providers];
     const genesis = genesisOf(world, sequencer, funded);
     const chain = genesisId(genesis);
@@ -170,6 +170,8 @@ class Simulation {
     });
     const scripts = new Map<string, JobScript>();
     const cheats = world.random.chance(0.4) ? world.random.below(3) : -1;
+    // One of those that check each other lies in every second world.
+    const liar = world.random.chance(0.5) ? 2 + world.random.below(3) : -1;
     for (const [i, signer] of providers.entries())
       this.#agents.push(
         new AgentProcess({
@@ -179,6 +181,7 @@ class Simulation {
           market: this.#market,
           results,
           isCheat: i === cheats,
+          lie: i === liar ? { number: 7, share: world.random.pick([5, 50, 100]) } : undefined,
           scriptOf: (manifest) => scripts.get(manifest),
           relay: (delivery) => users.relay(signer, delivery),
           usesWire: seed % 4 === 0,
@@ -312,6 +315,23 @@ const CELLS = [
     price: 5000n,
     score: 2000,
   },
+  // Two more, so that orders of tier C find operators who check each other.
+  {
+    name: 'wold',
+    domain: 'confidential',
+    level: 'assured',
+    isolation: 'S3',
+    price: 4000n,
+    score: 1500,
+  },
+  {
+    name: 'weald',
+    domain: 'private',
+    level: 'assured',
+    isolation: 'S4',
+    price: 4500n,
+    score: 1000,
+  },
 ] as const;
 
 function offerOf(signer: Signer, index: number): ProviderOffer {
@@ -321,7 +341,7 @@ function offerOf(signer: Signer, index: number): ProviderOffer {
     name,
     domain,
     level,
-    slots: 1 + index,
+    slots: 1 + Math.min(index, 2),
     cores: 4,
     memoryBytes: 4 * GIB,
     diskBytes: 100 * GIB,

@@ -9,6 +9,8 @@ export interface JobScript {
   readonly limits: JobLimits;
   readonly runMs: number;
   readonly ending: Exclude<ExitClass, 'wall-limit'> | 'hangs';
+  /** Of an order of many tasks: how many, so that replicas of one task come to the same. */
+  readonly tasks?: number;
 }
 
 const WALL_MS = 4000;
@@ -29,7 +31,11 @@ export function randomScript(random: SeededRandomness): JobScript {
   return { code: cidOf(`code ${random.below(5)}`), limits, runMs: 20 + random.below(1500), ending };
 }
 
-export function manifestOf(script: JobScript, random: SeededRandomness): Manifest {
+export function manifestOf(
+  script: JobScript,
+  random: SeededRandomness,
+  tier: Manifest['tier'],
+): Manifest {
   return {
     version: 1,
     name: `${script.ending} in ${script.runMs} ms`,
@@ -39,7 +45,7 @@ export function manifestOf(script: JobScript, random: SeededRandomness): Manifes
     params: JSON.stringify({ salt: random.below(2 ** 31) }),
     limits: script.limits,
     minIsolation: random.pick(['S0', 'S1', 'S2']),
-    tier: random.pick(['A', 'A', 'B', 'B', 'C']),
+    tier,
     resources: { cores: 1 + random.below(2), memoryBytes: GIB / 4 },
   };
 }

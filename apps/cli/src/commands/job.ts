@@ -1,7 +1,8 @@
 /** `seele job …`: what became of orders. */
+import { soleOutput } from '#libs/sdk';
 import { cliError } from '../errors.ts';
 import { type CommandContext, wholeNumber } from '../frame/command.ts';
-import { accountNames } from '../frame/connect.ts';
+import { accountNames, connectStorage } from '../frame/connect.ts';
 import { writeUserFile } from '../frame/files.ts';
 import { followOrder } from '../frame/follow.ts';
 import { money, orderLines } from '../frame/job-view.ts';
@@ -55,7 +56,8 @@ export async function jobFollow(
   context.output.answer({ order, events } as unknown as Json, () => {
     for (const line of orderLines(order, accountNames(context.home))) context.output.line(line);
   });
-  if (order.status !== 'settled' || order.exit !== 'ok')
+  const isGood = order.array ? order.array.failed === 0 : order.exit === 'ok';
+  if (order.status !== 'settled' || !isGood)
     throw cliError('CLI_JOB_FAILED', `${id} is ${order.status}, exit ${order.exit ?? 'none'}`);
 }
 
@@ -79,7 +81,11 @@ export async function jobResult(
   const { output } = context;
   const market = connectMarket(context, options);
   const id = await orderIdOf(market, given);
-  const result = await market.result(id);
+  const order = await market.order(id);
+  const isSole = order.array?.tasks === 1 && order.result !== undefined;
+  const result = isSole
+    ? await soleOutput(connectStorage(context), order.result ?? '')
+    : await market.result(id);
   if (options.out !== undefined) writeUserFile(options.out, result);
   const { out } = options;
   const facts = { order: id, sizeBytes: result.length };

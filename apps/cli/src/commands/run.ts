@@ -136,29 +136,37 @@ async function quoteFor(
 /** Of many tasks: one file per task in the folder that was named, or the first few in the answer. */
 async function finishArray(
   context: CommandContext,
-  { out }: RunOptions,
+  { out, tasks }: RunOptions,
   { order, events }: Awaited<ReturnType<typeof followOrder>>,
 ): Promise<void> {
   const { output, home } = context;
   const { array, result } = order;
+  // One task that several operators did, not the first of many.
+  const isSole = array?.tasks === 1 && tasks === undefined;
   const failed: { task: number; error: string }[] = [];
   const shown: Record<number, string> = {};
   let outputs = 0;
-  if (out !== undefined) mkdirSync(out, { recursive: true });
+  if (out !== undefined && !isSole) mkdirSync(out, { recursive: true });
   if (result !== undefined)
     for await (const { task, output: bytes, error } of arrayOutputs(
       connectStorage(context),
       result,
     )) {
       if (!bytes) failed.push({ task, error: error ?? 'no output' });
+      else if (isSole && out !== undefined) writeUserFile(out, bytes);
       else if (out !== undefined) writeUserFile(join(out, String(task)), bytes);
       else if (task < OUTPUTS_SHOWN) shown[task] = new TextDecoder().decode(bytes);
       if (bytes) outputs += 1;
     }
-  output.answer({ order, events, outputs, failed, shown } as unknown as Json, () => {
+  const sole = isSole && shown[0] !== undefined ? { result: shown[0] } : {};
+  output.answer({ order, events, outputs, failed, shown, ...sole } as unknown as Json, () => {
     for (const line of orderLines(order, accountNames(home))) output.line(line);
-    if (out !== undefined) output.line(`${outputs} outputs written to ${out}/<task>`);
-    for (const [task, text] of Object.entries(shown)) output.line(`${task}: ${text}`);
+    if (out !== undefined)
+      output.line(
+        isSole ? `result written to ${out}` : `${outputs} outputs written to ${out}/<task>`,
+      );
+    for (const [task, text] of Object.entries(shown))
+      output.line(isSole ? `\n${text}` : `${task}: ${text}`);
     for (const { task, error } of failed.slice(0, OUTPUTS_SHOWN))
       output.line(`${task} failed: ${error}`);
   });

@@ -8,6 +8,8 @@ import {
   type JobLimits,
   type Manifest,
   type Metering,
+  QUORUM_TERMS,
+  asksForQuorum,
   encodeTaskInputs,
 } from '#libs/market';
 import {
@@ -37,8 +39,10 @@ export interface PlannedJob {
   readonly description: JobDescription;
   readonly inputs: readonly ({ readonly name: string } & (BlobRef | { readonly job: string }))[];
   readonly uploads: readonly Upload[];
-  /** Tasks times replicas. */
+  /** Tasks times the replicas that may be paid. */
   readonly units: number;
+  /** It was written as many tasks: its result is a folder. */
+  readonly isMany: boolean;
   readonly priceCap?: bigint;
   /** Milliseconds since 1970. */
   readonly completeByMs?: number;
@@ -111,7 +115,8 @@ async function planJob(planner: Planner, job: FileJob): Promise<PlannedJob> {
     ...{ name: job.name, parents: job.parents, description, inputs, uploads },
     ...termsOf(planner, job),
     ...(output !== undefined && { output }),
-    units: (tasks.tasks ?? 1) * (tasks.replicas ?? 1),
+    units: unitsOf(description),
+    isMany: tasks.tasks !== undefined,
     outputBytes: limits.outputBytes,
     manifest(results) {
       const known = inputs.map((input) => ({
@@ -125,6 +130,18 @@ async function planJob(planner: Planner, job: FileJob): Promise<PlannedJob> {
       }
     },
   };
+}
+
+/** Those of tier C have replicas without saying so. */
+function unitsOf({
+  kind = 'js',
+  tier = 'A',
+  placement,
+  tasks = 1,
+  replicas,
+}: JobDescription): number {
+  const asked = asksForQuorum({ kind, tier, ...(placement && { placement }) });
+  return tasks * (replicas ?? (asked ? QUORUM_TERMS.most : 1));
 }
 
 function noUai(planner: Planner, path: readonly PropertyKey[], uai: string): Error {

@@ -2,7 +2,7 @@
 import { lstatSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { utf8, utf8Decode } from '#libs/kernel';
-import { type MarketClient, type OrderDocument, arrayOutputs } from '#libs/sdk';
+import { type MarketClient, type OrderDocument, arrayOutputs, soleOutput } from '#libs/sdk';
 import { type BlobRef, type BlobStore, fileSize, parseCid } from '#libs/storage';
 import { cliError } from '../errors.ts';
 import { writeUserFile } from '../frame/files.ts';
@@ -25,9 +25,14 @@ interface Services {
 export async function keepResult(
   { market, store }: Services,
   order: OrderDocument,
-  path?: string,
+  { path, isMany }: { readonly path?: string | undefined; readonly isMany: boolean },
 ): Promise<BlobRef> {
   const result = await resultCid(market, order);
+  if (order.array && !isMany) {
+    const output = await soleOutput(store, result);
+    if (path !== undefined) writeUserFile(path, output);
+    return store.put(output);
+  }
   if (order.array) return keepOutputs(store, result, path);
   if (path !== undefined) writeUserFile(path, await market.result(order.id));
   const sizeBytes = await fileSize((cid) => store.getBlock(cid.toString()), parseCid(result));

@@ -298,7 +298,7 @@ async function watch(session: Session, plan: PlannedJob, ordered: OrderDocument)
       : `${status}: ${reason?.text ?? exit ?? 'no reason given'}`,
   );
   if (!isGood) return { ...seen, is: 'failed', why: reason?.text ?? exit ?? status };
-  const result = await keepResult(session, order, plan.output);
+  const result = await keepResult(session, order, { path: plan.output, isMany: plan.isMany });
   if (plan.output !== undefined) output.line(`result written to ${plan.output}`);
   return { ...seen, is: 'done', result, ...(plan.output && { output: plan.output }) };
 }

@@ -146,13 +146,15 @@ export function quoteToDocument(quote: BindingQuote) {
 export function manifestFromDocument(document: ManifestDocument): Manifest {
   for (const text of [document.code, ...document.inputs.map((input) => input.cid)]) checkCid(text);
   const { diskBytes, ...resources } = document.resources;
-  const { metering, placement, array, ...rest } = document;
+  const { metering, placement, array, validator, ...rest } = document;
   if (array?.taskInput) checkCid(array.taskInput.list);
+  if (validator) checkCid(validator.code);
   return {
     ...rest,
     ...(array && { array: arrayFromDocument(array) }),
     ...(placement && { placement: placementFromDocument(placement) }),
     ...(metering && { metering: meteringFromDocument(metering) }),
+    ...(validator && { validator: validatorFromDocument(validator) }),
     resources: { ...resources, ...(diskBytes !== undefined && { diskBytes }) },
   };
 }
@@ -163,10 +165,19 @@ const placementFromDocument = (terms: NonNullable<ManifestDocument['placement']>
 
 function arrayFromDocument({
   taskInput,
+  check,
   ...rest
 }: NonNullable<ManifestDocument['array']>): NonNullable<Manifest['array']> {
-  return { ...rest, ...(taskInput && { taskInput }) };
+  return { ...rest, ...(check && { check }), ...(taskInput && { taskInput }) };
 }
+
+const validatorFromDocument = ({
+  fuel,
+  ...rest
+}: NonNullable<ManifestDocument['validator']>): NonNullable<Manifest['validator']> => ({
+  ...rest,
+  ...(fuel !== undefined && { fuel: parseUnits(fuel) }),
+});
 
 function meteringFromDocument({
   fuel,

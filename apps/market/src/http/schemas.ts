@@ -93,6 +93,10 @@ export const manifestDocument = z
       .strictObject({
         tasks: taskCount,
         replicas: replicaCount,
+        check: z
+          .enum(['majority', 'adaptive'])
+          .optional()
+          .describe('How replicas decide: more than half of them, or two that agree'),
         taskInput: z
           .strictObject({ name: z.string().max(100), list: cid })
           .optional()
@@ -100,6 +104,10 @@ export const manifestDocument = z
       })
       .optional()
       .describe('Many tasks of one program'),
+    validator: z
+      .strictObject({ code: cid, params: z.string().max(65_536), fuel: amount.optional() })
+      .optional()
+      .describe('A program that says of each result whether it counts'),
   })
   .meta({ id: 'Manifest' });
 export type ManifestDocument = z.infer<typeof manifestDocument>;

@@ -92,7 +92,8 @@ export function tasksOfProvider(market: Market, row: OrderRow, provider: string)
   const { tasks } = arrayOf(row);
   const seen = new Set<number>();
   for (const batch of batchesOf(market, row.id))
-    if (batch.provider === provider && batch.state !== 'lost')
+    // One whose answers were all odd is lost, and has still answered.
+    if (batch.provider === provider && (batch.state !== 'lost' || batch.leaves !== undefined))
       for (const unit of unitsOf(batch.units)) seen.add(unit % tasks);
   return seen;
 }

@@ -2,7 +2,7 @@
  * Handing out batches of units. A binding message, or a slot that falls free, cuts one batch from the
  * order's pool: units that were lost first, in ever smaller batches, then those never handed out.
  */
-import { BATCH_UNITS_MAX } from '#contracts';
+import { BATCH_UNITS_MAX, type UnitSet } from '#contracts';
 import { MARKET_ENTRIES } from '#libs/audit';
 import { leaseId } from '../binding-messages.ts';
 import { pursueChain } from '../chain-steps.ts';
@@ -24,7 +24,7 @@ import {
   updateBatch,
 } from './batches.ts';
 import { affordableUnits } from './funds.ts';
-import { isBarred, withoutWork } from './replicas.ts';
+import { isBarred, rememberAnswers, withoutWork, wordTaken } from './replicas.ts';
 
 const MS = 1000;
 /** Batches of one order that may be in work at once. */
@@ -40,8 +40,7 @@ export function batchDue(step: Step, id: string): void {
   const row = orderOf(market, id);
   if (row.work !== 'running' || pendingUnits(arrayOf(row)) === 0) return;
   const job = jobOf(row, step.now.timeUs);
-  const tried = [...job.tried, ...withoutWork(market, row)];
-  const best = bestPlace(step, { ...job, tried });
+  const best = bestPlace(step, { ...job, avoid: new Set(withoutWork(market, row)) });
   if (best) handOutBatch(step, id, best.offer.provider);
   else waitForRoom(market, row);
 }
@@ -115,14 +114,17 @@ function grantBatch(step: Step, row: OrderRow, provider: ProviderState): boolean
   if (most === 0) return false;
   const cut = cutBatch(step, row, account, most);
   if (!cut) return false;
+  rememberAnswers(market, row);
   const fence = row.fence + 1;
   const lease = leaseId(row.id, fence);
   const { units, ...failures } = cut.group;
   updateOrder(step, row.id, { fence });
   updateArray(step, row.id, { ...cut.change, open: [...array.open, fence] });
+  const alone = wordTaken(step, row.id, account, cut.group.units as UnitSet);
   updateBatch(step, {
     ...{ version: ROW_VERSION, order: row.id, fence, lease, provider: account },
     ...{ units, unitPrice, state: 'offered', grantedAtUs: now.timeUs, chain: 'none', ...failures },
+    ...(alone.length > 0 && { alone }),
     pricePerCoreSecond: offer.pricePerCoreSecond,
     pricePerGibSecond: offer.pricePerGibSecond,
   });

@@ -1,66 +1,19 @@
 import { type UnitSet, countUnits, unitsOf } from '#contracts';
-import { decodeArrayResult } from './array-result.ts';
-import { Driver, only, signerOf } from '../testing/driver.ts';
-import { bindAll, deliver, executeAll, leasesIn, submitArray } from '../testing/array-driver.ts';
-
-const NAMES = ['p1', 'p2', 'p3', 'p4', 'p5'];
-const TASKS = 40;
-
-/** What a provider says of a task: 0 is the truth. */
-type Saying = (name: string, task: number) => number;
-
-function started(names = NAMES, replicas = 3) {
-  const driver = new Driver();
-  for (const name of names) driver.join(name, { slots: 1, cores: 16, memoryBytes: 2 ** 36 });
-  const id = submitArray(driver, TASKS, undefined, replicas);
-  return { driver, id };
-}
-
-const orderOf = (driver: Driver, id: string) => {
-  const row = driver.market.orders.get(id);
-  if (!row?.array) throw new Error('no array');
-  return { ...row.array, work: row.work, row };
-};
-const batchesOf = (driver: Driver, id: string) => [
-  ...(driver.market.batchesOf.get(id)?.values() ?? []),
-];
-const rowOf = (driver: Driver, name: string) =>
-  driver.market.providers.get(signerOf(name).account)?.row;
-
-/** Everybody delivers what it is given until nothing is given any more; the result document, if any. */
-function play(driver: Driver, id: string, saying: Saying, restartAfter = -1) {
-  const documents: Uint8Array[] = [];
-  const queue = [...bindAll(driver, id)];
-  for (let round = 0; round < 30; round++) {
-    const lease = queue.shift();
-    if (!lease) {
-      if (orderOf(driver, id).work !== 'running') break;
-      queue.push(...leasesIn(driver.wait(600)), ...bindAll(driver, id));
-      for (const name of NAMES)
-        if (driver.market.sessions.has(name))
-          driver.say(name, { kind: 'heartbeat', freeSlots: 1, leases: [] });
-      continue;
-    }
-    const { provider } = driver.market.batches.get(lease.lease) ?? {};
-    const name = NAMES.find((one) => driver.market.sessions.get(one) === provider) as string;
-    const told = (unit: number) => saying(name, unit % TASKS);
-    const effects = deliver(driver, name, lease, { saying: told });
-    documents.push(...only(effects, 'storeResult').map(({ bytes }) => bytes));
-    queue.push(...leasesIn(effects), ...bindAll(driver, id, 2));
-    if (round !== restartAfter) continue;
-    driver.restart();
-    driver.apply({ kind: 'nonceRead', nonce: 0, height: driver.market.meta.height });
-    for (const one of NAMES) driver.join(one, { slots: 1, cores: 16, memoryBytes: 2 ** 36 });
-    const account = orderOf(driver, id).row.signed.order.consumer;
-    const { height } = driver.market.meta;
-    driver.apply({ kind: 'balanceRead', account, balance: { amount: 10_000_000_000n, height } });
-    queue.length = 0;
-  }
-  const [document] = documents;
-  return document && decodeArrayResult(document);
-}
-
-const honest: Saying = () => 0;
+import { bindAll, deliver, executeAll } from '../testing/array-driver.ts';
+import { signerOf } from '../testing/driver.ts';
+import {
+  NAMES,
+  type Saying,
+  TASKS,
+  batchesOf,
+  honest,
+  nameOf,
+  orderOf,
+  play,
+  rowOf,
+  started,
+  trusts,
+} from '../testing/replicas.ts';
 
 describe('an order whose tasks are done by several providers', () => {
   test('two that agree decide each task: both are paid, the result holds each task once', () => {
@@ -80,7 +33,8 @@ describe('an order whose tasks are done by several providers', () => {
   });
 
   test('no provider gets two replicas of one task', () => {
-    const { driver, id } = started(['p1']);
+    const { driver, id } = started(['p1', 'p2']);
+    driver.apply({ kind: 'agentGone', session: 'p2' });
     play(driver, id, honest);
     expect(orderOf(driver, id).done).toBe(0);
     const given = batchesOf(driver, id).flatMap(({ units }) => unitsOf(units));
@@ -135,12 +89,11 @@ describe('an order whose tasks are done by several providers', () => {
   });
 
   test('who was found wrong three times gets no replicas any more', () => {
-    const { driver, id } = started(['p1']);
-    const provider = driver.market.providers.get(signerOf('p1').account);
-    if (!provider) throw new Error('no provider');
-    provider.row = { ...provider.row, trust: { consecutiveValid: 0, wrong: 3 } };
+    const { driver, id } = started(['p1', 'p2']);
+    driver.apply({ kind: 'agentGone', session: 'p2' });
+    trusts(driver, 'p1', { consecutiveValid: 0, wrong: 3 });
     expect(bindAll(driver, id)).toHaveLength(0);
-    provider.row = { ...provider.row, trust: { consecutiveValid: 0, wrong: 2 } };
+    trusts(driver, 'p1', { consecutiveValid: 0, wrong: 2 });
     expect(bindAll(driver, id)).toHaveLength(1);
   });
 
@@ -149,9 +102,7 @@ describe('an order whose tasks are done by several providers', () => {
     const [lease] = bindAll(driver, id, 1);
     executeAll(driver);
     executeAll(driver);
-    const { provider } = driver.market.batches.get(lease?.lease as string) ?? {};
-    const name = NAMES.find((one) => driver.market.sessions.get(one) === provider) as string;
-    if (lease) deliver(driver, name, lease);
+    if (lease) deliver(driver, nameOf(driver, lease.lease), lease);
     expect(batchesOf(driver, id)[0]?.state).toBe('judging');
     const by = orderOf(driver, id).row.signed.order.consumer;
     driver.apply({ kind: 'cancelOrder', request: 'c', order: id, by });

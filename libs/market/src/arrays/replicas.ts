@@ -5,6 +5,7 @@
  */
 import {
   type UnitSet,
+  countUnits,
   decodeUnitLeaf,
   splitUnitLeaves,
   unitSetOf,
@@ -12,7 +13,7 @@ import {
   withoutUnits,
 } from '#contracts';
 import { MARKET_ENTRIES } from '#libs/audit';
-import { bytesToHex } from '#libs/kernel';
+import { type CodecValue, bytesToHex } from '#libs/kernel';
 import { countFault } from '../faults.ts';
 import { logStep } from '../job-log.ts';
 import type { ArrayProgress, OrderRow, UnitsRow } from '../model/rows.ts';
@@ -20,13 +21,18 @@ import { HOST_EXITS } from '../retry.ts';
 import { type Market, type Step, orderOf, saveRow } from '../state.ts';
 import {
   NO_TRUST,
+  QUORUM_TERMS,
   type QuorumTerms,
   type ReplicaAnswer,
+  type Trust,
   answerKey,
+  checkChance,
   isExcluded,
+  isTrusted,
   judgeReplicas,
   provedRight,
   provedWrong,
+  trustNeeded,
 } from '../verification/index.ts';
 import {
   NO_FAILURES,
@@ -46,6 +52,8 @@ export interface TaskAnswers {
   /** Replicas asked for so far, and how many of them were given up. */
   issued: number;
   dropped: number;
+  /** Its only provider is taken at its word. */
+  isAlone?: boolean;
   /** What is accepted; null when there is no quorum and never will be. */
   key?: string | null;
 }
@@ -53,17 +61,22 @@ export interface TaskAnswers {
 export const isReplicated = (array: ArrayProgress | undefined): boolean =>
   array !== undefined && array.replicas > 1;
 
-/** A majority of the replicas decides. */
-const termsOf = ({ replicas }: ArrayProgress): QuorumTerms => ({
-  quorum: (replicas >> 1) + 1,
+type Replication = Pick<ArrayProgress, 'replicas' | 'isAdaptive'>;
+
+/** A majority of the replicas decides, or two that agree. */
+const termsOf = ({ replicas, isAdaptive }: Replication): QuorumTerms => ({
+  quorum: isAdaptive ? QUORUM_TERMS.quorum : (replicas >> 1) + 1,
   most: replicas,
 });
+const ALONE: QuorumTerms = { quorum: 1, most: 1 };
+
+/** Replicas of a task that are asked for at once: whom an adaptive order asks first decides the rest. */
+const atOnce = (terms: Replication): number => (terms.isAdaptive ? 1 : termsOf(terms).quorum);
 
 /** As many replicas of every task as can decide it at once; further ones when those differ. */
-export function firstReplicas(tasks: number, replicas: number): ArrayProgress['again'] {
-  if (replicas === 1) return [];
-  const { quorum } = termsOf({ replicas } as ArrayProgress);
-  return Array.from({ length: quorum }, (_, replica) => ({
+export function firstReplicas(tasks: number, terms: Replication): ArrayProgress['again'] {
+  if (terms.replicas === 1) return [];
+  return Array.from({ length: atOnce(terms) }, (_, replica) => ({
     units: [{ from: replica * tasks, count: tasks }],
     ...NO_FAILURES,
   }));
@@ -108,9 +121,8 @@ function tasksOf(market: Market, row: OrderRow): TaskAnswers[] {
   const known = market.replicas.get(row.id);
   if (known) return known;
   const array = arrayOf(row);
-  const { quorum } = termsOf(array);
   const tasks: TaskAnswers[] = Array.from({ length: array.tasks }, () => ({
-    ...{ answers: [], issued: quorum, dropped: 0 },
+    ...{ answers: [], issued: atOnce(array), dropped: 0 },
   }));
   const issue = (unit: number): void => {
     const task = tasks[unit % array.tasks] as TaskAnswers;
@@ -118,6 +130,9 @@ function tasksOf(market: Market, row: OrderRow): TaskAnswers[] {
   };
   for (const batch of batchesOf(market, row.id)) {
     for (const unit of unitsOf(batch.units)) issue(unit);
+    if (batch.state !== 'lost')
+      for (const unit of unitsOf(batch.alone ?? []))
+        (tasks[unit % array.tasks] as TaskAnswers).isAlone = true;
     // A batch none of whose results was accepted is lost, and has still answered.
     if (!isBatchOpen(batch))
       for (const answer of answersIn(batch, array.tasks)) tasks[answer.task]?.answers.push(answer);
@@ -136,8 +151,13 @@ function tasksOf(market: Market, row: OrderRow): TaskAnswers[] {
   return tasks;
 }
 
-function decide(array: ArrayProgress, { answers, issued, dropped }: TaskAnswers) {
-  const decision = judgeReplicas(termsOf(array), answers, issued - answers.length - dropped);
+/** Nobody else was asked, and nobody needs to be. */
+const isAtItsWord = ({ isAlone, issued }: TaskAnswers): boolean => isAlone === true && issued === 1;
+
+function decide(array: ArrayProgress, task: TaskAnswers) {
+  const { answers, issued, dropped } = task;
+  const terms = isAtItsWord(task) ? ALONE : termsOf(array);
+  const decision = judgeReplicas(terms, answers, issued - answers.length - dropped);
   const isSpent = issued >= array.replicas;
   // No further replica may be asked for, and none is at work.
   if (decision.kind === 'more' && isSpent)
@@ -181,6 +201,7 @@ function judgeTasks(
   const array = arrayOf(orderOf(step.market, id));
   const more: number[] = [];
   const failed: number[] = [];
+  const differing: number[] = [];
   let accepted = 0;
   for (const number of touched) {
     const task = tasks[number] as TaskAnswers;
@@ -195,9 +216,14 @@ function judgeTasks(
     } else if (decision.kind === 'more') {
       const wanted = Math.min(decision.replicas, array.replicas - task.issued);
       for (let i = 0; i < wanted; i++) more.push(task.issued++ * array.tasks + number);
+      if (task.answers.length > 1) differing.push(number);
     }
   }
   if (more.length > 0) addUnits(step, id, unitSetOf(more));
+  if (differing.length > 0) {
+    const reason = 'results differ: further operators are asked';
+    noteCheck(step, id, { code: 'differ', reason, units: unitSetOf(differing) });
+  }
   const given = joinRanges(array.given, unitSetOf(failed));
   const counts = { done: array.done + accepted, failed: array.failed + failed.length, given };
   if (accepted + failed.length > 0) updateArray(step, id, counts);
@@ -234,10 +260,116 @@ export function judgedBatches(step: Step, id: string, isStopped = false): Judged
       const accepted = tasks[task]?.key;
       return accepted !== undefined && accepted !== key;
     });
+    // What a liar delivered alone is compared after all, before it is paid.
+    if (odd.length > 0 && !isStopped && doubtWord(step, id, batch.provider, tasks)) continue;
     judged.push(withhold(step, batch, odd));
     noteTrust(step, batch.provider, answers, tasks);
   }
   return judged;
+}
+
+/** Asks others for the tasks in which this provider was taken at its word; true when there were any. */
+function doubtWord(
+  step: Step,
+  id: string,
+  provider: string,
+  tasks: readonly TaskAnswers[],
+): boolean {
+  const { market } = step;
+  const doubted: number[] = [];
+  for (const batch of [...batchesOf(market, id)]) {
+    if (batch.provider !== provider || batch.state !== 'judging' || !batch.alone) continue;
+    for (const { task: number } of answersIn(batch, tasks.length)) {
+      const task = tasks[number] as TaskAnswers;
+      if (!isAtItsWord(task) || task.key === undefined) continue;
+      delete task.key;
+      task.isAlone = false;
+      doubted.push(number);
+    }
+    const { alone: _alone, ...rest } = batch;
+    updateBatch(step, rest);
+  }
+  if (doubted.length === 0) return false;
+  const { done } = arrayOf(orderOf(market, id));
+  updateArray(step, id, { done: done - doubted.length });
+  askOthers(step, id, tasks, doubted);
+  const reason = 'its provider was found wrong elsewhere: compared after all, before it is paid';
+  noteCheck(step, id, { code: 'doubted', reason, provider, units: unitSetOf(doubted) });
+  return true;
+}
+
+function noteCheck(step: Step, id: string, entry: CodecValue<typeof MARKET_ENTRIES.checked>): void {
+  logStep(step, id, 'checked', MARKET_ENTRIES.checked, entry);
+}
+
+/** Puts the next replica of each of these tasks into the pool. */
+function askOthers(
+  step: Step,
+  id: string,
+  tasks: readonly TaskAnswers[],
+  numbers: readonly number[],
+): void {
+  const units = numbers.map((number) => {
+    const task = tasks[number] as TaskAnswers;
+    return task.issued++ * tasks.length + number;
+  });
+  if (units.length > 0) addUnits(step, id, unitSetOf(units));
+}
+
+const DRAW_BYTES = 4;
+
+/**
+ * A provider gets first replicas of an adaptive order: in which of them is it taken at its word? Others are
+ * asked at once for the rest; the provider learns of neither.
+ *
+ * @returns the units for its batch's row
+ */
+export function wordTaken(step: Step, id: string, account: string, units: UnitSet): UnitSet {
+  const { market } = step;
+  const row = orderOf(market, id);
+  const array = arrayOf(row);
+  if (!array.isAdaptive) return [];
+  const tasks = tasksOf(market, row);
+  const trust = market.providers.get(account)?.row.trust ?? NO_TRUST;
+  const chance = checkChance(trust);
+  const alone: number[] = [];
+  const checked: number[] = [];
+  const draws = new DataView(step.randomness.bytes(DRAW_BYTES * countUnits(units)).slice().buffer);
+  for (const [i, unit] of unitsOf(units).entries()) {
+    const task = tasks[unit % array.tasks] as TaskAnswers;
+    if (task.issued > 1) continue;
+    task.isAlone = draws.getUint32(DRAW_BYTES * i) / 2 ** 32 >= chance;
+    (task.isAlone ? alone : checked).push(unit);
+  }
+  askOthers(step, id, tasks, checked);
+  tellOfWord(step, id, { account, trust, alone, checked });
+  return unitSetOf(alone);
+}
+
+function tellOfWord(
+  step: Step,
+  id: string,
+  told: {
+    readonly account: string;
+    readonly trust: Trust;
+    readonly alone: readonly number[];
+    readonly checked: readonly number[];
+  },
+): void {
+  const { account: provider, trust, alone, checked } = told;
+  const row = `${trust.consecutiveValid} right results in a row, ${trustNeeded(trust)} make trust`;
+  if (checked.length > 0) {
+    const code = isTrusted(trust) ? 'spot-check' : 'second-opinion';
+    const why = isTrusted(trust)
+      ? `trusted, and drawn for a comparison (chance 1 in ${Math.round(1 / checkChance(trust))})`
+      : 'its provider is not trusted yet';
+    const reason = `another operator does it too: ${why}; ${row}`;
+    noteCheck(step, id, { code, reason, provider, units: unitSetOf(checked) });
+  }
+  if (alone.length === 0) return;
+  const one = Math.round(1 / checkChance(trust));
+  const reason = `one trusted operator alone: ${row}; one result in ${one} is compared`;
+  noteCheck(step, id, { code: 'alone', reason, provider, units: unitSetOf(alone) });
 }
 
 function withhold(
@@ -271,7 +403,11 @@ function noteTrust(
   tasks: readonly TaskAnswers[],
 ): void {
   const provider = step.market.providers.get(account);
-  const decided = answers.filter(({ task }) => typeof tasks[task]?.key === 'string');
+  // Nothing is learnt from results that nobody else has.
+  const decided = answers.filter(({ task: number }) => {
+    const task = tasks[number];
+    return typeof task?.key === 'string' && task.answers.length > 1;
+  });
   if (!provider || decided.length === 0) return;
   const isWrong = decided.some(({ task, key }) => tasks[task]?.key !== key);
   const before = provider.row.trust ?? NO_TRUST;

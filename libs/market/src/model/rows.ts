@@ -62,6 +62,10 @@ export const jobNeeds = record({
   /** What it reads, for whoever holds it already; absent in older rows. */
   inputs: optional(list(inputRef, 64)),
   placement: optional(placementTerms),
+  /** Its manifest names a validator program. */
+  hasValidator: optional(bool),
+  /** How the replicas of its tasks decide; absent without replicas. */
+  replicas: optional(record({ most: uint(REPLICAS_MAX), isAdaptive: bool })),
 });
 export type JobNeeds = CodecValue<typeof jobNeeds>;
 
@@ -158,6 +162,8 @@ export const arrayProgress = record({
   charged: u64,
   /** Units given up, and why the last of them was. */
   given: list(record({ from: uint(), count: uint() }), 10_000),
+  /** Two that agree decide, and who is trusted works alone; else a majority of `replicas`. */
+  isAdaptive: optional(bool),
   /** With replicas: units that nobody will do any more; `done`, `failed` and `given` then count tasks. */
   dropped: optional(list(record({ from: uint(), count: uint() }), 10_000)),
   /** Fences of batches that the chain has not settled or released, rising. */
@@ -191,6 +197,8 @@ export const unitsRow = record({
   delivery: optional(signedBatchDelivery),
   /** With replicas: leaves of the delivery, until the order ends. */
   leaves: optional(byteString(64 * 1024)),
+  /** Of an adaptive order: units in which its provider is taken at its word, unless it is found wrong. */
+  alone: optional(unitSet),
   /** What of the delivery is not to be paid. */
   withheld: optional(withheldUnits),
   /** What final blocks said of it. */

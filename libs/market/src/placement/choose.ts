@@ -33,6 +33,8 @@ export interface Job {
   readonly deadlineMs: number;
   /** Providers that failed it, once per failure. */
   readonly tried: readonly string[];
+  /** Providers that never get it: they have done what it is to be compared with. */
+  readonly avoid?: ReadonlySet<string>;
 }
 
 export interface PlaceOffer extends CellOffer {
@@ -174,7 +176,7 @@ function randomBelow(draws: Randomness, below: number): number {
 /** This machine's figures for the job; undefined when it cannot take it now, or never in time. */
 function offerOf(
   market: Market,
-  { needs, priceCap, tried }: Job,
+  { needs, priceCap, tried, avoid }: Job,
   candidate: Candidate,
   risk: number,
   { mustHaveRoom, nowMs, outlook, scales }: Making,
@@ -182,6 +184,7 @@ function offerOf(
   const { provider, price, priceUnits, nodeClass, pace } = candidate;
   if (absenceOf(market, provider, mustHaveRoom ? nowMs : undefined)) return undefined;
   if (priceCap !== undefined && price > priceCap) return undefined;
+  if (avoid?.has(provider.row.provider)) return undefined;
   if (mustHaveRoom && !hasRoom(provider, needs)) return undefined;
   const slowdown = slowdownOf(market, needs, provider);
   if (slowdown === undefined && mustHaveRoom) return undefined;

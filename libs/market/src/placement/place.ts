@@ -59,8 +59,9 @@ export function waitForRoom(market: Market, row: OrderRow): void {
 
 /** May this provider take the job at this moment? */
 export function mayTake({ market, now }: Step, provider: ProviderState, job: Job): boolean {
-  const { needs, priceCap } = job;
+  const { needs, priceCap, avoid } = job;
   return (
+    avoid?.has(provider.row.provider) !== true &&
     !absenceOf(market, provider, now.monotonicMs) &&
     hasRoom(provider, needs) &&
     misfitOf(provider.row.offer, needs, priceCap) === undefined &&

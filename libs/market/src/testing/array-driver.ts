@@ -27,8 +27,8 @@ import {
 
 export type LeaseUnits = Extract<MarketMessage, { kind: 'leaseUnits' }>;
 
-export const arrayManifest = (tasks: number, replicas = 1) =>
-  manifestWith({ array: { tasks, replicas } });
+export const arrayManifest = (tasks: number, replicas = 1, check?: 'adaptive') =>
+  manifestWith({ array: { tasks, replicas, ...(check && { check }) } });
 
 /** Gives in an order of many tasks, and a block places it. @returns its id */
 export function submitArray(
@@ -36,8 +36,9 @@ export function submitArray(
   tasks: number,
   amount?: bigint,
   replicas?: number,
+  check?: 'adaptive',
 ): string {
-  const id = submitUnplaced(driver, tasks, amount, replicas);
+  const id = submitUnplaced(driver, tasks, amount, replicas, check);
   executeAll(driver);
   return id;
 }
@@ -48,8 +49,9 @@ export function submitUnplaced(
   tasks: number,
   amount = 10_000_000_000n,
   replicas = 1,
+  check?: 'adaptive',
 ): string {
-  const manifest = arrayManifest(tasks, replicas);
+  const manifest = arrayManifest(tasks, replicas, check);
   const unitPrice = 20_000n;
   const array = { tasks, replicas, unitPrice };
   const order = driver.order(manifest, { array, priceCap: unitPrice * BigInt(tasks * replicas) });

@@ -6,4 +6,5 @@ export * from './collusion.ts';
 export * from './quorum.ts';
 export * from './regime.ts';
 export * from './stake.ts';
+export * from './terms.ts';
 export * from './trust.ts';

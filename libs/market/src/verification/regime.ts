@@ -1,5 +1,5 @@
 /** Which check a job gets, by its kind, tier and level, and the risk that stays with it. */
-import type { JobKind, Tier } from '../manifest.ts';
+import type { JobKind, Manifest, Tier } from '../manifest.ts';
 import {
   type Crowd,
   type QuorumOdds,
@@ -7,6 +7,7 @@ import {
   answersNeeded,
   quorumOdds,
 } from './collusion.ts';
+import { QUORUM_TERMS } from './terms.ts';
 import { CHECK_AT_LEAST_ONE_IN } from './trust.ts';
 
 export type LevelName = 'eco' | 'standard' | 'fast' | 'assured';
@@ -32,10 +33,8 @@ export const AUDIT_CHANCE: Readonly<Record<LevelName, number>> = {
   fast: 0.02,
   assured: 1 / CHECK_AT_LEAST_ONE_IN,
 };
-/** Share of verifiable results that are replayed by another provider. */
+/** Share of metered results that are run again. */
 export const REPLAY_CHANCE = 1 / CHECK_AT_LEAST_ONE_IN;
-/** Two that agree; a fourth and fifth answer are asked for only when liars contradict each other too. */
-export const QUORUM_TERMS: QuorumTerms = { quorum: 2, most: 5 };
 const ALONE: QuorumTerms = { quorum: 1, most: 1 };
 
 export interface VerificationNeeds {
@@ -44,27 +43,42 @@ export interface VerificationNeeds {
   readonly level: LevelName;
   /** Replicas that the job asks for itself; a majority of them decides and nobody works alone. */
   readonly replicas?: number;
+  /** Two that agree of at most `replicas` decide, and who is trusted works alone. */
+  readonly isAdaptive?: boolean;
   /** The manifest names a validator program. */
   readonly hasValidator?: boolean;
 }
 
 /** The check that these needs come to. */
 export function regimeFor(needs: VerificationNeeds): VerificationRegime {
-  const { kind, tier, level, replicas, hasValidator } = needs;
-  if (replicas !== undefined && replicas > 1) {
+  const { kind, tier, level, replicas, isAdaptive, hasValidator } = needs;
+  if (replicas !== undefined && replicas > 1 && !isAdaptive) {
     const terms = { quorum: (replicas >> 1) + 1, most: replicas };
     return { kind: 'quorum', terms, isAdaptive: false, checkChance: 1 };
   }
   if (hasValidator) return { kind: 'validator', terms: ALONE, isAdaptive: false, checkChance: 1 };
-  if (kind === 'verifiable')
+  if (kind !== 'js')
     return { kind: 'replay', terms: ALONE, isAdaptive: false, checkChance: REPLAY_CHANCE };
-  if (tier === 'C' || level === 'assured')
+  const isStatedAlone = replicas === 1;
+  if (isAdaptive || (!isStatedAlone && (tier === 'C' || level === 'assured')))
     return {
-      ...{ kind: 'quorum', terms: QUORUM_TERMS, isAdaptive: true },
-      checkChance: 1 / CHECK_AT_LEAST_ONE_IN,
+      ...{ kind: 'quorum', isAdaptive: true, checkChance: 1 / CHECK_AT_LEAST_ONE_IN },
+      terms: { ...QUORUM_TERMS, most: replicas ?? QUORUM_TERMS.most },
     };
   return { kind: 'single', terms: ALONE, isAdaptive: false, checkChance: AUDIT_CHANCE[level] };
 }
+
+/**
+ * True for jobs that are checked by further operators unless they say otherwise: `js` jobs of tier C, and
+ * those that permit the level `assured` only.
+ */
+export const asksForQuorum = ({
+  kind,
+  tier,
+  placement,
+}: Pick<Manifest, 'kind' | 'tier' | 'placement'>): boolean =>
+  kind === 'js' &&
+  (tier === 'C' || placement?.levels?.every((level) => level === 'assured') === true);
 
 /** Assumed of a domain whose operators nobody vetted, unless a market says otherwise. */
 export const COLLUDING_SHARE_ASSUMED = 0.2;

@@ -468,6 +468,11 @@ export interface components {
         Manifest: {
             /** @description Many tasks of one program */
             array?: {
+                /**
+                 * @description How replicas decide: more than half of them, or two that agree
+                 * @enum {string}
+                 */
+                check?: "majority" | "adaptive";
                 replicas: number;
                 /** @description One input per task, from a document that lists them */
                 taskInput?: {
@@ -537,6 +542,14 @@ export interface components {
              * @enum {string}
              */
             tier: "A" | "B" | "C";
+            /** @description A program that says of each result whether it counts */
+            validator?: {
+                /** @description CID */
+                code: string;
+                /** @description Smallest units, decimal */
+                fuel?: string;
+                params: string;
+            };
             /** @enum {number} */
             version: 1;
         };
