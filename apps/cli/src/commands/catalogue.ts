@@ -95,8 +95,8 @@ export async function searchDatasets(
   output.answer(result as unknown as Json, () => {
     if (result.items.length === 0) output.line('nothing found');
     for (const entry of result.items) for (const line of entryLines(entry)) output.line(line);
-    if (result.found > result.items.length) {
-      const count = result.found >= 1_000 ? 'over 1,000' : String(result.found);
+    if (result.found > result.items.length || result.atLeast) {
+      const count = `${result.atLeast ? 'at least ' : ''}${result.found}`;
       output.line(`${result.items.length} of ${count}`);
     }
     for (const [facet, counts] of Object.entries(result.facets ?? {})) {

@@ -14,10 +14,10 @@ import { marketAppError } from '../errors.ts';
 import {
   type CatalogueReader,
   type DatasetFacts,
-  type SearchResult,
   type VersionFacts,
   versionFor,
 } from './catalogue-reader.ts';
+import type { SearchResult } from './catalogue-search.ts';
 import { type FeedPage, feedPageOf } from './dcat-feed.ts';
 import type { CatalogueSearch } from './search-query.ts';
 

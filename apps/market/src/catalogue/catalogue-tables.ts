@@ -6,7 +6,7 @@ import { rmSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 
 /** Raised whenever tables change. */
-const LAYOUT = 1;
+const LAYOUT = 2;
 
 const TABLES = `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -41,37 +41,40 @@ CREATE TABLE version (
   PRIMARY KEY (dataset, sequence)
 ) WITHOUT ROWID;
 CREATE INDEX version_retry ON version (retryAtMs) WHERE retryAtMs IS NOT NULL;
--- What is searched: one row for each dataset that shows a version and is not withdrawn.
+-- What is searched: one row for each dataset that shows a version and is not withdrawn. Narrow, since
+-- a search looks at thousands of them; what it answers with is in entryText.
 CREATE TABLE entry (
   id INTEGER PRIMARY KEY REFERENCES dataset,
-  publisher TEXT NOT NULL,
-  price REAL,
-  purpose TEXT,
   modified TEXT NOT NULL,
+  price REAL,
   -- Dates; where one end is open '0000' and '9999'; null when nothing is said.
   starts TEXT,
   ends TEXT,
-  json TEXT NOT NULL
+  west REAL,
+  east REAL,
+  south REAL,
+  north REAL,
+  -- Ids of facetValue, 32 bits each: for counting. Found by are facets as words.
+  facets BLOB NOT NULL
 );
-CREATE INDEX entry_modified ON entry (modified);
+CREATE TABLE entryText (id INTEGER PRIMARY KEY, json TEXT NOT NULL);
+-- Holds all that a search without words looks at.
+CREATE INDEX entry_newest
+  ON entry (modified DESC, id, price, starts, ends, west, east, south, north);
 CREATE INDEX entry_price ON entry (price);
-CREATE INDEX entry_starts ON entry (starts);
-CREATE INDEX entry_ends ON entry (ends);
--- For counting; found by are facets as words of the full-text index.
-CREATE TABLE facet (
-  id INTEGER NOT NULL,
-  kind TEXT NOT NULL,
-  value TEXT NOT NULL,
-  PRIMARY KEY (id, kind, value)
-) WITHOUT ROWID;
+-- The id's last bits say of which kind it is.
+CREATE TABLE facetValue (id INTEGER PRIMARY KEY, value TEXT NOT NULL, kind INTEGER NOT NULL);
+CREATE UNIQUE INDEX facetValue_value ON facetValue (value, kind);
 CREATE VIRTUAL TABLE place USING rtree (id, west, east, south, north);
 CREATE VIRTUAL TABLE words USING fts5 (
   title, description, keywords, columns, publisher, facets,
-  content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2'
+  content = '', contentless_delete = 1, prefix = '2 3', tokenize = 'unicode61 remove_diacritics 2'
 );
 `;
 
-const COMMON = 'PRAGMA busy_timeout = 5000; PRAGMA cache_size = -32000; PRAGMA foreign_keys = OFF;';
+// Mapped, pages of the index are read where the system caches them, not copied one by one.
+const COMMON = `PRAGMA busy_timeout = 5000; PRAGMA cache_size = -32000; PRAGMA foreign_keys = OFF;
+PRAGMA mmap_size = ${16 * 2 ** 30};`;
 
 function open(file: string): DatabaseSync {
   const database = new DatabaseSync(file);

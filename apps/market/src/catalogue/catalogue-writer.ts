@@ -5,7 +5,8 @@ import { type DatasetRecord, type VersionRecord, versionRecord } from '#contract
 import { type Bytes, encodeWith } from '#libs/kernel';
 import type { CatalogueEntry } from '#libs/mdds';
 import { CatalogueReader, versionFor } from './catalogue-reader.ts';
-import { FACETS, type Facet, facetWord } from './search-query.ts';
+import { facetIdAfter } from './facet-counts.ts';
+import { FACETS, type Facet, facetWord, plainText } from './search-query.ts';
 
 /** A version whose document the index does not hold yet. */
 export interface MissingDocument {
@@ -17,11 +18,13 @@ export interface MissingDocument {
 const SECOND_MS = 1_000;
 const RETRY_MS_MAX = 3_600_000;
 const PROBLEM_MAX = 500;
+const FACET_IDS_MAX = 50_000;
 
 export class CatalogueWriter {
   readonly #database: DatabaseSync;
   readonly #reader: CatalogueReader;
   readonly #statements = new Map<string, StatementSync>();
+  readonly #facetIds = new Map<string, number>();
 
   constructor(database: DatabaseSync) {
     this.#database = database;
@@ -52,6 +55,7 @@ export class CatalogueWriter {
       this.#database.exec('COMMIT');
       return result;
     } catch (error) {
+      this.#facetIds.clear();
       this.#database.exec('ROLLBACK');
       throw error;
     }
@@ -169,38 +173,59 @@ export class CatalogueWriter {
   }
 
   #forget(id: number): void {
-    for (const table of ['entry', 'facet', 'place'])
+    for (const table of ['entry', 'entryText', 'place'])
       this.#run(`DELETE FROM ${table} WHERE id = ?`, id);
     this.#run('DELETE FROM words WHERE rowid = ?', id);
   }
 
   /** What is searched of one dataset. */
   putEntry(id: number, entry: CatalogueEntry): void {
-    const { publisher, price, purpose, modified, temporal, spatial } = entry;
-    const optional = (value: string | number | undefined) => value ?? null;
-    this.#run(
-      'INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
-      ...[id, publisher.iri, price === undefined ? null : Number(price), optional(purpose)],
-      ...[modified, ...datesOf(temporal), JSON.stringify(entry)],
-    );
-    const columns = entry.columns.map(({ name }) => name);
+    const { publisher, price, modified, temporal, spatial } = entry;
     const facets = FACETS.flatMap((kind) =>
       [...new Set(facetValues(entry, kind))].map((value) => [kind, value] as const),
     );
+    const box = spatial ? [spatial.west, spatial.east, spatial.south, spatial.north] : [];
+    const facetIds = Uint32Array.from(facets, ([kind, value]) => this.#facetId(kind, value));
+    this.#run(
+      'INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+      ...[id, modified, price === undefined ? null : Number(price), ...datesOf(temporal)],
+      ...(spatial ? box : [null, null, null, null]),
+      new Uint8Array(facetIds.buffer),
+    );
+    this.#run('INSERT INTO entryText VALUES (?, ?)', id, JSON.stringify(entry));
+    const themes = entry.themes.map(({ label = '' }) => label);
     this.#run(
       'INSERT INTO words (rowid, title, description, keywords, columns, publisher, facets) VALUES (?, ?, ?, ?, ?, ?, ?)',
-      ...[id, entry.title, entry.description],
-      [...entry.keywords, ...entry.themes.map(({ label = '' }) => label)].join(' \n '),
-      columns.join(' \n '),
-      publisher.name ?? '',
+      ...[id, plainText(entry.title), plainText(entry.description)],
+      plainText([...entry.keywords, ...themes].join(' \n ')),
+      plainText(entry.columns.map(({ name }) => name).join(' \n ')),
+      plainText(publisher.name ?? ''),
       facets.map(([kind, value]) => facetWord(kind, value)).join(' '),
     );
-    for (const [kind, value] of facets)
-      this.#run('INSERT INTO facet VALUES (?, ?, ?)', id, kind, value);
-    if (spatial) {
-      const { west, east, south, north } = spatial;
-      this.#run('INSERT INTO place VALUES (?, ?, ?, ?, ?)', id, west, east, south, north);
-    }
+    if (spatial) this.#run('INSERT INTO place VALUES (?, ?, ?, ?, ?)', id, ...box);
+  }
+
+  #facetId(kind: Facet, value: string): number {
+    const key = `${kind}\n${value}`;
+    const known = this.#facetIds.get(key);
+    if (known !== undefined) return known;
+    const kindIndex = FACETS.indexOf(kind);
+    const found = this.#prepare('SELECT id FROM facetValue WHERE value = ? AND kind = ?').get(
+      ...[value, kindIndex],
+    );
+    const id = (found?.['id'] as number | undefined) ?? this.#newFacetId(value, kindIndex);
+    if (this.#facetIds.size >= FACET_IDS_MAX) this.#facetIds.clear();
+    this.#facetIds.set(key, id);
+    return id;
+  }
+
+  #newFacetId(value: string, kindIndex: number): number {
+    const { last } = this.#prepare('SELECT max(id) AS last FROM facetValue').get() as {
+      last: number | null;
+    };
+    const id = facetIdAfter(last ?? 0, kindIndex);
+    this.#run('INSERT INTO facetValue VALUES (?, ?, ?)', id, value, kindIndex);
+    return id;
   }
 }
 

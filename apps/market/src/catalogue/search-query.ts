@@ -28,7 +28,7 @@ export interface CatalogueSearch {
   readonly to?: string;
   readonly limit?: number;
   readonly offset?: number;
-  /** Count the facets of what was found, up to `FACETED_MAX` datasets. */
+  /** Count the facets of what was found, up to `COUNTED_MAX` datasets. */
   readonly withFacets?: boolean;
 }
 
@@ -38,50 +38,61 @@ const WORDS_MAX = 16;
 const WORD_MAX = 64;
 const FACET_VALUES_MAX = 16;
 
+/** Private characters begin the words that stand for facets: no text of a dataset or a search has them. */
+const PRIVATE = /[\u{E000}-\u{F8FF}\u{F0000}-\u{10FFFF}]/gu;
+export const plainText = (text: string): string => text.replace(PRIVATE, ' ');
+
+/** Beginnings of one letter would be beginnings of everything. */
+const PREFIX_MIN = 2;
+
 /** FTS5 syntax of what was typed: every word quoted, so that none is an operator. @throws MARKET_SEARCH */
 export function termsOf(text: string): readonly string[] {
-  const terms = [...text.matchAll(/"([^"]*)"|([^\s"]+)/gu)].flatMap(([, phrase, word]) => {
-    const isPrefix = word !== undefined && word.length > 1 && word.endsWith('*');
-    const plain = (phrase ?? (isPrefix ? word.slice(0, -1) : word) ?? '').trim();
-    // A term without a letter or digit would match nothing.
-    if (!/[\p{L}\p{N}]/u.test(plain)) return [];
-    if (plain.length > WORD_MAX)
-      throw marketAppError('MARKET_SEARCH', `a word of over ${WORD_MAX} characters`);
-    return [`"${plain}"${isPrefix ? '*' : ''}`];
-  });
+  const terms = [...plainText(text).matchAll(/"([^"]*)"|([^\s"]+)/gu)].flatMap(
+    ([, phrase, word]) => {
+      const isPrefix = word !== undefined && word.length > 1 && word.endsWith('*');
+      const plain = (phrase ?? (isPrefix ? word.slice(0, -1) : word) ?? '').trim();
+      // A term without a letter or digit would match nothing.
+      if (!/[\p{L}\p{N}]/u.test(plain)) return [];
+      if (plain.length > WORD_MAX)
+        throw marketAppError('MARKET_SEARCH', `a word of over ${WORD_MAX} characters`);
+      if (isPrefix && plain.length < PREFIX_MIN)
+        throw marketAppError(
+          'MARKET_SEARCH',
+          `${plain}*: give ${PREFIX_MIN} letters of the beginning`,
+        );
+      return [`"${plain}"${isPrefix ? '*' : ''}`];
+    },
+  );
   if (terms.length > WORDS_MAX)
     throw marketAppError('MARKET_SEARCH', `over ${WORDS_MAX} words to search for`);
   return terms;
 }
 
-export interface FacetTerm {
-  readonly kind: Facet;
-  readonly value: string;
-  /** FTS5 expression that finds it. */
-  readonly expression: string;
+export interface SearchPlan {
+  /** FTS5 expressions of words and phrases. */
+  readonly terms: readonly string[];
+  /** FTS5 expressions of facets. */
+  readonly facets: readonly string[];
+  /** Conditions on `entry e` for the rest. */
+  readonly where: readonly Condition[];
 }
 
-export interface SearchPlan {
-  /** FTS5 expressions that all have to match: words, and facets as words. */
-  readonly terms: readonly string[];
-  readonly facets: readonly FacetTerm[];
-  /** Conditions on `entry e` for the rest. */
-  readonly where: readonly string[];
+export interface Condition {
+  readonly sql: string;
   readonly values: readonly (string | number)[];
+  /** Ids of the entries that fulfil it, read off an index. */
+  readonly ids?: string;
 }
 
 const FACET_DOMAIN = 'seele/catalogue-facet/1';
 
 /** A facet's value as one word of the full-text index: there it is found together with the words. */
 export const facetWord = (kind: Facet, value: string): string =>
-  `f${hashOf(FACET_DOMAIN, utf8(`${kind}\n${value}`)).slice(0, 16)}`;
+  `\u{E000}${hashOf(FACET_DOMAIN, utf8(`${kind}\n${value}`)).slice(0, 16)}`;
 
-function facetTerms(facets: CatalogueSearch['facets']): readonly FacetTerm[] {
+function facetTerms(facets: CatalogueSearch['facets']): readonly string[] {
   const terms = FACETS.flatMap((kind) =>
-    (facets?.[kind] ?? []).map((value) => ({
-      ...{ kind, value },
-      expression: `facets : "${facetWord(kind, value)}"`,
-    })),
+    (facets?.[kind] ?? []).map((value) => `"${facetWord(kind, value)}"`),
   );
   if (terms.length > FACET_VALUES_MAX)
     throw marketAppError('MARKET_SEARCH', `over ${FACET_VALUES_MAX} facets at once`);
@@ -91,30 +102,29 @@ function facetTerms(facets: CatalogueSearch['facets']): readonly FacetTerm[] {
 const isFinitePlace = ({ west, south, east, north }: BoundingBox): boolean =>
   [west, south, east, north].every(Number.isFinite) && west <= east && south <= north;
 
+function placeCondition(place: BoundingBox): Condition {
+  if (!isFinitePlace(place))
+    throw marketAppError('MARKET_SEARCH', 'a place is west,south,east,north in degrees');
+  const overlaps = (of: string) =>
+    `${of}west <= ? AND ${of}east >= ? AND ${of}south <= ? AND ${of}north >= ?`;
+  return {
+    sql: overlaps('e.'),
+    values: [place.east, place.west, place.north, place.south],
+    ids: `SELECT id FROM place WHERE ${overlaps('')}`,
+  };
+}
+
 /** @throws MARKET_SEARCH */
 export function planSearch(search: CatalogueSearch): SearchPlan {
-  const where: string[] = [];
-  const values: (string | number)[] = [];
   const { maxPrice, place, from, to } = search;
-  if (maxPrice !== undefined) {
-    where.push('e.price <= ?');
-    values.push(maxPrice);
-  }
-  if (place !== undefined) {
-    if (!isFinitePlace(place))
-      throw marketAppError('MARKET_SEARCH', 'a place is west,south,east,north in degrees');
-    where.push(
-      'e.id IN (SELECT id FROM place WHERE west <= ? AND east >= ? AND south <= ? AND north >= ?)',
-    );
-    values.push(place.east, place.west, place.north, place.south);
-  }
-  if (from !== undefined) {
-    where.push('e.ends >= ?');
-    values.push(from);
-  }
-  if (to !== undefined) {
-    where.push('e.starts <= ?');
-    values.push(to);
-  }
-  return { where, values, terms: termsOf(search.text ?? ''), facets: facetTerms(search.facets) };
+  const where: Condition[] = [];
+  if (maxPrice !== undefined)
+    where.push({
+      ...{ sql: 'e.price <= ?', values: [maxPrice] },
+      ids: 'SELECT id FROM entry WHERE price <= ?',
+    });
+  if (place !== undefined) where.push(placeCondition(place));
+  if (from !== undefined) where.push({ sql: 'e.ends >= ?', values: [from] });
+  if (to !== undefined) where.push({ sql: 'e.starts <= ?', values: [to] });
+  return { where, terms: termsOf(search.text ?? ''), facets: facetTerms(search.facets) };
 }

@@ -98,6 +98,9 @@ export const searchDocument = z
   .object({
     items: z.array(entryDocument),
     found: count.describe('How many there are, counted up to 1,000'),
+    atLeast: z
+      .boolean()
+      .describe('There may be more than `found`: a bound of the search was reached'),
     facets: z
       .object(Object.fromEntries(FACETS.map((facet) => [facet, z.array(facetCount)])))
       .optional(),

@@ -368,6 +368,8 @@ export interface components {
             version: string;
         };
         CatalogueSearchResult: {
+            /** @description There may be more than `found`: a bound of the search was reached */
+            atLeast: boolean;
             facets?: {
                 column: {
                     datasets: number;
