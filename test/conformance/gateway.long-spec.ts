@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CarWriter } from '@ipld/car';
 import * as dagCbor from '@ipld/dag-cbor';
+import * as dagPb from '@ipld/dag-pb';
+import { UnixFS } from 'ipfs-unixfs';
 import { fixedSize } from 'ipfs-unixfs-importer/chunker';
 import { importer } from 'ipfs-unixfs-importer';
 import { CID } from 'multiformats/cid';
@@ -78,6 +80,23 @@ beforeAll(async () => {
   const root = put(CID.createV1(dagCbor.code, await sha256.digest(document)), document);
   for (const [key, block] of file.blocks) blocks.set(key, block);
   await writeCar(at('dag-cbor-with-links'), root, blocks);
+
+  const site = await treeOf({
+    ...{ 'site/index.html': '<p>first</p>', 'site/empty': '', data: '{"json": true}' },
+    '<script>"&\'.txt': 'a hostile name',
+  });
+  const target = dagPb.encode({
+    ...{ Data: new UnixFS({ type: 'symlink', data: Buffer.from('foo') }).marshal(), Links: [] },
+  });
+  const link = CID.createV1(dagPb.code, await sha256.digest(target));
+  site.blocks.set(link.toString(), { cid: link, bytes: target });
+  const above = site.blocks.get(site.root.toString())?.bytes as Uint8Array;
+  const withLink = dagPb.decode(above);
+  withLink.Links.push({ Name: 'link', Tsize: target.length, Hash: link });
+  const bytes = dagPb.encode(dagPb.prepare(withLink));
+  const siteRoot = CID.createV1(dagPb.code, await sha256.digest(bytes));
+  site.blocks.set(siteRoot.toString(), { cid: siteRoot, bytes });
+  await writeCar(at('site-with-index-and-symlink'), siteRoot, site.blocks);
 
   const missing = await treeOf({ 'file-3k': big.slice(0, 3000) });
   const last = [...missing.blocks.values()].findLast(({ cid }) => cid.code === 0x55);

@@ -1,170 +1,30 @@
 /**
- * ipfs/gateway-conformance: the assertions about trustless gateways (blocks and CARs by CID and path),
- * on every CAR fixture below DIR. The storage process serves them; what each answer must be is worked
+ * ipfs/gateway-conformance: the assertions about trustless gateways (blocks and CARs by CID and path)
+ * and about path gateways (files, directories and links as they are), on every CAR fixture below DIR. The storage process serves them; what each answer must be is worked
  * out here from the fixture alone.
  */
 import { readFileSync, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { CarReader } from '@ipld/car';
-import * as dagCbor from '@ipld/dag-cbor';
-import * as dagPb from '@ipld/dag-pb';
-import { UnixFS } from 'ipfs-unixfs';
-import { CID } from 'multiformats/cid';
 import { type StorageProcess, startStorage } from '../e2e/storage-process.ts';
-import { type CaseResult, type Suite, runCase } from './suite.ts';
+import { Asker, cacheFault, escaped, headerFaults } from './gateway-asker.ts';
+import { fileCases, fileRefusals } from './gateway-files.ts';
+import {
+  type Asked,
+  type Fixture,
+  everything,
+  fileRange,
+  fileSize,
+  pathsOf,
+  shardsOf,
+  view,
+} from './gateway-fixture.ts';
+import type { Suite } from './suite.ts';
 
-const RAW = 0x55;
-const CBOR = 0x71;
 const RAW_TYPE = 'application/vnd.ipld.raw';
 const CAR_TYPE = 'application/vnd.ipld.car';
 /** A block that no fixture has. */
 const ABSENT = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy';
-const MAX_AGE = 29_030_400;
-
-interface Link {
-  readonly name: string;
-  readonly cid: CID;
-}
-
-/** A fixture as a reader of the specifications sees it. */
-interface Fixture {
-  readonly name: string;
-  readonly root: CID;
-  readonly blocks: ReadonlyMap<string, Uint8Array>;
-}
-
-type Kind = 'file' | 'directory' | 'sharded' | 'other';
-
-function view({ blocks }: Fixture, cid: CID) {
-  const bytes = blocks.get(cid.toString());
-  if (bytes === undefined) return undefined;
-  if (cid.code === RAW)
-    return { kind: 'file' as Kind, links: [] as Link[], sizes: [], unixfs: null };
-  if (cid.code !== dagPb.code) return { kind: 'other' as Kind, links: [], sizes: [], unixfs: null };
-  const node = dagPb.decode(bytes);
-  const links = node.Links.map(({ Name = '', Hash }) => ({ name: Name, cid: Hash }));
-  try {
-    const unixfs = UnixFS.unmarshal(node.Data ?? new Uint8Array());
-    const kinds: Readonly<Record<string, Kind>> = {
-      ...{ file: 'file', raw: 'file', directory: 'directory' },
-      'hamt-sharded-directory': 'sharded',
-    };
-    const sizes = unixfs.blockSizes.map(Number);
-    return { kind: kinds[unixfs.type] ?? 'other', links, sizes, unixfs };
-  } catch {
-    return { kind: 'other' as Kind, links, sizes: [], unixfs: null };
-  }
-}
-
-const slotOf = (unixfs: UnixFS | null): number =>
-  (Number(unixfs?.fanout ?? 256n) - 1).toString(16).length;
-
-/** Entries of a directory with the shards on the way to each. */
-function entries(fixture: Fixture, cid: CID): { link: Link; way: CID[] }[] {
-  const found = view(fixture, cid);
-  if (found?.kind === 'directory') return found.links.map((link) => ({ link, way: [cid] }));
-  if (found?.kind !== 'sharded') return [];
-  const slot = slotOf(found.unixfs);
-  return found.links.flatMap((link) =>
-    link.name.length > slot
-      ? [{ link: { name: link.name.slice(slot), cid: link.cid }, way: [cid] }]
-      : entries(fixture, link.cid).map((inner) => ({ ...inner, way: [cid, ...inner.way] })),
-  );
-}
-
-/** Everything below a block, depth first, each once; undefined when the fixture lacks some of it. */
-function everything(fixture: Fixture, cid: CID, seen = new Set<string>()): string[] | undefined {
-  if (seen.has(cid.toString())) return [];
-  const bytes = fixture.blocks.get(cid.toString());
-  if (bytes === undefined) return undefined;
-  seen.add(cid.toString());
-  const links =
-    cid.code === CBOR
-      ? cborLinks(bytes)
-      : (view(fixture, cid)?.links ?? []).map((link) => link.cid);
-  const below: string[] = [cid.toString()];
-  for (const link of links) {
-    const inner = everything(fixture, link, seen);
-    if (inner === undefined) return undefined;
-    below.push(...inner);
-  }
-  return below;
-}
-
-function cborLinks(bytes: Uint8Array): CID[] {
-  const found: CID[] = [];
-  const look = (value: unknown): void => {
-    const cid = CID.asCID(value);
-    if (cid) found.push(cid);
-    else if (typeof value === 'object' && value !== null && !(value instanceof Uint8Array))
-      for (const inner of Object.values(value)) look(inner);
-  };
-  look(dagCbor.decode(bytes));
-  return found;
-}
-
-/** Blocks of a file that hold some of a range, with those above them, in reading order. */
-function fileRange(
-  fixture: Fixture,
-  cid: CID,
-  from: number,
-  to: number,
-  at = 0,
-): string[] | undefined {
-  const found = view(fixture, cid);
-  if (found === undefined) return undefined;
-  const out = [cid.toString()];
-  let position = at + (found.unixfs?.data?.length ?? 0);
-  for (const [i, link] of found.links.entries()) {
-    const size = found.sizes[i] ?? 0;
-    if (position < to && position + size > from) {
-      const inner = fileRange(fixture, link.cid, from, to, position);
-      if (inner === undefined) return undefined;
-      out.push(...inner);
-    }
-    position += size;
-  }
-  return [...new Set(out)];
-}
-
-function fileSize(fixture: Fixture, cid: CID): number {
-  const found = view(fixture, cid);
-  if (cid.code === RAW) return fixture.blocks.get(cid.toString())?.length ?? 0;
-  return (found?.unixfs?.data?.length ?? 0) + (found?.sizes ?? []).reduce((sum, n) => sum + n, 0);
-}
-
-function shardsOf(fixture: Fixture, cid: CID): string[] | undefined {
-  const found = view(fixture, cid);
-  if (found === undefined) return undefined;
-  if (found.kind !== 'sharded') return [cid.toString()];
-  const below = found.links
-    .filter(({ name }) => name.length <= slotOf(found.unixfs))
-    .map((link) => shardsOf(fixture, link.cid));
-  return below.includes(undefined) ? undefined : [cid.toString(), ...(below as string[][]).flat()];
-}
-
-interface Asked {
-  readonly path: string;
-  /** Blocks on the way. */
-  readonly way: readonly string[];
-  readonly end: CID;
-}
-
-/** Root, its first entries, and theirs: what paths there are to ask for. */
-function pathsOf(fixture: Fixture): Asked[] {
-  const base: Asked = { path: `/ipfs/${fixture.root.toString()}`, way: [], end: fixture.root };
-  const below = (from: Asked): Asked[] =>
-    entries(fixture, from.end)
-      .filter(({ link }) => fixture.blocks.has(link.cid.toString()) && !link.name.includes('/'))
-      .slice(0, 6)
-      .map(({ link, way }) => ({
-        path: `${from.path}/${encodeURIComponent(link.name)}`,
-        way: [...from.way, ...way.map(String)],
-        end: link.cid,
-      }));
-  const first = below(base);
-  return [base, ...first, ...first.flatMap(below)];
-}
 
 async function carBlocks(response: Response): Promise<string[]> {
   const reader = await CarReader.fromBytes(new Uint8Array(await response.arrayBuffer()));
@@ -176,54 +36,7 @@ async function carBlocks(response: Response): Promise<string[]> {
 const same = (a: readonly string[], b: readonly string[]): string | undefined =>
   a.join() === b.join() ? undefined : `blocks expected:\n${a.join('\n')}\nfound:\n${b.join('\n')}`;
 
-function headerFaults(response: Response, wanted: Readonly<Record<string, RegExp>>) {
-  const faults = Object.entries(wanted).flatMap(([name, pattern]) => {
-    const value = response.headers.get(name) ?? '';
-    return pattern.test(value) ? [] : [`${name} is "${value}", not ${pattern}`];
-  });
-  return faults.length === 0 ? undefined : faults.join('; ');
-}
-
-const escaped = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
-
-function cacheFault(response: Response): string | undefined {
-  const value = response.headers.get('cache-control') ?? '';
-  const age = Number(/max-age=(\d+)/.exec(value)?.[1] ?? 0);
-  return /\bpublic\b/.test(value) && /\bimmutable\b/.test(value) && age >= MAX_AGE
-    ? undefined
-    : `cache-control is "${value}"`;
-}
-
-class Runner {
-  readonly results: CaseResult[] = [];
-  readonly #gateway: string;
-
-  constructor(gateway: string) {
-    this.#gateway = gateway;
-  }
-
-  /** One request and what is wrong with its answer. */
-  async ask(
-    name: string,
-    path: string,
-    status: number,
-    check: (response: Response) => Promise<string | undefined> | string | undefined = () =>
-      undefined,
-    init: RequestInit = {},
-  ): Promise<void> {
-    this.results.push(
-      await runCase(name, async () => {
-        const response = await fetch(`${this.#gateway}${path}`, init);
-        try {
-          if (response.status !== status) return `${status} expected, ${response.status} answered`;
-          return await check(response);
-        } finally {
-          if (!response.bodyUsed) await response.body?.cancel();
-        }
-      }),
-    );
-  }
-
+class TrustlessCases extends Asker {
   async blocks(fixture: Fixture, asked: Asked): Promise<void> {
     const { path, end } = asked;
     const bytes = fixture.blocks.get(end.toString()) as Uint8Array;
@@ -256,13 +69,6 @@ class Runner {
       { method: 'HEAD' },
     );
     await this.notModified(label, `${path}?format=raw`);
-  }
-
-  async notModified(label: string, path: string): Promise<void> {
-    const first = await fetch(`${this.#gateway}${path}`);
-    await first.body?.cancel();
-    const headers = { 'if-none-match': first.headers.get('etag') ?? '' };
-    await this.ask(`${label} If-None-Match`, path, 304, undefined, { headers });
   }
 
   async car(
@@ -359,11 +165,12 @@ export const gateway: Suite = async (folder) => {
   const env = { SEELE_STORAGE_SWARM: 'off', SEELE_STORAGE_GATEWAY: '127.0.0.1:0' };
   const storage = await startStorage({ env });
   try {
-    const runner = new Runner(storage.gateway);
+    const runner = new TrustlessCases(storage.gateway);
     await runner.ask('unknown block', `/ipfs/${ABSENT}?format=raw`, 404);
     await runner.ask('no CID', '/ipfs/nonsense?format=raw', 400);
     await runner.ask('empty identity block', '/ipfs/bafkqaaa?format=raw', 200);
     await runner.ask('POST', `/ipfs/${ABSENT}?format=raw`, 405, undefined, { method: 'POST' });
+    await fileRefusals(runner);
     for (const file of files) {
       await load(storage, file);
       for (const fixture of await fixturesOf(file, folder)) {
@@ -371,6 +178,7 @@ export const gateway: Suite = async (folder) => {
           pathsOf(fixture).flatMap((asked) => [
             runner.blocks(fixture, asked),
             runner.cars(fixture, asked),
+            fileCases(runner, fixture, asked),
           ]),
         );
         await runner.refusals(fixture);

@@ -240,15 +240,35 @@ describe('content from another storage', () => {
       expect(await joined(target.get(repeated.cid))).toHaveLength(20 * MIB);
     });
 
+    it('shows files as they are on loopback: typed, without scripts, and as a tar', async () => {
+      const page = await source.put(new TextEncoder().encode('<script>alert(1)</script>'));
+      const answer = await ask(`/ipfs/${page.cid}?filename=a.html`);
+      expect(answer.headers.get('content-type')).toBe('text/html; charset=utf-8');
+      expect(answer.headers.get('content-security-policy')).toBe('sandbox');
+      expect(await answer.text()).toBe('<script>alert(1)</script>');
+      const document = await source.put(new TextEncoder().encode('{"rows": 3}'));
+      const json = await ask(`/ipfs/${document.cid}`);
+      expect(json.headers.get('content-type')).toBe('application/json');
+      const binary = await source.put(new Uint8Array([0, 255, 1]));
+      const octets = await ask(`/ipfs/${binary.cid}`);
+      expect(octets.headers.get('content-type')).toBe('application/octet-stream');
+      const tar = await ask(`/ipfs/${document.cid}?format=tar`);
+      expect(tar.headers.get('content-type')).toBe('application/x-tar');
+      const archive = Buffer.from(await tar.arrayBuffer());
+      expect(archive.toString('latin1', 257, 262)).toBe('ustar');
+      expect(archive.toString('utf8', 512, 523)).toBe('{"rows": 3}');
+    });
+
     it.each([
       ['/ipfs/nonsense?format=raw', 400, 'GET'],
       [`/ipfs/bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy?format=raw`, 404, 'GET'],
       ['/api/v0/pin/ls', 400, 'GET'],
       ['/api/v0/pin/ls', 405, 'POST'],
-      ['/ipfs/CID', 400, 'GET'],
+      ['/ipfs/CID', 200, 'GET'],
       ['/ipfs/CID/below?format=raw', 404, 'GET'],
       ['/ipfs/CID?format=car&dag-scope=tree', 400, 'GET'],
-      ['/ipfs/CID?format=tar', 400, 'GET'],
+      ['/ipfs/CID?format=tar', 200, 'GET'],
+      ['/ipfs/CID?format=dag-json', 406, 'GET'],
       ['/ipfs/CID?format=car&entity-bytes=5:1', 400, 'GET'],
     ])('answers %s with %d', async (path, status, method) => {
       const answer = await ask(path.replace('CID', cid), { method });

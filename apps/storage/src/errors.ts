@@ -38,6 +38,16 @@ export const rpcError = defineErrors({
     title: 'The request took too long',
     fix: 'Send it faster, in smaller pieces, or raise SEELE_STORAGE_ADD_TIMEOUT_MS.',
   },
+  STORAGE_GATEWAY_FORMAT: {
+    status: 406,
+    title: 'The gateway has no answer of that kind',
+    fix: 'Ask for format=raw, car or tar; for files as they are start it with SEELE_STORAGE_GATEWAY_FILES=true.',
+  },
+  STORAGE_GATEWAY_NOT_CACHED: {
+    status: 412,
+    title: 'Not here',
+    fix: 'Ask without Cache-Control: only-if-cached, or another gateway.',
+  },
   STORAGE_RPC_PINNED: {
     status: 500,
     title: 'The block is pinned',

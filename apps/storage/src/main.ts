@@ -27,6 +27,8 @@ async function tokenOf(given: string | undefined, path: string): Promise<string>
   return fresh;
 }
 
+const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/;
+
 function gatewayOf(
   settings: StorageSettings,
   node: StorageNode,
@@ -38,14 +40,16 @@ function gatewayOf(
       'STORAGE_FAILED',
       `SEELE_STORAGE_GATEWAY=${settings.gateway} is neither host:port nor off`,
     );
+  const host = match[1] ?? (match[2] as string);
   return startGateway({
     node,
-    host: match[1] ?? (match[2] as string),
+    host,
     port: Number(match[3]),
     streams: settings.streams,
     idleTimeoutMs: settings.idleTimeoutMs,
     requestTimeoutMs: settings.addTimeoutMs,
     blockReadConcurrency: settings.blockReadConcurrency,
+    givesFiles: settings.gatewayFiles ?? LOOPBACK.test(host),
     logger,
   });
 }

@@ -2,6 +2,7 @@ import {
   defineSettings,
   durationMs,
   filePath,
+  flag,
   plainText,
   portNumber,
   wholeNumber,
@@ -53,6 +54,12 @@ export const storageSettings = defineSettings('storage', {
     schema: plainText,
     default: 'off',
     help: 'Address (host:port) of a read-only gateway for blocks and CARs by CID, without token; `off` for none.',
+  },
+  gatewayFiles: {
+    env: 'SEELE_STORAGE_GATEWAY_FILES',
+    schema: flag,
+    optional: true,
+    help: 'Whether the gateway also gives files as they are, unverifiable for who asks (default: on loopback only).',
   },
   addTimeoutMs: {
     env: 'SEELE_STORAGE_ADD_TIMEOUT_MS',

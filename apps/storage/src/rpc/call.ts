@@ -49,15 +49,14 @@ export function createReply(
   response: ServerResponse,
   signal: AbortSignal,
   sent: (bytes: Bytes) => void,
-  cacheControl = 'no-store',
 ): Reply {
   const start = (contentType: string, sizeBytes?: number) => {
     if (response.headersSent) return;
-    response.writeHead(200, {
+    response.writeHead(response.statusCode, {
       'content-type': contentType,
       ...(sizeBytes === undefined ? {} : { 'content-length': sizeBytes }),
       'x-chunked-output': '1',
-      'cache-control': cacheControl,
+      ...(response.hasHeader('cache-control') ? {} : { 'cache-control': 'no-store' }),
     });
   };
   /** A write that failed may still be looked at below us: only a finished one is told. */

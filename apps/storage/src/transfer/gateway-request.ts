@@ -1,4 +1,4 @@
-/** What a request to the gateway asks for (trustless gateway specification, IPIP-402 and IPIP-412). */
+/** What a request to the gateway asks for (trustless and path gateway specifications, IPIP-402 and IPIP-412). */
 import type { IncomingMessage } from 'node:http';
 
 import { parseCid, storageError } from '#libs/storage';
@@ -9,31 +9,49 @@ import { rpcError } from '../errors.ts';
 export const RAW_TYPE = 'application/vnd.ipld.raw';
 export const CAR_TYPE = 'application/vnd.ipld.car';
 
+export const TAR_TYPE = 'application/x-tar';
+
 export type DagScope = 'block' | 'entity' | 'all';
 
 export interface GatewayRequest {
   readonly path: IpfsPath;
   /** As it was asked, for `X-Ipfs-Path`. */
   readonly pathText: string;
-  readonly format: 'raw' | 'car';
+  /** `file`: deserialised, whatever the content is. */
+  readonly format: 'raw' | 'car' | 'tar' | 'file';
   readonly scope: DagScope;
   /** Both may count from the end (negative); `to` is inclusive. */
   readonly entityBytes: { readonly from: number; readonly to: number } | undefined;
   readonly filename: string | undefined;
+  /** To be kept as a file rather than shown. */
+  readonly isDownload: boolean;
+  /** Only what is here already: 412 for the rest. */
+  readonly isOnlyIfCached: boolean;
+  /** With its question mark, or empty. */
+  readonly query: string;
 }
 
 const MAX_SEGMENTS = 64;
 const wrong = (what: string) => rpcError('STORAGE_RPC_ARGUMENT', what);
 
-function formatOf(url: URL, accept: string): 'raw' | 'car' {
-  const asked = url.searchParams.get('format') ?? accept;
-  if (asked === 'raw' || asked.includes(RAW_TYPE)) return 'raw';
-  if (asked !== 'car' && !asked.includes(CAR_TYPE))
-    throw wrong('ask for format=raw or format=car: this gateway gives only what can be verified');
+const FORMATS: readonly [string, string, GatewayRequest['format']][] = [
+  ['raw', RAW_TYPE, 'raw'],
+  ['car', CAR_TYPE, 'car'],
+  ['tar', TAR_TYPE, 'tar'],
+];
+
+function formatOf(url: URL, accept: string): GatewayRequest['format'] {
+  const asked = url.searchParams.get('format');
+  const found = FORMATS.find(([name, type]) => asked === name || (!asked && accept.includes(type)));
+  const isOther = asked !== null || /application\/vnd\.ip(?:ld|fs)\./.test(accept);
+  if (found === undefined && isOther)
+    throw rpcError('STORAGE_GATEWAY_FORMAT', `there is no ${(asked ?? accept).slice(0, 60)} here`);
+  const [, , format] = found ?? ['', '', 'file' as const];
   const version =
     url.searchParams.get('car-version') ?? /;\s*version=([^;,\s]+)/.exec(accept)?.[1] ?? '1';
-  if (version !== '1') throw wrong(`there is no CAR of version ${version.slice(0, 10)} here`);
-  return 'car';
+  if (format === 'car' && version !== '1')
+    throw wrong(`there is no CAR of version ${version.slice(0, 10)} here`);
+  return format;
 }
 
 /** `entity-bytes=from:to`, either of them negative to count from the end, `to` inclusive or `*`. */
@@ -71,7 +89,7 @@ function pathOf(pathname: string): IpfsPath {
   return { root: parseCid(match[1] as string), segments };
 }
 
-/** @throws STORAGE_RPC_ARGUMENT, STORAGE_CID_INVALID */
+/** @throws STORAGE_RPC_ARGUMENT, STORAGE_GATEWAY_FORMAT, STORAGE_CID_INVALID */
 export function parseGatewayRequest(request: IncomingMessage): GatewayRequest {
   const url = new URL(request.url ?? '/', 'http://localhost');
   const path = pathOf(url.pathname);
@@ -82,5 +100,8 @@ export function parseGatewayRequest(request: IncomingMessage): GatewayRequest {
     ...{ path, pathText: url.pathname, format, entityBytes },
     scope: scopeOf(url, entityBytes !== undefined),
     filename: name?.replaceAll(/[^\w.-]/g, '_').slice(0, 200),
+    isDownload: url.searchParams.get('download') === 'true',
+    isOnlyIfCached: /\bonly-if-cached\b/.test(request.headers['cache-control'] ?? ''),
+    query: url.search,
   };
 }

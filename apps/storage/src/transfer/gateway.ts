@@ -1,13 +1,14 @@
 /**
  * A trustless gateway (https://specs.ipfs.tech/http-gateways/trustless-gateway/): blocks and CARs by
- * CID over plain HTTP, to be verified by whoever asks. Read only, of what is stored here; no token:
- * it tells nothing to those who do not have the CID.
+ * CID over plain HTTP, to be verified by whoever asks; and, where it is switched on, files as they are
+ * (`gateway-files.ts`). Read only, of what is stored here; no token: it tells nothing to those who do
+ * not have the CID.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 import { describeSystemError, type Logger } from '#libs/platform';
-import { isSeeleError } from '#libs/kernel';
+import { hasCode, isSeeleError } from '#libs/kernel';
 import { identity } from 'multiformats/hashes/identity';
 import { readFileNode, storageError } from '#libs/storage';
 
@@ -18,6 +19,8 @@ import { rpcError } from '../errors.ts';
 import type { StorageNode } from '../node.ts';
 import { createReply } from '../rpc/call.ts';
 import { createLimiter } from '../rpc/limiter.ts';
+import { isUnchanged } from './conditions.ts';
+import { answerFile } from './gateway-files.ts';
 import { CAR_TYPE, RAW_TYPE, parseGatewayRequest, type GatewayRequest } from './gateway-request.ts';
 
 export interface GatewayOptions {
@@ -28,6 +31,8 @@ export interface GatewayOptions {
   readonly idleTimeoutMs: number;
   readonly requestTimeoutMs: number;
   readonly blockReadConcurrency: number;
+  /** Files as they are, too (path gateway). */
+  readonly givesFiles: boolean;
   readonly logger: Logger;
 }
 
@@ -85,15 +90,33 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     yield root;
   }
 
+  async function leadTo(asked: GatewayRequest, signal: AbortSignal): Promise<WalkedPath> {
+    try {
+      const way = await walkPath(node.read, asked.path, signal);
+      const isHere = way.cid.multihash.code === identity.code || (await node.store.has(way.cid));
+      if (isHere) return way;
+      throw storageError('STORAGE_NOT_FOUND', `${way.cid.toString()} is not stored here`);
+    } catch (error) {
+      if (asked.isOnlyIfCached && hasCode(error, 'STORAGE_NOT_FOUND'))
+        throw rpcError('STORAGE_GATEWAY_NOT_CACHED', 'not everything on that path is stored here');
+      throw error;
+    }
+  }
+
   async function answer(request: IncomingMessage, response: ServerResponse, signal: AbortSignal) {
     if (request.method !== 'GET' && request.method !== 'HEAD')
       throw rpcError('STORAGE_RPC_METHOD', `${request.method ?? ''} is not allowed, only GET`);
     const asked = parseGatewayRequest(request);
-    const way = await walkPath(node.read, asked.path, signal);
-    const { cid, passed, roots } = way;
-    if (cid.multihash.code !== identity.code && !(await node.store.has(cid)))
-      throw storageError('STORAGE_NOT_FOUND', `${cid.toString()} is not stored here`);
     const { format } = asked;
+    const isFile = format === 'file' || format === 'tar';
+    if (isFile && !options.givesFiles)
+      throw rpcError('STORAGE_GATEWAY_FORMAT', 'this gateway gives only what can be verified');
+    const way = await leadTo(asked, signal);
+    if (isFile) {
+      const leave = await streams.enter(signal);
+      return await answerFile(options, asked, way, { request, response }, signal).finally(leave);
+    }
+    const { cid, passed, roots } = way;
     const tag = tagOf(asked, way);
     const type = format === 'raw' ? RAW_TYPE : `${CAR_TYPE}; ${CAR_PARAMETERS}`;
     const filename = asked.filename ?? `${cid.toString()}.${format === 'raw' ? 'bin' : 'car'}`;
@@ -105,7 +128,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     response.setHeader('x-ipfs-roots', roots.map(String).join(','));
     response.setHeader('vary', 'Accept');
     response.setHeader('accept-ranges', 'none');
-    if (request.headers['if-none-match']?.includes(tag)) return response.writeHead(304).end();
+    if (isUnchanged(request, response)) return response.writeHead(304).end();
     if (request.method === 'HEAD') {
       if (format === 'raw')
         response.setHeader('content-length', (await node.store.sizeOf(cid)) ?? 0);
@@ -113,8 +136,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     }
     const leave = await streams.enter(signal);
     try {
-      const cache = response.getHeader('cache-control') as string;
-      const reply = createReply(response, signal, (bytes) => node.buffers.giveBack(bytes), cache);
+      const reply = createReply(response, signal, (bytes) => node.buffers.giveBack(bytes));
       if (format === 'raw') return reply.bytes(await node.readToSend(cid, signal), type);
       const last = { cid, bytes: await node.read(cid, signal) };
       const blocks = scoped(asked, last, signal);

@@ -1,11 +1,10 @@
 /** `cat`, `get`, `ls`, `resolve`, `refs`: reading what was added. */
 import type { Bytes } from '#libs/kernel';
-import { fileSize, openFile, readFile, storageError } from '#libs/storage';
+import { openFile, storageError } from '#libs/storage';
 import type { CID } from 'multiformats/cid';
 import { UnixFS } from 'ipfs-unixfs';
 
 import {
-  isPlainName,
   listDirectory,
   parsePath,
   resolvePath,
@@ -15,10 +14,9 @@ import {
 import { linksOf } from '../../dag/links.ts';
 import { rpcError } from '../../errors.ts';
 import type { Call } from '../call.ts';
-import { tarEnd, tarHeader, tarPadding } from '../tar.ts';
+import { contentArchive } from '../content-archive.ts';
 
 const OCTETS = 'application/octet-stream';
-const MAX_DEPTH = 64;
 const MAX_OFFSET = Number.MAX_SAFE_INTEGER;
 
 /** The node at the end of a path; @throws when the path ends inside a block */
@@ -61,43 +59,14 @@ export async function cat(call: Call): Promise<void> {
   await reply.stream(contents(), OCTETS);
 }
 
-async function* tarOf(call: Call, cid: CID, path: string, depth = 0): AsyncGenerator<Bytes> {
-  const { read } = call.node;
-  const { kind } = unixfsNode(cid, await read(cid, call.signal));
-  if (kind === 'file') {
-    const sizeBytes = await fileSize(read, cid, call.signal);
-    yield tarHeader({ path, type: 'file', sizeBytes });
-    yield* readFile(read, cid, { signal: call.signal, readAhead: call.blockReadConcurrency });
-    yield tarPadding(sizeBytes);
-    return;
-  }
-  if (kind !== 'directory' || depth > MAX_DEPTH)
-    throw storageError('STORAGE_UNSUPPORTED', `${cid.toString()} (${kind}) cannot go into a tar`);
-  yield tarHeader({ path, type: 'directory', sizeBytes: 0 });
-  const names = new Set<string>();
-  for await (const entry of listDirectory(read, cid, call.signal)) {
-    // A hostile directory must not write outside of where its tar is unpacked, nor over itself.
-    if (!isPlainName(entry.name) || names.has(entry.name))
-      throw storageError(
-        'STORAGE_MALFORMED',
-        `${cid.toString()} has an entry named ${JSON.stringify(entry.name.slice(0, 100))}`,
-      );
-    names.add(entry.name);
-    yield* tarOf(call, entry.cid, `${path}/${entry.name}`, depth + 1);
-  }
-}
-
 export async function get(call: Call): Promise<void> {
   const { parameters } = call;
   parameters.refuse('compress');
   const text = parameters.arg();
   const cid = await resolveNode(call, text);
   const name = parsePath(text).segments.at(-1) ?? cid.toString();
-  async function* archive(): AsyncGenerator<Bytes> {
-    yield* tarOf(call, cid, name);
-    yield tarEnd;
-  }
-  await call.reply.stream(archive(), 'application/x-tar');
+  const source = { node: call.node, readAhead: call.blockReadConcurrency, signal: call.signal };
+  await call.reply.stream(contentArchive(source, cid, name), 'application/x-tar');
 }
 
 const UNIXFS_DIRECTORY = 1;
