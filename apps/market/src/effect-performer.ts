@@ -82,6 +82,10 @@ export function createEffectPerformer(ports: EffectPorts): EffectPerformer {
         return results.checkUnits(effect.lease, effect.root, effect.cid, effect.maxBytes);
       case 'storeResult':
         return results.store(effect.order, effect.bytes);
+      case 'makeInput': {
+        const { order, name, kind: _, ...wanted } = effect;
+        return results.makeInput(order, name, wanted);
+      }
       case 'readBalance':
         return void chain.readBalance(effect.account);
       case 'findManifest':

@@ -24,6 +24,7 @@ import {
   type Market,
   type OrderView,
   type Reply,
+  type Submission,
   decisionsOf,
   decodeRow,
   encodeManifest,
@@ -62,14 +63,15 @@ export interface MarketServiceParts {
 
 const DAG_CBOR = 0x71;
 
-function unwrap(reply: Reply): { readonly view: OrderView; readonly repeated: boolean } {
-  if (reply.is === 'order') return reply;
-  if (reply.is === 'bindingSeen')
-    throw platformError('HTTP_INTERNAL', 'the reply is of another kind');
-  const { code, message, reasons = [] } = reply;
+/** @throws the refusal */
+function unwrap<K extends Reply['is']>(reply: Reply, is: K): Extract<Reply, { is: K }> {
+  if (reply.is === is) return reply as Extract<Reply, { is: K }>;
+  if (reply.is !== 'refused') throw platformError('HTTP_INTERNAL', 'the reply is of another kind');
+  const { code, message, reasons = [], at } = reply;
   const entry = errorEntry(code) ?? { status: 409, title: 'Refused', fix: 'Read the detail.' };
   const why = reasons.map(({ text }) => text);
-  throw new SeeleError(code, entry, [message, ...why].join('; '));
+  const which = at === undefined ? '' : `orders[${at}]: `;
+  throw new SeeleError(code, entry, which + [message, ...why].join('; '));
 }
 
 export class MarketService implements MarketApi {
@@ -137,11 +139,24 @@ export class MarketService implements MarketApi {
         ...{ kind: 'submitOrder', order: signed, manifest, balance },
         ...(quote && { quote }),
       }),
+      'order',
+    );
+  }
+
+  async submitGraph(orders: readonly Submission[]) {
+    const [first] = orders;
+    if (!first) throw marketError('MARKET_GRAPH_LIMIT', 'no orders were sent');
+    const balance = await this.#balance(first.order.order.consumer);
+    for (const { order, manifest } of orders) await this.#storeManifest(order, manifest, balance);
+    return unwrap(
+      await this.#parts.loop.request({ kind: 'submitGraph', orders, balance }),
+      'orders',
     );
   }
 
   async cancel(order: string, by: AccountId): Promise<OrderView> {
-    return unwrap(await this.#parts.loop.request({ kind: 'cancelOrder', order, by })).view;
+    const reply = await this.#parts.loop.request({ kind: 'cancelOrder', order, by });
+    return unwrap(reply, 'order').view;
   }
 
   async order(id: string): Promise<OrderView | undefined> {

@@ -143,7 +143,7 @@ export const marketSettings = defineSettings('market', {
   bodyLimitBytes: {
     env: 'SEELE_MARKET_BODY_LIMIT_BYTES',
     schema: wholeNumber.pipe(z.number().min(KIB)),
-    default: 512 * KIB,
+    default: 2048 * KIB,
     help: 'Largest request body.',
   },
   heartbeatMs: {

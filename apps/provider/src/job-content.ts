@@ -1,7 +1,13 @@
 /** What the work of a lease is made of: manifest, code, inputs, and where results go. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Bytes, hasCode, isSeeleError } from '#libs/kernel';
-import { ISOLATION_LEVELS, type Manifest, decodeManifest, manifestProblem } from '#libs/market';
+import {
+  ISOLATION_LEVELS,
+  type MadeInputs,
+  type Manifest,
+  decodeManifest,
+  manifestProblem,
+} from '#libs/market';
 import { declareFailpoints, failpoint, type Logger } from '#libs/platform';
 import { type BlobStore, readBlob } from '#libs/storage';
 import type { SlotPool, TaskInput } from '#sandbox';
@@ -115,6 +121,17 @@ export function createJobContent(options: JobContentOptions): JobContent {
   };
 
   return { fetchManifest, fetchCode, checkFits, upload };
+}
+
+/**
+ * The manifest with what other orders made among its inputs, as the market says and the job's log has it.
+ * @throws HandBack when the market names other inputs than the manifest
+ */
+export function withMadeInputs(manifest: Manifest, made: MadeInputs = []): Manifest {
+  const { from = [], ...rest } = manifest;
+  const isAll = made.length === from.length && from.every(({ name }, i) => made[i]?.name === name);
+  if (!isAll) throw new HandBack('PROVIDER_INPUTS', 'the lease has other inputs than the manifest');
+  return { ...rest, inputs: [...manifest.inputs, ...made] };
 }
 
 /** Inputs that remember when reading failed by the storage's fault rather than the manifest's. */

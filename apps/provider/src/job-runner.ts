@@ -24,6 +24,7 @@ import {
   codeOf,
   messageOf,
   watchedInputs,
+  withMadeInputs,
 } from './job-content.ts';
 import { fetchSavePoint, keepSavePoints } from './save-points.ts';
 
@@ -97,7 +98,7 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
   const work = async (lease: StoredLease, signal: AbortSignal): Promise<WorkOutcome> => {
     let limits = DEFAULT_JOB_LIMITS;
     try {
-      const manifest = await fetchManifest(lease.manifest);
+      const manifest = withMadeInputs(await fetchManifest(lease.manifest), lease.inputs);
       ({ limits } = manifest);
       checkFits(manifest);
       const { exit, usage, output, error, metered } = await runInSlot(lease, manifest, signal);

@@ -29,6 +29,7 @@ import {
   codeOf,
   messageOf,
   watchedInputs,
+  withMadeInputs,
 } from './job-content.ts';
 
 declareFailpoints('provider.unit.before', 'provider.unit.after', 'provider.units.report');
@@ -74,7 +75,7 @@ export function createUnitRunner(options: UnitRunnerOptions): UnitRunner {
     const { lease } = units;
     const { signal } = controller;
     try {
-      const manifest = await content.fetchManifest(units.manifest);
+      const manifest = withMadeInputs(await content.fetchManifest(units.manifest), units.inputs);
       content.checkFits(manifest);
       const work = new BatchWork(options, units, manifest, signal);
       await (options.isNoop ? work.runNothing() : work.run());
@@ -163,12 +164,13 @@ class BatchWork {
 
   async #taskInputs(): Promise<TaskInputs | undefined> {
     const { taskInput } = this.#manifest.array ?? {};
+    const made = this.#units.taskInputs;
     if (!taskInput) return undefined;
+    const list = taskInput.list ?? made;
+    if (list === undefined) throw new Unrunnable('nobody said what its tasks read');
     const maxBytes = TASK_INPUTS_MAX_BYTES;
     const { signal } = { signal: this.#signal };
-    return decodeTaskInputs(
-      await readBlob(this.#options.blobs, taskInput.list, { maxBytes, signal }),
-    );
+    return decodeTaskInputs(await readBlob(this.#options.blobs, list, { maxBytes, signal }));
   }
 
   async #runUnit(unit: number, code: Bytes, perTask: TaskInputs | undefined): Promise<SlotOutcome> {

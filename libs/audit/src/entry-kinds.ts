@@ -48,6 +48,11 @@ export const MARKET_ENTRIES = {
     /** What the choice was made from. */
     inputs: optional(choiceInputs),
   }),
+  /** An input that another order makes is there: that order's result, and what the job reads of it. */
+  input: record({
+    ...{ name: text(100), order: hash32, task: optional(uint()) },
+    ...{ result: cid, cid, sizeBytes: uint() },
+  }),
   bound: record({ height: uint(), provider: hash32, fence: uint() }),
   /** The grant ended without an accepted delivery; the fence is dead. */
   lost: record({ provider: hash32, fence: uint(), code: text(64), reason: text(500) }),

@@ -118,6 +118,10 @@ export const agentMessage = variant({
 });
 export type AgentMessage = CodecValue<typeof agentMessage>;
 
+/** Inputs that other orders made, as the job's log has them. */
+export const madeInputs = list(record({ name: text(100), cid, sizeBytes: uint() }), 64);
+export type MadeInputs = CodecValue<typeof madeInputs>;
+
 export const marketMessage = variant({
   challenge: record({ version: uint(), nonce: hexBytes(32), market: hash32, chain: hash32 }),
   /** `timeUs`: the market's clock, by which the agent judges what is late and dates its entries. */
@@ -134,6 +138,8 @@ export const marketMessage = variant({
     completeByUs: uint(),
     /** What the guest saved under an earlier lease: the work goes on from there. */
     savePoint: optional(savePointRef),
+    /** What the manifest's `from` came to. */
+    inputs: optional(madeInputs),
   }),
   /** A batch of units of one order, for one slot: each unit in a fresh isolate. */
   leaseUnits: record({
@@ -145,6 +151,9 @@ export const marketMessage = variant({
     /** Most that one unit may be charged. */
     unitPrice: u64,
     completeByUs: uint(),
+    inputs: optional(madeInputs),
+    /** The list of the tasks' inputs, where another order makes them. */
+    taskInputs: optional(cid),
   }),
   cancel: record({ lease: hash32, reason: text(500) }),
   /** Durable up to this log position. */

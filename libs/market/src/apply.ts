@@ -1,6 +1,6 @@
 /** The reducer's front door: one event in, effects out. */
 import type { Randomness } from '#libs/kernel';
-import { armDeadlines, submitOrder } from './acceptance.ts';
+import { armDeadlines, submitGraph, submitOrder } from './acceptance.ts';
 import { agentGone, agentHello, agentMessage, leaseOverdue } from './agents.ts';
 import { batchesOf, openBatches } from './arrays/batches.ts';
 import { bindingEnded, dropUnbound } from './arrays/chain.ts';
@@ -15,6 +15,7 @@ import { cancelOrder, completeOverdue, placeOverdue } from './closing.ts';
 import { isStepWanted, pursueChain, pursueWanting } from './chain-steps.ts';
 import { checkResult, resultChecked } from './deliveries.ts';
 import { evictOrder, keepEnded } from './endings.ts';
+import { inputMade, inputsDue } from './graph/inputs.ts';
 import { flushEntries } from './job-log.ts';
 import type { MarketEffect } from './model/effects.ts';
 import type { MarketEvent, Now } from './model/events.ts';
@@ -57,6 +58,8 @@ function dispatch(step: Step, event: MarketEvent): void {
       return resume(step, event.rebuildTo);
     case 'submitOrder':
       return submitOrder(step, event);
+    case 'submitGraph':
+      return submitGraph(step, event);
     case 'cancelOrder':
       return cancelOrder(step, event);
     case 'bindingDue':
@@ -80,6 +83,8 @@ function dispatch(step: Step, event: MarketEvent): void {
       return unitsChecked(step, event);
     case 'resultStored':
       return resultStored(step, event.order, event.cid);
+    case 'inputMade':
+      return inputMade(step, event);
     case 'transactionRefused':
       return transactionRefused(step, event);
     case 'nonceRead':
@@ -122,6 +127,8 @@ function onDeadline(step: Step, kind: string, id: string): void {
       return fundsDue(step, id);
     case 'result':
       return storeArrayResult(step, id);
+    case 'inputs':
+      return inputsDue(step, id);
     case 'fill':
       return fillProvider(step, id);
     case 'chain':
@@ -165,6 +172,7 @@ function resumeOrder(step: Step, row: OrderRow): void {
   if (row.rebuilding === true) findManifest(step, row.id);
   else if (row.work === 'queued') enqueueBinding(step, row.id);
   if (row.work === 'checking') checkResult(step, row.id);
+  if (row.sources) market.deadlines.set(`inputs/${row.id}`, now.monotonicMs);
   if (row.array) resumeArray(step, row.id);
   if (row.work === 'leased' && row.lease) {
     // The time we were away is not held against the provider.

@@ -24,6 +24,7 @@ import {
   waitForRoom,
 } from './placement/place.ts';
 import { type Victim, preemptionReason, victimFor } from './placement/preempt.ts';
+import { madeInputsOf } from './graph/followers.ts';
 import { takeRoom } from './room.ts';
 import { type ProviderState, type Step, emit, orderOf, updateOrder } from './state.ts';
 
@@ -62,7 +63,7 @@ function bindOrWait(step: Step, row: OrderRow): void {
   if (best) return grant(step, row, best.offer.provider, inputsOf(step, row, best));
   const victim = victimFor(market, job, row.signed.order.consumer);
   if (victim) preempt(step, row, victim);
-  else waitForRoom(market, row);
+  else waitForRoom(step, row);
 }
 
 /** Takes the slot of cheap work for this order. */
@@ -137,6 +138,7 @@ export function sendLease(step: Step, id: string): void {
     message: {
       ...{ kind: 'lease', lease, order: id, fence, manifest, price, log, completeByUs },
       ...(row.savePoint && { savePoint: row.savePoint }),
+      ...madeInputsOf(row),
     },
   });
 }

@@ -10,7 +10,7 @@ import { endOrder, failWork, reopenOrder } from './endings.ts';
 import { logStep, payOwedEntries } from './job-log.ts';
 import { MARKET_ENTRIES } from '#libs/audit';
 import type { MarketEvent, OrderFact, OwnTransactionFact } from './model/events.ts';
-import type { ChainView, OrderRow, TransactionRow } from './model/rows.ts';
+import { type ChainView, type OrderRow, type TransactionRow, UNFINISHED } from './model/rows.ts';
 import { RECENT_BLOCKS, type Step, emit, orderOf, saveMeta, updateOrder } from './state.ts';
 import { adoptOrder, finishRebuild, rebuildFact } from './rebuild.ts';
 import { endTransaction, matchOwn, startTransaction } from './transactions.ts';
@@ -91,8 +91,7 @@ function logFact(step: Step, id: string, fact: OrderFact, height: number): void 
 function endByChain(step: Step, id: string, fact: OrderFact): void {
   const { work, chain } = orderOf(step.market, id);
   const { event: how, provider = '', paid, refunded } = fact;
-  const isOpen = work === 'queued' || work === 'leased' || work === 'checking';
-  if (isOpen || work === 'running' || work === 'paused') {
+  if (UNFINISHED.has(work)) {
     const given = how === 'cancelled' ? 'cancelled' : 'failed';
     failWork(step, id, given, { code: 'MARKET_ENDED_ON_CHAIN', text: `the order was ${how}` });
   }

@@ -41,6 +41,7 @@ function nextOfHeld(row: OrderRow, nowUs: number): MarketCall | undefined {
     case 'rejected':
       return { kind: 'cancel', order };
     case 'queued':
+    case 'blocked':
       return nowUs > row.signed.order.completeByUs ? { kind: 'refund', order } : undefined;
     case 'leased':
     case 'checking':

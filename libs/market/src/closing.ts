@@ -5,21 +5,13 @@ import { endOrder, failWork } from './endings.ts';
 import { logStep } from './job-log.ts';
 import type { MarketEvent } from './model/events.ts';
 import type { Reply } from './model/effects.ts';
-import type { WorkState } from './model/rows.ts';
+import { UNFINISHED } from './model/rows.ts';
 import { type Step, emit, isRebuilding, orderOf } from './state.ts';
 import { viewOf } from './views.ts';
 
 const MS = 1000;
 /** Clocks of market and sequencer may differ by so much before anything is worth doing twice. */
 const CLOCK_SLACK_MS = 1000;
-
-const UNFINISHED: ReadonlySet<WorkState> = new Set([
-  'queued',
-  'leased',
-  'checking',
-  'running',
-  'paused',
-]);
 
 export function cancelOrder(
   step: Step,
@@ -38,7 +30,7 @@ function cancelReply(step: Step, event: Extract<MarketEvent, { kind: 'cancelOrde
   if (row.rebuilding === true && isRebuilding(step.market))
     return refused('MARKET_REBUILDING', 'the market is reading its orders from the chain');
   // Once a delivery came, the provider has earned its pay: nobody takes the result for nothing.
-  const isUnderWay = row.work === 'running' || row.work === 'paused';
+  const isUnderWay = row.work === 'running' || row.work === 'paused' || row.work === 'blocked';
   if (row.work !== 'queued' && row.work !== 'leased' && !isUnderWay)
     return refused('MARKET_TOO_LATE', `the order is ${row.work}`);
   failWork(step, row.id, 'cancelled', {

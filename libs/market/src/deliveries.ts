@@ -7,6 +7,7 @@ import { accountOf } from '#libs/crypto';
 import { pursueChain } from './chain-steps.ts';
 import { isContradicted } from './delivery-hash.ts';
 import { freeSlotOf, loseLease } from './endings.ts';
+import { wakeFollowers } from './graph/followers.ts';
 import { logStep, payOwedEntries } from './job-log.ts';
 import { MARKET_ENTRIES } from '#libs/audit';
 import type { MarketEvent } from './model/events.ts';
@@ -138,7 +139,10 @@ export function resultChecked(
   const row = market.orders.get(event.order);
   if (row?.work !== 'checking' || row.lease?.fence !== event.fence) return;
   const { outcome } = event;
-  if (outcome.is === 'good') return acceptDelivery(step, row.id);
+  if (outcome.is === 'good') {
+    updateOrder(step, row.id, { resultBytes: outcome.sizeBytes });
+    return acceptDelivery(step, row.id);
+  }
   if (outcome.is === 'too-large') return refuseResult(step, row, 'the result is over its limit');
   // Only a storage that answers can say that a result is missing; one that does not may be down.
   if (outcome.is === 'unavailable') return;
@@ -182,5 +186,6 @@ export function acceptDelivery(step: Step, id: string): void {
     saveRow(step, 'provider', account, provider.row);
   }
   answer(step, provider?.session, lease, 'yes');
+  wakeFollowers(step, id);
   pursueChain(step, id);
 }

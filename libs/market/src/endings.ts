@@ -8,6 +8,7 @@ import { type LeaseEnd, RETRY_RULES, type RetryClass } from './retry.ts';
 import { backoffMs, countFault } from './faults.ts';
 import { observeGivenUp } from './placement/forecast.ts';
 import { observeBrokenOffer, storeLater } from './placement/observe.ts';
+import { indexSources, isReadByOthers, wakeFollowers } from './graph/followers.ts';
 import { giveRoomBack } from './room.ts';
 import {
   type Market,
@@ -45,6 +46,7 @@ export function failWork(
   logStep(step, id, work, MARKET_ENTRIES[work], { code: reason.code, reason: reason.text });
   observeGivenUp(step, orderOf(step.market, id));
   storeLater(step);
+  wakeFollowers(step, id);
   if (isNeverPlaced) endOrder(step, id);
   else pursueChain(step, id);
 }
@@ -152,8 +154,9 @@ export function endOrder(step: Step, id: string): void {
   market.wanting.delete(id);
   market.places.waiting.delete(id);
   market.chainTries.delete(id);
-  for (const timer of ['complete', 'placeBy', 'binding', 'chain', 'check', 'funds'])
+  for (const timer of ['complete', 'placeBy', 'binding', 'chain', 'check', 'funds', 'inputs'])
     market.deadlines.clear(`${timer}/${id}`);
+  indexSources(market, row, false);
   keepEnded(step, row);
 }
 
@@ -176,6 +179,7 @@ export function rememberSpending(market: Market, row: OrderRow): void {
 export function reopenOrder(step: Step, id: string): void {
   const row = withoutFields(step, id, 'endedAtUs');
   indexOpen(step.market, row, true);
+  indexSources(step.market, row, true);
   step.market.deadlines.clear(`evict/${id}`);
 }
 
@@ -189,7 +193,7 @@ export function evictOrder(step: Step, id: string): void {
     (row.checkpointed === row.log.length &&
       row.leaf !== undefined &&
       row.leaf < market.meta.anchoredLeaves);
-  if (!isAnchored || market.transactionOf.has(id)) {
+  if (!isAnchored || market.transactionOf.has(id) || isReadByOthers(market, id)) {
     market.deadlines.set(`evict/${id}`, now.monotonicMs + market.config.times.keepEndedMs);
     return;
   }

@@ -77,6 +77,31 @@ export const marketError = defineErrors({
     title: 'Prepaid balance does not cover the order',
     fix: 'Deposit more (seele account deposit), or wait until running orders have ended.',
   },
+  MARKET_INPUT_UNKNOWN: {
+    status: 422,
+    title: 'Order reads one that is not here',
+    fix: 'Submit the order whose result it reads first, or name that result by its CID if it ended long ago.',
+  },
+  MARKET_INPUT_FOREIGN: {
+    status: 403,
+    title: 'Order reads one of another account',
+    fix: 'Name orders of your own account only; results of others by their CID.',
+  },
+  MARKET_INPUT_FAILED: {
+    status: 409,
+    title: 'An order that it reads came to nothing',
+    fix: 'See why that order ended (seele why), order it again, and then those that read it.',
+  },
+  MARKET_INPUT_SHAPE: {
+    status: 422,
+    title: 'Input and order do not go together',
+    fix: 'Name a task that the order has, and as many tasks as it has where each reads one.',
+  },
+  MARKET_GRAPH_LIMIT: {
+    status: 422,
+    title: 'Graph of orders is too large',
+    fix: 'Split it: docs/market.md says how many orders, how deep and how wide.',
+  },
   MARKET_REBUILDING: {
     status: 503,
     title: 'The market is reading its orders from the chain',

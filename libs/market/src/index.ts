@@ -21,6 +21,7 @@ export { type MarketIdentity, blockToEvent } from './block-events.ts';
 export { bodyOf } from './chain-calls.ts';
 export { deliveryHash } from './delivery-hash.ts';
 export * from './errors.ts';
+export { GRAPH_DEPTH_MAX, GRAPH_ORDERS_MAX } from './graph/admission.ts';
 export { cellOf, needsOf } from './fitting.ts';
 export * from './manifest.ts';
 export * from './metered-claim.ts';

@@ -9,6 +9,7 @@ import { hashOf, sha256 } from '#libs/crypto';
 import {
   type CodecValue,
   cid,
+  hash32,
   list,
   oneOf,
   optional,
@@ -98,8 +99,11 @@ export const arrayManifest = record({
    * of at most `replicas`; trusted providers work alone and are checked now and then.
    */
   check: optional(oneOf('majority', 'adaptive')),
-  /** A document with one CID and size per task (`encodeTaskInputs`), given to the guest as this input. */
-  taskInput: optional(record({ name: text(100), list: cid })),
+  /**
+   * One input per task, which the guest gets under this name: from a document with one CID and size per
+   * task (`encodeTaskInputs`), or, with `order`, the output of the task of the same number of that order.
+   */
+  taskInput: optional(record({ name: text(100), list: optional(cid), order: optional(hash32) })),
 });
 export type ArrayManifest = CodecValue<typeof arrayManifest>;
 
@@ -130,6 +134,18 @@ export const validatorTerms = record({
 });
 export type ValidatorTerms = CodecValue<typeof validatorTerms>;
 
+/**
+ * An input that another order makes: its result. Of an order of many tasks the output of one task or,
+ * without `task`, a JSON list of all outputs as text (null where a task did not end well).
+ */
+export const orderInput = record({
+  name: text(100),
+  /** An earlier order of the same consumer. */
+  order: hash32,
+  task: optional(uint(TASKS_MAX - 1)),
+});
+export type OrderInput = CodecValue<typeof orderInput>;
+
 export const manifest = record({
   version: uint(1),
   name: text(200),
@@ -138,6 +154,8 @@ export const manifest = record({
   metering: optional(metering),
   code: cid,
   inputs: list(record({ name: text(100), cid, sizeBytes: uint() }), MANIFEST_INPUTS_MAX),
+  /** Inputs that are results of other orders: it waits for them. */
+  from: optional(list(orderInput, MANIFEST_INPUTS_MAX)),
   /** JSON text handed to the guest as `params`. */
   params: text(64 * 1024),
   limits: jobLimits,
@@ -174,20 +192,25 @@ function validatorProblem({ validator, limits }: Manifest): string | undefined {
     : undefined;
 }
 
-function arrayProblem({ array, kind, inputs }: Manifest): string | undefined {
+function arrayProblem({ array, kind, inputs, from = [] }: Manifest): string | undefined {
   if (!array) return undefined;
   if (array.tasks === 0 || array.replicas === 0) return 'an array has at least one task, done once';
   if (kind !== 'js') return 'an array is of js jobs: metered jobs go one by one';
   if (array.check === 'adaptive' && array.replicas < QUORUM_TERMS.quorum)
     return `an adaptive check needs at least ${QUORUM_TERMS.quorum} replicas`;
   const { taskInput } = array;
-  if (taskInput && inputs.some(({ name }) => name === taskInput.name))
+  if (!taskInput) return undefined;
+  if ((taskInput.list === undefined) === (taskInput.order === undefined))
+    return 'the inputs of the tasks come from a list or from an order, one of the two';
+  if ([...inputs, ...from].some(({ name }) => name === taskInput.name))
     return `two inputs are named ${JSON.stringify(taskInput.name)}`;
   return undefined;
 }
 
-function jobProblem({ kind, metering: terms, inputs }: Manifest): string | undefined {
-  const names = inputs.map(({ name }) => name);
+function jobProblem({ kind, metering: terms, inputs, from = [] }: Manifest): string | undefined {
+  const names = [...inputs, ...from].map(({ name }) => name);
+  if (names.length > MANIFEST_INPUTS_MAX)
+    return `${names.length} inputs, at most ${MANIFEST_INPUTS_MAX}`;
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice !== undefined) return `two inputs are named ${JSON.stringify(twice)}`;
   if (kind === 'js') return terms && 'a js job is not metered: leave fuel out, or say another kind';

@@ -2,7 +2,7 @@
  * What a receipt claims of a job that ran in the metered engine: enough to run it again and compare.
  * Whether the receipt itself holds is `verifyReceipt`'s to say.
  */
-import type { ReceiptFile } from '#libs/audit';
+import { MARKET_ENTRIES, type ReceiptFile } from '#libs/audit';
 import type { ExitClass, MeteredRun } from '#contracts';
 import { type Bytes, decodeWith } from '#libs/kernel';
 import { type Checkpoint, type JobClaim, NOTHING_RECORDED, checkpointsRoot } from '#libs/vm';
@@ -11,6 +11,7 @@ import { marketError } from './errors.ts';
 import { type Manifest, decodeManifest } from './manifest.ts';
 
 export interface MeteredClaim {
+  /** With the inputs that other orders made among its inputs. */
   readonly manifest: Manifest;
   /** CID of the manifest; the job's randomness comes from it. */
   readonly manifestCid: string;
@@ -43,12 +44,28 @@ export function meteredClaimOf(file: ReceiptFile): MeteredClaim {
   if (checkpoints.length !== count || checkpointsRoot(checkpoints) !== root)
     throw refuse('the log does not hold the checkpoints that the provider signed');
   return {
-    manifest,
+    manifest: { ...manifest, inputs: [...manifest.inputs, ...madeInputsOf(file, manifest)] },
     manifestCid: file.order.order.manifest,
     exit: delivery.exit,
     ...(delivery.result !== undefined && { result: delivery.result }),
     ...{ run: delivery.metered, checkpoints },
   };
+}
+
+/** Inputs that other orders made, as the log has them, in the order of the manifest. */
+function madeInputsOf({ batches }: ReceiptFile, { from = [] }: Manifest): Manifest['inputs'] {
+  const made = new Map<string, Manifest['inputs'][number]>();
+  for (const { entries } of batches)
+    for (const { kind, data } of entries) {
+      if (kind !== 'input') continue;
+      const { name, cid, sizeBytes } = decodeWith(MARKET_ENTRIES.input, data);
+      made.set(name, { name, cid, sizeBytes });
+    }
+  return from.map(({ name }) => {
+    const input = made.get(name);
+    if (input) return input;
+    throw marketError('MARKET_NOT_REPEATABLE', `the log does not say what input ${name} was`);
+  });
 }
 
 /** Checkpoints of the last attempt under the last lease. */

@@ -15,6 +15,7 @@ import { pursueChain } from './chain-steps.ts';
 import { acceptDelivery, checkResult, refuseResult } from './deliveries.ts';
 import { failWork, keepEnded, rememberSpending } from './endings.ts';
 import { needsOf } from './fitting.ts';
+import { indexSources, sourcesOf } from './graph/followers.ts';
 import { logStep } from './job-log.ts';
 import type { MarketEvent, OrderFact } from './model/events.ts';
 import {
@@ -23,6 +24,7 @@ import {
   type Lease,
   META_ID,
   type OrderRow,
+  type OrderSource,
   ROW_VERSION,
 } from './model/rows.ts';
 import { HOST_EXITS } from './retry.ts';
@@ -181,6 +183,7 @@ export function manifestFound(step: Step, { order: id, outcome }: ManifestFound)
       code: 'MARKET_MANIFEST_LOST',
       text: 'the market’s records were lost, and with them who had which tasks',
     });
+  const sources = outcome.is === 'good' ? sourcesOf(outcome.manifest) : [];
   if (outcome.is === 'good') updateOrder(step, id, { needs: needsOf(outcome.manifest) });
   if (row.chain.state === 'delivered' && row.lease && row.delivery) return judge(step, id);
   if (outcome.is === 'missing')
@@ -189,8 +192,16 @@ export function manifestFound(step: Step, { order: id, outcome }: ManifestFound)
       text: 'the market’s records were lost, and the job’s manifest is not in storage',
     });
   withoutFields(step, id, 'lease', 'delivery', 'logLost');
-  enqueueBinding(step, id);
+  if (sources.length > 0) waitForInputs(step, id, sources);
+  else enqueueBinding(step, id);
   pursueChain(step, id);
+}
+
+/** What it reads was taken over from the chain as well, or is lost. */
+function waitForInputs(step: Step, id: string, sources: readonly OrderSource[]): void {
+  const row = updateOrder(step, id, { work: 'blocked', sources: [...sources], depth: 1 });
+  indexSources(step.market, row, true);
+  step.market.deadlines.set(`inputs/${id}`, step.now.monotonicMs);
 }
 
 /** The chain has a delivery under its newest fence: it counts unless its result is missing or too large. */

@@ -1,6 +1,7 @@
 /** From stored rows back to a market. Feed the `resume` event next. */
 import { indexBatch, isBatchOpen } from './arrays/batches.ts';
 import { marketError } from './errors.ts';
+import { indexSources } from './graph/followers.ts';
 import type { MarketConfig } from './model/config.ts';
 import {
   type OrderRow,
@@ -71,6 +72,7 @@ function read<T extends (typeof RESTORED_TABLES)[number]>(table: T, { id, bytes 
 function restoreOrder(market: Market, row: OrderRow): void {
   market.orders.set(row.id, row);
   indexOpen(market, row, row.endedAtUs === undefined);
+  indexSources(market, row, row.endedAtUs === undefined);
   if (!row.lease || row.rebuilding === true) return;
   market.leases.set(row.lease.lease, row.id);
   if (row.work !== 'leased' && row.work !== 'checking') return;

@@ -90,6 +90,8 @@ export interface Market {
   readonly readyMs: WeakMap<UnitGroup, number>;
   /** Lease → why a batch was lost whose delivered part is still being looked at. */
   readonly batchEnds: Map<string, LeaseEnd>;
+  /** Order → open orders that read its result. */
+  readonly followers: Map<string, Set<string>>;
   /** Order with replicas → what its tasks came to, by number; read from its rows when needed. */
   readonly replicas: Map<string, TaskAnswers[]>;
   /** Newest reading of the prepaid balance of consumers with orders of many tasks. */
@@ -141,6 +143,7 @@ export function createMarket(config: MarketConfig): Market {
     batchesOf: new Map(),
     readyMs: new WeakMap(),
     batchEnds: new Map(),
+    followers: new Map(),
     replicas: new Map(),
     balances: new Map(),
     readingBalance: new Set(),

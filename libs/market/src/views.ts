@@ -16,6 +16,7 @@ export function statusOf(row: OrderRow): OrderStatus {
     case 'rejected':
     case 'running':
     case 'paused':
+    case 'blocked':
       return row.work;
     case 'done':
       return 'delivered';
@@ -54,6 +55,7 @@ export function viewOf(row: OrderRow): OrderView {
     ...(row.endedAtUs !== undefined && { endedAtUs: row.endedAtUs }),
     ...(row.logLost === true && { logLost: true }),
     ...(row.array && { array: row.array, charge: row.array.charged }),
+    ...(row.sources && { inputs: row.sources }),
     ...(row.array?.result !== undefined && { result: row.array.result }),
   };
 }

@@ -155,7 +155,8 @@ export const relaxationText = ({ changes, price, cell }: Relaxation): string =>
 
 /** Why an order waits; undefined when it does not. */
 export function waitingOf(market: Market, row: OrderRow, monotonicMs: number): Waiting | undefined {
-  if (row.work !== 'queued' || row.endedAtUs !== undefined) return undefined;
+  const waits = row.work === 'queued' || row.work === 'blocked';
+  if (!waits || row.endedAtUs !== undefined) return undefined;
   const cap = capOf(row);
   const { fitting, free, filters, cells } = filtersOf(market, row.needs, cap, monotonicMs);
   const leftMs = (market.deadlines.at(`binding/${row.id}`) ?? monotonicMs) - monotonicMs;
@@ -177,6 +178,7 @@ function waitingText(
   row: OrderRow,
   { fitting, free, backoffMs }: { fitting: number; free: number; backoffMs: number },
 ): string {
+  if (row.work === 'blocked') return inputsText(market, row);
   if (row.rebuilding === true) return 'its manifest is being read: the market lost its records';
   if (fitting === 0)
     return `no provider that is there fits: change the job as below, or wait for others; at completeBy its money goes back`;
@@ -185,6 +187,20 @@ function waitingText(
   const failures = row.tried.length > 0 ? ` after ${row.tried.length} failed attempts` : '';
   if (failures !== '') return `the next attempt comes in at most ${backoffMs} ms${failures}`;
   return free > 0 ? 'it is about to be given to a provider' : 'its turn in the queue is near';
+}
+
+const INPUTS_SHOWN = 4;
+
+/** Which inputs are not there yet, and where those stand that make them. */
+function inputsText(market: Market, { sources = [] }: OrderRow): string {
+  const missing = sources.filter(({ cid }) => cid === undefined);
+  const shown = missing.slice(0, INPUTS_SHOWN).map(({ name, order, result }) => {
+    const work = market.orders.get(order)?.work ?? 'unknown';
+    const stage = result === undefined ? `which is ${work}` : 'which is being put together';
+    return `${JSON.stringify(name)} of order ${order.slice(0, 12)}, ${stage}`;
+  });
+  const more = missing.length - shown.length;
+  return `its inputs: ${shown.join('; ')}${more > 0 ? `; and ${more} more` : ''}`;
 }
 
 /** The market's entries of a job's log as decisions, in words and with their inputs. */
@@ -221,6 +237,8 @@ const WORDS: Words = {
   placed: ({ height }) => `block ${height} holds its money`,
   leased: ({ price, fence, inputs }) =>
     `given to a provider for at most ${formatAmount(price)}, attempt ${fence % 1_000_000}${inputs ? `: ${inputs.because}` : ''}`,
+  input: ({ name, order, task, sizeBytes }) =>
+    `input ${name} is there: ${sizeBytes} bytes of order ${order.slice(0, 12)}${task === undefined ? '' : `, task ${task}`}`,
   bound: ({ height }) => `block ${height} binds it to the provider`,
   lost: ({ code, reason }) => `taken back (${code}): ${reason}`,
   delivered: ({ exit, charge }) =>

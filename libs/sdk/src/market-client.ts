@@ -29,6 +29,14 @@ export interface MarketClientOptions extends TransportOptions {
   readonly signer?: Signer;
 }
 
+/** An order as it is submitted. */
+export interface OrderRequest {
+  readonly signed: SignedOrder;
+  readonly manifest: Manifest;
+  /** `signed` of a quote: its price is the cap. */
+  readonly quote?: string;
+}
+
 export interface WaitOptions {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
@@ -40,6 +48,8 @@ export interface MarketClient {
   quote(manifest: Manifest): Promise<QuoteDocument>;
   /** Idempotent by the order's id. With `signed` of a quote its price is the cap. */
   submit(signed: SignedOrder, manifest: Manifest, quote?: string): Promise<OrderDocument>;
+  /** Orders that read each other's results, makers first: all are taken or none. */
+  submitGraph(orders: readonly OrderRequest[]): Promise<readonly OrderDocument[]>;
   orders(filter?: { readonly limit?: number }): Promise<readonly OrderDocument[]>;
   order(id: string): Promise<OrderDocument>;
   cancel(id: string): Promise<OrderDocument>;
@@ -95,12 +105,12 @@ export function createMarketClient(options: MarketClientOptions): MarketClient {
     quote: (manifest) =>
       answer(api.POST('/v1/quotes', { body: { manifest: manifestToDocument(manifest) } })),
     submit: (signed, manifest, quote) => {
-      const body = {
-        order: signedOrderToDocument(signed),
-        manifest: manifestToDocument(manifest),
-        ...(quote !== undefined && { quote }),
-      };
+      const body = requestOf({ signed, manifest, ...(quote !== undefined && { quote }) });
       return answer(api.POST('/v1/orders', { body }));
+    },
+    async submitGraph(orders) {
+      const body = { orders: orders.map(requestOf) };
+      return (await answer(api.POST('/v1/graphs', { body }))).items;
     },
     async orders({ limit = 20 } = {}) {
       const params = { query: { limit } };
@@ -154,6 +164,12 @@ export function createMarketClient(options: MarketClientOptions): MarketClient {
   return client;
 }
 
+const requestOf = ({ signed, manifest, quote }: OrderRequest): OrderRequestDocument => ({
+  order: signedOrderToDocument(signed),
+  manifest: manifestToDocument(manifest),
+  ...(quote !== undefined && { quote }),
+});
+
 /** What anyone may ask: signing it would only tell who asks. */
 function isPublic(request: Request): boolean {
   return /^\/v1\/(quotes|status|providers)\b/.test(new URL(request.url).pathname);
@@ -165,6 +181,7 @@ function manifestToDocument({
   placement,
   array,
   validator,
+  from,
   ...manifest
 }: Manifest): ManifestDocument {
   const { diskBytes, ...needed } = resources;
@@ -189,16 +206,27 @@ function manifestToDocument({
       },
     }),
     inputs: [...manifest.inputs],
+    ...(from && { from: from.map(whole) }),
     resources: { ...needed, ...(diskBytes === undefined ? {} : { diskBytes }) },
   };
 }
+
+type Given<T> = { [K in keyof T]: Exclude<T[K], undefined> };
+
+/** Without the fields that are not set. */
+const whole = <T extends object>(value: T): Given<T> =>
+  Object.fromEntries(Object.entries(value).filter(([, part]) => part !== undefined)) as Given<T>;
 
 function arrayToDocument({
   taskInput,
   check,
   ...rest
 }: NonNullable<Manifest['array']>): NonNullable<ManifestDocument['array']> {
-  return { ...rest, ...(check && { check }), ...(taskInput && { taskInput }) };
+  return {
+    ...rest,
+    ...(check && { check }),
+    ...(taskInput && { taskInput: whole(taskInput) }),
+  };
 }
 
 function placementToDocument({

@@ -61,6 +61,7 @@ export function orderToDocument(view: OrderView): OrderDocument {
     ...(view.charge !== undefined && { charge: view.charge.toString() }),
     log: view.log,
     ...(view.logLost === true && { logLost: true }),
+    ...(view.inputs && { inputs: view.inputs.map((input) => ({ ...input })) }),
     ...(view.array && { array: arrayToDocument(view.array) }),
     chain: {
       state: chain.state,
@@ -146,11 +147,12 @@ export function quoteToDocument(quote: BindingQuote) {
 export function manifestFromDocument(document: ManifestDocument): Manifest {
   for (const text of [document.code, ...document.inputs.map((input) => input.cid)]) checkCid(text);
   const { diskBytes, ...resources } = document.resources;
-  const { metering, placement, array, validator, ...rest } = document;
-  if (array?.taskInput) checkCid(array.taskInput.list);
+  const { metering, placement, array, validator, from, ...rest } = document;
+  if (array?.taskInput?.list !== undefined) checkCid(array.taskInput.list);
   if (validator) checkCid(validator.code);
   return {
     ...rest,
+    ...(from && { from: from.map(withoutGaps) }),
     ...(array && { array: arrayFromDocument(array) }),
     ...(placement && { placement: placementFromDocument(placement) }),
     ...(metering && { metering: meteringFromDocument(metering) }),
@@ -159,16 +161,25 @@ export function manifestFromDocument(document: ManifestDocument): Manifest {
   };
 }
 
+type Given<T> = { [K in keyof T]: Exclude<T[K], undefined> };
+
 /** Nothing said is left out: the manifest's CID is over what is there. */
+const withoutGaps = <T extends object>(value: T): Given<T> =>
+  Object.fromEntries(Object.entries(value).filter(([, part]) => part !== undefined)) as Given<T>;
+
 const placementFromDocument = (terms: NonNullable<ManifestDocument['placement']>): PlacementTerms =>
-  Object.fromEntries(Object.entries(terms).filter(([, value]) => value !== undefined));
+  withoutGaps(terms);
 
 function arrayFromDocument({
   taskInput,
   check,
   ...rest
 }: NonNullable<ManifestDocument['array']>): NonNullable<Manifest['array']> {
-  return { ...rest, ...(check && { check }), ...(taskInput && { taskInput }) };
+  return {
+    ...rest,
+    ...(check && { check }),
+    ...(taskInput && { taskInput: withoutGaps(taskInput) }),
+  };
 }
 
 const validatorFromDocument = ({

@@ -9,6 +9,7 @@ import type {
   OrderView,
   ProviderView,
   QuoteCounts,
+  Submission,
   Waiting,
 } from '#libs/market';
 import type { Follower } from '../jobs/job-event-hub.ts';
@@ -50,6 +51,10 @@ export interface MarketApi {
     manifest: Manifest,
     quote?: Bytes,
   ): Promise<{ readonly view: OrderView; readonly repeated: boolean }>;
+  /** The same for orders of one account that read each other's results: all are taken or none. */
+  submitGraph(
+    orders: readonly Submission[],
+  ): Promise<{ readonly views: readonly OrderView[]; readonly repeated: boolean }>;
   cancel(order: string, by: AccountId): Promise<OrderView>;
   order(id: string): Promise<OrderView | undefined>;
   orders(filter: OrderFilter): Promise<readonly OrderView[]>;

@@ -4,6 +4,7 @@ import type { Catalogue } from '../catalogue/catalogue.ts';
 import { CATALOGUE, CatalogueController } from './catalogue.controller.ts';
 import { MARKET_API, type MarketApi } from './market-api.ts';
 import { MarketController } from './market.controller.ts';
+import { GraphsController } from './graphs.controller.ts';
 import { OrdersController } from './orders.controller.ts';
 import { REQUEST_VERIFIER } from './signed-request.guard.ts';
 
@@ -13,7 +14,7 @@ export class MarketModule {
   static over(market: MarketApi, verify: RequestVerifier, catalogue: Catalogue): DynamicModule {
     return {
       module: MarketModule,
-      controllers: [OrdersController, MarketController, CatalogueController],
+      controllers: [OrdersController, GraphsController, MarketController, CatalogueController],
       providers: [
         { provide: MARKET_API, useValue: market },
         { provide: REQUEST_VERIFIER, useValue: verify },

@@ -25,17 +25,11 @@ import {
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
 import { cryptoError } from '#libs/crypto';
-import { type AccountId, hexToBytes } from '#libs/kernel';
+import type { AccountId } from '#libs/kernel';
 import { type OrderView, marketError } from '#libs/market';
 import { platformError } from '#libs/platform';
 import { marketAppError } from '../errors.ts';
-import {
-  accountFromText,
-  manifestFromDocument,
-  orderToDocument,
-  whyToDocument,
-  signedOrderFromDocument,
-} from './documents.ts';
+import { accountFromText, orderToDocument, whyToDocument } from './documents.ts';
 import { streamJobEvents } from './event-stream.ts';
 import { MARKET_API, type MarketApi } from './market-api.ts';
 import { ApiProblems } from './api-problems.ts';
@@ -47,8 +41,9 @@ import {
   orderListDocument,
   orderListQuery,
   orderRequest,
-  whyDocument,
 } from './schemas.ts';
+import { whyDocument } from './why-schema.ts';
+import { refuseWhenCrowded, submissionOf } from './submissions.ts';
 import {
   OptionallySignedGuard,
   Signatory,
@@ -115,18 +110,9 @@ export class OrdersController {
     @Signer() by: AccountId,
     @Res({ passthrough: true }) reply: FastifyReply,
   ) {
-    if (this.#market.isCrowded)
-      throw platformError('HTTP_OVERLOADED', 'the market is busy with running work', {
-        detail: { retryAfterSeconds: 1 },
-      });
-    const signed = signedOrderFromDocument(body.order);
-    if (signed.order.consumer !== by)
-      throw platformError('HTTP_FORBIDDEN', 'the order is of another account than the request');
-    const { view, repeated } = await this.#market.submit(
-      signed,
-      manifestFromDocument(body.manifest),
-      body.quote === undefined ? undefined : hexToBytes(body.quote),
-    );
+    refuseWhenCrowded(this.#market);
+    const { order, manifest, quote } = submissionOf(body, by);
+    const { view, repeated } = await this.#market.submit(order, manifest, quote);
     if (repeated) reply.status(200);
     return orderToDocument(view);
   }

@@ -4,16 +4,16 @@
  */
 import { z } from 'zod';
 
-const amount = z
+export const amount = z
   .string()
   .regex(/^(0|[1-9]\d{0,19})$/)
   .describe('Smallest units, decimal');
 const fuelAmount = amount.describe('Fuel, decimal');
-const hash = z
+export const hash = z
   .string()
   .regex(/^[0-9a-f]{64}$/)
   .describe('32 bytes in lower-case hex');
-const account = z
+export const account = z
   .string()
   .regex(/^seele1[02-9ac-hj-np-z]{58}$/)
   .describe('Account, seele1…');
@@ -28,9 +28,9 @@ const cid = z
   .max(128)
   .regex(/^[A-Za-z0-9]+$/)
   .describe('CID');
-const time = z.iso.datetime().describe('ISO 8601, UTC');
+export const time = z.iso.datetime().describe('ISO 8601, UTC');
 const timeUs = z.int().min(0).describe('Microseconds since the Unix epoch');
-const count = z.int().min(0);
+export const count = z.int().min(0);
 const tier = z.enum(['A', 'B', 'C']).describe('A cheap, B fast, C safe');
 const isolation = z.enum(['S0', 'S1', 'S2', 'S3', 'S4']);
 const domain = z.enum(['public', 'vetted', 'confidential', 'private']);
@@ -59,6 +59,17 @@ export const manifestDocument = z
       .describe('For verifiable, possible for wasm'),
     code: cid,
     inputs: z.array(z.strictObject({ name: z.string().max(100), cid, sizeBytes: count })).max(64),
+    from: z
+      .array(
+        z.strictObject({
+          name: z.string().max(100),
+          order: hash,
+          task: z.int().min(0).max(9_999).optional(),
+        }),
+      )
+      .max(64)
+      .optional()
+      .describe('Inputs that are results of earlier orders of the same account'),
     params: z.string().max(65_536).describe('JSON text, handed to the job'),
     limits: z.strictObject({
       wallMs: count,
@@ -98,9 +109,9 @@ export const manifestDocument = z
           .optional()
           .describe('How replicas decide: more than half of them, or two that agree'),
         taskInput: z
-          .strictObject({ name: z.string().max(100), list: cid })
+          .strictObject({ name: z.string().max(100), list: cid.optional(), order: hash.optional() })
           .optional()
-          .describe('One input per task, from a document that lists them'),
+          .describe('One input per task: from a document that lists them, or from another order'),
       })
       .optional()
       .describe('Many tasks of one program'),
@@ -188,8 +199,20 @@ export const orderRequest = z
   .meta({ id: 'OrderRequest' });
 export type OrderRequest = z.infer<typeof orderRequest>;
 
-const reason = z.object({ code: z.string(), text: z.string() });
+export const graphRequest = z
+  .strictObject({
+    orders: z
+      .array(orderRequest)
+      .min(1)
+      .max(100)
+      .describe('Of one account; those whose results others read come first'),
+  })
+  .meta({ id: 'GraphRequest' });
+export type GraphRequest = z.infer<typeof graphRequest>;
+
+export const reason = z.object({ code: z.string(), text: z.string() });
 export const ORDER_STATUSES = [
+  'blocked',
   'queued',
   'running',
   'paused',
@@ -256,6 +279,20 @@ export const orderDocument = z
       })
       .optional()
       .describe('Of an order of many tasks'),
+    inputs: z
+      .array(
+        z.object({
+          name: z.string(),
+          order: hash,
+          task: count.optional(),
+          isEach: z.boolean().optional().describe('Each task reads the one of its number'),
+          result: cid.optional().describe('That order’s result, once it is there'),
+          cid: cid.optional().describe('What the job reads of it'),
+          sizeBytes: count.optional(),
+        }),
+      )
+      .optional()
+      .describe('Inputs that other orders make'),
     logLost: z
       .boolean()
       .optional()
@@ -264,62 +301,6 @@ export const orderDocument = z
   })
   .meta({ id: 'Order' });
 export type OrderDocument = z.infer<typeof orderDocument>;
-
-const filterReason = z.object({
-  code: z.string(),
-  providers: count,
-  text: z.string().describe('Reads after the number of providers'),
-});
-
-export const whyDocument = z
-  .object({
-    id: hash,
-    status: z.enum(ORDER_STATUSES),
-    reason: reason.optional(),
-    waiting: z
-      .object({
-        text: z.string().describe('What it waits for'),
-        considered: count,
-        fitting: count.describe('Providers that could ever take it'),
-        free: count.describe('Of those, with room now'),
-        filters: z.array(filterReason).describe('Why the others cannot take it now'),
-        cells: z
-          .array(
-            z.object({
-              cell: z.string(),
-              providers: count,
-              fitting: count,
-              free: count,
-              left: z.record(z.string(), count).describe('The others, by filter'),
-            }),
-          )
-          .describe('The same by cell'),
-        tenant: z
-          .object({ share: z.number(), own: count, waiting: count, accounts: count })
-          .describe('Your dominant share, your waiting orders, all waiting orders and whose'),
-        relaxations: z
-          .array(
-            z.object({
-              changes: z.array(z.object({ field: z.string(), from: z.string(), to: z.string() })),
-              price: amount.describe('Most it would then cost'),
-              cell: z.string(),
-              provider: account,
-            }),
-          )
-          .describe('Smallest changes with which it would run; empty when somebody fits'),
-      })
-      .optional()
-      .describe('While it waits for a provider'),
-    decisions: z.array(
-      z.object({
-        time,
-        kind: z.string(),
-        text: z.string(),
-        inputs: z.record(z.string(), z.unknown()).describe('What the decision was made from'),
-      }),
-    ),
-  })
-  .meta({ id: 'Why' });
 
 export const orderListQuery = z.object({
   consumer: accountInput.optional(),
@@ -340,6 +321,10 @@ export const orderListDocument = z
     next: z.string().optional().describe('`cursor` of the next page'),
   })
   .meta({ id: 'OrderList' });
+
+export const graphDocument = z
+  .object({ items: z.array(orderDocument).describe('As they were sent') })
+  .meta({ id: 'Graph' });
 
 export const providerDocument = z
   .object({

@@ -3,6 +3,7 @@ import { type Bytes, isSeeleError } from '#libs/kernel';
 import { type MarketEvent, decodeManifest } from '#libs/market';
 import { type Logger, declareFailpoints, failpoint } from '#libs/platform';
 import { type BlobStore, fileSize, parseCid } from '#libs/storage';
+import { ImpossibleInput, type InputWanted, makeInput } from './make-input.ts';
 
 declareFailpoints(
   'market.result.before',
@@ -11,6 +12,8 @@ declareFailpoints(
   'market.units.after',
   'market.array-result.before',
   'market.array-result.after',
+  'market.input.before',
+  'market.input.after',
 );
 
 type ResultChecked = Extract<MarketEvent, { kind: 'resultChecked' }>;
@@ -20,6 +23,8 @@ type ManifestFound = Extract<MarketEvent, { kind: 'manifestFound' }>;
 /** Checks at once; more wait their turn. */
 const CONCURRENCY = 16;
 const CHECK_TIMEOUT_MS = 20_000;
+/** Thousands of outputs may have to be fetched. */
+const INPUT_TIMEOUT_MS = 300_000;
 
 /** Codes that say something about the content; every other failure is the storage's own. */
 const CONTENT_FAULTS = new Set([
@@ -48,6 +53,20 @@ export async function checkResult(
   }
 }
 
+type InputMade = Extract<MarketEvent, { kind: 'inputMade' }>;
+
+async function madeInput(blobs: BlobStore, wanted: InputWanted): Promise<InputMade['outcome']> {
+  try {
+    return {
+      is: 'good',
+      ...(await makeInput(blobs, wanted, AbortSignal.timeout(INPUT_TIMEOUT_MS))),
+    };
+  } catch (error) {
+    if (error instanceof ImpossibleInput) return { is: 'impossible', text: error.message };
+    return { is: 'unavailable' };
+  }
+}
+
 async function readManifest(blobs: BlobStore, cid: string): Promise<ManifestFound['outcome']> {
   const signal = AbortSignal.timeout(CHECK_TIMEOUT_MS);
   try {
@@ -65,6 +84,8 @@ export interface ResultChecker {
   checkUnits(lease: string, root: string, cid: string, maxBytes: number): void;
   /** Stores the document over an array's batches. */
   store(order: string, bytes: Bytes): void;
+  /** Puts together what a job reads of an order of many tasks. */
+  makeInput(order: string, name: string, wanted: InputWanted): void;
   /** Reads the manifest of an order that was taken over from the chain. */
   findManifest(order: string, cid: string): void;
 }
@@ -124,6 +145,15 @@ export function createResultChecker(options: {
           // The reducer asks again.
           options.logger.warn({ err: error, order }, 'the result could not be stored');
         }
+      }),
+    makeInput: (order, name, wanted) =>
+      once(`${order}/input/${name}`, async () => {
+        failpoint('market.input.before');
+        const outcome = await madeInput(options.blobs, wanted);
+        failpoint('market.input.after');
+        if (outcome.is !== 'good')
+          options.logger.warn({ order, name, outcome }, 'an input could not be put together');
+        options.dispatch({ kind: 'inputMade', order, name, outcome });
       }),
     findManifest: (order, cid) =>
       once(`${order}/manifest`, async () => {

@@ -221,11 +221,12 @@ class Step extends UnitSteps {
       return this.decline(message.lease, 'PROVIDER_BUSY', 'no slot is free');
     if (message.completeByUs <= this.now.timeUs)
       return this.decline(message.lease, 'PROVIDER_LATE', 'the order’s time is over');
-    const { lease, order, fence, manifest, price, completeByUs, log, savePoint } = message;
+    const { lease, order, fence, manifest, price, completeByUs, log, savePoint, inputs } = message;
     const chain = agent.chain as string;
     const stored: StoredLease = {
       ...{ lease, order, chain, fence, manifest, price, completeByUs, log },
       ...(savePoint && { savePoint }),
+      ...(inputs && { inputs }),
       entries: [],
     };
     agent.leases.set(lease, this.#newLease(stored));

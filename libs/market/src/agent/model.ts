@@ -22,7 +22,12 @@ import {
   uint,
 } from '#libs/kernel';
 import { type SavePointRef, savePointRef } from './entries.ts';
-import type { AgentMessage, MarketMessage, ProviderOffer } from '../agent-protocol.ts';
+import {
+  type AgentMessage,
+  type MarketMessage,
+  type ProviderOffer,
+  madeInputs,
+} from '../agent-protocol.ts';
 import type { IsolationLevel, JobLimits } from '../manifest.ts';
 import type { StoredUnits, UnitsReport } from './unit-leases.ts';
 
@@ -76,6 +81,8 @@ export const storedLease = record({
   log: logPosition,
   /** Made under an earlier lease; the work goes on from it. */
   savePoint: optional(savePointRef),
+  /** What the manifest's `from` came to. */
+  inputs: optional(madeInputs),
   delivery: optional(signedDelivery),
   /** Entries that the market had not acknowledged when the delivery was written. */
   entries: list(eventEntry, 200_000),

@@ -27,7 +27,7 @@ import {
   u64,
   uint,
 } from '#libs/kernel';
-import type { MarketMessage } from '../agent-protocol.ts';
+import { type MarketMessage, madeInputs } from '../agent-protocol.ts';
 import type { JobLimits } from '../manifest.ts';
 import { chargeFor } from '../pricing.ts';
 import { HOST_EXITS } from '../retry.ts';
@@ -43,6 +43,9 @@ export const storedUnits = record({
   units: unitSet,
   unitPrice: u64,
   completeByUs: uint(),
+  /** What the manifest's `from` came to, and the list of the tasks' inputs that another order made. */
+  inputs: optional(madeInputs),
+  taskInputs: optional(cid),
   /** What is done so far, and its leaves. */
   delivery: optional(signedBatchDelivery),
   leaves: optional(byteString(64 * 1024)),
@@ -72,8 +75,8 @@ export interface UnitsReport {
 type LeaseUnits = Extract<MarketMessage, { kind: 'leaseUnits' }>;
 
 export function storedUnitsOf(message: LeaseUnits, chain: string): StoredUnits {
-  const { lease, order, fence, manifest, units, unitPrice, completeByUs } = message;
-  return { lease, order, chain, fence, manifest, units, unitPrice, completeByUs };
+  const { kind: _, ...terms } = message;
+  return { ...terms, chain };
 }
 
 /** Signs what is done so far. */

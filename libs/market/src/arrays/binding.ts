@@ -11,6 +11,7 @@ import { logStep } from '../job-log.ts';
 import { type ArrayProgress, type OrderRow, ROW_VERSION, type UnitGroup } from '../model/rows.ts';
 import { bestPlace, jobOf, waitForRoom } from '../placement/place.ts';
 import { priceAtLimits } from '../pricing.ts';
+import { madeInputsOf } from '../graph/followers.ts';
 import { takeBatchRoom } from '../room.ts';
 import { type ProviderState, type Step, emit, orderOf, updateOrder } from '../state.ts';
 import {
@@ -42,7 +43,7 @@ export function batchDue(step: Step, id: string): void {
   const job = jobOf(row, step.now.timeUs);
   const best = bestPlace(step, { ...job, avoid: new Set(withoutWork(market, row)) });
   if (best) handOutBatch(step, id, best.offer.provider);
-  else waitForRoom(market, row);
+  else waitForRoom(step, row);
 }
 
 /** Gives this provider a batch; with units left the order waits for the next slot, in its turn. */
@@ -53,7 +54,7 @@ export function handOutBatch(step: Step, id: string, provider: ProviderState): v
   const isGranted = grantBatch(step, row, provider);
   const after = orderOf(market, id);
   if (after.work !== 'running' || pendingUnits(arrayOf(after)) === 0) return;
-  if (isGranted) return waitForRoom(market, after);
+  if (isGranted) return waitForRoom(step, after);
   // Nothing for this provider now (units are backing off, money is being looked at): a message asks again.
   market.deadlines.setEarlier(`binding/${id}`, now.monotonicMs + market.config.times.backoffMs);
 }
@@ -146,7 +147,8 @@ export function sendBatch(step: Step, lease: string): void {
   const batch = market.batches.get(lease);
   const session = batch && market.providers.get(batch.provider)?.session;
   if (!batch || session === undefined) return;
-  const { manifest, completeByUs } = orderOf(market, batch.order).signed.order;
+  const row = orderOf(market, batch.order);
+  const { manifest, completeByUs } = row.signed.order;
   const { order, fence, unitPrice } = batch;
   const units = [...batch.units];
   emit(step, {
@@ -154,6 +156,7 @@ export function sendBatch(step: Step, lease: string): void {
     session,
     message: {
       ...{ kind: 'leaseUnits', lease, order, fence, manifest, units, unitPrice, completeByUs },
+      ...madeInputsOf(row),
     },
   });
 }

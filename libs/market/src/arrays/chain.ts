@@ -3,7 +3,13 @@ import { batchDeliveryHash } from '#contracts';
 import { MARKET_ENTRIES } from '#libs/audit';
 import { logStep } from '../job-log.ts';
 import type { UnitsFact } from '../model/events.ts';
-import type { MarketCall, OrderRow, TransactionRow, UnitsRow } from '../model/rows.ts';
+import {
+  type MarketCall,
+  type OrderRow,
+  type TransactionRow,
+  UNFINISHED,
+  type UnitsRow,
+} from '../model/rows.ts';
 import { type Market, type Step, orderOf, updateOrder } from '../state.ts';
 import { arrayOf, updateArray, updateBatch } from './batches.ts';
 
@@ -16,8 +22,10 @@ export function arrayCalls(market: Market, row: OrderRow): readonly MarketCall[]
     if (call) calls.push(call);
   }
   if (calls.length > 0) return calls;
-  const isOver = row.work !== 'running' && row.work !== 'paused';
-  const isClear = arrayOf(row).open.length === 0;
+  const { done, open, result } = arrayOf(row);
+  const isOver = !UNFINISHED.has(row.work);
+  // An order that has ended is not looked at again: first what it came to is stored for good.
+  const isClear = open.length === 0 && (done === 0 || result !== undefined);
   return isOver && isClear ? [{ kind: 'cancel', order: row.id }] : [];
 }
 

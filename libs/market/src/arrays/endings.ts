@@ -10,6 +10,7 @@ import { pursueChain } from '../chain-steps.ts';
 import { backoffMs, countFault } from '../faults.ts';
 import { logStep } from '../job-log.ts';
 import type { OrderRow, UnitGroup, UnitsRow } from '../model/rows.ts';
+import { wakeFollowers } from '../graph/followers.ts';
 import { type LeaseEnd, RETRY_RULES } from '../retry.ts';
 import { giveBatchRoomBack } from '../room.ts';
 import { type Step, emit, orderOf, saveRow, updateOrder, withoutFields } from '../state.ts';
@@ -227,6 +228,7 @@ function finishArray(step: Step, id: string): void {
   const reason = { code: 'MARKET_GIVEN_UP', text: `all ${failed} tasks were given up` };
   updateOrder(step, id, { work: 'failed', reason });
   logStep(step, id, 'failed', MARKET_ENTRIES.failed, { code: reason.code, reason: reason.text });
+  wakeFollowers(step, id);
 }
 
 /** Has the document over all batches stored; asked again until it is. */
@@ -255,6 +257,8 @@ export function resultStored(step: Step, id: string, cid: string): void {
   if (!row?.array || row.array.result !== undefined) return;
   step.market.deadlines.clear(`result/${id}`);
   updateArray(step, id, { result: cid });
+  wakeFollowers(step, id);
+  pursueChain(step, id);
 }
 
 /**

@@ -37,7 +37,11 @@ export type Reply =
       readonly code: string;
       readonly message: string;
       readonly reasons?: readonly QuoteReason[];
+      /** Of several orders: the place of the one that it is about. */
+      readonly at?: number;
     }
+  /** In the order in which they were sent. */
+  | { readonly is: 'orders'; readonly views: readonly OrderView[]; readonly repeated: boolean }
   | { readonly is: 'bindingSeen' };
 
 export type MarketEffect =
@@ -98,6 +102,19 @@ export type MarketEffect =
     }
   /** Store this dag-cbor block and pin it; `resultStored` answers. */
   | { readonly kind: 'storeResult'; readonly order: string; readonly bytes: Bytes }
+  /**
+   * Put together what a job reads of an order of many tasks: the output of one (`task`), a list of what
+   * each has (`isEach`), or all as one JSON text; store and pin it. `inputMade` answers.
+   */
+  | {
+      readonly kind: 'makeInput';
+      readonly order: string;
+      readonly name: string;
+      /** The document over all tasks. */
+      readonly result: string;
+      readonly task?: number;
+      readonly isEach?: boolean;
+    }
   /** Read an account's prepaid balance; `balanceRead` answers. */
   | { readonly kind: 'readBalance'; readonly account: string }
   /** Read the manifest block of an order that was rebuilt from the chain; `manifestFound` answers. */

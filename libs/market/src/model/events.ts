@@ -22,6 +22,15 @@ export interface BalanceRead {
   readonly height: number;
 }
 
+/** An order and what it is about. */
+export interface Submission {
+  readonly order: SignedOrder;
+  /** Already stored as a dag-cbor block, so that agents find it by its CID. */
+  readonly manifest: Manifest;
+  /** A quote of this market for this manifest, as it signed it: its price then is the cap. */
+  readonly quote?: Bytes;
+}
+
 /** What a final block did to one order. */
 export interface OrderFact {
   readonly order: string;
@@ -80,16 +89,18 @@ export type MarketEvent =
   | { readonly kind: 'resume'; readonly rebuildTo?: number }
   /** Time passed. Send one at `nextTickMs` at the latest. */
   | { readonly kind: 'tick' }
-  | {
+  | (Submission & {
       readonly kind: 'submitOrder';
       /** Names the reply. */
       readonly request: string;
-      readonly order: SignedOrder;
-      /** Already stored as a dag-cbor block, so that agents find it by its CID. */
-      readonly manifest: Manifest;
       readonly balance: BalanceRead;
-      /** A quote of this market for this manifest, as it signed it: its price then is the cap. */
-      readonly quote?: Bytes;
+    })
+  /** Orders of one account that read each other's results, makers first: all are taken or none. */
+  | {
+      readonly kind: 'submitGraph';
+      readonly request: string;
+      readonly orders: readonly Submission[];
+      readonly balance: BalanceRead;
     }
   | {
       readonly kind: 'cancelOrder';
@@ -165,6 +176,16 @@ export type MarketEvent =
     }
   /** Answer to `storeResult`: the document over an array's batches is stored and pinned. */
   | { readonly kind: 'resultStored'; readonly order: string; readonly cid: string }
+  /** Answer to `makeInput`; `unavailable` is asked again. */
+  | {
+      readonly kind: 'inputMade';
+      readonly order: string;
+      readonly name: string;
+      readonly outcome:
+        | { readonly is: 'good'; readonly cid: string; readonly sizeBytes: number }
+        | { readonly is: 'unavailable' }
+        | { readonly is: 'impossible'; readonly text: string };
+    }
   /** The node refused a transaction at its door; silence and time-outs need no event. */
   | {
       readonly kind: 'transactionRefused';

@@ -74,7 +74,8 @@ export type JobNeeds = CodecValue<typeof jobNeeds>;
  * delivery came, its result is being looked at), `done` (delivery accepted, never to be repeated),
  * `failed` (given up), `cancelled` (by the consumer), `rejected` (the chain would not take it). An order
  * of many tasks is `running` while units are to be done, or `paused` while its consumer's money covers no
- * more of them; then `done` or `failed`.
+ * more of them; then `done` or `failed`. An order that reads results of others is `blocked` until they
+ * are there.
  */
 export const WORK_STATES = [
   'queued',
@@ -86,9 +87,20 @@ export const WORK_STATES = [
   'rejected',
   'running',
   'paused',
+  'blocked',
 ] as const;
 export const workState = oneOf(...WORK_STATES);
 export type WorkState = CodecValue<typeof workState>;
+
+/** Something is still to be done, or waited for. */
+export const UNFINISHED: ReadonlySet<WorkState> = new Set<WorkState>([
+  'queued',
+  'leased',
+  'checking',
+  'running',
+  'paused',
+  'blocked',
+]);
 
 /**
  * More grants than any order has. An order taken over from the chain goes on so far above its last known
@@ -221,6 +233,22 @@ export const leavesRow = record({
   leaves: byteString(64 * 1024),
 });
 
+/** An input that another order makes, and what it came to. */
+export const orderSource = record({
+  name: text(100),
+  order: hash32,
+  /** Of an order of many tasks: the output of this one; without it all, as one list. */
+  task: optional(uint()),
+  /** True when each task reads the output of the task of its own number. */
+  isEach: optional(bool),
+  /** What it results in, once it is there; of many tasks the document over all of them. */
+  result: optional(cid),
+  /** What the job reads. */
+  cid: optional(cid),
+  sizeBytes: optional(uint()),
+});
+export type OrderSource = CodecValue<typeof orderSource>;
+
 export const orderRow = record({
   version: uint(),
   id: hash32,
@@ -263,8 +291,14 @@ export const orderRow = record({
   logLost: optional(bool),
   /** Of many tasks; then `lease` and `delivery` are never set. */
   array: optional(arrayProgress),
-  /** Orders whose outputs are its inputs and that have not ended: it is not handed out before. */
-  awaits: optional(list(hash32, 64)),
+  /** Inputs that are results of other orders; it is not handed out before all are there. */
+  sources: optional(list(orderSource, 65)),
+  /** When the last of them was there. */
+  readyAtUs: optional(uint()),
+  /** Orders on the longest way of inputs that leads to it; absent without any. */
+  depth: optional(uint()),
+  /** Size of the accepted result, as storage has it. */
+  resultBytes: optional(uint()),
 });
 export type OrderRow = CodecValue<typeof orderRow>;
 

@@ -8,10 +8,11 @@ import type { Misfit } from '../fitting.ts';
 import type { IsolationLevel, JobKind, Tier } from '../manifest.ts';
 import type { Absence } from '../placement/absence.ts';
 import type { CellRisk } from '../placement/risk.ts';
-import type { ArrayProgress, ChainView, Reason, WorkState } from './rows.ts';
+import type { ArrayProgress, ChainView, OrderSource, Reason, WorkState } from './rows.ts';
 
 /** One word for where an order stands. */
 export type OrderStatus =
+  | 'blocked'
   | 'queued'
   | 'running'
   | 'paused'
@@ -52,6 +53,8 @@ export interface OrderView {
   readonly logLost?: boolean;
   /** Of an order of many tasks. */
   readonly array?: ArrayProgress;
+  /** Inputs that other orders make. */
+  readonly inputs?: readonly OrderSource[];
 }
 
 export interface ProviderView {

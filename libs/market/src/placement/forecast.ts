@@ -72,7 +72,7 @@ export function observeFinish({ market, now }: Step, row: OrderRow, charge: bigi
   const { forecast } = row;
   if (!forecast) return;
   const { learned } = market.places;
-  const realMs = Math.max(0, (now.timeUs - row.acceptedAtUs) / MS);
+  const realMs = Math.max(0, (now.timeUs - (row.readyAtUs ?? row.acceptedAtUs)) / MS);
   const error = Math.log((realMs + FLOOR_MS) / (forecast.finishMs + FLOOR_MS));
   learned.finishErrors[forecast.errorClass]?.observe(error);
   learned.observeLate(forecast.errorClass, realMs > forecast.highMs);

@@ -128,5 +128,6 @@ export function waitMs(
   return first + ahead * run.expectedMs;
 }
 
-const usualMs = (market: Market, { code, limits }: JobNeeds): number =>
+/** How long such a job usually runs. */
+export const usualMs = (market: Market, { code, limits }: JobNeeds): number =>
   market.places.learned.useOf(code)?.wallMs ?? limits.wallMs * UNKNOWN_SHARE;

@@ -7,6 +7,7 @@ import { freeSlots, hasRoom } from '../room.ts';
 import { type Market, type ProviderState, type Step, orderOf } from '../state.ts';
 import { absenceOf } from './absence.ts';
 import { type Choice, type Job, type PlaceOffer, choosePlace } from './choose.ts';
+import { behindMs } from '../graph/path.ts';
 import { slowdownOf } from './outlook.ts';
 import { PRIORITY_PRESET } from './terms.ts';
 
@@ -52,9 +53,11 @@ export function bestCellOf({ market, now, randomness }: Step, job: Job): string 
 const nameOf = ({ cell: { domain, level } }: Choice): string => `${domain}.${level.name}`;
 
 /** It waits for a slot, behind whoever has less. */
-export function waitForRoom(market: Market, row: OrderRow): void {
+export function waitForRoom(step: Step, row: OrderRow): void {
+  const { market, now } = step;
   const priority = row.needs.placement?.priority ?? PRIORITY_PRESET;
-  market.places.waiting.add(row.id, row.signed.order.consumer, priority);
+  const tailMs = behindMs(market, row.id, now.timeUs);
+  market.places.waiting.add(row.id, row.signed.order.consumer, priority, tailMs);
 }
 
 /** May this provider take the job at this moment? */

@@ -13,6 +13,7 @@ import {
 import type { AgentMessage, MarketMessage } from '../agent-protocol.ts';
 import type { MarketEffect } from '../model/effects.ts';
 import type { UnitsFact } from '../model/events.ts';
+import { UNFINISHED } from '../model/rows.ts';
 import { chargeFor } from '../pricing.ts';
 import {
   CHAIN,
@@ -138,9 +139,12 @@ export function deliver(
   return checkAll(driver, driver.say(name, deliveryOf(name, lease, told)));
 }
 
-/** A block executes every transaction under way, as the contract would. */
+/** Results are stored, and a block executes every transaction under way, as the contract would. */
 export function executeAll(driver: Driver): readonly MarketEffect[] {
   const { market } = driver;
+  for (const { id, work, array } of market.orders.values())
+    if (array && array.done > 0 && array.result === undefined && !UNFINISHED.has(work))
+      driver.apply({ kind: 'resultStored', order: id, cid: SOME_CID });
   const units: UnitsFact[] = [];
   const orders: ReturnType<typeof fact>[] = [];
   const nothing = { paid: 0n, refunded: 0n };

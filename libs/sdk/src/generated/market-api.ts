@@ -143,6 +143,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/graphs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Submit orders that read each other’s results
+         * @description All are taken or none. Idempotent by the ids of the orders: what is known already is answered as it stands, and 200 when nothing was new.
+         */
+        post: operations["submitGraph"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/orders": {
         parameters: {
             query?: never;
@@ -454,6 +474,14 @@ export interface components {
             to: number;
             uai: string;
         };
+        Graph: {
+            /** @description As they were sent */
+            items: components["schemas"]["Order"][];
+        };
+        GraphRequest: {
+            /** @description Of one account; those whose results others read come first */
+            orders: components["schemas"]["OrderRequest"][];
+        };
         JobEvent: {
             data: {
                 [key: string]: unknown;
@@ -476,16 +504,25 @@ export interface components {
                  */
                 check?: "majority" | "adaptive";
                 replicas: number;
-                /** @description One input per task, from a document that lists them */
+                /** @description One input per task: from a document that lists them, or from another order */
                 taskInput?: {
                     /** @description CID */
-                    list: string;
+                    list?: string;
                     name: string;
+                    /** @description 32 bytes in lower-case hex */
+                    order?: string;
                 };
                 tasks: number;
             };
             /** @description CID */
             code: string;
+            /** @description Inputs that are results of earlier orders of the same account */
+            from?: {
+                name: string;
+                /** @description 32 bytes in lower-case hex */
+                order: string;
+                task?: number;
+            }[];
             inputs: {
                 /** @description CID */
                 cid: string;
@@ -604,6 +641,20 @@ export interface components {
             exit?: string;
             /** @description 32 bytes in lower-case hex */
             id: string;
+            /** @description Inputs that other orders make */
+            inputs?: {
+                /** @description What the job reads of it */
+                cid?: string;
+                /** @description Each task reads the one of its number */
+                isEach?: boolean;
+                name: string;
+                /** @description 32 bytes in lower-case hex */
+                order: string;
+                /** @description That order’s result, once it is there */
+                result?: string;
+                sizeBytes?: number;
+                task?: number;
+            }[];
             /** @enum {string} */
             kind: "js" | "wasm" | "verifiable";
             log: {
@@ -640,7 +691,7 @@ export interface components {
             /** @description CID */
             result?: string;
             /** @enum {string} */
-            status: "queued" | "running" | "paused" | "leased" | "checking" | "delivered" | "closing" | "settled" | "refunded" | "cancelled" | "rejected";
+            status: "blocked" | "queued" | "running" | "paused" | "leased" | "checking" | "delivered" | "closing" | "settled" | "refunded" | "cancelled" | "rejected";
             /**
              * @description A cheap, B fast, C safe
              * @enum {string}
@@ -828,7 +879,7 @@ export interface components {
                 text: string;
             };
             /** @enum {string} */
-            status: "queued" | "running" | "paused" | "leased" | "checking" | "delivered" | "closing" | "settled" | "refunded" | "cancelled" | "rejected";
+            status: "blocked" | "queued" | "running" | "paused" | "leased" | "checking" | "delivered" | "closing" | "settled" | "refunded" | "cancelled" | "rejected";
             /** @description While it waits for a provider */
             waiting?: {
                 /** @description The same by cell */
@@ -1306,6 +1357,111 @@ export interface operations {
             };
         };
     };
+    submitGraph: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GraphRequest"];
+            };
+        };
+        responses: {
+            /** @description Were accepted before */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Graph"];
+                };
+            };
+            /** @description Accepted and durable */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Graph"];
+                };
+            };
+            /** @description Malformed request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed, or the signature is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Prepaid balance does not cover the order */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not yours */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not possible in the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Over a size limit */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy or a part is down; Retry-After says when */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     listOrders: {
         parameters: {
             query?: {
@@ -1316,7 +1472,7 @@ export interface operations {
                 limit?: number;
                 /** @description Account, seele1… or 32 bytes in hex */
                 provider?: string;
-                status?: "queued" | "running" | "paused" | "leased" | "checking" | "delivered" | "closing" | "settled" | "refunded" | "cancelled" | "rejected";
+                status?: "blocked" | "queued" | "running" | "paused" | "leased" | "checking" | "delivered" | "closing" | "settled" | "refunded" | "cancelled" | "rejected";
             };
             header?: never;
             path?: never;
