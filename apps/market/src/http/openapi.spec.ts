@@ -43,6 +43,7 @@ describe('the OpenAPI description', () => {
       'showDataset',
       'sparql',
       'status',
+      'submitGraph',
       'submitOrder',
     ]);
     const names = Object.keys(document.components.schemas);

@@ -289,6 +289,7 @@ describe('orders that read results of others', () => {
     });
     expect(submit(driver, [many, other])).toMatchObject({ code: 'MARKET_INPUT_SHAPE' });
     expect(submit(driver, [many, one, all, each])).toMatchObject({ is: 'orders' });
+    executeAll(driver);
     const [lease] = bindAll(driver, many.id);
     if (!lease) throw new Error('no batch');
     deliver(driver, 'p1', lease);
