@@ -113,6 +113,8 @@ function keepLease(step: Step, provider: ProviderState, session: string, lease: 
   if (row.lease?.state === 'offered') startWork(step, row);
   const { leaseMs } = paceOf(market.config.times, provider.row.offer.level);
   market.leaseEndsMs.set(lease, now.monotonicMs + leaseMs);
+  // The time to accept it may be longer than a lease: silence is not to be borne that long.
+  market.deadlines.setEarlier(`lease/${lease}`, now.monotonicMs + leaseMs);
 }
 
 /** The order whose newest lease this is, if it is this provider's. */

@@ -109,6 +109,22 @@ describe('heartbeats', () => {
     expect(welcome('p2', 'fast')).toMatchObject({ heartbeatMs: 500, leaseMs: 2_000 });
   });
 
+  test('that stop right after a lease began are missed within the time of a lease, not of its offer', () => {
+    const driver = new Driver();
+    driver.join('p1', { level: 'fast' });
+    const id = accepted(driver);
+    const binding = driver.market.orders.get(id)?.binding ?? 0;
+    driver.apply({ kind: 'bindingDue', request: 'q', order: id, binding });
+    const lease = driver.market.orders.get(id)?.lease?.lease ?? '';
+    driver.say('p1', { kind: 'accept', lease });
+    driver.wait(500);
+    driver.say('p1', { kind: 'heartbeat', freeSlots: 0, leases: [lease] });
+    for (let waitedMs = 0; waitedMs < 1_900; waitedMs += 100) driver.wait(100);
+    expect(driver.market.orders.get(id)?.work).toBe('leased');
+    for (let waitedMs = 0; waitedMs < 200; waitedMs += 100) driver.wait(100);
+    expect(driver.market.orders.get(id)?.work).toBe('queued');
+  });
+
   test('unread because the market itself slept are not held against the provider', () => {
     const driver = new Driver();
     driver.join('p1');

@@ -13,6 +13,8 @@ export interface Agent {
   heartbeatMs: number;
   /** The market's clock at its last welcome; from there our monotonic clock goes on. */
   marketClock: Now | undefined;
+  /** Monotonic: when the last hello went out. */
+  saidHelloAtMs: number;
   heartbeatAtMs: number;
   /** When to connect again or, while a connection is being made, when to give it up. */
   connectAtMs: number;
@@ -35,6 +37,7 @@ export function createAgent(config: AgentConfig): Agent {
     chain: config.chain,
     heartbeatMs: 5_000,
     marketClock: undefined,
+    saidHelloAtMs: 0,
     heartbeatAtMs: 0,
     connectAtMs: 0,
     failures: 0,

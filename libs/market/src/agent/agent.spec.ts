@@ -5,7 +5,13 @@ import { createSeededRandomness, utf8 } from '#libs/kernel';
 import type { MarketMessage, ProviderOffer } from '../agent-protocol.ts';
 import { decodeAgentMessage, encodeAgentMessage } from '../agent-protocol.ts';
 import { DEFAULT_JOB_LIMITS } from '../manifest.ts';
-import { type Agent, agentFreeSlots, createAgent, nextAgentTickMs } from './agent-state.ts';
+import {
+  type Agent,
+  agentFreeSlots,
+  createAgent,
+  marketTimeUs,
+  nextAgentTickMs,
+} from './agent-state.ts';
 import { applyAgentEvent } from './agent.ts';
 import { helloProblem } from './hello.ts';
 import {
@@ -149,6 +155,34 @@ describe('agent: a clock that is wrong', () => {
     bench.pass(2_000);
     const late = sent(bench.give({ kind: 'tick' })).find(({ kind }) => kind === 'decline');
     expect(late).toMatchObject({ lease, code: 'PROVIDER_LATE' });
+  });
+});
+
+describe('agent: a clock that is right', () => {
+  it('stays right however long the welcome took on its way', () => {
+    const bench = createBench();
+    bench.give({ kind: 'connected' });
+    bench.hear({ kind: 'challenge', version: 1, nonce: NONCE, market: MARKET, chain: CHAIN });
+    const saidAtUs = marketTimeUs(bench.agent, {
+      timeUs: bench.now() * 1_000,
+      monotonicMs: bench.now(),
+    });
+    bench.pass(80);
+    bench.hear({ kind: 'welcome', heartbeatMs: 5_000, leaseMs: 15_000, timeUs: saidAtUs + 1_000 });
+    const now = { timeUs: bench.now() * 1_000, monotonicMs: bench.now() };
+    expect(marketTimeUs(bench.agent, now)).toBe(bench.now() * 1_000);
+    // One that is behind by more than the greeting took is set forward, and not further than needed.
+    bench.give({ kind: 'disconnected' });
+    bench.pass(60_000);
+    bench.give({ kind: 'tick' });
+    bench.give({ kind: 'connected' });
+    bench.hear({ kind: 'challenge', version: 1, nonce: NONCE, market: MARKET, chain: CHAIN });
+    const before = bench.now() * 1_000;
+    bench.pass(80);
+    const timeUs = before - 500_000;
+    bench.hear({ kind: 'welcome', heartbeatMs: 5_000, leaseMs: 15_000, timeUs });
+    const after = { timeUs: bench.now() * 1_000, monotonicMs: bench.now() };
+    expect(marketTimeUs(bench.agent, after)).toBe(timeUs + 80_000);
   });
 });
 

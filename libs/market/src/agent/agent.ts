@@ -22,6 +22,7 @@ type Challenge = Extract<MarketMessage, { kind: 'challenge' }>;
 
 /** A connection that is not welcomed by then is given up. */
 const GREETING_MS = 10_000;
+const US_PER_MS = 1000;
 
 /** One event, its effects in order. Never throws on anything the market may say. */
 export function applyAgentEvent(
@@ -165,6 +166,7 @@ class Step extends UnitSteps {
       return this.#close(`the market serves chain ${challenge.chain}, not ${chain}`);
     agent.chain = challenge.chain;
     agent.link = 'greeting';
+    agent.saidHelloAtMs = this.now.monotonicMs;
     const leases = this.held();
     this.effects.push({
       kind: 'send',
@@ -175,8 +177,8 @@ class Step extends UnitSteps {
   #welcomed(welcome: Extract<MarketMessage, { kind: 'welcome' }>): void {
     const agent = this.agent;
     if (agent.link !== 'greeting') return;
-    const { heartbeatMs, timeUs = this.now.timeUs } = welcome;
-    agent.marketClock = { timeUs, monotonicMs: this.now.monotonicMs };
+    const { heartbeatMs } = welcome;
+    agent.marketClock = { timeUs: this.#marketTimeUs(welcome), monotonicMs: this.now.monotonicMs };
     agent.link = 'up';
     agent.failures = 0;
     agent.heartbeatMs = Math.max(50, heartbeatMs);
@@ -189,6 +191,18 @@ class Step extends UnitSteps {
     }
     this.welcomedUnits();
     this.heartbeat();
+  }
+
+  /**
+   * What the market's clock says now. It said `timeUs` somewhere between our hello and this welcome, so
+   * a clock of ours that agrees with that is as good as any guess: how long each way took nobody knows.
+   */
+  #marketTimeUs({ timeUs }: { readonly timeUs?: number | undefined }): number {
+    const nowUs = this.now.timeUs;
+    if (timeUs === undefined) return nowUs;
+    const saidHelloUs = nowUs - (this.now.monotonicMs - this.agent.saidHelloAtMs) * US_PER_MS;
+    if (timeUs > nowUs) return timeUs;
+    return Math.round(nowUs - Math.max(0, saidHelloUs - timeUs));
   }
 
   // ---- leases ---------------------------------------------------------------------------------

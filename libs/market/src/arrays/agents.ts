@@ -60,6 +60,7 @@ export function keepBatch(step: Step, provider: ProviderState, batch: UnitsRow):
   if (batch.state === 'offered') updateBatch(step, { ...batch, state: 'working' });
   const { leaseMs } = paceOf(market.config.times, provider.row.offer.level);
   market.leaseEndsMs.set(batch.lease, now.monotonicMs + leaseMs);
+  market.deadlines.setEarlier(`lease/${batch.lease}`, now.monotonicMs + leaseMs);
 }
 
 /** An agent came (back): batches that it does not name are sent again, or were forgotten. */
