@@ -64,6 +64,7 @@ async function makeOffer(
     ...{ provider: signer.account, name, domain, level, pricePerCoreSecond, pricePerGibSecond },
     ...(region !== undefined && { region }),
     ...facts,
+    cores: settings.cores ?? facts.cores,
     slots: pool.freeSlots,
     kinds: [...pool.kinds],
     ...isolationOf(pool.isolation, pool.kinds),

@@ -55,7 +55,7 @@ export async function registerOffer(
     const before = known.kind === 'inline' ? decodeWith(providerOffer, known.bytes) : undefined;
     if (before !== undefined && equalBytes(promiseOf(before), promiseOf(offer))) return 'unchanged';
   }
-  const { chain, minimumFuelPrice } = await node.status();
+  const { genesis, minimumFuelPrice } = await node.status();
   const { nextNonce } = await node.account(signer.account);
   const deposit = await leastDeposit(node);
   const call =
@@ -64,7 +64,7 @@ export async function registerOffer(
       : resourcesCalls.update({ id, descriptor });
   const receipt = await node.execute(
     signTransaction(signer, {
-      ...{ chain, publicKey: signer.publicKey, nonce: nextNonce, fuelLimit: FUEL_LIMIT },
+      ...{ chain: genesis, publicKey: signer.publicKey, nonce: nextNonce, fuelLimit: FUEL_LIMIT },
       ...{ validUntilUs: clock.nowUs() + VALID_US, fuelPrice: minimumFuelPrice, calls: [call] },
     }),
   );

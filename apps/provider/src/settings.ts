@@ -67,6 +67,12 @@ export const providerSettings = defineSettings('provider', {
     optional: true,
     help: 'Jobs at a time (default: one per core).',
   },
+  cores: {
+    env: 'SEELE_PROVIDER_CORES',
+    schema: wholeNumber.min(1).max(4096),
+    optional: true,
+    help: 'Cores to offer (default: the machine’s). More than it has is only for jobs that mostly wait: others would slow each other.',
+  },
   spares: {
     env: 'SEELE_PROVIDER_SPARES',
     schema: wholeNumber.max(64),
