@@ -25,7 +25,7 @@ export default {
     {
       ...base,
       displayName: 'unit',
-      testMatch: ['<rootDir>/{apps,libs,contracts,sandbox,tools}/**/*.spec.ts'],
+      testMatch: ['<rootDir>/{apps,libs,contracts,sandbox,tools,test/bench}/**/*.spec.ts'],
     },
     { ...base, displayName: 'conformance', testMatch: ['<rootDir>/test/conformance/**/*.spec.ts'] },
     { ...base, displayName: 'simulation', testMatch: ['<rootDir>/test/simulation/**/*.spec.ts'] },

@@ -3,7 +3,8 @@
  * there to the last payment. With providers that run nothing it is the market that is measured.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type LocalMachine, startLocalMachine } from '../support/local-machine.ts';
+import type { MarketClient } from '#libs/sdk';
+import type { LocalMachine, Orderer } from '../support/local-machine.ts';
 import { treeCpuSeconds } from '../support/process-tree.ts';
 import { significant } from './harness.ts';
 
@@ -14,6 +15,12 @@ const UNIT_PRICE = 100_000_000n;
 /** Seldom, because looking is work of the market as well. */
 const POLL_MS = 25;
 const STALL_MS = 60_000;
+
+/** A market to order at. */
+export interface Site {
+  readonly market: MarketClient;
+  readonly orderer: Orderer;
+}
 
 export interface ArrayRun {
   readonly tasksPerSecond: number;
@@ -26,17 +33,42 @@ async function until(what: string, isDone: () => Promise<boolean>, pollMs: numbe
     if (performance.now() - fromMs > STALL_MS) throw new Error(`${what} takes too long`);
 }
 
+/** CPU seconds by part: of what the supervisor started, and of what this process did. */
+export function cpuSecondsBy({ supervisorPid }: LocalMachine): Record<string, number> {
+  const used = treeCpuSeconds(supervisorPid);
+  for (const [part, seconds] of Object.entries(treeCpuSeconds(process.pid)))
+    used[part] = (used[part] ?? 0) + seconds;
+  return used;
+}
+
+/** What was used since then, in milliseconds per piece of work. */
+export function cpuMsPer(
+  machine: LocalMachine,
+  before: Readonly<Record<string, number>>,
+  pieces: number,
+): Record<string, number> {
+  const used = Object.entries(cpuSecondsBy(machine)).map(([part, seconds]): [string, number] => [
+    part,
+    significant((1000 * (seconds - (before[part] ?? 0))) / pieces, 3),
+  ]);
+  return Object.fromEntries(used.toSorted(([a], [b]) => (a < b ? -1 : 1)));
+}
+
 /** Each call orders a new array of so many tasks. */
-export const createArrayOrderer = (machine: LocalMachine, tasks: number) =>
-  machine.orderer({
+export const createArrayOrderer = ({ orderer }: Site, tasks: number) =>
+  orderer({
     ...{ code: CODE, limits: LIMITS, tier: 'B', tasks },
     priceCap: UNIT_PRICE * BigInt(tasks),
   });
 
-export async function runArray(machine: LocalMachine, tasks: number): Promise<ArrayRun> {
-  const { market } = machine;
-  const order = await createArrayOrderer(machine, tasks);
-  const cpuBefore = treeCpuSeconds(machine.supervisorPid);
+export async function runArray(
+  machine: LocalMachine,
+  site: Site,
+  tasks: number,
+): Promise<ArrayRun> {
+  const { market } = site;
+  const order = await createArrayOrderer(site, tasks);
+  const cpuBefore = cpuSecondsBy(machine);
   const fromMs = performance.now();
   const id = await order();
   const view = () => market.order(id);
@@ -50,32 +82,11 @@ export async function runArray(machine: LocalMachine, tasks: number): Promise<Ar
     POLL_MS,
   );
   const doneMs = performance.now();
-  const cpuAfter = treeCpuSeconds(machine.supervisorPid);
+  const cpuMsPerTaskBy = cpuMsPer(machine, cpuBefore, tasks);
   await until('settling', async () => (await view()).status === 'settled', 20);
-  const used = Object.entries(cpuAfter).map(([part, seconds]): [string, number] => [
-    part,
-    significant((1000 * (seconds - (cpuBefore[part] ?? 0))) / tasks, 3),
-  ]);
   return {
     tasksPerSecond: significant(tasks / ((doneMs - fromMs) / 1000)),
     settleMs: significant(performance.now() - doneMs),
-    cpuMsPerTaskBy: Object.fromEntries(used.toSorted(([a], [b]) => (a < b ? -1 : 1))),
+    cpuMsPerTaskBy,
   };
-}
-
-/** On a machine of its own, with these settings; `then` does more on it. */
-export async function arrayOnNewMachine<T>(
-  env: Readonly<Record<string, string>>,
-  tasks: number,
-  then: (machine: LocalMachine) => Promise<T>,
-): Promise<ArrayRun & { readonly further: T }> {
-  const machine = await startLocalMachine(env, 5_000);
-  try {
-    // The first one warms connections and compilers.
-    await runArray(machine, Math.min(tasks, 400));
-    const run = await runArray(machine, tasks);
-    return { ...run, further: await then(machine) };
-  } finally {
-    await machine.stop();
-  }
 }

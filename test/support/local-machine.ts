@@ -53,6 +53,17 @@ export interface ProcessState {
   readonly restarts: number;
 }
 
+/**
+ * Makes a function that orders this job, each call a new order; stores what it needs once. With cap
+ * `quoted` each order asks for a quote first, and passes the first cell's price and the quote with it.
+ */
+export type Orderer = (
+  job: Omit<JobDescription, 'code'> & {
+    readonly code: string;
+    readonly priceCap: bigint | 'quoted';
+  },
+) => Promise<() => Promise<string>>;
+
 export interface LocalMachine {
   readonly home: string;
   readonly chain: string;
@@ -66,16 +77,7 @@ export interface LocalMachine {
   readonly supervisorPid: number;
   /** What the supervisor knows now. */
   processes(): readonly ProcessState[];
-  /**
-   * A function that orders this job, each call a new order; stores what it needs once. With cap `quoted`
-   * each order asks for a quote first, and passes the first cell's price and the quote with it.
-   */
-  orderer(
-    job: Omit<JobDescription, 'code'> & {
-      readonly code: string;
-      readonly priceCap: bigint | 'quoted';
-    },
-  ): Promise<() => Promise<string>>;
+  readonly orderer: Orderer;
   stop(): Promise<void>;
 }
 
@@ -89,6 +91,41 @@ function runState(home: string): { readonly pid: number; readonly processes: Pro
     typeof runState
   >;
 }
+
+/** Orders at this market, whose account is given. */
+export const createOrderer =
+  (
+    { signer, store, chain }: Pick<LocalMachine, 'signer' | 'store' | 'chain'>,
+    market: MarketClient,
+    marketAccount: string,
+  ): Orderer =>
+  async ({ code, priceCap, ...job }) => {
+    const stored = await store.put(utf8(code));
+    const manifest = describeJob({ minIsolation: 'S0', ...job, code: stored.cid });
+    const { cid } = await store.putBlock(encodeManifest(manifest), { codec: 'dag-cbor' });
+    return async () => {
+      const isQuoted = priceCap === 'quoted';
+      const quote = isQuoted ? await market.quote(manifest) : undefined;
+      // A quote is of one task.
+      const tasks = BigInt(manifest.array?.tasks ?? 1);
+      const cap = isQuoted ? tasks * BigInt(quote?.options[0]?.priceCap ?? 0) : priceCap;
+      const { id, signed } = signOrder(signer, {
+        chain,
+        market: parseAccount(marketAccount),
+        manifest: cid,
+        priceCap: cap,
+        nowUs: Date.now() * 1000,
+        ...(manifest.array && {
+          array: {
+            ...{ tasks: manifest.array.tasks, replicas: manifest.array.replicas },
+            unitPrice: cap / tasks,
+          },
+        }),
+      });
+      await market.submit(signed, manifest, quote?.signed);
+      return id;
+    };
+  };
 
 export async function startLocalMachine(
   env: Readonly<Record<string, string>> = {},
@@ -132,33 +169,7 @@ export async function startLocalMachine(
       seele: inHome,
       supervisorPid: runState(home).pid,
       processes: () => runState(home).processes,
-      async orderer({ code, priceCap, ...job }) {
-        const stored = await store.put(utf8(code));
-        const manifest = describeJob({ minIsolation: 'S0', ...job, code: stored.cid });
-        const { cid } = await store.putBlock(encodeManifest(manifest), { codec: 'dag-cbor' });
-        return async () => {
-          const isQuoted = priceCap === 'quoted';
-          const quote = isQuoted ? await market.quote(manifest) : undefined;
-          // A quote is of one task.
-          const tasks = BigInt(manifest.array?.tasks ?? 1);
-          const cap = isQuoted ? tasks * BigInt(quote?.options[0]?.priceCap ?? 0) : priceCap;
-          const { id, signed } = signOrder(signer, {
-            chain,
-            market: parseAccount(marketAccount),
-            manifest: cid,
-            priceCap: cap,
-            nowUs: Date.now() * 1000,
-            ...(manifest.array && {
-              array: {
-                ...{ tasks: manifest.array.tasks, replicas: manifest.array.replicas },
-                unitPrice: cap / tasks,
-              },
-            }),
-          });
-          await market.submit(signed, manifest, quote?.signed);
-          return id;
-        };
-      },
+      orderer: createOrderer({ signer, store, chain }, market, marketAccount),
       stop,
     };
   } catch (error) {
