@@ -1,6 +1,12 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { CONSENSUS_PLACES, COPY_PLACES, PLACES, UNIT_PLACES } from './failpoint-list.ts';
+import {
+  CONSENSUS_PLACES,
+  COPY_PLACES,
+  PLACES,
+  UNIT_PLACES,
+  WEBHOOK_PLACES,
+} from './failpoint-list.ts';
 
 describe('killing processes at named failpoints while jobs run', () => {
   it('knows every failpoint that the processes have', () => {
@@ -18,6 +24,7 @@ describe('killing processes at named failpoints while jobs run', () => {
       ...CONSENSUS_PLACES,
       ...COPY_PLACES,
       ...UNIT_PLACES,
+      ...WEBHOOK_PLACES,
     ];
     expect(known.toSorted()).toEqual(declared.toSorted());
   });

@@ -41,6 +41,9 @@ export const UNIT_PLACES = [
   'provider.unit.after',
 ] as const;
 
+/** What markets with webhooks pass; test/e2e/webhooks.long-spec.ts kills one there. */
+export const WEBHOOK_PLACES = ['market.webhook.send.before', 'market.webhook.send.after'] as const;
+
 /** What every node passes. */
 export const EXECUTION_PLACES = [
   'node.commit.before',

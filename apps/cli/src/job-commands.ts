@@ -51,6 +51,7 @@ export function addJobs(program: Command): void {
       .option('--cap <amount>', 'most to pay, for all tasks together (default: the quote’s)')
       .option('--quote <file>', 'a quote that was saved: its price is the cap')
       .option('--within <seconds>', 'must be done by then, or it costs nothing', '3600')
+      .option('--webhook <url>', 'have its events sent there, signed (job file: webhook)')
       .option('--dry-run', 'job file: check, quote and show everything, order nothing')
       .option('--resume', 'job file: go on with the run that was stopped')
       .option('--again', 'job file: order everything anew')

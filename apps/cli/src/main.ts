@@ -5,6 +5,7 @@ import { addGrantVerbs, addOwnerVerbs } from './data-commands.ts';
 import { group, leaf, runProgram, runs } from './frame/command.ts';
 import { addJobs, addProofs } from './job-commands.ts';
 import { addStorage } from './storage-commands.ts';
+import { addWebhooks } from './webhook-commands.ts';
 
 const program = new Command('seele')
   .description('Buy and sell computing and storage; every step is paid, checked and provable.')
@@ -352,5 +353,6 @@ const data = group(program, 'data', 'Describe, publish, prove, grant and find da
 for (const add of [addOwnerVerbs, addGrantVerbs, addCatalogueVerbs]) add(data);
 addJobs(program);
 addProofs(program);
+addWebhooks(program);
 for (const add of [contracts, measurements]) add();
 await runProgram(program, process.argv.slice(2));

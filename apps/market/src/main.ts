@@ -88,6 +88,9 @@ await runProcess({
       metrics: createMetrics('market'),
       times: { heartbeatMs: settings.heartbeatMs, leaseMs: settings.leaseMs },
       catalogue,
+      webhooks: {
+        policy: { allowLocal: settings.webhookLocal, ports: settings.webhookPorts },
+      },
       fuelPrice: BigInt(settings.fuelPrice),
       onFatal: (error, why) => endProcess(logger, error, why),
     });

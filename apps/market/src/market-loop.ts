@@ -8,6 +8,7 @@
 import type { MarketEffect, MarketEvent, Reply } from '#libs/market';
 import { type Metrics, declareFailpoints, failpoint, platformError } from '#libs/platform';
 import type { RowChanges, RowStore } from './store/row-store.ts';
+import type { QueuedEvents } from './webhooks/webhook.ts';
 
 declareFailpoints(
   'market.commit.before',
@@ -17,6 +18,14 @@ declareFailpoints(
   'market.release.during',
   'market.release.after',
 );
+
+/** Who is to be told of events outside this process: noted in their own commit, sent after it. */
+export interface Outbox {
+  /** What these effects make due; called once for each commit, in order. */
+  take(effects: readonly MarketEffect[]): readonly QueuedEvents[];
+  /** That is durable now. */
+  committed(due: readonly QueuedEvents[]): void;
+}
 
 /** The pure reducer bound to its state, clock and randomness. */
 export interface MarketMachine {
@@ -34,6 +43,7 @@ export interface MarketLoopOptions {
   onFatal(error: unknown, why: string): void;
   readonly monotonicMs: () => number;
   readonly metrics?: Metrics;
+  readonly outbox?: Outbox;
 }
 
 type Request = Extract<MarketEvent, { request: string }>;
@@ -137,14 +147,17 @@ export class MarketLoop {
   }
 
   async #flush(): Promise<void> {
-    const { rows } = this.#options;
+    const { rows, outbox } = this.#options;
     try {
       while (!this.#batch.isEmpty) {
         const batch = this.#batch;
         this.#batch = new Batch();
-        if (batch.hasChanges) await rows.commit(batch);
+        const due = outbox?.take(batch.effects) ?? [];
+        if (batch.hasChanges)
+          await rows.commit({ saves: batch.saves, removes: batch.removes, due });
         if (this.#stopped) return;
         this.#release(batch.effects);
+        if (due.length > 0) outbox?.committed(due);
       }
     } catch (error) {
       this.#fail(error, 'a commit failed: its outcome is unknown');

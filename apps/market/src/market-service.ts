@@ -74,6 +74,30 @@ function unwrap<K extends Reply['is']>(reply: Reply, is: K): Extract<Reply, { is
   throw new SeeleError(code, entry, which + [message, ...why].join('; '));
 }
 
+/** An order in memory, or its row. */
+export async function findOrder(
+  market: Market,
+  rows: Pick<RowStore, 'readOne'>,
+  id: string,
+): Promise<OrderView | undefined> {
+  const inMemory = orderView(market, id);
+  if (inMemory !== undefined) return inMemory;
+  const stored = await rows.readOne('order', id);
+  return stored && viewOf(decodeRow('order', stored));
+}
+
+/** Durable log entries of a job after `seq`, in order; a page at a time, empty at the end. */
+export async function logAfter(
+  rows: Pick<RowStore, 'readLog'>,
+  order: string,
+  seq: number,
+): Promise<readonly LogEvent[]> {
+  const batches = await rows.readLog(order, seq + 1);
+  return batches
+    .flatMap(({ bytes }) => decodeRow('batch', bytes).entries)
+    .filter((entry) => entry.seq > seq);
+}
+
 export class MarketService implements MarketApi {
   readonly #parts: MarketServiceParts;
 
@@ -159,12 +183,8 @@ export class MarketService implements MarketApi {
     return unwrap(reply, 'order').view;
   }
 
-  async order(id: string): Promise<OrderView | undefined> {
-    const { market, rows } = this.#parts;
-    const inMemory = orderView(market, id);
-    if (inMemory !== undefined) return inMemory;
-    const stored = await rows.readOne('order', id);
-    return stored && viewOf(decodeRow('order', stored));
+  order(id: string): Promise<OrderView | undefined> {
+    return findOrder(this.#parts.market, this.#parts.rows, id);
   }
 
   async orders(filter: OrderFilter): Promise<readonly OrderView[]> {
@@ -176,11 +196,8 @@ export class MarketService implements MarketApi {
     return providerViews(this.#parts.market);
   }
 
-  async logAfter(order: string, seq: number): Promise<readonly LogEvent[]> {
-    const batches = await this.#parts.rows.readLog(order, seq + 1);
-    return batches
-      .flatMap(({ bytes }) => decodeRow('batch', bytes).entries)
-      .filter((entry) => entry.seq > seq);
+  logAfter(order: string, seq: number): Promise<readonly LogEvent[]> {
+    return logAfter(this.#parts.rows, order, seq);
   }
 
   async why(id: string): Promise<OrderReasons> {

@@ -51,6 +51,15 @@ const tenants = z
     'an account is named twice',
   );
 
+const PORTS_MAX = 16;
+/** Numbers separated by commas, or a list of them. */
+const ports = z
+  .union([
+    z.array(z.unknown()),
+    z.string().transform((text) => text.split(',').map((part) => Number(part.trim()))),
+  ])
+  .pipe(z.array(z.int().min(1).max(65_535)).min(1).max(PORTS_MAX));
+
 export const marketSettings = defineSettings('market', {
   host: {
     env: 'SEELE_MARKET_HOST',
@@ -163,6 +172,18 @@ export const marketSettings = defineSettings('market', {
     schema: flag,
     default: false,
     help: 'Answer SPARQL queries over the public directories at /v1/catalogue/sparql: a thread and about 600 bytes a statement, once a query comes.',
+  },
+  webhookLocal: {
+    env: 'SEELE_MARKET_WEBHOOK_LOCAL',
+    schema: flag,
+    default: false,
+    help: 'Let webhooks be http and on this machine (loopback), on any port: for development only.',
+  },
+  webhookPorts: {
+    env: 'SEELE_MARKET_WEBHOOK_PORTS',
+    schema: ports,
+    default: [443, 8443],
+    help: 'Ports that webhooks of other machines may have, separated by commas.',
   },
   fuelPrice: {
     env: 'SEELE_MARKET_FUEL_PRICE',

@@ -35,10 +35,21 @@ import { serveOpenApi } from './http/openapi.ts';
 import { createJobEventHub } from './jobs/job-event-hub.ts';
 import { createResultChecker } from './jobs/result-checker.ts';
 import { MarketLoop } from './market-loop.ts';
-import { MarketService } from './market-service.ts';
+import { MarketService, findOrder, logAfter } from './market-service.ts';
 import type { QueuePort } from './queue/queue-port.ts';
 import { createReceiptMaker } from './receipts/receipt-maker.ts';
 import { type RowStore, openRowStore } from './store/row-store.ts';
+import { DEFAULT_TARGET_POLICY, type TargetPolicy } from './webhooks/address-guard.ts';
+import { createThreadedSender } from './webhooks/sender-thread.ts';
+import type { Sender } from './webhooks/sender.ts';
+import { openWebhookStore } from './webhooks/webhook-store.ts';
+import {
+  DEFAULT_WEBHOOK_CAPS,
+  DEFAULT_WEBHOOK_TIMES,
+  type WebhookCaps,
+  type WebhookTimes,
+} from './webhooks/webhook.ts';
+import { type RunningWebhooks, openWebhooks } from './webhooks/webhooks.ts';
 
 export interface MarketParts {
   readonly name: string;
@@ -66,6 +77,13 @@ export interface MarketParts {
   /** Ended with the market; without one, its routes say that there is none. */
   readonly catalogue?: Catalogue;
   readonly tenants?: readonly TenantTerms[] | undefined;
+  readonly webhooks?: {
+    readonly policy?: TargetPolicy;
+    readonly caps?: Partial<WebhookCaps>;
+    readonly times?: Partial<WebhookTimes>;
+    /** Instead of one on a thread of its own. */
+    readonly sender?: Sender;
+  };
   /** The process must end: memory is ahead of the disk, or the disk cannot be reached. */
   readonly onFatal: (error: unknown, why: string) => void;
 }
@@ -149,7 +167,29 @@ function observeMarket(metrics: Metrics, market: Parameters<typeof marketStatus>
   gauge('height', 'seele_market_chain_height', 'Last block taken in');
 }
 
-function createLoop(parts: MarketParts, opened: Awaited<ReturnType<typeof openMarket>>) {
+/** Webhooks on the market's rows; they begin to send when they are started. */
+function webhooksOf(parts: MarketParts, { rows, market }: Opened): Promise<RunningWebhooks> {
+  const { chain, signer, clock, logger, metrics } = parts;
+  const { policy = DEFAULT_TARGET_POLICY, caps, times, sender } = parts.webhooks ?? {};
+  const allCaps = { ...DEFAULT_WEBHOOK_CAPS, ...caps };
+  return openWebhooks({
+    store: openWebhookStore(parts.databaseUrl, logger),
+    sender: sender ?? createThreadedSender({ policy, logger }),
+    source: { signer, chain, bodyBytesMax: allCaps.bodyBytes },
+    caps: allCaps,
+    times: { ...DEFAULT_WEBHOOK_TIMES, ...times },
+    logAfter: (order, seq) => logAfter(rows, order, seq),
+    orderView: (id) => findOrder(market, rows, id),
+    consumerOf: (order) => market.orders.get(order)?.signed.order.consumer,
+    nowUs: () => clock.nowUs(),
+    random: () => Math.random(),
+    ...{ policy, logger, metrics },
+  });
+}
+
+type Opened = Awaited<ReturnType<typeof openMarket>>;
+
+function createLoop(parts: MarketParts, opened: Opened, { outbox }: RunningWebhooks) {
   const { clock, randomness, logger, metrics } = parts;
   const { market, rows } = opened;
   const hub = createJobEventHub();
@@ -157,6 +197,7 @@ function createLoop(parts: MarketParts, opened: Awaited<ReturnType<typeof openMa
   const loop: MarketLoop = new MarketLoop({
     rows,
     metrics,
+    outbox,
     machine: {
       apply: (event) => applyEvent(market, event, now(), randomness),
       nextTickMs: () => nextTickMs(market),
@@ -197,7 +238,8 @@ export async function startMarket(parts: MarketParts): Promise<RunningService> {
   const { logger, health, metrics, clock } = parts;
   const opened = await openMarket(parts);
   const { market, rows } = opened;
-  const { hub, loop, link, gateway } = createLoop(parts, opened);
+  const webhooks = await webhooksOf(parts, opened);
+  const { hub, loop, link, gateway } = createLoop(parts, opened, webhooks);
   observeMarket(metrics, market);
   health.add('database', () => rows.ping());
   health.add('queue', () => parts.queue.ping());
@@ -215,7 +257,7 @@ export async function startMarket(parts: MarketParts): Promise<RunningService> {
   });
   const verify = createRequestVerifier({ clock, publicUrl: parts.publicUrl });
   const app = await createHttpApp({
-    module: MarketModule.over(service, verify, parts.catalogue ?? noCatalogue()),
+    module: MarketModule.over(service, verify, parts.catalogue ?? noCatalogue(), webhooks.api),
     logger,
     health,
     metrics,
@@ -230,6 +272,7 @@ export async function startMarket(parts: MarketParts): Promise<RunningService> {
   gateway.attach(app.getHttpServer());
   loop.dispatch(await resumption(parts, rows));
   const url = await listenHttp(app, parts);
+  webhooks.start();
   logger.info({ url, orders: marketStatus(market).openOrders }, 'market serves');
   return {
     url,
@@ -242,6 +285,7 @@ export async function startMarket(parts: MarketParts): Promise<RunningService> {
       await parts.catalogue?.stop();
       await parts.queue.close();
       await loop.stop();
+      await webhooks.stop();
       await rows.close();
       await blobs.close();
     },

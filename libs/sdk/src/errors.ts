@@ -32,6 +32,11 @@ export const sdkError = defineErrors({
     title: 'Job description not usable',
     fix: 'Correct the named field.',
   },
+  SDK_WEBHOOK: {
+    status: 400,
+    title: 'Not an event of this market',
+    fix: 'Answer with 400 and do nothing; check that `market` is the account of the market that sends.',
+  },
   SDK_JOB_FILE: {
     status: 400,
     title: 'Job file not usable',

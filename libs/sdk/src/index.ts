@@ -24,3 +24,4 @@ export * from './transport.ts';
 export { type NodeClient, createNodeClient } from '#libs/platform';
 export * from './market-client.ts';
 export type * from './market-types.ts';
+export * from './webhooks.ts';

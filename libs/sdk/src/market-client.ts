@@ -18,6 +18,10 @@ import type {
   OrderRequestDocument,
   ProviderDocument,
   QuoteDocument,
+  WebhookDocument,
+  WebhookReplayRequestDocument,
+  WebhookRequestDocument,
+  WebhookTestDocument,
   WhyDocument,
 } from './market-types.ts';
 import { type SendOptions, type TransportOptions, createTransport, pause } from './transport.ts';
@@ -64,8 +68,23 @@ export interface MarketClient {
    */
   receipt(id: string, wait?: WaitOptions): Promise<Uint8Array>;
   providers(): Promise<readonly ProviderDocument[]>;
+  readonly webhooks: WebhookCalls;
   /** The order once it ended. @throws SDK_TIMEOUT */
   waitForEnd(id: string, options: WaitOptions): Promise<OrderDocument>;
+}
+
+/** Webhooks of the client's account. */
+export interface WebhookCalls {
+  /** The same again gives the one there is. @throws WEBHOOK_URL, WEBHOOK_LIMIT */
+  add(webhook: WebhookRequestDocument): Promise<WebhookDocument>;
+  list(): Promise<readonly WebhookDocument[]>;
+  remove(id: string): Promise<void>;
+  /** Switched off: on again, and what waits is sent. */
+  resume(id: string): Promise<WebhookDocument>;
+  /** Sends a range of an order's events once more. @throws WEBHOOK_RANGE */
+  replay(id: string, range: WebhookReplayRequestDocument): Promise<{ readonly queued: number }>;
+  /** Sends an event `test` now. */
+  test(id: string): Promise<WebhookTestDocument>;
 }
 
 /** An order in one of these states never changes again. */
@@ -149,6 +168,20 @@ export function createMarketClient(options: MarketClientOptions): MarketClient {
     },
     async providers() {
       return (await answer(api.GET('/v1/providers'))).items;
+    },
+    webhooks: {
+      add: (body) => answer(api.POST('/v1/webhooks', { body })),
+      list: async () => (await answer(api.GET('/v1/webhooks'))).items,
+      remove: async (id) => {
+        const { response, error } = await api.DELETE('/v1/webhooks/{id}', {
+          params: { path: { id } },
+        });
+        if (!response.ok) throw errorFromProblem(response.status, error, response.url || url);
+      },
+      resume: (id) => answer(api.POST('/v1/webhooks/{id}/resume', { params: { path: { id } } })),
+      replay: (id, body) =>
+        answer(api.POST('/v1/webhooks/{id}/replay', { params: { path: { id } }, body })),
+      test: (id) => answer(api.POST('/v1/webhooks/{id}/test', { params: { path: { id } } })),
     },
     async waitForEnd(id, { timeoutMs, signal }) {
       const deadline = performance.now() + timeoutMs;

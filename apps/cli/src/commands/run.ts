@@ -56,6 +56,7 @@ export interface RunOptions extends JobOptions {
   readonly within: string;
   readonly follow?: boolean;
   readonly out?: string;
+  readonly webhook?: string;
   readonly timeout: string;
 }
 
@@ -89,7 +90,7 @@ export async function run(
   const tasks = BigInt((array?.tasks ?? 1) * (array?.replicas ?? 1));
   // A cap that was named is for all tasks together; a quote is for one of them.
   const unitPrice = given === undefined ? unitCap : given / tasks;
-  const { signed } = signOrder(signerOf(home, options.from), {
+  const { id, signed } = signOrder(signerOf(home, options.from), {
     chain: status.chain,
     market: parseAccount(status.market),
     manifest: manifestCid,
@@ -99,6 +100,8 @@ export async function run(
     completeWithinMs: withinMs,
     placeWithinMs: Math.min(withinMs, PLACE_WITHIN_MS),
   });
+  // Before the order, so that it hears of the first event; and so that a refusal costs nothing.
+  if (options.webhook !== undefined) await market.webhooks.add({ url: options.webhook, order: id });
   // A quote promises the price of one task.
   const promise = array ? undefined : offers?.signed;
   const order = await market.submit(signed, manifest, promise);

@@ -49,6 +49,8 @@ export interface PlannedJob {
   readonly withinMs: number;
   /** File for the result. */
   readonly output?: string;
+  /** Where its events are sent. */
+  readonly webhook?: string;
   readonly outputBytes: number;
   /** The manifest once the results it reads are known. @throws SDK_JOB_FILE */
   manifest(results: ReadonlyMap<string, BlobRef>): Manifest;
@@ -115,6 +117,7 @@ async function planJob(planner: Planner, job: FileJob): Promise<PlannedJob> {
     ...{ name: job.name, parents: job.parents, description, inputs, uploads },
     ...termsOf(planner, job),
     ...(output !== undefined && { output }),
+    ...(text.webhook !== undefined && { webhook: text.webhook }),
     units: unitsOf(description),
     isMany: tasks.tasks !== undefined,
     outputBytes: limits.outputBytes,

@@ -57,6 +57,7 @@ const IN_FILE_ONLY = {
   ...{ kind: undefined, name: undefined, fuel: undefined, checkpointFuel: undefined },
   ...{ clock: undefined, weights: undefined, priority: undefined, minIsolation: undefined },
   ...{ tasks: undefined, cap: undefined, quote: undefined, out: undefined, save: undefined },
+  ...{ webhook: undefined },
 } as const;
 
 function refuseOptions(options: RunFileOptions): void {
@@ -262,7 +263,7 @@ async function newOrder(session: Session, plan: PlannedJob, manifest: Manifest) 
 
 async function submit(
   { context, options, market, state, chain, marketAccount }: Session,
-  { name }: PlannedJob,
+  { name, webhook }: PlannedJob,
   manifest: Manifest,
   terms: Omit<OrderedJob, 'order'>,
   quote?: string,
@@ -275,6 +276,7 @@ async function submit(
     ...(array && { array: { ...array, unitPrice: BigInt(array.unitPrice) } }),
   });
   state.keep(name, { ...terms, order: id });
+  if (webhook !== undefined) await market.webhooks.add({ url: webhook, order: id });
   const order = await market.submit(signed, manifest, quote);
   state.keep(name, { ...terms, order: id, isAccepted: true });
   return order;

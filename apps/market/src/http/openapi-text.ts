@@ -9,10 +9,11 @@ import {
 import { noCatalogue } from '../catalogue/catalogue.ts';
 import type { MarketApi } from './market-api.ts';
 import { MarketModule } from './market-module.ts';
+import type { Webhooks } from '../webhooks/webhooks.ts';
 import { createOpenApi } from './openapi.ts';
 
 /** Stands in for the market where routes are described and never called. */
-const nobody = {} as MarketApi;
+const nobody = {} as MarketApi & Webhooks;
 
 export async function marketOpenApiText(): Promise<string> {
   const app = await createHttpApp({
@@ -22,6 +23,7 @@ export async function marketOpenApiText(): Promise<string> {
         throw platformError('HTTP_INTERNAL', 'described, not running');
       },
       noCatalogue(),
+      nobody,
     ),
     logger: createLogger({ name: 'openapi', level: 'silent' }),
     health: createHealth(),

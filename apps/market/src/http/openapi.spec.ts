@@ -25,6 +25,7 @@ describe('the OpenAPI description', () => {
     const operations = Object.values(document.paths).flatMap((path) => Object.values(path));
     const ids = operations.map(({ operationId }) => String(operationId));
     expect(ids.toSorted((a, b) => a.localeCompare(b))).toEqual([
+      'addWebhook',
       'cancelOrder',
       'catalogueStatus',
       'diffVersions',
@@ -37,14 +38,19 @@ describe('the OpenAPI description', () => {
       'listOrders',
       'listProviders',
       'listVersions',
+      'listWebhooks',
       'quote',
       'readDirectory',
+      'removeWebhook',
+      'replayWebhook',
+      'resumeWebhook',
       'searchDatasets',
       'showDataset',
       'sparql',
       'status',
       'submitGraph',
       'submitOrder',
+      'testWebhook',
     ]);
     const names = Object.keys(document.components.schemas);
     for (const [, name] of text.matchAll(/"#\/components\/schemas\/(\w+)"/g))

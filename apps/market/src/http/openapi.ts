@@ -3,6 +3,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { z } from 'zod';
 import { jobEventDocument, problemDocument } from './schemas.ts';
+import { webhookEventDocument } from './webhook-schemas.ts';
 
 type JsonSchema = Record<string, unknown>;
 
@@ -18,7 +19,9 @@ function convertSchema(schema: unknown, { schemaType }: { schemaType: 'input' | 
 function furtherSchemas(): Record<string, JsonSchema> {
   return Object.assign(
     {},
-    ...[problemDocument, jobEventDocument].map((schema) => z.toJSONSchema(schema).$defs),
+    ...[problemDocument, jobEventDocument, webhookEventDocument].map(
+      (schema) => z.toJSONSchema(schema).$defs,
+    ),
   ) as Record<string, JsonSchema>;
 }
 

@@ -1,6 +1,7 @@
 /** The market's tables, built by numbered steps; each runs once, in order, in one transaction. */
 import type pg from 'pg';
 import { marketAppError } from '../errors.ts';
+import { WEBHOOK_TABLES } from '../webhooks/webhook-store.ts';
 
 const STEPS: readonly string[] = [
   `create table market.rows (
@@ -23,6 +24,7 @@ const STEPS: readonly string[] = [
    create table market.identity (is_one boolean primary key check (is_one), whose text not null);`,
   // The canonical bytes of a leaf begin with its job: a map of four whose first key is `job`, 32 bytes.
   `create index leaves_by_job on market.rows (substring(bytes from 8 for 32)) where kind = 'leaf';`,
+  WEBHOOK_TABLES,
 ];
 
 /** @throws MARKET_DATABASE_NEWER when a later version of Seele wrote this database */

@@ -8,6 +8,8 @@ import type { Bytes } from '#libs/kernel';
 import { type OrderIndex, type StoredRow, type Table, batchId, numberId } from '#libs/market';
 import { type Logger, failpoint } from '#libs/platform';
 import { marketAppError } from '../errors.ts';
+import { QUEUE_DUE } from '../webhooks/webhook-store.ts';
+import type { QueuedEvents } from '../webhooks/webhook.ts';
 import { claimIdentity, migrateRows } from './row-schema.ts';
 
 /** What one group commit writes; a later change of the same row has replaced the earlier. */
@@ -22,6 +24,8 @@ export interface RowChanges {
     }
   >;
   readonly removes: ReadonlyMap<string, { readonly table: Table; readonly id: string }>;
+  /** Events of this commit that webhooks are to be told of. */
+  readonly due?: readonly QueuedEvents[];
 }
 
 export interface OrderFilter {
@@ -80,7 +84,7 @@ const COMMIT = {
         id text, consumer text, provider text, status text, accepted_at_us bigint, ended boolean)
       on conflict (id) do update set
         provider = excluded.provider, status = excluded.status, ended = excluded.ended
-    )
+    ), queued as (${QUEUE_DUE})
     insert into market.rows (kind, id, bytes)
     select * from unnest($1::text[], $2::text[], $3::bytea[])
     on conflict (kind, id) do update set bytes = excluded.bytes`,
@@ -110,6 +114,7 @@ function commitValues(changes: RowChanges): unknown[] {
     JSON.stringify(listed),
     removes.map(({ table }) => table),
     removes.map(({ id }) => id),
+    JSON.stringify(changes.due ?? []),
   ];
 }
 

@@ -128,6 +128,11 @@ export const fileJob = z.strictObject({
     .optional()
     .describe('One input per task, in the order of the tasks'),
   replicas: z.int().min(1).max(REPLICAS_MAX).optional().describe('Times a task is done'),
+  webhook: z
+    .url({ protocol: /^https?$/, error: 'write an address like https://hooks.example.com/seele' })
+    .max(2048)
+    .optional()
+    .describe('Where the market sends the events of this order, signed'),
   output: z
     .union([place, z.strictObject({ file: place }), z.strictObject({ uai: place })], {
       error: 'write a file, or {file: …}',
