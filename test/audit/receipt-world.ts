@@ -40,6 +40,7 @@ import {
   encodeWith,
 } from '#libs/kernel';
 import {
+  type OrderingPort,
   type Call,
   type Chain,
   type Genesis,
@@ -50,6 +51,7 @@ import {
   genesisId,
   signTransaction,
 } from '#libs/ledger';
+import type { SigningValidators } from '../support/signing-validators.ts';
 import { LogTree } from '#libs/merkle';
 import { createMemoryStore } from '#libs/store';
 
@@ -87,7 +89,7 @@ export class ReceiptWorld {
   readonly provider: Signer;
   readonly otherProvider: Signer;
   readonly stranger: Signer;
-  readonly #sequencer: Signer;
+  readonly #port: OrderingPort;
   readonly tree = new LogTree();
   readonly anchoredSizes: number[] = [];
   #chain: Chain | undefined;
@@ -95,7 +97,7 @@ export class ReceiptWorld {
   #timeUs = START_US;
   #orders = 0;
 
-  constructor(seed: number) {
+  constructor(seed: number, validators?: SigningValidators) {
     const randomness = createSeededRandomness(seed);
     const signer = () => createSigner(randomness.bytes(32));
     const sequencer = signer();
@@ -104,7 +106,7 @@ export class ReceiptWorld {
     this.genesis = {
       chainName: 'receipts',
       timeUs: START_US,
-      ordering: { kind: 'solo', sequencer: sequencer.publicKey },
+      ordering: validators?.ordering ?? { kind: 'solo', sequencer: sequencer.publicKey },
       parameters: {
         allocations: [this.consumer, this.market].map(({ account }) => ({
           account,
@@ -114,7 +116,7 @@ export class ReceiptWorld {
       },
     };
     this.chainId = genesisId(this.genesis);
-    this.#sequencer = sequencer;
+    this.#port = validators?.port ?? createSoloOrdering(sequencer);
   }
 
   get chain(): Chain {
@@ -132,8 +134,7 @@ export class ReceiptWorld {
     });
     const { limits } = chain;
     const mempool = createMempool({ chain: chain.id, limits, accounts: chain });
-    const ordering = createSoloOrdering(this.#sequencer);
-    const producer = createProducer({ chain, mempool, ordering });
+    const producer = createProducer({ chain, mempool, ordering: this.#port });
     this.#chain = chain;
     this.#submit = async (signer, call) => {
       const timeUs = this.tick();
@@ -363,6 +364,10 @@ class Job {
   }
 }
 
-export async function openReceiptWorld(seed = 1): Promise<ReceiptWorld> {
-  return new ReceiptWorld(seed).open();
+/** @param validators of an EDA chain; without them one sequencer orders */
+export async function openReceiptWorld(
+  seed = 1,
+  validators?: SigningValidators,
+): Promise<ReceiptWorld> {
+  return new ReceiptWorld(seed, validators).open();
 }

@@ -10,9 +10,9 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { genesisSettings } from '#contracts';
 import { type KeyPair, keyPairFromSeed, sealKeystore, sha256 } from '#libs/crypto';
-import type { Profile } from '#libs/eda';
+import { type Profile, deriveBlsSigner } from '#libs/eda';
 import { createSeededRandomness, utf8 } from '#libs/kernel';
-import { type Genesis, encodeGenesis, genesisId } from '#libs/ledger';
+import { type Genesis, encodeGenesis, genesisId, provenBlsKey } from '#libs/ledger';
 import { type NodeClient, createNodeClient, writePrivateFile } from '#libs/platform';
 
 /** The compiled nodes, whether this file is compiled or not. */
@@ -93,9 +93,11 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
     timeUs: (Date.now() - 1_000) * 1000,
     ordering: {
       kind: 'eda',
-      validators: keys
-        .slice(0, options.validators ?? nodes)
-        .map(({ publicKey }) => ({ publicKey, stake: 10n ** 12n })),
+      validators: keys.slice(0, options.validators ?? nodes).map(({ publicKey, seed: secret }) => ({
+        publicKey,
+        stake: 10n ** 12n,
+        bls: provenBlsKey(deriveBlsSigner(secret)),
+      })),
       stakeUnit: 10n ** 12n,
       profile,
       deltaUs: options.deltaUs ?? 50_000,

@@ -119,16 +119,21 @@ whenPossible('four validators on four machines', () => {
 
   beforeAll(async () => {
     const keys: string[] = [];
+    const validators: string[] = [];
     const accounts: string[] = [];
     for (const machine of MACHINES) {
       const made = await seele(['node', 'init', '--json', '--home', homeOf(machine)]);
-      const { publicKey, account } = JSON.parse(made.stdout) as Readonly<Record<string, string>>;
+      const { publicKey, account, validator } = JSON.parse(made.stdout) as Readonly<
+        Record<string, string>
+      >;
       keys.push(publicKey as string);
+      // The first one registers its BLS key later.
+      validators.push((machine === 1 ? publicKey : validator) as string);
       accounts.push(account as string);
     }
     const file = join(root, 'genesis.cbor');
     const funds = [`${formatAccount(payer.account)}=1000`, `${accounts[0]}=10`];
-    const args = ['--validators', keys.join(','), '--fund', ...funds, '--out', file];
+    const args = ['--validators', validators.join(','), '--fund', ...funds, '--out', file];
     expect((await seele(['node', 'genesis', ...args, '--home', homeOf(1)])).code).toBe(0);
     for (const machine of MACHINES) copyFileSync(file, join(homeOf(machine), 'genesis.cbor'));
     chain = genesisId(decodeGenesis(readFileSync(file)));

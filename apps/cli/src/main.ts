@@ -94,7 +94,7 @@ function nodes(): void {
   const node = group(program, 'node', 'Validators on several machines: keys and genesis');
   runs(
     leaf(node, 'init', {
-      summary: 'Make the key of a validator on this machine and show its public key',
+      summary: 'Make the key of a validator on this machine and show what a genesis names it by',
       examples: ['seele node init'],
     }).option('--key <name>', 'name of the key', 'validator'),
     async () => (await import('./commands/node.ts')).nodeInit,
@@ -104,7 +104,10 @@ function nodes(): void {
       summary: 'Write the genesis of a chain of validators; warns when no liar is tolerated',
       examples: ['seele node genesis --name plant --validators 01aa…,01bb… --fund seele1…=1000'],
     })
-      .requiredOption('--validators <keys>', 'public keys, each with =weight if not 1')
+      .requiredOption(
+        '--validators <keys>',
+        'public keys, alone or as "node init" prints them, each with =weight if not 1',
+      )
       .option('--name <name>', 'name of the chain', 'seele')
       .option('--fund <account=amount...>', 'first balances')
       .option('--profile <profile>', 'classic, seele-40, resilient-45 or crash-only', 'seele-40')
@@ -140,8 +143,9 @@ function nodeVotes(node: Command): void {
   runs(
     leaf(group(node, 'bls', 'Keys of signatures that add up'), 'register', {
       summary: 'Register the BLS key that follows from the validator key, with its proof',
-      examples: ['seele node bls register'],
+      examples: ['seele node bls register', 'seele node bls register --next'],
     })
+      .option('--next', 'the key that takes the place of the one in force, two eras later')
       .option('--key <name>', 'key of the validator', 'validator')
       .option('--node <url>', 'node to send to'),
     async () => (await import('./commands/node-votes.ts')).blsRegister,

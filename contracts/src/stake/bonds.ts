@@ -1,10 +1,12 @@
 /** What contract `stake` keeps of validators, and what follows from it in every method. */
-import { BLS_PUBLIC_KEY_BYTES } from '#libs/eda';
+import { BLS_KEYS_MAX, BLS_PUBLIC_KEY_BYTES } from '#libs/eda';
 import {
   type Bytes,
   type CodecValue,
   concatBytes,
+  decodeWith,
   hexBytes,
+  list,
   optional,
   record,
   u64,
@@ -35,6 +37,8 @@ export const validatorRecord = record({
   faults: uint(),
   /** Key of signatures that add up, possession proven; it attests by it from its next set on. */
   bls: optional(hexBytes(BLS_PUBLIC_KEY_BYTES)),
+  /** Keys before it: what it signed by them stays provable. */
+  formerBls: optional(list(hexBytes(BLS_PUBLIC_KEY_BYTES), BLS_KEYS_MAX - 1)),
 });
 export type ValidatorRecord = CodecValue<typeof validatorRecord>;
 
@@ -110,9 +114,9 @@ export function* validatorsInOffice(context: Context): Generator<ValidatorRecord
       limit: SCAN_MAX,
       ...(cursor && { cursor }),
     });
-    for (const [key] of page) {
+    for (const [key, value] of page) {
       cursor = key;
-      const validator = readValue(context.storage, key, validatorRecord) as ValidatorRecord;
+      const validator = decodeWith(validatorRecord, value);
       if (validator.faults === 0 && weightOf(validator.bonded, stakeUnit) > 0) yield validator;
     }
     if (page.length < SCAN_MAX) break;

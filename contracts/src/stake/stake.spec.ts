@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { contractAccount, keyedHashSigner, keyedHashVerifier, sha256 } from '#libs/crypto';
 import {
+  BLS_KEYS_MAX,
   type BlsSigner,
   type EdaMessage,
   createBlsSigner,
@@ -169,6 +170,38 @@ test('a BLS key with its proof joins the set two eras later; attestations by it 
   expect(report(attest(other, 'bb'))).toBe(false);
   expect(report(attest(own, 'bb'))).toBe(true);
   expect(setOf(stage, stage.era + 2)?.map((one) => one.publicKey)).toEqual([bob.publicKey]);
+});
+
+test('another BLS key takes the place of the one before two eras later, and what was signed by the old one still costs', () => {
+  const stage = createStage();
+  const keys = Array.from({ length: BLS_KEYS_MAX + 1 }, (_, i) =>
+    createBlsSigner(new Uint8Array(32).fill(40 + i)),
+  );
+  const { publicKey } = ann;
+  const register = (key: BlsSigner) =>
+    refusal(stage, ann.account, stakeMethods.registerBls, {
+      publicKey,
+      bls: key.publicKey,
+      possession: provePossession(key),
+    });
+  const keyIn = (era: number) => setOf(stage, era)?.find((one) => one.publicKey === publicKey)?.bls;
+  const [first, second] = keys as [BlsSigner, BlsSigner];
+  expect(register(first)).toBe('nothing refused');
+  const era = stage.era + 2;
+  stage.advance(ERA_US);
+  expect(register(second)).toBe('nothing refused');
+  expect([keyIn(era), keyIn(era + 1)]).toEqual([first.publicKey, second.publicKey]);
+  // Never back to an old one, and not without end.
+  expect(register(first)).toBe('STAKE_BLS_INVALID');
+  for (const key of keys.slice(2, BLS_KEYS_MAX)) expect(register(key)).toBe('nothing refused');
+  expect(register(keys[BLS_KEYS_MAX] as BlsSigner)).toBe('STAKE_BLS_INVALID');
+  const attest = (hash: string) => {
+    const message = { chain: stage.chain, era: 1, slot: 9, hash: hash.repeat(32) };
+    const signature = first.sign(signingDomain('attest'), signedBytes('attest', message));
+    return encodeMessage({ kind: 'attest', from: 0, message, signature } as EdaMessage);
+  };
+  const report = { publicKey, first: attest('aa'), second: attest('bb') };
+  expect(refusal(stage, bob.account, stakeMethods.report, report)).toBe('nothing refused');
 });
 
 test('values that more than two thirds of the weight name are in force two eras later', () => {

@@ -13,13 +13,12 @@
  */
 import { accountOf } from '#libs/crypto';
 import {
+  BLS_KEYS_MAX,
   BLS_PUBLIC_KEY_BYTES,
   BLS_SIGNATURE_BYTES,
   type SignedKind,
   type SignedMessages,
   type Statement,
-  type Validator,
-  VECTOR_VALIDATORS_MAX,
   decodeMessage,
   isContradiction,
   signedBytes,
@@ -30,7 +29,6 @@ import {
 import {
   type Bytes,
   byteString,
-  encodeWith,
   hash32,
   hexBytes,
   isSeeleError,
@@ -45,7 +43,6 @@ import {
   type SystemContract,
   STAKE_CONTRACT,
   defineMethod,
-  storedValidators,
 } from '#libs/ledger';
 import {
   callBuilders,
@@ -60,17 +57,17 @@ import { collectFrom, payTo } from '../token/token.ts';
 import {
   UNBONDINGS_MAX,
   type UnbondingRecord,
+  type ValidatorRecord,
   consensusOf,
   consensusRecord,
   nextOpenEra,
   readValidator,
   stakeKeys,
   unbondingRecord,
-  validatorsInOffice,
-  weightOf,
   writeValidator,
 } from './bonds.ts';
 import { longEvidenceMethods, takeStatement } from './long-evidence.ts';
+import { writeNextSet } from './next-set.ts';
 import { parameterMethods, parametersEvent } from './parameter-votes.ts';
 
 export { STAKE_CONTRACT } from '#libs/ledger';
@@ -111,24 +108,6 @@ export const stakeEvents = {
   parameters: parametersEvent,
 };
 
-/**
- * The set two eras from now, from the bonds as they are: by key, at most as many as vote vectors hold,
- * the heaviest first. A change that would leave nobody is refused.
- */
-function writeNextSet(context: Context): void {
-  const { stakeUnit } = consensusOf(context);
-  const all: Validator[] = [];
-  for (const { publicKey: key, bonded, bls } of validatorsInOffice(context)) {
-    const weight = weightOf(bonded, stakeUnit);
-    all.push({ publicKey: key, weight, ...(bls !== undefined && { bls }) });
-  }
-  all.sort((a, b) => b.weight - a.weight || (a.publicKey < b.publicKey ? -1 : 1));
-  const chosen = all.slice(0, VECTOR_VALIDATORS_MAX);
-  demand(context, chosen.length > 0, 'STAKE_LAST_VALIDATOR', 'nobody would validate the chain');
-  chosen.sort((a, b) => (a.publicKey < b.publicKey ? -1 : 1));
-  context.storage.put(stakeKeys.set(nextOpenEra(context)), encodeWith(storedValidators, chosen));
-}
-
 interface Report {
   readonly publicKey: string;
   readonly first: Bytes;
@@ -145,24 +124,26 @@ function statementOf(context: Context, bytes: Bytes): Statement {
   return context.revert('STAKE_PROOF_INVALID', 'not a signed statement of consensus');
 }
 
-/** By its key; attestations also by its BLS key. */
+/** By its key; attestations also by a BLS key it has or had. */
 function isSignedBy(
   context: Context,
-  { key, bls }: { readonly key: string; readonly bls: string | undefined },
+  { key, bls }: { readonly key: string; readonly bls: readonly string[] },
   said: { readonly kind: SignedKind; readonly bytes: Bytes; readonly signature: Bytes },
 ): boolean {
   const { kind, bytes, signature } = said;
   if (kind !== 'attest' || signature.length !== BLS_SIGNATURE_BYTES)
     return context.verify(key, signingDomain(kind), bytes, signature);
-  context.charge(BLS_FUEL);
-  return bls !== undefined && verifyBls([bls], signingDomain(kind), bytes, signature);
+  return bls.some((one) => {
+    context.charge(BLS_FUEL);
+    return verifyBls([one], signingDomain(kind), bytes, signature);
+  });
 }
 
 /** Two statements that exclude each other, both signed by the validator, on this chain. */
 function checkProof(
   context: Context,
   { publicKey: key, first, second }: Report,
-  bls: string | undefined,
+  bls: readonly string[],
 ): void {
   const statements = [statementOf(context, first), statementOf(context, second)] as const;
   for (const { kind, message, signature } of statements) {
@@ -197,12 +178,15 @@ function slashUnbonding(context: Context, key: string, perMille: bigint): bigint
   return lost;
 }
 
+const blsKeysOf = ({ bls, formerBls = [] }: ValidatorRecord): readonly string[] =>
+  bls === undefined ? [] : [bls, ...formerBls];
+
 /** Takes what a proven contradiction costs. */
 function punish(context: Context, key: string, read: () => Report) {
   const before = readValidator(context, key);
   if (!before) return context.revert('STAKE_UNKNOWN', `${key} has nothing bonded`);
   demand(context, before.faults === 0, 'STAKE_SLASHED', `${key} has been slashed already`);
-  checkProof(context, read(), before.bls);
+  checkProof(context, read(), blsKeysOf(before));
   const { slashedPerMille, rewardPerMille } = stakeSettings.read(context.storage);
   const lost = (before.bonded * slashedPerMille) / PER_MILLE;
   const slashed = lost + slashUnbonding(context, key, slashedPerMille);
@@ -245,8 +229,8 @@ const methods = {
     },
   }),
   /**
-   * The account of a validator's key: names its BLS key, with the proof that it holds the secret. Once,
-   * since what it attested stays checkable by it.
+   * The account of a validator's key: names its BLS key, with the proof that it holds the secret. Another
+   * one later takes its place two eras on, like any change of a set; never one it had before.
    */
   registerBls: defineMethod({
     name: 'registerBls',
@@ -266,14 +250,21 @@ const methods = {
       const before = readValidator(context, key);
       if (!before) return context.revert('STAKE_UNKNOWN', `${key} has nothing bonded`);
       demand(context, before.faults === 0, 'STAKE_SLASHED', `${key} contradicted itself`);
+      const had = blsKeysOf(before);
+      demand(
+        context,
+        had.length < BLS_KEYS_MAX && !had.includes(bls),
+        'STAKE_BLS_INVALID',
+        `${key} has or had this key, or has had ${BLS_KEYS_MAX}`,
+      );
       context.charge(BLS_FUEL);
       demand(
         context,
-        before.bls === undefined && verifyPossession(bls, possession),
+        verifyPossession(bls, possession),
         'STAKE_BLS_INVALID',
-        before.bls === undefined ? 'the proof is not of this key' : `${key} has a key already`,
+        'the proof is not of this key',
       );
-      writeValidator(context, { ...before, bls });
+      writeValidator(context, { ...before, bls, ...(had.length > 0 && { formerBls: had }) });
       writeNextSet(context);
       return {};
     },
@@ -374,8 +365,10 @@ function genesis(context: Context, parameters: GenesisParameters): void {
   if (!validators) return;
   const { stakeUnit } = validators;
   writeValue(context.storage, stakeKeys.consensus, consensusRecord, { stakeUnit });
-  for (const { publicKey: key, stake } of validators.bonds)
-    writeValidator(context, { publicKey: key, bonded: stake, faults: 0 });
+  for (const { publicKey: key, stake, bls } of validators.bonds) {
+    const validator = { publicKey: key, bonded: stake, faults: 0 };
+    writeValidator(context, { ...validator, ...(bls !== undefined && { bls }) });
+  }
 }
 
 export const stakeMethods = methods;

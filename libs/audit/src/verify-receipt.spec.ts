@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { forgeriesOf } from '../../../test/audit/forgeries.ts';
 import { type ReceiptWorld, openReceiptWorld } from '../../../test/audit/receipt-world.ts';
+import { createSigningValidators } from '../../../test/support/signing-validators.ts';
 import type { ReceiptParts } from './receipt-file.ts';
 import { buildReceipt } from './receipt-file.ts';
 import { type ReceiptVerdict, verifyReceipt } from './verify-receipt.ts';
@@ -50,6 +51,35 @@ describe('a receipt', () => {
   it('of a job that the market ran itself verifies too', async () => {
     const own = await world.runJob({ events: 2, marketWorks: true });
     expect(failures(judge(buildReceipt(own)))).toEqual([]);
+  });
+
+  it('of chains of 4 and of 65 validators verifies by their certificates, one by one or as one sum', async () => {
+    for (const count of [4, 65]) {
+      const eda = await openReceiptWorld(1, createSigningValidators(count));
+      const whole = await eda.runJob({ events: 1 });
+      const verdict = verifyReceipt(buildReceipt(whole), { trust: eda.chainId });
+      expect(failures(verdict)).toEqual([]);
+      expect(verdict.checks.find(({ name }) => name === 'certificates')?.words).toContain('by eda');
+      const { orderProof } = whole;
+      const { certificate } = orderProof;
+      if (certificate.kind !== 'eda') throw new Error('not an EDA chain');
+      // One validator less than weight Q.
+      const { aggregate, votes } = certificate;
+      expect(aggregate === undefined).toBe(count === 4);
+      const weaker = {
+        ...certificate,
+        votes: votes.slice(1),
+        ...(aggregate && {
+          aggregate: {
+            ...aggregate,
+            signers: aggregate.signers.with(0, aggregate.signers[0]! & 0xfe),
+          },
+        }),
+      };
+      const forged = { ...whole, orderProof: { ...orderProof, certificate: weaker } };
+      const said = failures(verifyReceipt(buildReceipt(forged), { trust: eda.chainId }));
+      expect(said.join()).toContain('not certified by the chain');
+    }
   });
 
   it('of a chain that is not pinned is not ok, whatever else holds', () => {

@@ -73,8 +73,17 @@ export function aggregateWeight<K extends SignedKind>(
   aggregate: Aggregate,
   verify: VerifyAggregate = verifyAggregate,
 ): number {
+  return sumWeight(set, aggregate, (keys, sum) => verify(keys, kind, message, sum));
+}
+
+/** The same for whatever `verify` checks the sum over. */
+export function sumWeight(
+  set: ValidatorSet,
+  aggregate: Aggregate,
+  verify: (keys: readonly string[], sum: Bytes) => boolean,
+): number {
   const weight = namedWeight(set, aggregate);
   if (weight === 0) return 0;
   const keys = signersIn(aggregate.signers).map((i) => set.validators[i]?.bls as string);
-  return verify(keys, kind, message, aggregate.signature) ? weight : 0;
+  return verify(keys, aggregate.signature) ? weight : 0;
 }

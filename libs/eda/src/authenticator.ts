@@ -3,7 +3,6 @@ import { type Signer, verifySignature, vrfProve, vrfVerify } from '#libs/crypto'
 import type { Bytes } from '#libs/kernel';
 import { verifyAggregate } from './aggregate.ts';
 import { type BlsSigner, aggregateBls } from './bls.ts';
-import { edaError } from './errors.ts';
 import { signedBytes, signingDomain } from './messages.ts';
 import type { Authenticator } from './types.ts';
 
@@ -11,8 +10,11 @@ export interface AuthenticatorOptions {
   readonly signer: Signer;
   /** The ed25519 seed of the same key, for the VRF. */
   readonly seed: Bytes;
-  /** Without it this validator has no vote in sets that vote by BLS, and attests by ed25519. */
-  readonly bls?: BlsSigner;
+  /**
+   * Its BLS keys, one of which a set names. Without one this validator has no vote in sets that vote by
+   * BLS, and attests by ed25519.
+   */
+  readonly bls?: readonly BlsSigner[];
   /** The root a block head must carry for its payload; undefined for what nobody may build. */
   readonly payloadRoot: (payload: Bytes) => string | undefined;
 }
@@ -20,7 +22,7 @@ export interface AuthenticatorOptions {
 export function createAuthenticator({
   signer,
   seed,
-  bls,
+  bls = [],
   payloadRoot,
 }: AuthenticatorOptions): Authenticator {
   return {
@@ -30,10 +32,11 @@ export function createAuthenticator({
     prove: (alpha) => vrfProve(seed, alpha),
     verifyProof: (publicKey, alpha, proof) => vrfVerify(publicKey, alpha, proof),
     bls: {
-      publicKey: bls?.publicKey,
-      sign(kind, message) {
-        if (!bls) throw edaError('EDA_BLS_INVALID', 'this validator has no BLS key');
-        return bls.sign(signingDomain(kind), signedBytes(kind, message));
+      signerOf(publicKey) {
+        const own = bls.find((signer) => signer.publicKey === publicKey);
+        return (
+          own && ((kind, message) => own.sign(signingDomain(kind), signedBytes(kind, message)))
+        );
       },
       add: aggregateBls,
       verify: verifyAggregate,

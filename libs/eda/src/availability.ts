@@ -4,7 +4,7 @@
  * another validator every 4Δ, so that an author who died or keeps it for himself stops nothing.
  */
 import { aggregateWeight } from './aggregate.ts';
-import { BlsTally } from './bls-tally.ts';
+import { type BlsTally, tallyOf } from './bls-tally.ts';
 import type { AckVote, Aggregate, BlockHead, BlockName, MessageOf, Sealed } from './messages.ts';
 import type { Roster } from './roster.ts';
 import type { BlsVotes, EdaEffect } from './types.ts';
@@ -36,7 +36,7 @@ export class Availability {
   /** Own acknowledgements without a certificate, by block hash. */
   readonly #waiting = new Map<string, Waiting>();
   /** By era, author, seq; then hash. */
-  readonly #tallies = new Map<string, Map<string, BlsTally<'ack'>>>();
+  readonly #tallies = new Map<string, Map<string, BlsTally>>();
   readonly #certified = new Map<string, MessageOf<'available'>>();
 
   constructor(options: AvailabilityOptions) {
@@ -78,10 +78,11 @@ export class Availability {
     const turn = Math.floor((nowUs - sinceUs) / (TURN_DELTAS * deltaUs));
     const { set, indexOf } = roster.at(name.era);
     const from = indexOf(seat.me);
-    if (turn <= waiting.turn || from < 0 || bls.publicKey !== set.validators[from]?.bls) return;
+    const sign = bls.signerOf(set.validators[from]?.bls);
+    if (turn <= waiting.turn || !sign) return;
     waiting.turn = turn;
     const message: AckVote = { chain, ...name };
-    const sealed = { from, message, signature: bls.sign('ack', message) };
+    const sealed = { from, message, signature: sign('ack', message) };
     const collector = (name.author + turn) % set.validators.length;
     const to = set.validators[collector]?.publicKey ?? '';
     if (collector === from) this.onAck(sealed, nowUs, out);
@@ -112,14 +113,14 @@ export class Availability {
     this.#take(message, aggregate, nowUs, out);
   }
 
-  #tally(message: AckVote, set: ValidatorSet, bls: BlsVotes): BlsTally<'ack'> | undefined {
+  #tally(message: AckVote, set: ValidatorSet, bls: BlsVotes): BlsTally | undefined {
     const { era, author, seq, hash } = message;
     const place = `${era}/${author}/${seq}`;
-    const variants = this.#tallies.get(place) ?? new Map<string, BlsTally<'ack'>>();
+    const variants = this.#tallies.get(place) ?? new Map<string, BlsTally>();
     this.#tallies.set(place, variants);
     const known = variants.get(hash);
     if (known || variants.size >= VARIANTS_MAX) return known;
-    const tally = new BlsTally(bls, set, 'ack', message);
+    const tally = tallyOf(bls, set, 'ack', message);
     variants.set(hash, tally);
     return tally;
   }

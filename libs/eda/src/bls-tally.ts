@@ -3,26 +3,30 @@
  * that does not hold is looked through one by one. So one forged signature costs a check, not a vote.
  */
 import { type Bytes, equalBytes, isSeeleError } from '#libs/kernel';
-import { aggregateVotes, aggregateWeight } from './aggregate.ts';
+import { aggregateVotes, sumWeight } from './aggregate.ts';
 import type { Aggregate, SignedKind, SignedMessages } from './messages.ts';
 import type { BlsVotes } from './types.ts';
 import type { ValidatorSet } from './validator-set.ts';
 
-export class BlsTally<K extends SignedKind> {
-  readonly #bls: BlsVotes;
+/** How signatures of one message are added up and checked. */
+export interface BlsSums {
+  /** @throws EDA_BLS_INVALID when one is not a signature */
+  add(signatures: readonly Bytes[]): Bytes;
+  /** Whether the owners of all keys signed the message. */
+  verify(keys: readonly string[], signature: Bytes): boolean;
+}
+
+export class BlsTally {
+  readonly #sums: BlsSums;
   readonly #set: ValidatorSet;
-  readonly #kind: K;
-  readonly message: SignedMessages[K];
   readonly #signatures = new Map<number, Bytes>();
   #weight = 0;
   #sum: Aggregate | undefined;
   #isChanged = false;
 
-  constructor(bls: BlsVotes, set: ValidatorSet, kind: K, message: SignedMessages[K]) {
-    this.#bls = bls;
+  constructor(set: ValidatorSet, sums: BlsSums) {
     this.#set = set;
-    this.#kind = kind;
-    this.message = message;
+    this.#sums = sums;
   }
 
   /** Weight collected, some of it perhaps not genuine. */
@@ -32,7 +36,7 @@ export class BlsTally<K extends SignedKind> {
 
   #isGenuine(from: number, signature: Bytes): boolean {
     const key = this.#set.validators[from]?.bls;
-    return key !== undefined && this.#bls.verify([key], this.#kind, this.message, signature);
+    return key !== undefined && this.#sums.verify([key], signature);
   }
 
   /** Takes a signature, checked or not. Of two different ones of one validator the genuine one stays. */
@@ -68,12 +72,25 @@ export class BlsTally<K extends SignedKind> {
   #checkedSum(): Aggregate | undefined {
     const votes = [...this.#signatures].map(([from, signature]) => ({ from, signature }));
     try {
-      const sum = aggregateVotes(this.#set, votes, (all) => this.#bls.add(all));
-      const weight = aggregateWeight(this.#set, this.#kind, this.message, sum, this.#bls.verify);
+      const sum = aggregateVotes(this.#set, votes, (all) => this.#sums.add(all));
+      const weight = sumWeight(this.#set, sum, (keys, all) => this.#sums.verify(keys, all));
       return weight > 0 ? sum : undefined;
     } catch (error) {
       if (isSeeleError(error)) return undefined;
       throw error;
     }
   }
+}
+
+/** A tally of signatures over one statement of consensus. */
+export function tallyOf<K extends SignedKind>(
+  bls: BlsVotes,
+  set: ValidatorSet,
+  kind: K,
+  message: SignedMessages[K],
+): BlsTally {
+  return new BlsTally(set, {
+    add: (signatures) => bls.add(signatures),
+    verify: (keys, signature) => bls.verify(keys, kind, message, signature),
+  });
 }

@@ -37,10 +37,22 @@ export function createBlsSigner(seed: Bytes): BlsSigner {
 const DERIVATION = 'seele/bls-key/1';
 const SEED_BYTES = 32;
 
-/** The BLS key of a validator, from the seed of its ed25519 key: one secret to keep. */
-export function deriveBlsSigner(seed: Bytes): BlsSigner {
+/** A validator may have so many BLS keys, one after the other. */
+export const BLS_KEYS_MAX = 8;
+
+/**
+ * The BLS key of a validator, from the seed of its ed25519 key: one secret to keep. `number` counts the
+ * keys it has had, from 0.
+ */
+export function deriveBlsSigner(seed: Bytes, number = 0): BlsSigner {
   const none = new Uint8Array(0);
-  return createBlsSigner(hkdfSha256(seed, none, utf8(DERIVATION), SEED_BYTES));
+  const name = number === 0 ? DERIVATION : `${DERIVATION}/${number}`;
+  return createBlsSigner(hkdfSha256(seed, none, utf8(name), SEED_BYTES));
+}
+
+/** All BLS keys a validator may have. */
+export function deriveBlsSigners(seed: Bytes): readonly BlsSigner[] {
+  return Array.from({ length: BLS_KEYS_MAX }, (_, number) => deriveBlsSigner(seed, number));
 }
 
 const keys = new Map<string, blst.PublicKey>();

@@ -15,6 +15,7 @@ export * from './axis.ts';
 export * from './aggregate.ts';
 export * from './base.ts';
 export * from './bls.ts';
+export { BlsTally } from './bls-tally.ts';
 export * from './certified-cuts.ts';
 export * from './cuts.ts';
 export * from './errors.ts';

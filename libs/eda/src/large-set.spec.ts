@@ -48,7 +48,7 @@ function createNode(): EdaNode {
     {
       chain: CHAIN,
       publicKey: signer.publicKey,
-      auth: createAuthenticator({ signer, seed: seedOf(0), bls, payloadRoot }),
+      auth: createAuthenticator({ signer, seed: seedOf(0), bls: [bls], payloadRoot }),
       parameters: DEFAULT_PARAMETERS,
       genesisTimeUs: GENESIS_US,
       genesisSet: set,

@@ -33,8 +33,8 @@ export class Seals {
     const { set, indexOf } = this.#roster.at(era);
     const from = indexOf(this.#seat.me);
     const own = set.validators[from]?.bls;
-    const isBls = isByBls(kind, own) && this.#auth.bls.publicKey === own;
-    const signature = isBls ? this.#auth.bls.sign(kind, message) : this.#auth.sign(kind, message);
+    const sign = isByBls(kind, own) ? this.#auth.bls.signerOf(own) : undefined;
+    const signature = sign ? sign(kind, message) : this.#auth.sign(kind, message);
     return { from, message, signature };
   }
 

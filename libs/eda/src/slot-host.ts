@@ -92,9 +92,8 @@ function isCreator({ config, roster, decisions }: SlotParts, body: Body, leader:
 function voterIndex({ config, roster, me, era }: SlotParts): number {
   const { set, indexOf } = roster.at(era);
   const index = indexOf(me);
-  const { publicKey } = config.auth.bls;
   const mayVote =
-    !set.isLarge || (publicKey !== undefined && set.validators[index]?.bls === publicKey);
+    !set.isLarge || config.auth.bls.signerOf(set.validators[index]?.bls) !== undefined;
   return mayVote ? index : -1;
 }
 

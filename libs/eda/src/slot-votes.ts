@@ -6,7 +6,7 @@ import { type Bytes, concatBytes, equalBytes } from '#libs/kernel';
 import { Ballots } from './ballots.ts';
 import { type Statement, isContradiction } from './evidence.ts';
 import { aggregateWeight, namedWeight } from './aggregate.ts';
-import { BlsTally } from './bls-tally.ts';
+import { type BlsTally, tallyOf } from './bls-tally.ts';
 import { certificateWeight, justifyingWeight, voteOf } from './judgements.ts';
 import type {
   Aggregate,
@@ -36,7 +36,7 @@ export class SlotVotes {
   readonly commits: Ballots;
   readonly newViews: NewViews;
   /** Large sets: votes that came to this node as leader. */
-  readonly #tallies = new Map<string, BlsTally<VoteKind>>();
+  readonly #tallies = new Map<string, BlsTally>();
   /** Reported once per validator and slot. */
   readonly #accused = new Set<number>();
   /** Signatures found genuine, by what they sign: every NEWVIEW repeats the same certificate. */
@@ -75,7 +75,7 @@ export class SlotVotes {
     let tally = this.#tallies.get(key);
     if (!tally) {
       if (this.#tallies.size >= TALLIES_MAX) return;
-      tally = new BlsTally<VoteKind>(this.#host.auth.bls, this.#slot.set, kind, message);
+      tally = tallyOf(this.#host.auth.bls, this.#slot.set, kind, message);
       this.#tallies.set(key, tally);
     }
     tally.add(from, signature);

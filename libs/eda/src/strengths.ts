@@ -5,7 +5,7 @@
  */
 import type { Bytes } from '#libs/kernel';
 import { aggregateWeight } from './aggregate.ts';
-import { BlsTally } from './bls-tally.ts';
+import { type BlsTally, tallyOf } from './bls-tally.ts';
 import type { Aggregate, Attest, Body, MessageOf, Sealed } from './messages.ts';
 import type { Seals } from './seals.ts';
 import type { BlsVotes, EdaEffect, EdaParameters } from './types.ts';
@@ -32,7 +32,7 @@ interface Checkpoint {
   readonly set: ValidatorSet;
   readonly by: Map<number, Sealed<Attest>>;
   weight: number;
-  readonly tally: BlsTally<'attest'>;
+  readonly tally: BlsTally;
   /** Weight in the sum last told by this node, and when it tells a larger one. */
   told: number;
   tellAtUs: number;
@@ -95,7 +95,7 @@ export class Strengths {
   /** Opens a checkpoint; returns what was attested to it before. */
   #open(attest: Attest, set: ValidatorSet): readonly Early[] {
     const { slot } = attest;
-    const tally = new BlsTally(this.#bls, set, 'attest', attest);
+    const tally = tallyOf(this.#bls, set, 'attest', attest);
     const told = { told: 0, tellAtUs: Number.POSITIVE_INFINITY };
     this.#checkpoints.set(slot, { attest, set, by: new Map(), weight: 0, tally, ...told });
     for (const old of this.#checkpoints.keys())

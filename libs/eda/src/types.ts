@@ -15,11 +15,12 @@ import type {
 import type { EdaRules } from './rules.ts';
 import type { ValidatorSet } from './validator-set.ts';
 
+export type SignByBls = <K extends SignedKind>(kind: K, message: SignedMessages[K]) => Bytes;
+
 /** BLS signatures: of sets that vote by them, and of attestations. */
 export interface BlsVotes {
-  /** This validator's key as hex; undefined for who only checks. */
-  readonly publicKey: string | undefined;
-  sign<K extends SignedKind>(kind: K, message: SignedMessages[K]): Bytes;
+  /** Signs by this key (hex) of the validator's own; undefined for a key that is not. */
+  signerOf(publicKey: string | undefined): SignByBls | undefined;
   /** @throws EDA_BLS_INVALID when one is not a signature */
   add(signatures: readonly Bytes[]): Bytes;
   readonly verify: VerifyAggregate;

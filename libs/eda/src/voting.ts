@@ -314,8 +314,9 @@ export class Voting {
     const { chain, era, slot, set } = this.#slot;
     const message = { chain, era, slot, view, hash };
     const { auth, myIndex: from } = this.#host;
-    const sealed = set.isLarge
-      ? { from, message, signature: auth.bls.sign(kind, message) }
+    const sign = set.isLarge ? auth.bls.signerOf(set.validators[from]?.bls) : undefined;
+    const sealed = sign
+      ? { from, message, signature: sign(kind, message) }
       : this.#seal(kind, message);
     this.#own = { ...this.#own, [kind]: { kind, ...sealed } };
     this.#say(kind, nowUs, out);

@@ -20,7 +20,7 @@ import {
   uint,
   variant,
 } from '#libs/kernel';
-import { VALIDATORS_MAX } from '#libs/eda';
+import { VALIDATORS_MAX, aggregateShape } from '#libs/eda';
 import { createLogTree, stateProof as statePath } from '#libs/merkle';
 import { TRANSACTION_MAX_BYTES, type TransactionEnvelope } from './transaction.ts';
 
@@ -66,6 +66,7 @@ export const handover = record({
   /** Era whose set certified the header. */
   certifiedBy: uint(),
   votes: list(vote, VALIDATORS_MAX),
+  aggregate: optional(aggregateShape),
   /** Canonical bytes of the set, as the state holds them, and their path in the state tree. */
   set: byteString(512 * 1024),
   path: statePath,
@@ -77,10 +78,14 @@ export const certificate = variant({
   genesis: record({}),
   /** Signature of the sequencer named in the genesis over the header hash. */
   solo: record({ signature: byteString(96) }),
-  /** Signatures over the header hash, of weight Q of the era's set of validators. */
+  /**
+   * Signatures over the header hash, of weight Q of the era's set of validators: one by one, or in sets
+   * above 64 as one sum of BLS signatures (and no votes).
+   */
   eda: record({
     era: uint(),
     votes: list(vote, VALIDATORS_MAX),
+    aggregate: optional(aggregateShape),
     /** Every change of the set since genesis; absent while there was none. */
     handovers: optional(list(handover, 10_000)),
   }),

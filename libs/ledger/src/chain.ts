@@ -111,8 +111,8 @@ export interface Chain extends ChainReads {
   validators(era: number): ValidatorSet;
   /** What validators changed of consensus as of an era, as the last block's state says. */
   eraParameters(era: number): EraParameters;
-  /** How the validators change at the next border of eras, once: to be stored with the next block. */
-  handover(era: number): KeyValueWrite | undefined;
+  /** How the validators change after the era of the head, once: to be stored with the next block. */
+  handover(): KeyValueWrite | undefined;
   /** Whether a certificate holds with the sets that this chain's own state names, and is of the header's era. */
   isCertified(header: Header, certificate: Certificate): boolean;
 }
@@ -381,6 +381,6 @@ export async function createChain(options: ChainOptions): Promise<Chain> {
     () => chain.era,
   );
   return Object.assign(chain, reads, {
-    handover: (era: number) => nextHandover(store, era, reads.prove),
+    handover: () => nextHandover(store, chain.head.certificate, reads.prove),
   });
 }

@@ -83,7 +83,12 @@ export interface GenesisParameters {
   readonly settings: readonly { readonly name: string; readonly value: bigint }[];
   /** The first validators, from the genesis' ordering; absent on a chain of one sequencer. */
   readonly validators?: {
-    readonly bonds: readonly { readonly publicKey: string; readonly stake: bigint }[];
+    readonly bonds: readonly {
+      readonly publicKey: string;
+      readonly stake: bigint;
+      /** BLS key, proven to be held. */
+      readonly bls?: string;
+    }[];
     /** Stake of one unit of weight. */
     readonly stakeUnit: bigint;
   };

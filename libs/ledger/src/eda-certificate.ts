@@ -1,12 +1,13 @@
 /**
- * The certificate over a header of an EDA chain: signatures of validators that executed it, of weight Q.
+ * The certificate over a header of an EDA chain: signatures of validators that executed it, of weight Q,
+ * one by one or (in large sets) as one sum.
  * The order of a cut is final by the COMMITs of consensus (`libs/eda`); a header says what executing it
  * gave, and at least one honest validator of every tolerated failure stands behind that.
  *
  * Verifies from the genesis alone: each change of the set is shown by a header that the set before it
  * certified, with the path to the new set in that header's state.
  */
-import type { ValidatorSet } from '#libs/eda';
+import { type Aggregate, type ValidatorSet, sumWeight, verifyBls } from '#libs/eda';
 import { type Bytes, bytesToHex, hexToBytes } from '#libs/kernel';
 import { verifyStateProof as verifyStatePath } from '#libs/merkle';
 import type { EdaCertificate, Handover, Header } from './block.ts';
@@ -25,16 +26,28 @@ import {
   stateValueHashBytes,
 } from './state-keys.ts';
 
-type Votes = EdaCertificate['votes'];
+type Signatures = Pick<EdaCertificate, 'votes' | 'aggregate'>;
 
-/** Weight Q of the set signed this header, each validator counted once. */
+/** Weight of a large set behind a header: the sum holds for the keys that the set names. */
+function summedWeight(set: ValidatorSet, hash: Bytes, aggregate: Aggregate): number {
+  return sumWeight(set, aggregate, (keys, sum) => verifyBls(keys, CERTIFICATE_DOMAIN, hash, sum));
+}
+
+/**
+ * Weight Q of the set signed this header, each validator counted once: by BLS, added up, in sets that vote
+ * so, one by one in all others. Which form it is follows from the set, so one header has one.
+ */
 export function isSignedBySet(
   set: ValidatorSet,
   header: Header,
-  votes: Votes,
+  { votes, aggregate }: Signatures,
   verifySignature: VerifySignature,
 ): boolean {
   const hash = hexToBytes(headerHash(header)) as Bytes;
+  if (set.isLarge || aggregate !== undefined) {
+    const isForm = set.isLarge && aggregate !== undefined && votes.length === 0;
+    return isForm && summedWeight(set, hash, aggregate) >= set.quorum;
+  }
   const seen = new Set<number>();
   let weight = 0;
   for (const { from, signature } of votes) {
@@ -60,11 +73,11 @@ function followSets(
   verifySignature: VerifySignature,
 ): readonly KnownSet[] | undefined {
   const sets: KnownSet[] = [{ era: 0, set: genesisValidators(ordering) }];
-  for (const { era, header, certifiedBy, votes, set: bytes, path } of handovers) {
+  for (const { era, header, certifiedBy, set: bytes, path, ...signatures } of handovers) {
     const before = sets.at(-1) as KnownSet;
     if (era <= before.era || certifiedBy >= era || header.chain !== chain) return undefined;
     const signer = setOfEra(sets, certifiedBy);
-    if (!signer || !isSignedBySet(signer, header, votes, verifySignature)) return undefined;
+    if (!signer || !isSignedBySet(signer, header, signatures, verifySignature)) return undefined;
     const key = bytesToHex(stateTreeKeyBytes(STAKE_CONTRACT, validatorSetKey(era)));
     const valueHash = bytesToHex(stateValueHashBytes(bytes));
     if (!verifyStatePath(header.stateRoot, key, valueHash, path)) return undefined;
@@ -86,10 +99,10 @@ export function certifyingSet(
   certificate: EdaCertificate,
   verifySignature: VerifySignature,
 ): ValidatorSet | undefined {
-  const { era, votes, handovers } = certificate;
+  const { era, handovers } = certificate;
   const sets = followSets(header.chain, ordering, handovers ?? [], verifySignature);
   const set = sets && setOfEra(sets, era);
-  return set && isSignedBySet(set, header, votes, verifySignature) ? set : undefined;
+  return set && isSignedBySet(set, header, certificate, verifySignature) ? set : undefined;
 }
 
 /** Whether a certificate, with the changes of the set it brings along, makes the header final. */

@@ -4,25 +4,32 @@
  */
 import { accountOf } from '#libs/crypto';
 import {
+  type BlsSigner,
   type EdaParameters,
   type EraParameters,
+  BLS_PUBLIC_KEY_BYTES,
+  BLS_SIGNATURE_BYTES,
   EPSILON_MAX_US,
   SAMPLING_MAX,
   type ValidatorSet,
   PROFILES,
   VALIDATORS_MAX,
   createValidatorSet,
+  provePossession,
   validatorsShape,
+  verifyPossession,
 } from '#libs/eda';
 import {
   type Bytes,
   type CodecValue,
+  byteString,
   concatBytes,
   decodeWith,
   hexBytes,
   isSeeleError,
   list,
   oneOf,
+  optional,
   record,
   u64,
   uint,
@@ -30,9 +37,28 @@ import {
 } from '#libs/kernel';
 import { ledgerError } from './errors.ts';
 
+/** A key for signatures that add up. Adding is safe only for keys whose owner has proven to hold them. */
+const blsKey = record({
+  publicKey: hexBytes(BLS_PUBLIC_KEY_BYTES),
+  possession: byteString(BLS_SIGNATURE_BYTES),
+});
+
+/** A BLS key as a genesis names it. */
+export function provenBlsKey(signer: BlsSigner): CodecValue<typeof blsKey> {
+  return { publicKey: signer.publicKey, possession: provePossession(signer) };
+}
+
 export const edaOrdering = record({
   /** The set of the first eras. */
-  validators: list(record({ publicKey: hexBytes(33), stake: u64 }), VALIDATORS_MAX),
+  validators: list(
+    record({
+      publicKey: hexBytes(33),
+      stake: u64,
+      /** BLS key, with the proof that its owner holds the secret. */
+      bls: optional(blsKey),
+    }),
+    VALIDATORS_MAX,
+  ),
   /** Stake of one unit of weight; what is left over does not count. */
   stakeUnit: u64,
   profile: oneOf(...PROFILES),
@@ -97,7 +123,7 @@ const genesisSets = new WeakMap<EdaOrdering, ValidatorSet>();
 
 /**
  * The set that a genesis begins with.
- * @throws EDA_SET_INVALID, LEDGER_GENESIS_INVALID when a stake has no weight
+ * @throws EDA_SET_INVALID, LEDGER_GENESIS_INVALID when a unit costs nothing or a BLS key is not proven
  */
 export function genesisValidators(ordering: EdaOrdering): ValidatorSet {
   const known = genesisSets.get(ordering);
@@ -105,10 +131,12 @@ export function genesisValidators(ordering: EdaOrdering): ValidatorSet {
   const { validators, stakeUnit, profile } = ordering;
   if (stakeUnit < 1n)
     throw ledgerError('LEDGER_GENESIS_INVALID', 'a unit of weight must cost something');
-  const weighed = validators.map(({ publicKey, stake }) => ({
-    publicKey,
-    weight: Number(stake / stakeUnit),
-  }));
+  const weighed = validators.map(({ publicKey, stake, bls }) => {
+    if (bls && !verifyPossession(bls.publicKey, bls.possession))
+      throw ledgerError('LEDGER_GENESIS_INVALID', `${publicKey} has not proven its BLS key`);
+    const weight = Number(stake / stakeUnit);
+    return { publicKey, weight, ...(bls && { bls: bls.publicKey }) };
+  });
   const set = createValidatorSet(weighed, profile);
   genesisSets.set(ordering, set);
   return set;

@@ -21,14 +21,16 @@ export function readHandovers(store: KeyValueReader, upToEra: number): readonly 
 }
 
 /**
- * The change at the next border, once: to be stored with the next block. A header of era e is certified
- * by the set of e, and its state fixes the set of e + 1, so any block of e will do.
+ * The change that the head shows, once: to be stored with the next block. A header of era e is certified
+ * by the set of e, and its state fixes the set of e + 1: any block of e will do, also the only one of an era.
  */
 export function nextHandover(
   store: KeyValueReader,
-  era: number,
+  head: Certificate,
   prove: (contract: string, key: Uint8Array) => StateProof,
 ): KeyValueWrite | undefined {
+  if (head.kind !== 'eda') return undefined;
+  const { era } = head;
   const of = era + 1;
   const key = validatorSetKey(of);
   if (store.get(stateKey(STAKE_CONTRACT, key)) === undefined) return undefined;
@@ -36,8 +38,9 @@ export function nextHandover(
   const { value, path, header, certificate } = prove(STAKE_CONTRACT, key);
   if (certificate.kind !== 'eda' || certificate.era !== era || value === undefined)
     return undefined;
-  const { votes } = certificate;
-  const change: Handover = { era: of, header, certifiedBy: era, votes, set: value, path };
+  const { votes, aggregate } = certificate;
+  const signatures = { votes, ...(aggregate && { aggregate }) };
+  const change: Handover = { era: of, header, certifiedBy: era, ...signatures, set: value, path };
   return { key: handoverKey(of), value: encodeWith(handover, change) };
 }
 

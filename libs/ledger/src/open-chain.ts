@@ -20,6 +20,7 @@ import {
   entriesRoot,
 } from './block.ts';
 import { ledgerError } from './errors.ts';
+import { genesisValidators } from './eda-ordering.ts';
 import { eraOn } from './eras.ts';
 import { createFuelMeter } from './fuel.ts';
 import type { GenesisParameters } from './contract.ts';
@@ -70,7 +71,13 @@ const corrupt = (what: string, cause?: unknown) =>
 /** What contracts learn of the first validators. */
 function genesisBonds(ordering: OrderingRule): Pick<GenesisParameters, 'validators'> {
   if (ordering.kind === 'solo') return {};
-  const { validators: bonds, stakeUnit } = ordering;
+  genesisValidators(ordering); // Checks stakes and BLS keys.
+  const { validators, stakeUnit } = ordering;
+  const bonds = validators.map(({ publicKey, stake, bls }) => ({
+    publicKey,
+    stake,
+    ...(bls && { bls: bls.publicKey }),
+  }));
   return { validators: { bonds, stakeUnit } };
 }
 

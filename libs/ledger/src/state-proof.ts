@@ -30,7 +30,8 @@ import {
   stateValueHashBytes,
 } from './state-keys.ts';
 
-const PROOF_MAX_BYTES = 256 * 1024;
+/** A proof brings along every change of the validators since genesis. */
+const PROOF_MAX_BYTES = 16 * 1024 * 1024;
 
 export const stateProof = record({
   contract: text(64),
@@ -90,7 +91,7 @@ export function isCertifiedIn(
     return verifyCertifiedHeader(genesis, value, proof, verifySignature);
   if (value.chain !== genesisId(genesis)) return false;
   const set = validatorsOf(state, ordering, proof.era);
-  return isSignedBySet(set, value, proof.votes, verifySignature);
+  return isSignedBySet(set, value, proof, verifySignature);
 }
 
 /**

@@ -65,8 +65,10 @@ function blsSignature(key: string, kind: SignedKind, bytes: Bytes): Bytes {
 }
 
 const blsOf = (index: number): BlsVotes => ({
-  publicKey: blsKeyOf(index),
-  sign: (kind, message) => blsSignature(blsKeyOf(index), kind, signedBytes(kind, message)),
+  signerOf: (key) =>
+    key === blsKeyOf(index)
+      ? (kind, message) => blsSignature(key, kind, signedBytes(kind, message))
+      : undefined,
   add: addUp,
   verify: (keys, kind, message, signature) => {
     const bytes = signedBytes(kind, message);

@@ -90,20 +90,27 @@ export async function parametersVote(
   });
 }
 
-/** Registers the BLS key that follows from the validator's seed, with the proof that it is held. */
-export async function blsRegister(context: CommandContext, options: KeyOption): Promise<void> {
+/**
+ * Registers the BLS key that follows from the validator's seed, with the proof that it is held; with `next`
+ * the one that takes its place.
+ */
+export async function blsRegister(
+  context: CommandContext,
+  options: KeyOption & { readonly next?: boolean },
+): Promise<void> {
   const { output, home } = context;
   const { seed } = openAccount(home, options.key);
   const signer = createSigner(seed);
-  const key = deriveBlsSigner(seed);
   const node = connect(context, options);
   const stored = await node.state(STAKE_CONTRACT, stakeKeys.validator(signer.publicKey));
-  const known = stored && decodeWith(validatorRecord, stored).bls;
-  const bls = key.publicKey;
-  if (known === bls) {
-    output.answer({ bls, registered: false }, () => output.line(`${bls}\n  is registered already`));
+  const { bls: known, formerBls = [] } = (stored && decodeWith(validatorRecord, stored)) ?? {};
+  if (known !== undefined && !options.next) {
+    const answer = { bls: known, registered: false };
+    output.answer(answer, () => output.line(`${known}\n  is registered already`));
     return;
   }
+  const key = deriveBlsSigner(seed, known === undefined ? 0 : formerBls.length + 1);
+  const bls = key.publicKey;
   const { publicKey } = signer;
   const call = stakeCalls.registerBls({ publicKey, bls, possession: provePossession(key) });
   const { height } = await sendCalls(node, signer, [call]);

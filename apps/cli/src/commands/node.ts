@@ -1,16 +1,36 @@
 /** `seele node …`: what a chain on several machines begins with: keys of validators and a genesis. */
 import { existsSync, writeFileSync } from 'node:fs';
 import { genesisSettings } from '#contracts';
-import { DEFAULT_PARAMETERS, PROFILES, type Profile, toleranceWarning } from '#libs/eda';
-import { TOKEN, formatAccount, parseAccount, parseAmount } from '#libs/kernel';
-import { type Genesis, encodeGenesis, genesisId, genesisValidators } from '#libs/ledger';
+import {
+  DEFAULT_PARAMETERS,
+  PROFILES,
+  type Profile,
+  deriveBlsSigner,
+  toleranceWarning,
+} from '#libs/eda';
+import {
+  TOKEN,
+  bytesToHex,
+  formatAccount,
+  hexToBytes,
+  parseAccount,
+  parseAmount,
+} from '#libs/kernel';
+import {
+  type Genesis,
+  encodeGenesis,
+  genesisId,
+  genesisValidators,
+  provenBlsKey,
+} from '#libs/ledger';
 import { cliError } from '../errors.ts';
 import { type CommandContext, wholeNumber } from '../frame/command.ts';
 import { prepareHome } from '../frame/home.ts';
 import { accountFile, ensureAccount } from '../frame/keys.ts';
 
 const STAKE_UNIT = 1_000n * TOKEN;
-const PUBLIC_KEY = /^01[0-9a-f]{64}$/;
+/** A validator as a genesis names it: public key, BLS key and the proof that it is held, both optional. */
+const VALIDATOR = /^(01[0-9a-f]{64})(?::([0-9a-f]{96}):([0-9a-f]{192}))?$/;
 
 export interface NodeInitOptions {
   readonly key: string;
@@ -21,13 +41,17 @@ export interface NodeInitOptions {
 export async function nodeInit(context: CommandContext, options: NodeInitOptions): Promise<void> {
   const { home, output } = context;
   prepareHome(home);
-  const { publicKey, account } = ensureAccount(home, options.key);
+  const { publicKey, account, seed } = ensureAccount(home, options.key);
+  const bls = provenBlsKey(deriveBlsSigner(seed));
+  const validator = `${publicKey}:${bls.publicKey}:${bytesToHex(bls.possession)}`;
   const file = accountFile(home, options.key);
   const address = formatAccount(account);
-  output.answer({ key: options.key, publicKey, account: address, file }, () => {
-    output.line(publicKey);
+  output.answer({ key: options.key, publicKey, validator, account: address, file }, () => {
+    output.line(validator);
     output.line(`  account ${address}, key file ${file} (encrypted; keep a copy)`);
-    output.line('  next: give the public key to whoever makes the genesis (seele node genesis)');
+    output.line(
+      '  next: give this line to whoever makes the genesis (seele node genesis --validators)',
+    );
   });
   return Promise.resolve();
 }
@@ -42,16 +66,20 @@ export interface NodeGenesisOptions {
   readonly [name: string]: unknown;
 }
 
-/** `publicKey` or `publicKey=weight`, separated by commas. */
-function readValidators(text: string): { publicKey: string; stake: bigint }[] {
+/** `publicKey[:bls:possession][=weight]`, separated by commas. */
+function readValidators(text: string): Extract<Genesis['ordering'], { kind: 'eda' }>['validators'] {
   return text.split(',').map((part) => {
-    const [publicKey = '', weight = '1'] = part.trim().split('=');
-    if (!PUBLIC_KEY.test(publicKey))
+    const [name = '', weight = '1'] = part.trim().split('=');
+    const [, publicKey, bls, proof] = VALIDATOR.exec(name) ?? [];
+    if (publicKey === undefined)
       throw cliError(
         'CLI_USAGE',
-        `--validators: ${JSON.stringify(part)} is not a public key (01…)`,
+        `--validators: ${JSON.stringify(part)} is not a public key (01…), alone or as "seele node init" prints it`,
       );
-    return { publicKey, stake: BigInt(wholeNumber('--validators', weight, 1)) * STAKE_UNIT };
+    const stake = BigInt(wholeNumber('--validators', weight, 1)) * STAKE_UNIT;
+    const possession = proof === undefined ? undefined : hexToBytes(proof);
+    if (bls === undefined || possession === undefined) return { publicKey, stake };
+    return { publicKey, stake, bls: { publicKey: bls, possession } };
   });
 }
 

@@ -5,9 +5,9 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DEFAULT_PARAMETERS, DEFAULT_PROFILE } from '#libs/eda';
+import { DEFAULT_PARAMETERS, DEFAULT_PROFILE, deriveBlsSigner } from '#libs/eda';
 import { TOKEN } from '#libs/kernel';
-import { type Genesis, decodeGenesis, encodeGenesis, genesisId } from '#libs/ledger';
+import { type Genesis, decodeGenesis, encodeGenesis, genesisId, provenBlsKey } from '#libs/ledger';
 import { readJsonFile, replaceFile } from '../frame/files.ts';
 import { type Home, prepareHome } from '../frame/home.ts';
 import { ensureAccount, readPassphrase } from '../frame/keys.ts';
@@ -33,10 +33,13 @@ const VALIDATOR_STAKE = 1_000n * TOKEN;
 /** Four validators of equal weight; one of them may fail, and lie. */
 function developmentOrdering(home: Home, isSolo: boolean): Genesis['ordering'] {
   if (isSolo) return { kind: 'solo', sequencer: ensureAccount(home, SEQUENCER_KEY).publicKey };
-  const keys = VALIDATOR_KEYS.map((name) => ensureAccount(home, name).publicKey);
+  const keys = VALIDATOR_KEYS.map((name) => ensureAccount(home, name));
   return {
     kind: 'eda',
-    validators: keys.map((publicKey) => ({ publicKey, stake: VALIDATOR_STAKE })),
+    validators: keys.map(({ publicKey, seed }) => {
+      const bls = provenBlsKey(deriveBlsSigner(seed));
+      return { publicKey, stake: VALIDATOR_STAKE, bls };
+    }),
     stakeUnit: VALIDATOR_STAKE,
     profile: DEFAULT_PROFILE,
     ...DEFAULT_PARAMETERS,

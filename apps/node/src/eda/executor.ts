@@ -4,6 +4,7 @@
  * What a peer has stored already is taken over instead when this node lags.
  */
 import {
+  type BlsSigner,
   type Body,
   type Certificate as CommitCertificate,
   type EdaBase,
@@ -31,7 +32,8 @@ import {
 } from '#libs/ledger';
 import { declareFailpoints, failpoint } from '#libs/platform';
 import type { Payloads } from './payloads.ts';
-import { Results } from './results.ts';
+import { type Awaited, Results, collectorsOf } from './results.ts';
+import { type ToldCertificate, ToldCertificates } from './told-certificates.ts';
 import {
   BASE_KEY,
   baseHashKey,
@@ -53,18 +55,23 @@ declareFailpoints(
 const BASE_HASHES = 18_000;
 /** A certificate that has not come together after so long is asked for again. */
 const AGAIN_MS = 500;
+/** Asks without saying anything. */
+const NO_SIGNATURE = new Uint8Array(0);
 
 export interface ExecutorOptions {
   readonly chain: Chain;
   readonly base: EdaBase;
   readonly eraUs: number;
   readonly signer: Signer;
+  /** Its BLS keys, one of which large sets name. */
+  readonly bls: readonly BlsSigner[];
   readonly payloads: Payloads;
   /** Tells consensus what a cut gave, before its block is stored. */
   readonly onExecuted: (slot: number, roots: Roots) => void;
   /** State fixed the validators and parameters of an era to come. */
   readonly onSet: (era: number, set: ValidatorSet, changed: EraParameters) => void;
-  readonly say: (message: ResultMessage) => void;
+  /** To these peers; to all without. */
+  readonly say: (message: ResultMessage, to?: readonly string[]) => void;
   readonly onBlock: (block: CommittedBlock, execution: Execution | undefined) => void;
 }
 
@@ -83,7 +90,8 @@ export class Executor {
   readonly #ready = new Map<number, readonly SealedBlock[]>();
   readonly #synced = new Map<number, Block>();
   readonly #results = new Results(verifySignature);
-  #certified: { readonly hash: string; readonly certificate: Certificate } | undefined;
+  readonly #told = new ToldCertificates();
+  #awaited: Execution | undefined;
   #strengths: KeyValueWrite[] = [];
   #base: EdaBase;
   #wake: (() => void) | undefined;
@@ -134,8 +142,14 @@ export class Executor {
     this.#stir();
   }
 
-  hearCertificate(height: number, hash: string, certificate: Certificate): void {
-    if (height === this.#height + 1) this.#certified = { hash, certificate };
+  /** @throws LEDGER_CERTIFICATE_INVALID: whoever says so is not to be heard */
+  hearCertificate(peer: string, height: number, told: ToldCertificate): void {
+    const { chain } = this.#options;
+    const header = this.#awaited?.headerHash === told.hash ? this.#awaited.header : undefined;
+    if (header && !chain.isCertified(header, told.certificate))
+      throw ledgerError('LEDGER_CERTIFICATE_INVALID', `block ${height} is not certified`);
+    if (header || chain.validators(chain.era).indexOf(peer) >= 0)
+      this.#told.keep(peer, height - this.#height, height, told);
     this.#stir();
   }
 
@@ -182,7 +196,7 @@ export class Executor {
 
   #also(cut: DecidedCut, base: EdaBase): KeyValueWrite[] {
     const strengths = this.#strengths.splice(0);
-    const handover = this.#options.chain.handover(this.#base.era);
+    const handover = this.#options.chain.handover();
     const { slot } = cut.body;
     const encoded = encodeBase(base);
     return [
@@ -229,7 +243,8 @@ export class Executor {
     this.#ready.delete(height);
     for (const known of this.#synced.keys()) if (known <= height) this.#synced.delete(known);
     this.#results.forgetUpTo(height);
-    this.#certified = undefined;
+    this.#told.forgetUpTo(height);
+    this.#awaited = undefined;
     this.#options.onBlock(block, execution);
   }
 
@@ -260,32 +275,51 @@ export class Executor {
     const base = this.#baseAfter(cut);
     const { headerHash: hash, header } = execution;
     onExecuted(body.slot, rootsOf(header));
-    const signature = signer.sign(CERTIFICATE_DOMAIN, hexToBytes(hash) as Bytes);
+    const set = chain.validators(body.era);
+    const signature = this.#sign(set, hash);
     failpoint('node.result.before-send');
-    say({ kind: 'vote', height: body.slot, hash, signature });
-    this.#results.hear(signer.publicKey, body.slot, { hash, signature }, this.#height);
-    const certificate = await this.#certificate(execution, body.era, signature);
+    if (signature) {
+      const to = collectorsOf(set, this.#base.eraBeacon, body.slot, 0);
+      say({ kind: 'vote', height: body.slot, hash, signature }, to);
+      this.#results.hear(signer.publicKey, body.slot, { hash, signature }, this.#height);
+    }
+    const awaited = { height: body.slot, hash, era: body.era, set };
+    const certificate = await this.#certificate(execution, awaited, signature);
     if (!certificate) return;
     failpoint('node.result.certified');
     const block = await chain.commit(execution, certificate, this.#also(cut, base));
     this.#done(block, execution, base);
   }
 
+  /** By the key that the set counts; undefined in a large set that names none of this node's keys. */
+  #sign(set: ValidatorSet, headerHash: string): Bytes | undefined {
+    const { signer, bls } = this.#options;
+    const hash = hexToBytes(headerHash) as Bytes;
+    if (!set.isLarge) return signer.sign(CERTIFICATE_DOMAIN, hash);
+    const key = set.validators[set.indexOf(signer.publicKey)]?.bls;
+    return bls.find(({ publicKey }) => publicKey === key)?.sign(CERTIFICATE_DOMAIN, hash);
+  }
+
   /** Waits until weight Q has signed; undefined when the node stops. */
   async #certificate(
-    { header, headerHash: hash }: Execution,
-    era: number,
-    signature: Bytes,
+    execution: Execution,
+    awaited: Awaited,
+    signature: Bytes | undefined,
   ): Promise<Certificate | undefined> {
     const { chain, say } = this.#options;
-    const { height } = header;
-    const set = chain.validators(era);
-    while (!this.#isStopping) {
-      const { certificate, otherWeight } = this.#results.weigh(height, hash, era, set);
-      if (certificate) return certificate;
-      const told = this.#certified;
-      if (told?.hash === hash && chain.isCertified(header, told.certificate))
-        return told.certificate;
+    const { height, hash, set } = awaited;
+    const { header } = execution;
+    this.#awaited = execution;
+    for (let turn = 0; !this.#isStopping;) {
+      const { certificate, otherWeight } = this.#results.weigh(awaited);
+      if (certificate) {
+        // Others are told a sum; single signatures they have heard as well.
+        if (set.isLarge) say({ kind: 'certified', height, hash, certificate });
+        return certificate;
+      }
+      const told = this.#told.of(height, hash);
+      const found = told.find((one) => chain.isCertified(header, one));
+      if (found) return found;
       if (otherWeight > set.lying)
         throw ledgerError(
           'LEDGER_DIVERGED',
@@ -293,8 +327,10 @@ export class Executor {
         );
       const waitedMs = performance.now();
       await this.#news(AGAIN_MS);
-      if (performance.now() - waitedMs >= AGAIN_MS - 1)
-        say({ kind: 'again', height, hash, signature });
+      if (performance.now() - waitedMs < AGAIN_MS - 1) continue;
+      turn += 1;
+      const to = collectorsOf(set, this.#base.eraBeacon, height, turn);
+      say({ kind: 'again', height, hash, signature: signature ?? NO_SIGNATURE }, to);
     }
     return undefined;
   }

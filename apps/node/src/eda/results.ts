@@ -1,5 +1,8 @@
-/** Gathers what validators say the result of a block is, until weight Q says the same. */
-import type { ValidatorSet } from '#libs/eda';
+/**
+ * Gathers what validators say the result of a block is, until weight Q says the same. In large sets they
+ * sign by BLS, and what is gathered is one sum.
+ */
+import { BlsTally, type ValidatorSet, aggregateBls, leaderOf, verifyBls } from '#libs/eda';
 import { type Bytes, hexToBytes } from '#libs/kernel';
 import { CERTIFICATE_DOMAIN, type EdaCertificate, type VerifySignature } from '#libs/ledger';
 
@@ -10,6 +13,8 @@ interface Said {
 
 /** Heights above the last block for which votes are kept. */
 const AHEAD_MAX = 64;
+/** In large sets so many validators at a time are told a result and add it up. */
+const COLLECTORS = 3;
 
 export interface ResultsVerdict {
   readonly certificate?: EdaCertificate;
@@ -17,11 +22,33 @@ export interface ResultsVerdict {
   readonly otherWeight: number;
 }
 
+/** The header that weight Q is to sign, and who has a say in that. */
+export interface Awaited {
+  readonly height: number;
+  readonly hash: string;
+  readonly era: number;
+  readonly set: ValidatorSet;
+}
+
+/** Whom the result of a height is told: everybody in small sets, in large ones others with each turn. */
+export function collectorsOf(
+  set: ValidatorSet,
+  beacon: Bytes,
+  height: number,
+  turn: number,
+): readonly string[] | undefined {
+  if (!set.isLarge) return undefined;
+  const views = Array.from({ length: COLLECTORS }, (_, i) => turn * COLLECTORS + i);
+  return views.map((view) => set.validators[leaderOf(set, beacon, height, view)]?.publicKey ?? '');
+}
+
 export class Results {
   readonly #verifySignature: VerifySignature;
   readonly #byHeight = new Map<number, Map<string, Said>>();
   /** Signatures found valid. */
   readonly #valid = new WeakSet<Said>();
+  /** The sum that is being collected, in a large set. */
+  #sum: { readonly hash: string; readonly tally: BlsTally } | undefined;
 
   constructor(verifySignature: VerifySignature) {
     this.#verifySignature = verifySignature;
@@ -35,30 +62,54 @@ export class Results {
     if (heard.get(peer)?.hash !== said.hash) heard.set(peer, said);
   }
 
+  #isValid(set: ValidatorSet, from: number, said: Said): boolean {
+    if (this.#valid.has(said)) return true;
+    const { publicKey, bls } = set.validators[from] as ValidatorSet['validators'][number];
+    const hash = hexToBytes(said.hash) as Bytes;
+    const isValid = set.isLarge
+      ? bls !== undefined && verifyBls([bls], CERTIFICATE_DOMAIN, hash, said.signature)
+      : this.#verifySignature(publicKey, CERTIFICATE_DOMAIN, hash, said.signature);
+    if (isValid) this.#valid.add(said);
+    return isValid;
+  }
+
   /** Looks whether weight Q of the set stands behind this header. */
-  weigh(height: number, hash: string, era: number, set: ValidatorSet): ResultsVerdict {
-    const votes: { from: number; signature: Bytes }[] = [];
-    let weight = 0;
+  weigh(awaited: Awaited): ResultsVerdict {
+    const { height, hash, era, set } = awaited;
+    const same: { from: number; said: Said }[] = [];
     let otherWeight = 0;
-    const message = (of: string) => hexToBytes(of) as Bytes;
     for (const [peer, said] of this.#byHeight.get(height) ?? []) {
       const from = set.indexOf(peer);
       if (from < 0) continue;
-      const isValid =
-        this.#valid.has(said) ||
-        this.#verifySignature(peer, CERTIFICATE_DOMAIN, message(said.hash), said.signature);
-      if (!isValid) continue;
-      this.#valid.add(said);
-      if (said.hash !== hash) {
-        otherWeight += set.weights[from] as number;
-        continue;
-      }
-      votes.push({ from, signature: said.signature });
-      weight += set.weights[from] as number;
+      if (said.hash === hash) same.push({ from, said });
+      else if (this.#isValid(set, from, said)) otherWeight += set.weights[from] as number;
     }
+    if (set.isLarge) {
+      const aggregate = this.#add(awaited, same);
+      return {
+        otherWeight,
+        ...(aggregate && { certificate: { kind: 'eda', era, votes: [], aggregate } }),
+      };
+    }
+    const votes = same
+      .filter(({ from, said }) => this.#isValid(set, from, said))
+      .map(({ from, said: { signature } }) => ({ from, signature }))
+      .toSorted((a, b) => a.from - b.from);
+    const weight = votes.reduce((sum, { from }) => sum + (set.weights[from] as number), 0);
     if (weight < set.quorum) return { otherWeight };
-    votes.sort((a, b) => a.from - b.from);
     return { otherWeight, certificate: { kind: 'eda', era, votes } };
+  }
+
+  #add({ hash, set }: Awaited, same: readonly { readonly from: number; readonly said: Said }[]) {
+    if (this.#sum?.hash !== hash) {
+      const bytes = hexToBytes(hash) as Bytes;
+      const verify = (keys: readonly string[], sum: Bytes) =>
+        verifyBls(keys, CERTIFICATE_DOMAIN, bytes, sum);
+      this.#sum = { hash, tally: new BlsTally(set, { add: aggregateBls, verify }) };
+    }
+    const { tally } = this.#sum;
+    for (const { from, said } of same) tally.add(from, said.signature);
+    return tally.aggregate(set.quorum);
   }
 
   forgetUpTo(height: number): void {

@@ -10,7 +10,7 @@ import {
   blockHash,
   createAuthenticator,
   decodeMessage,
-  deriveBlsSigner,
+  deriveBlsSigners,
   genesisBase,
   decodeBase,
 } from '#libs/eda';
@@ -124,6 +124,7 @@ export class ValidatorProducer implements Producer {
     this.#options = options;
     const { chain, ordering, signer, seed, transport, signatures, store, clock } = options;
     const parameters = edaParameters(ordering);
+    const bls = deriveBlsSigners(seed);
     this.#payloads = createPayloads(signatures);
     const base = storedBase(store, chain, parameters.eraUs);
     const rootsAt = (height: number) => {
@@ -142,7 +143,7 @@ export class ValidatorProducer implements Producer {
         auth: createAuthenticator({
           signer,
           seed,
-          bls: deriveBlsSigner(seed),
+          bls,
           payloadRoot: this.#payloads.rootOf,
         }),
         parameters,
@@ -190,13 +191,15 @@ export class ValidatorProducer implements Producer {
       base,
       eraUs: parameters.eraUs,
       signer,
+      bls,
       payloads: this.#payloads,
       onExecuted: (slot, roots) => this.#consensus.executed(slot, roots),
       onSet: (era, set, changed) => {
         this.#consensus.install({ kind: 'set', era, set, ...changed });
         transport.review();
       },
-      say: (message) => transport.broadcast(NODE_PROTOCOLS.results.id, encodeResult(message)),
+      say: (message, to) =>
+        transport.broadcast(NODE_PROTOCOLS.results.id, encodeResult(message), to),
       onBlock: (block, execution) => this.#onBlock(block, execution),
     });
     this.#sync = new BlockSync({
@@ -354,10 +357,10 @@ export class ValidatorProducer implements Producer {
     if (message.kind === 'roll') return this.#onRoll(peer, message);
     const { height } = message;
     if (message.kind === 'status') return this.#sync.heard(peer, height);
-    if (message.kind === 'certified')
-      return this.#executor.hearCertificate(height, message.hash, message.certificate);
+    if (message.kind === 'certified') return this.#executor.hearCertificate(peer, height, message);
     this.#sync.heard(peer, height - 1);
-    this.#executor.hear(peer, height, message.hash, message.signature);
+    if (message.signature.length > 0)
+      this.#executor.hear(peer, height, message.hash, message.signature);
     const stored = message.kind === 'again' ? chain.header(height) : undefined;
     if (!stored) return;
     const { certificate } = stored;
