@@ -1,18 +1,18 @@
 /**
  * From a change of a watched file to its version on the chain, with real processes: validators and
  * `seele data watch`, which is killed at its most delicate places and started again. Each change adds a
- * row, and versions say how many rows there are: so it shows which changes got a version, and how often.
+ * row, and versions say how many rows there are. Under `--full` several owners change their files side
+ * by side, each watched by a process of its own.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { appendFileSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { METADATA_CONTRACT, datasetRecord, metadataKeys, versionRecord } from '#contracts';
-import { decodeWith, parseAccount, utf8Decode } from '#libs/kernel';
+import { parseAccount } from '#libs/kernel';
 import type { NodeClient } from '#libs/platform';
 import { createCluster } from '../support/cluster.ts';
 import { seele } from '../support/local-machine.ts';
+import { WATCH_PLACES, Watcher, rowsOfVersions, versionCount } from '../support/watched-dataset.ts';
 import { percentile } from './harness.ts';
 
 export interface WatchFigures {
@@ -31,118 +31,56 @@ const FUNDS = 10n ** 12n;
 const WAIT_MS = 60_000;
 const POLL_MS = 20;
 const VALIDATORS = 4;
-const CLI = join(process.cwd(), 'dist/apps/cli/src/main.js');
-/** Where the process dies; '' is any moment, from outside. */
-const PLACES = [
-  ...['data.record.after', 'data.prepare.after', '', 'data.store.after', 'data.watch.taken'],
-  ...['data.prepare.before', 'data.watch.published', 'data.watch.noticed'],
-] as const;
+/** A process that was killed is there again. */
+const RESTART_MS = 1_500;
 
-/** `seele data watch`, started again whenever it ends. */
-class Watcher {
-  readonly #args: readonly string[];
-  readonly #points: string;
-  #child: ChildProcess | undefined;
-  #stopped = false;
-  deaths = 0;
-
-  constructor(args: readonly string[], points: string) {
-    this.#args = args;
-    this.#points = points;
-    this.#start();
-  }
-
-  #start(): void {
-    const env = { ...process.env, SEELE_FAILPOINTS_FILE: this.#points };
-    const child = spawn(process.execPath, [CLI, ...this.#args], { env, stdio: 'ignore' });
-    this.#child = child;
-    child.once('exit', () => {
-      if (this.#stopped) return;
-      this.deaths++;
-      this.#start();
-    });
-  }
-
-  /** Dies at the next visit of the place, or now. */
-  kill(place: string): void {
-    if (place === '') this.#child?.kill('SIGKILL');
-    else writeFileSync(this.#points, `${place}=kill`);
-  }
-
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    const child = this.#child;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const ended = new Promise((resolve) => child.once('exit', resolve));
-    child.kill('SIGTERM');
-    await Promise.race([ended, sleep(5_000).then(() => child.kill('SIGKILL'))]);
-  }
+interface Owner {
+  readonly home: string;
+  readonly account: string;
 }
 
-async function latestOf(node: NodeClient, owner: string): Promise<number> {
-  const found = await node.state(METADATA_CONTRACT, metadataKeys.dataset(owner, PATH));
-  return found === undefined ? 0 : decodeWith(datasetRecord, found).latest;
+async function inHome(home: string, ...args: string[]): Promise<Record<string, unknown>> {
+  const { code, stdout, stderr } = await seele([...args, '--home', home, '--json']);
+  if (code !== 0) throw new Error(`seele ${args.join(' ')}: ${stderr}`);
+  return JSON.parse(stdout) as Record<string, unknown>;
 }
 
-/** The number of rows that each version on the chain says, and the times of their blocks. */
-async function versionsOf(node: NodeClient, owner: string) {
-  const rows: number[] = [];
-  const timesUs: number[] = [];
-  for await (const [, value] of node.scan(
-    METADATA_CONTRACT,
-    metadataKeys.versionsOf(owner, PATH),
-  )) {
-    const { document, timeUs } = decodeWith(versionRecord, value);
-    const text = document.kind === 'inline' ? utf8Decode(document.bytes) : '';
-    rows.push(Number(/ns#rowCount> "(\d+)"/.exec(text)?.[1] ?? -1));
-    timesUs.push(timeUs);
-  }
-  return { rows, timesUs };
+async function createOwner(folder: string, index: number): Promise<Owner> {
+  const home = join(folder, `owner-${index}`);
+  const { address } = await inHome(home, 'account', 'new', 'default');
+  return { home, account: parseAccount(String(address)) };
 }
 
-export async function measureWatch(options: {
-  readonly changes: number;
-  readonly kills: number;
-  readonly note: (text: string) => void;
-}): Promise<WatchFigures> {
-  const { changes, kills, note } = options;
-  const home = mkdtempSync(join(tmpdir(), 'seele-bench-'));
+interface Lane {
+  readonly waits: readonly number[];
+  readonly deaths: number;
+  readonly lost: number;
+  readonly duplicated: number;
+}
+
+/** One owner's changes, one after another, with deaths between. */
+async function runLane(
+  node: NodeClient,
+  { home, account }: Owner,
+  options: { changes: number; places: readonly string[]; onChange(): void },
+): Promise<Lane> {
+  const { changes, places, onChange } = options;
   const [csv, say, points] = ['rows.csv', 'say.yaml', 'points'].map((name) => join(home, name)) as [
     string,
     string,
     string,
   ];
-  let watcher: Watcher | undefined;
-  let stopCluster: (() => Promise<void>) | undefined;
-  const run = async (...args: string[]): Promise<Record<string, unknown>> => {
-    const { code, stdout, stderr } = await seele([...args, '--home', home, '--json']);
-    if (code !== 0) throw new Error(`seele ${args.join(' ')}: ${stderr}`);
-    return JSON.parse(stdout) as Record<string, unknown>;
-  };
+  writeFileSync(csv, 'id,value\n1,a\n');
+  writeFileSync(say, 'publish: [rowCount]\n');
+  const where = ['--node', node.url];
+  const how = ['--describe', say, '--mode', 'metadata-only', '--yes'];
+  await inHome(home, 'data', 'add', csv, ...how, ...where);
+  const watcher = new Watcher(['data', 'watch', 'rows', '--home', home, ...where], points);
   try {
-    const { address } = await run('account', 'new', 'default');
-    const owner = parseAccount(String(address));
-    const allocations = [{ account: owner, amount: FUNDS }];
-    const cluster = await createCluster({ nodes: VALIDATORS, allocations });
-    stopCluster = () => cluster.stop();
-    await Promise.all(Array.from({ length: VALIDATORS }, (_, i) => cluster.start(i)));
-    const node = cluster.client(0);
-    writeFileSync(csv, 'id,value\n1,a\n');
-    writeFileSync(say, 'publish: [rowCount]\n');
-    const where = ['--node', node.url];
-    await run(
-      ...['data', 'add', csv, '--describe', say, '--mode', 'metadata-only', '--yes', ...where],
-    );
-    watcher = new Watcher(['data', 'watch', 'rows', '--home', home, ...where], points);
-    const waits: number[] = [];
-    let blocks = (await node.status()).height;
-    const beganMs = performance.now();
     const killAt = new Map(
-      Array.from({ length: kills }, (_, k) => [
-        Math.floor(((k + 1) * changes) / (kills + 1)),
-        PLACES[k % PLACES.length] ?? '',
-      ]),
+      places.map((place, k) => [Math.floor(((k + 1) * changes) / (places.length + 1)), place]),
     );
+    const waits: number[] = [];
     // The first start takes longer; a change before it would measure the start.
     await sleep(2_000);
     for (let i = 1; i <= changes; i++) {
@@ -150,31 +88,81 @@ export async function measureWatch(options: {
       if (place !== undefined && place !== '') watcher.kill(place);
       const atMs = performance.now();
       appendFileSync(csv, `${i + 1},v${i}\n`);
-      if (place === '') await sleep(250).then(() => watcher?.kill(''));
-      while ((await latestOf(node, owner)) < i + 1 && performance.now() - atMs < WAIT_MS)
+      if (place === '') await sleep(250).then(() => watcher.kill(''));
+      while (
+        (await versionCount(node, account, PATH)) < i + 1 &&
+        performance.now() - atMs < WAIT_MS
+      )
         await sleep(POLL_MS);
       if (place === undefined) waits.push(performance.now() - atMs);
       // What was to die after the record may not have yet; the next change waits for a new process.
-      for (let n = 0; place && existsSync(points) && n < 100; n++) await sleep(POLL_MS);
-      if (place !== undefined) await sleep(1_500);
-      if (i % 10 === 0) note(`${i} changes, ${watcher.deaths} deaths`);
+      else await watcher.died(2_000).then(() => sleep(RESTART_MS));
+      onChange();
     }
-    blocks = (await node.status()).height - blocks;
-    const spentMs = performance.now() - beganMs;
-    const { rows } = await versionsOf(node, owner);
+    const rows = await rowsOfVersions(node, account, PATH);
     const wanted = Array.from({ length: changes + 1 }, (_, i) => i + 1);
+    return {
+      ...{ waits, deaths: watcher.deaths },
+      lost: wanted.filter((count) => !rows.includes(count)).length,
+      duplicated: rows.length - new Set(rows).size,
+    };
+  } finally {
+    await watcher.stop();
+  }
+}
+
+const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
+
+export async function measureWatch(options: {
+  readonly changes: number;
+  readonly kills: number;
+  /** Owners whose files change side by side. */
+  readonly lanes: number;
+  readonly note: (text: string) => void;
+}): Promise<WatchFigures> {
+  const { changes, kills, lanes, note } = options;
+  const folder = mkdtempSync(join(tmpdir(), 'seele-bench-'));
+  let stopCluster: (() => Promise<void>) | undefined;
+  try {
+    const owners: Owner[] = [];
+    for (let i = 0; i < lanes; i++) owners.push(await createOwner(folder, i));
+    const allocations = owners.map(({ account }) => ({ account, amount: FUNDS }));
+    const cluster = await createCluster({ nodes: VALIDATORS, allocations });
+    stopCluster = () => cluster.stop();
+    await Promise.all(Array.from({ length: VALIDATORS }, (_, i) => cluster.start(i)));
+    const node = cluster.client(0);
+    const beganMs = performance.now();
+    const blocksBefore = (await node.status()).height;
+    const places = Array.from({ length: kills }, (_, k) => WATCH_PLACES[k % WATCH_PLACES.length]);
+    let done = 0;
+    const onChange = () => {
+      if (++done % 50 === 0) note(`${done} changes`);
+    };
+    const share = (count: number, lane: number) =>
+      Math.floor((count * (lane + 1)) / lanes) - Math.floor((count * lane) / lanes);
+    const ran = await Promise.all(
+      owners.map((owner, lane) =>
+        runLane(node, owner, {
+          changes: share(changes, lane),
+          places: places.filter((_, k) => k % lanes === lane) as string[],
+          onChange,
+        }),
+      ),
+    );
+    const blocks = (await node.status()).height - blocksBefore;
+    const spentMs = performance.now() - beganMs;
+    const waits = ran.flatMap((lane) => lane.waits);
     return {
       changeToRecordMsP95: Math.round(percentile(waits, 0.95)),
       changeToRecordMsP50: Math.round(percentile(waits, 0.5)),
       changeBlockMs: Math.round(spentMs / Math.max(1, blocks)),
       changesTried: changes,
-      killsTried: watcher.deaths,
-      lostChanges: wanted.filter((count) => !rows.includes(count)).length,
-      duplicatedVersions: rows.length - new Set(rows).size,
+      killsTried: sum(ran.map(({ deaths }) => deaths)),
+      lostChanges: sum(ran.map(({ lost }) => lost)),
+      duplicatedVersions: sum(ran.map(({ duplicated }) => duplicated)),
     };
   } finally {
-    await watcher?.stop();
     await stopCluster?.();
-    rmSync(home, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true });
   }
 }

@@ -114,7 +114,11 @@ export const bench: Bench = async ({ full, seed, note }) => {
   }
   if (!verifyDisclosure(disclosure, first.committed.commitment).every((line) => known.has(line)))
     throw new Error('a true disclosure did not verify');
-  const watched = await measureWatch({ changes: full ? 1_000 : 50, kills: full ? 20 : 2, note });
+  const watched = await measureWatch(
+    full
+      ? { changes: 1_000, kills: 20, lanes: 8, note }
+      : { changes: 50, kills: 2, lanes: 1, note },
+  );
   const search = benchSearch(randomness, {
     datasets: full ? FULL_DATASETS : SEARCHED_DATASETS,
     scanned: SEARCHED_DATASETS,
