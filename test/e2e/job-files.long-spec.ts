@@ -51,6 +51,9 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
+/** Of the two newest orders the one that reads the other. */
+const newestReader = async () =>
+  (await machine.market.orders({ limit: 2 })).find(({ inputs }) => inputs !== undefined);
 const orders = async () => (await machine.market.orders({ limit: 100 })).length;
 
 describe('seele run FILE.yaml', () => {
@@ -71,17 +74,19 @@ describe('seele run FILE.yaml', () => {
     expect(await orders()).toBe(before + 2);
   }, 120_000);
 
-  it('killed in between goes on with --resume: two orders, the same result', async () => {
+  it('killed in between changes nothing for the jobs; the same command finds them: two orders', async () => {
     const before = await orders();
     const args = [CLI, 'run', file('graph.yaml'), '--home', machine.home];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     const gone = new Promise((resolve) => child.once('exit', resolve));
     child.stdout.once('data', () => child.kill('SIGKILL'));
     await gone;
-    const again = await machine.seele('run', file('graph.yaml'));
-    expect([again.code, again.stderr]).toEqual([1, expect.stringContaining('CLI_JOB_RUN')]);
-    const resumed = await machine.seele('run', file('graph.yaml'), '--resume', '--json');
-    expect(resumed.stderr).toBe('');
+    // Nobody is there to order the second job: the market has it.
+    const sum = await newestReader();
+    const end = await machine.market.waitForEnd(sum?.id ?? '', { timeoutMs: 60_000 });
+    expect(end).toMatchObject({ status: 'settled', exit: 'ok', inputs: [{ name: 'list' }] });
+    const resumed = await machine.seele('run', file('graph.yaml'), '--json');
+    expect(resumed.stderr).toBe('goes on with the run that was begun before\n');
     expect(readFileSync(file('sum.json'), 'utf8')).toBe('12');
     expect(await orders()).toBe(before + 2);
     const shown = await machine.seele('run', file('graph.yaml'), '--resume', '--json');
@@ -102,7 +107,20 @@ describe('seele run FILE.yaml', () => {
     expect(readFileSync(file('sum.json'), 'utf8')).toBe('30');
   }, 120_000);
 
-  it('does not order what reads from a job that failed', async () => {
+  it('lets many tasks feed many tasks, and one of them a job', async () => {
+    const text =
+      'jobs: {a: {code: square.js, tasks: 3}, b: {code: next.js, taskInput: {name: x, job: a}, output: b}, c: {code: next.js, inputs: {x: {job: b, task: 2}}, output: c.json}}';
+    writeFileSync(file('many.yaml'), text);
+    const next = 'export default async ({ inputs }) => Number(await inputs.x.text()) + 1';
+    writeFileSync(file('next.js'), next);
+    const ran = await machine.seele('run', file('many.yaml'), '--json');
+    expect(ran.stderr).toBe('');
+    const outputs = [0, 1, 2].map((task) => readFileSync(file(`b/${task}`), 'utf8'));
+    expect(outputs).toEqual(['1', '2', '5']);
+    expect(readFileSync(file('c.json'), 'utf8')).toBe('6');
+  }, 120_000);
+
+  it('gives the money of what reads from a job that failed back', async () => {
     const before = await orders();
     writeFileSync(file('bad.yaml'), GRAPH.replace('double.js', 'broken.js'));
     const ran = await machine.seele('run', file('bad.yaml'), '--json');
@@ -111,6 +129,11 @@ describe('seele run FILE.yaml', () => {
       'failed',
       'skipped',
     ]);
-    expect(await orders()).toBe(before + 1);
+    expect(await orders()).toBe(before + 2);
+    const skipped = await newestReader();
+    expect(skipped).toMatchObject({
+      ...{ status: 'cancelled', reason: { code: 'MARKET_INPUT_FAILED' } },
+      chain: { state: 'cancelled', paid: '0' },
+    });
   }, 120_000);
 });

@@ -23,6 +23,7 @@ import {
   MANIFEST_INPUTS_MAX,
   type Manifest,
   type Metering,
+  type OrderInput,
   type PlacementTerms,
   QUORUM_TERMS,
   type Tier,
@@ -42,6 +43,8 @@ export interface JobDescription {
   /** Terms of the metered engine; a verifiable job that gives none gets `DEFAULT_JOB_FUEL`. */
   readonly metering?: Metering;
   readonly inputs?: readonly (BlobRef & { readonly name: string })[];
+  /** Inputs that are results of earlier orders of the same account. */
+  readonly from?: readonly OrderInput[];
   /** Any JSON value; the guest sees it as `params`. */
   readonly params?: unknown;
   /** `A` cheap, `B` fast, `C` safe. Preset `A`. */
@@ -55,8 +58,8 @@ export interface JobDescription {
   readonly placement?: PlacementTerms;
   /** Many tasks of this program (1–10 000); the guest gets its number as `task.index`. */
   readonly tasks?: number;
-  /** With `tasks`: a document that lists one input per task, and the name it gets. */
-  readonly taskInput?: { readonly name: string; readonly list: string };
+  /** With `tasks`: one input per task and its name: from a document that lists them, or the output of the same task of an order. */
+  readonly taskInput?: { readonly name: string; readonly list?: string; readonly order?: string };
   /**
    * Operators that do a task to check each other, of whom a majority decides; 1 takes one operator's word.
    * Preset 1, but for `js` jobs of tier C or of level `assured` only: there two that agree of up to five.
@@ -110,6 +113,7 @@ export function describeJob(job: JobDescription): Manifest {
     ...(metering && { metering }),
     code: job.code,
     inputs: inputs.map(({ name, cid, sizeBytes }) => ({ name, cid, sizeBytes })),
+    ...(job.from && job.from.length > 0 && { from: [...job.from] }),
     params: JSON.stringify(job.params ?? {}),
     limits,
     minIsolation: job.minIsolation ?? 'S2',

@@ -89,6 +89,10 @@ function eventWords(event: JobEventDocument, names: AccountNames): string[] {
       ];
     case 'refunded':
       return [`block ${get('height')}: ${money(get('refunded'))} back to you (${get('how')})`];
+    case 'input':
+      return [
+        `${get('name')} is there: ${get('sizeBytes')} bytes of order ${shorten(get('order'))}`,
+      ];
     case 'units-leased':
       return [`batch ${get('fence')}: ${unitsWords(event)} to ${provider()}`];
     case 'units-delivered':

@@ -1,8 +1,8 @@
 /** `seele run FILE --dry-run`: everything checked, quoted and shown; nothing stored, nothing ordered. */
-import { formatAmount } from '#libs/kernel';
+import { sha256Hex } from '#libs/crypto';
+import { formatAmount, utf8 } from '#libs/kernel';
 import { type Manifest, manifestCid } from '#libs/market';
 import type { MarketClient, QuoteDocument } from '#libs/sdk';
-import { type BlobRef, blobRef } from '#libs/storage';
 import { cliError } from '../errors.ts';
 import type { CommandContext } from '../frame/command.ts';
 import { quoteLines } from '../frame/job-view.ts';
@@ -18,21 +18,19 @@ interface DryJob {
   readonly price: Price;
 }
 
-/** Stands for results that are not there yet: as large as they may become. */
-async function placeholders(plans: readonly PlannedJob[]): Promise<Map<string, BlobRef>> {
-  const { cid } = await blobRef(new Uint8Array());
-  return new Map(plans.map(({ name, outputBytes }) => [name, { cid, sizeBytes: outputBytes }]));
-}
+/** Stand for orders that are not made: the market prices a job whatever it reads. */
+const placeholders = (plans: readonly PlannedJob[]): Map<string, string> =>
+  new Map(plans.map(({ name }) => [name, sha256Hex(utf8(name))]));
 
 export async function dryRun(
   { output }: CommandContext,
   market: MarketClient,
   plans: readonly PlannedJob[],
 ): Promise<void> {
-  const results = await placeholders(plans);
+  const orders = placeholders(plans);
   const jobs: DryJob[] = [];
   for (const plan of plans) {
-    const manifest = plan.manifest(results);
+    const manifest = plan.manifest(orders);
     const quote = await market.quote(manifest);
     jobs.push({ plan, manifest, quote, price: priceOf(plan, manifest, quote) });
   }
@@ -60,9 +58,15 @@ function documentOf({ plan, manifest, quote, price }: DryJob) {
   const plain = (value: unknown): unknown =>
     JSON.parse(JSON.stringify(value, (_, v: unknown) => (typeof v === 'bigint' ? String(v) : v)));
   const { problem, priceCap, unitPrice } = price;
+  const { from: _, array, ...rest } = manifest;
+  const each = plan.eachOf && { taskInput: plan.eachOf };
   return {
     ...{ name: plan.name, reads: plan.parents },
-    manifest: plain({ ...manifest, inputs: plan.inputs }),
+    manifest: plain({
+      ...rest,
+      inputs: plan.inputs,
+      ...(array && { array: { ...array, ...each } }),
+    }),
     ...(isComplete && { manifestCid: manifestCid(manifest) }),
     ...{ cells: quote.options, reasons: quote.reasons },
     ...(priceCap !== undefined && { maximumCost: priceCap.toString() }),
@@ -75,7 +79,7 @@ function documentOf({ plan, manifest, quote, price }: DryJob) {
 function linesOf({ plan, manifest, quote, price }: DryJob): string[] {
   const inputs = plan.inputs.map((input) =>
     'job' in input
-      ? `  input ${input.name}: what "${input.job}" results in`
+      ? `  input ${input.name}: what "${input.job}" results in${input.task === undefined ? '' : `, task ${input.task}`}`
       : `  input ${input.name}: ${input.cid} (${formatBytes(input.sizeBytes)})`,
   );
   const { problem, priceCap } = price;

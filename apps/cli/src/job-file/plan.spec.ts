@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { isSeeleError, utf8 } from '#libs/kernel';
+import { isSeeleError } from '#libs/kernel';
 import { readJobFile } from '#libs/sdk';
 import { createMemoryBlobStore } from '#libs/storage';
 import { homeAt } from '../frame/home.ts';
@@ -46,15 +46,30 @@ describe('the plan of a job file', () => {
     await expect(store.getBlock(clean?.description.code ?? '')).rejects.toThrow();
     for (const upload of clean?.uploads ?? []) await upload(store);
     await expect(store.getBlock(clean?.description.code ?? '')).resolves.toBeDefined();
-    const made = await store.put(utf8('[]'));
-    const manifest = report?.manifest(new Map([['clean', made]]));
-    expect(manifest?.inputs).toEqual([{ name: 'table', ...made }]);
+    const manifest = report?.manifest(new Map([['clean', 'ab'.repeat(32)]]));
+    expect(manifest?.inputs).toEqual([]);
+    expect(manifest?.from).toEqual([{ name: 'table', order: 'ab'.repeat(32) }]);
     expect(manifest?.placement).toEqual({
       ...{ domains: ['vetted', 'confidential'], regions: ['eu-west'] },
       weights: { cost: 1, time: 1, risk: 8 },
     });
     expect(report?.priceCap).toBe(500_000_000n);
     expect(report?.output).toBe(join(folder, 'in/report.json'));
+  });
+
+  it('lets jobs of many tasks feed each other, task by task or one of them', async () => {
+    const [, second, third] = await plan(
+      'jobs: {a: {code: clean.js, tasks: 3}, b: {code: clean.js, taskInput: {name: x, job: a}}, c: {code: clean.js, inputs: {y: {job: b, task: 2}}}}',
+    );
+    const orders = new Map([
+      ['a', 'aa'.repeat(32)],
+      ['b', 'bb'.repeat(32)],
+    ]);
+    const taskInput = { name: 'x', order: 'aa'.repeat(32) };
+    expect(second?.manifest(orders).array).toMatchObject({ tasks: 3, taskInput });
+    expect(third?.manifest(orders).from).toEqual([{ name: 'y', order: 'bb'.repeat(32), task: 2 }]);
+    const wrong = 'jobs: {a: {code: clean.js}, b: {code: clean.js, taskInput: {name: x, job: a}}}';
+    expect(await refusal(wrong)).toContain('"a" has one result: read it by inputs');
   });
 
   it('refuses what lies outside, is missing or is no file, saying where it stands', async () => {
@@ -77,7 +92,8 @@ describe('the plan of a job file', () => {
     ['inputs: {x: chain://edu/alice/x}', 'inputs.x: chain://edu/alice/x cannot be given to a job'],
     ['inputs: {x: {cid: nonsense}}', 'inputs.x: nonsense is not to be had'],
     ['completeBy: 2025-01-01T00:00:00Z', 'completeBy: 2025-01-01T00:00:00Z has passed'],
-    ['replicas: 2', 'replicas: is of orders of many tasks'],
+    ['taskInput: {name: x}', 'taskInput: say either each: [file, …] or job: name'],
+    ['taskInput: {name: x, job: y}', 'taskInput.job: there is no job "y"'],
     ['tasks: 3\ntaskInput: {name: x, each: [raw.csv]}', 'tasks: is 3, but taskInput has 1'],
     ['metering: {fuel: 9}', 'metering: is for kind wasm or verifiable'],
   ])('refuses %j', async (line, message) => {
@@ -92,18 +108,23 @@ describe('the state of a run', () => {
   });
   const ordered = {
     ...{ manifest: 'm', salt: 's', nowUs: 1, priceCap: '1', placeWithinMs: 1 },
-    ...{ completeWithinMs: 1, order: 'o', isAccepted: false },
+    ...{ completeWithinMs: 1, order: 'o' },
   };
 
-  it('is found again by --resume, and keeps a second run from ordering the same', () => {
+  it('is found again by the same command, which orders nothing twice', () => {
     const first = openRunState(options({}));
     expect(() => openRunState(options({}))).toThrow('is running');
-    first.keep('a', ordered);
+    first.keep(new Map([['a', ordered]]));
     first.close();
-    expect(() => openRunState(options({}))).toThrow('is not finished');
+    const second = openRunState(options({}));
+    expect([second.isResumed, second.isAccepted]).toEqual([true, false]);
+    expect(second.ordered('a')).toEqual(ordered);
+    second.accepted();
+    second.close();
+    expect(() => openRunState(options({ plan: 'other' }))).toThrow('is not finished');
     expect(() => openRunState(options({ mode: 'resume', plan: 'other' }))).toThrow('changed');
     const resumed = openRunState(options({ mode: 'resume' }));
-    expect(resumed.ordered('a')).toEqual(ordered);
+    expect(resumed.isAccepted).toBe(true);
     resumed.finish();
     resumed.close();
     const anew = openRunState(options({}));

@@ -32,12 +32,19 @@ const WITHIN_PRESET_MS = 3_600_000;
 /** Puts one thing into storage. @throws when it is not what was planned any more */
 type Upload = (store: BlobStore) => Promise<void>;
 
+type PlannedInput = { readonly name: string } & (
+  | BlobRef
+  | { readonly job: string; readonly task?: number }
+);
+
 export interface PlannedJob {
   readonly name: string;
   readonly parents: readonly string[];
   /** Everything but the inputs that other jobs make. */
   readonly description: JobDescription;
-  readonly inputs: readonly ({ readonly name: string } & (BlobRef | { readonly job: string }))[];
+  readonly inputs: readonly PlannedInput[];
+  /** Each task reads the output of the same task of this job. */
+  readonly eachOf?: { readonly name: string; readonly job: string };
   readonly uploads: readonly Upload[];
   /** Tasks times the replicas that may be paid. */
   readonly units: number;
@@ -51,9 +58,8 @@ export interface PlannedJob {
   readonly output?: string;
   /** Where its events are sent. */
   readonly webhook?: string;
-  readonly outputBytes: number;
-  /** The manifest once the results it reads are known. @throws SDK_JOB_FILE */
-  manifest(results: ReadonlyMap<string, BlobRef>): Manifest;
+  /** The manifest once the orders that it reads have ids. @throws SDK_JOB_FILE */
+  manifest(orders: ReadonlyMap<string, string>): Manifest;
 }
 
 export interface PlanOptions {
@@ -66,6 +72,8 @@ export interface PlanOptions {
 
 interface Planner extends PlanOptions {
   readonly file: JobFile;
+  /** Those before this one. */
+  readonly plans: readonly PlannedJob[];
 }
 
 /** @throws SDK_JOB_FILE naming the place, VM_… of a program, STORAGE_… of content named by its CID */
@@ -74,7 +82,7 @@ export async function planJobs(
   options: PlanOptions,
 ): Promise<readonly PlannedJob[]> {
   const plans: PlannedJob[] = [];
-  for (const job of file.jobs) plans.push(await planJob({ ...options, file }, job));
+  for (const job of file.jobs) plans.push(await planJob({ ...options, file, plans }, job));
   const outputs = new Map<string, string>();
   for (const { name, output } of plans) {
     if (output === undefined) continue;
@@ -110,7 +118,7 @@ async function planJob(planner: Planner, job: FileJob): Promise<PlannedJob> {
     ...(tier && { tier }),
     ...(resources.cores !== undefined && { cores: resources.cores }),
     ...(resources.diskMiB !== undefined && { diskBytes: resources.diskMiB * MIB }),
-    ...tasks,
+    ...tasks.terms,
   } as JobDescription;
   const output = outputOf(planner, job, area);
   return {
@@ -119,15 +127,25 @@ async function planJob(planner: Planner, job: FileJob): Promise<PlannedJob> {
     ...(output !== undefined && { output }),
     ...(text.webhook !== undefined && { webhook: text.webhook }),
     units: unitsOf(description),
-    isMany: tasks.tasks !== undefined,
-    outputBytes: limits.outputBytes,
-    manifest(results) {
-      const known = inputs.map((input) => ({
-        name: input.name,
-        ...('job' in input ? (results.get(input.job) as BlobRef) : input),
-      }));
+    isMany: tasks.terms.tasks !== undefined,
+    ...(tasks.eachOf && { eachOf: tasks.eachOf }),
+    manifest(orders) {
+      const orderOf = (job: string) => orders.get(job) as string;
+      const known = inputs.flatMap((input) => ('job' in input ? [] : [input]));
+      const from = inputs.flatMap((input) => {
+        if (!('job' in input)) return [];
+        const { name, job: maker, task } = input;
+        return [{ name, order: orderOf(maker), ...(task !== undefined && { task }) }];
+      });
+      const { eachOf } = tasks;
+      const taskInput = eachOf && { name: eachOf.name, order: orderOf(eachOf.job) };
       try {
-        return describeJob({ ...description, inputs: known });
+        return describeJob({
+          ...description,
+          inputs: known,
+          from,
+          ...(taskInput && { taskInput }),
+        });
       } catch (error) {
         throw isSeeleError(error) ? file.fault(path, error.message) : error;
       }
@@ -191,7 +209,7 @@ async function inputOf(
   source: JobSource,
   at: readonly PropertyKey[],
   uploads: Upload[],
-): Promise<BlobRef | { readonly job: string }> {
+): Promise<BlobRef | { readonly job: string; readonly task?: number }> {
   if ('job' in source) return source;
   if ('uai' in source) throw noUai(planner, at, source.uai);
   if ('cid' in source) return { cid: source.cid, sizeBytes: await sizeOf(planner, source.cid, at) };
@@ -205,29 +223,59 @@ async function inputOf(
   return planned;
 }
 
-async function tasksOf(planner: Planner, { text, path }: FileJob, uploads: Upload[]) {
+interface Tasks {
+  readonly terms: Pick<JobDescription, 'tasks' | 'taskInput' | 'replicas'>;
+  readonly eachOf?: NonNullable<PlannedJob['eachOf']>;
+}
+
+async function tasksOf(planner: Planner, job: FileJob, uploads: Upload[]): Promise<Tasks> {
+  const { text, path } = job;
   const { tasks, taskInput, replicas } = text;
   const { fault } = planner.file;
-  if (taskInput === undefined) {
-    if (tasks === undefined && replicas !== undefined)
-      throw fault([...path, 'replicas'], 'is of orders of many tasks: say tasks too');
-    return { ...(tasks && { tasks }), ...(replicas && { replicas }) };
+  const repeated = replicas === undefined ? {} : { replicas };
+  if (taskInput === undefined)
+    return { terms: { ...(tasks !== undefined && { tasks }), ...repeated } };
+  const count = (given: number, what: string): number => {
+    if (tasks !== undefined && tasks !== given)
+      throw fault([...path, 'tasks'], `is ${tasks}, but ${what} ${given}`);
+    return given;
+  };
+  if (taskInput.job !== undefined) {
+    const maker = planner.plans.find(({ name }) => name === taskInput.job);
+    const made = maker?.description.tasks;
+    if (made === undefined)
+      throw fault(
+        [...path, 'taskInput', 'job'],
+        `"${taskInput.job}" has one result: read it by inputs`,
+      );
+    const terms = { tasks: count(made, `job "${taskInput.job}" has`), ...repeated };
+    return { terms, eachOf: { name: taskInput.name, job: taskInput.job } };
   }
-  if (tasks !== undefined && tasks !== taskInput.each.length)
-    throw fault([...path, 'tasks'], `is ${tasks}, but taskInput has ${taskInput.each.length}`);
-  const refs: BlobRef[] = [];
-  for (const [i, each] of taskInput.each.entries()) {
-    const at = [...path, 'taskInput', 'each', i];
-    const ref = await inputOf(planner, sourceOf(each), at, uploads);
-    if ('cid' in ref) refs.push(ref);
-  }
+  const refs = await listedInputs(planner, job, taskInput.each ?? [], uploads);
   const list = encodeTaskInputs(refs);
   const { cid } = await blobRef(list);
   uploads.push(async (store) => void (await store.put(list)));
   return {
-    ...{ tasks: refs.length, taskInput: { name: taskInput.name, list: cid } },
-    ...(replicas && { replicas }),
+    terms: {
+      ...{ tasks: count(refs.length, 'taskInput has'), ...repeated },
+      taskInput: { name: taskInput.name, list: cid },
+    },
   };
+}
+
+async function listedInputs(
+  planner: Planner,
+  { path }: FileJob,
+  each: readonly string[],
+  uploads: Upload[],
+): Promise<BlobRef[]> {
+  const refs: BlobRef[] = [];
+  for (const [i, given] of each.entries()) {
+    const at = [...path, 'taskInput', 'each', i];
+    const ref = await inputOf(planner, sourceOf(given), at, uploads);
+    if ('cid' in ref) refs.push(ref);
+  }
+  return refs;
 }
 
 function limitsOf({ text: { limits = {} } }: FileJob): JobLimits {

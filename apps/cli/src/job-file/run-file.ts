@@ -1,23 +1,18 @@
 /**
- * `seele run FILE.yaml`: orders the jobs of a file. The market does not know that jobs belong together:
- * this command orders a job when those it reads from have settled, and keeps what it ordered in the home.
+ * `seele run FILE.yaml`: orders the jobs of a file and watches them. The market runs the graph: when this
+ * command is killed nothing changes for the jobs, and the same command finds them again.
  */
-import { randomBytes } from 'node:crypto';
 import { realpathSync, statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { sha256Hex } from '#libs/crypto';
-import { formatAmount, hasCode, parseAccount, utf8, utf8Decode } from '#libs/kernel';
-import { type Manifest, encodeManifest, manifestCid } from '#libs/market';
+import { formatAmount, utf8, utf8Decode } from '#libs/kernel';
 import {
   ENDED,
   JOB_FILE_MAX_BYTES,
-  type MarketClient,
   type OrderDocument,
   defaultMinIsolation,
   readJobFile,
-  signOrder,
 } from '#libs/sdk';
-import type { BlobRef, BlobStore } from '#libs/storage';
 import { cliError } from '../errors.ts';
 import { type CommandContext, wholeNumber } from '../frame/command.ts';
 import { connectStorage, serviceUrl, signerOf } from '../frame/connect.ts';
@@ -29,12 +24,9 @@ import type { Json, Output } from '../frame/output.ts';
 import { tableLines } from '../frame/table.ts';
 import { dryRun } from './dry-run.ts';
 import { type PlannedJob, planJobs } from './plan.ts';
-import { priceOf } from './price.ts';
+import { type Ordering, orderAll } from './order-jobs.ts';
 import { keepResult } from './results.ts';
-import { type OrderedJob, type RunState, openRunState } from './run-state.ts';
-
-/** An order waits no longer than this for its block, however late it may be done. */
-const PLACE_WITHIN_MS = 300_000;
+import { openRunState } from './run-state.ts';
 
 export interface RunFileOptions {
   readonly from: string;
@@ -80,14 +72,9 @@ function readText(path: string): string {
   return utf8Decode(readUserFile(path));
 }
 
-interface Session {
+interface Session extends Ordering {
   readonly context: CommandContext;
   readonly options: RunFileOptions;
-  readonly market: MarketClient;
-  readonly store: BlobStore;
-  readonly state: RunState;
-  readonly chain: string;
-  readonly marketAccount: string;
   readonly timeoutMs: number;
   readonly nameWidth: number;
 }
@@ -97,7 +84,6 @@ interface Outcome {
   readonly name: string;
   readonly is: 'ordered' | 'done' | 'failed' | 'skipped';
   readonly order?: OrderDocument;
-  readonly result?: BlobRef;
   readonly events?: readonly unknown[];
   readonly output?: string;
   readonly why?: string;
@@ -127,15 +113,16 @@ export async function runFile(
   const named = file.isSet ? plans : plans.map((plan) => withFileName(plan, given));
   if (options.dryRun) return dryRun(context, market, named);
   const status = await market.status();
+  const signer = signerOf(context.home, options.from);
   const state = openRunState({
     ...{ home: context.home, file: path, chain: status.chain, plan: hashOf(named), nowMs },
-    account: signerOf(context.home, options.from).account,
+    account: signer.account,
     mode: isResumed ? 'resume' : options.again ? 'again' : 'new',
   });
   try {
     await runJobs(
       {
-        ...{ context, options, market, store, state, timeoutMs, chain: status.chain },
+        ...{ context, options, market, store, state, signer, timeoutMs, chain: status.chain },
         marketAccount: status.market,
         nameWidth: Math.max(...named.map(({ name }) => name.length)),
       },
@@ -150,13 +137,15 @@ export async function runFile(
 function withFileName(plan: PlannedJob, path: string): PlannedJob {
   if (plan.description.name !== plan.name) return plan;
   const name = basename(path).replace(/\.[^.]+$/, '');
-  return { ...plan, manifest: (results) => ({ ...plan.manifest(results), name }) };
+  return { ...plan, manifest: (orders) => ({ ...plan.manifest(orders), name }) };
 }
 
 function hashOf(plans: readonly PlannedJob[]): string {
-  const words = plans.map(({ name, description, inputs, priceCap, completeByMs, withinMs }) => [
-    ...[name, description, inputs, priceCap, completeByMs, withinMs],
-  ]);
+  const words = plans.map(
+    ({ name, description, inputs, eachOf, priceCap, completeByMs, withinMs }) => [
+      ...[name, description, inputs, eachOf, priceCap, completeByMs, withinMs],
+    ],
+  );
   const text = JSON.stringify(words, (_, value: unknown) =>
     typeof value === 'bigint' ? value.toString() : value,
   );
@@ -165,121 +154,21 @@ function hashOf(plans: readonly PlannedJob[]): string {
 
 async function runJobs(session: Session, plans: readonly PlannedJob[]): Promise<void> {
   const { context, options, state } = session;
+  const { output } = context;
   const isWatched =
-    options.follow === true ||
-    options.resume === true ||
-    plans.some(({ parents }) => parents.length > 0);
-  const ends = new Map<string, Promise<Outcome>>();
-  // One order at a time: each is in the home before the market hears of it.
-  let turn: Promise<unknown> = Promise.resolve();
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const done = turn.then(work);
-    turn = done.catch(() => {});
-    return done;
-  };
-  for (const plan of plans) {
-    const run = async (): Promise<Outcome> => {
-      const parents = await Promise.all(
-        plan.parents.map((name) => ends.get(name) as Promise<Outcome>),
-      );
-      const bad = parents.find(({ is }) => is !== 'done');
-      if (bad)
-        return { name: plan.name, is: 'skipped', why: `"${bad.name}" gave no result: not ordered` };
-      const results = new Map(parents.map(({ name, result }) => [name, result as BlobRef]));
-      const order = await inTurn(() => orderOf(session, plan, results));
-      return isWatched ? watch(session, plan, order) : { name: plan.name, is: 'ordered', order };
-    };
-    ends.set(plan.name, run());
-  }
-  const settled = await Promise.allSettled(ends.values());
-  const broken = settled.find((end) => end.status === 'rejected');
-  if (broken) throw broken.reason;
-  const outcomes = await Promise.all(ends.values());
-  state.finish();
-  report(context.output, outcomes, isWatched);
-}
-
-/** The job's order: the one that was made before, else a new one. */
-async function orderOf(
-  session: Session,
-  plan: PlannedJob,
-  results: ReadonlyMap<string, BlobRef>,
-): Promise<OrderDocument> {
-  const { market, state, context } = session;
-  if (context.signal.aborted) throw cliError('CLI_INTERRUPTED', 'stopped before all was ordered');
-  const before = state.ordered(plan.name);
-  const known = before && (await knownOrder(market, before.order));
-  if (before && known) {
-    if (!before.isAccepted) state.keep(plan.name, { ...before, isAccepted: true });
-    return known;
-  }
-  if (before?.isAccepted)
-    throw cliError('CLI_JOB_RUN', `the market does not know order ${before.order} any more`);
-  const { store } = session;
-  for (const upload of plan.uploads) await upload(store);
-  const manifest = plan.manifest(results);
-  await store.putBlock(encodeManifest(manifest), { codec: 'dag-cbor' });
-  // The market never took it; as long as it still may, it is that very order again.
-  const isOpen = before && Date.now() < before.nowUs / 1000 + before.placeWithinMs;
-  return isOpen ? submit(session, plan, manifest, before) : newOrder(session, plan, manifest);
-}
-
-async function knownOrder(market: MarketClient, id: string): Promise<OrderDocument | undefined> {
-  try {
-    return await market.order(id);
-  } catch (error) {
-    if (hasCode(error, 'MARKET_ORDER_UNKNOWN')) return undefined;
-    throw error;
-  }
-}
-
-async function newOrder(session: Session, plan: PlannedJob, manifest: Manifest) {
-  const { market } = session;
-  const quote = await market.quote(manifest);
-  const { priceCap = 0n, unitPrice, problem } = priceOf(plan, manifest, quote);
-  if (problem !== undefined) throw cliError('CLI_CHECK_FAILED', `job "${plan.name}": ${problem}`);
-  const nowMs = Date.now();
-  const withinMs = plan.completeByMs === undefined ? plan.withinMs : plan.completeByMs - nowMs;
-  if (withinMs <= 0)
-    throw cliError('CLI_CHECK_FAILED', `job "${plan.name}": its completeBy has passed`);
-  const { array } = manifest;
-  const terms = {
-    ...{ manifest: manifestCid(manifest), salt: randomBytes(16).toString('hex') },
-    ...{ nowUs: nowMs * 1000, priceCap: priceCap.toString(), completeWithinMs: withinMs },
-    placeWithinMs: Math.min(withinMs, PLACE_WITHIN_MS),
-    ...(array &&
-      unitPrice !== undefined && {
-        array: { tasks: array.tasks, replicas: array.replicas, unitPrice: unitPrice.toString() },
-      }),
-  };
-  return submit(
-    session,
-    plan,
-    manifest,
-    { ...terms, isAccepted: false },
-    array ? undefined : quote.signed,
+    options.follow === true || state.isResumed || plans.some(({ parents }) => parents.length > 0);
+  if (state.isResumed) output.note('goes on with the run that was begun before');
+  const orders = await orderAll(session, plans);
+  const outcomes = await Promise.all(
+    plans.map(({ name }, i): Outcome | Promise<Outcome> => {
+      const order = orders[i] as OrderDocument;
+      return isWatched
+        ? watch(session, plans[i] as PlannedJob, order)
+        : { name, is: 'ordered', order };
+    }),
   );
-}
-
-async function submit(
-  { context, options, market, state, chain, marketAccount }: Session,
-  { name, webhook }: PlannedJob,
-  manifest: Manifest,
-  terms: Omit<OrderedJob, 'order'>,
-  quote?: string,
-): Promise<OrderDocument> {
-  const { array, priceCap } = terms;
-  const { id, signed } = signOrder(signerOf(context.home, options.from), {
-    ...{ chain, market: parseAccount(marketAccount), manifest: terms.manifest },
-    ...{ priceCap: BigInt(priceCap), nowUs: terms.nowUs, salt: terms.salt },
-    ...{ placeWithinMs: terms.placeWithinMs, completeWithinMs: terms.completeWithinMs },
-    ...(array && { array: { ...array, unitPrice: BigInt(array.unitPrice) } }),
-  });
-  state.keep(name, { ...terms, order: id });
-  if (webhook !== undefined) await market.webhooks.add({ url: webhook, order: id });
-  const order = await market.submit(signed, manifest, quote);
-  state.keep(name, { ...terms, order: id, isAccepted: true });
-  return order;
+  state.finish();
+  report(output, outcomes, isWatched);
 }
 
 async function watch(session: Session, plan: PlannedJob, ordered: OrderDocument): Promise<Outcome> {
@@ -299,10 +188,17 @@ async function watch(session: Session, plan: PlannedJob, ordered: OrderDocument)
       ? `done, paid ${money(order.chain.paid)}`
       : `${status}: ${reason?.text ?? exit ?? 'no reason given'}`,
   );
-  if (!isGood) return { ...seen, is: 'failed', why: reason?.text ?? exit ?? status };
-  const result = await keepResult(session, order, { path: plan.output, isMany: plan.isMany });
-  if (plan.output !== undefined) output.line(`result written to ${plan.output}`);
-  return { ...seen, is: 'done', result, ...(plan.output && { output: plan.output }) };
+  const isSkipped = reason?.code === 'MARKET_INPUT_FAILED';
+  if (!isGood)
+    return {
+      ...{ ...seen, is: isSkipped ? 'skipped' : 'failed' },
+      why: reason?.text ?? exit ?? status,
+    };
+  const { output: path, isMany } = plan;
+  if (path === undefined) return { ...seen, is: 'done' };
+  await keepResult(session, order, { path, isMany });
+  output.line(`result written to ${path}`);
+  return { ...seen, is: 'done', output: path };
 }
 
 async function ended(session: Session, id: string): Promise<OrderDocument> {

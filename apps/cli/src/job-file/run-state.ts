@@ -22,10 +22,10 @@ export interface OrderedJob {
   readonly placeWithinMs: number;
   readonly completeWithinMs: number;
   readonly array?: Omit<ArrayTerms, 'unitPrice'> & { readonly unitPrice: string };
+  /** `signed` of the quote that its cap comes from. */
+  readonly quote?: string;
   /** Follows from the rest. */
   readonly order: string;
-  /** The market has acknowledged it. */
-  readonly isAccepted: boolean;
 }
 
 interface StateDocument {
@@ -35,14 +35,21 @@ interface StateDocument {
   readonly plan: string;
   readonly startedAt: string;
   readonly isDone: boolean;
+  /** The market has taken all of them. */
+  readonly isAccepted: boolean;
   readonly jobs: Readonly<Record<string, OrderedJob>>;
 }
 
 export interface RunState {
   readonly path: string;
+  /** A run that was begun before goes on. */
+  readonly isResumed: boolean;
+  /** The market has taken what was kept. */
+  readonly isAccepted: boolean;
   ordered(job: string): OrderedJob | undefined;
-  /** Kept when this returns. */
-  keep(job: string, ordered: OrderedJob): void;
+  /** All of a graph at once; kept when this returns. */
+  keep(jobs: ReadonlyMap<string, OrderedJob>): void;
+  accepted(): void;
   /** All that can be ordered is ordered and, where the command waits for it, has ended. */
   finish(): void;
   close(): void;
@@ -72,11 +79,19 @@ export function openRunState(options: RunStateOptions): RunState {
     let state = chosen(readJsonFile<StateDocument>(path), { file, plan, mode, nowMs });
     const write = () => replaceFile(path, `${JSON.stringify(state)}\n`);
     write();
+    const isResumed = Object.keys(state.jobs).length > 0;
     return {
-      path,
+      ...{ path, isResumed },
+      get isAccepted() {
+        return state.isAccepted;
+      },
       ordered: (job) => (Object.hasOwn(state.jobs, job) ? state.jobs[job] : undefined),
-      keep(job, ordered) {
-        state = { ...state, jobs: { ...state.jobs, [job]: ordered } };
+      keep(jobs) {
+        state = { ...state, jobs: Object.fromEntries(jobs), isAccepted: false };
+        write();
+      },
+      accepted() {
+        state = { ...state, isAccepted: true };
         write();
       },
       finish() {
@@ -98,18 +113,19 @@ function chosen(
   { file, plan, mode, nowMs }: Choice,
 ): StateDocument {
   const startedAt = new Date(nowMs).toISOString();
-  const fresh: StateDocument = { version: 1, file, plan, startedAt, isDone: false, jobs: {} };
+  const fresh: StateDocument = {
+    ...{ version: 1, file, plan, startedAt, isDone: false, isAccepted: false, jobs: {} },
+  };
   const isOpen = before && !before.isDone && Object.keys(before.jobs).length > 0;
   if (mode === 'again' || !before || (mode === 'new' && !isOpen)) return fresh;
-  if (mode === 'new')
-    throw cliError(
-      'CLI_JOB_RUN',
-      `a run of ${file} from ${before.startedAt} is not finished (${Object.keys(before.jobs).length} jobs ordered)`,
-    );
+  // The same jobs again are the run that is there, not a second one.
   if (before.plan === plan || Object.keys(before.jobs).length === 0) return { ...before, plan };
+  const when = `the run of ${before.startedAt}`;
   throw cliError(
     'CLI_JOB_RUN',
-    `${file}, its programs or its inputs changed since the run of ${before.startedAt}`,
+    mode === 'new'
+      ? `${file}, its programs or its inputs changed since ${when}, which is not finished: --again orders anew`
+      : `${file}, its programs or its inputs changed since ${when}`,
   );
 }
 

@@ -19,7 +19,7 @@ export type JobSource =
   | { readonly file: string }
   | { readonly cid: string }
   | { readonly uai: string }
-  | { readonly job: string };
+  | { readonly job: string; readonly task?: number };
 
 /** Where something stands in the file: keys from the top. */
 export type JobPath = readonly PropertyKey[];
@@ -46,9 +46,17 @@ export interface JobFile {
 
 const CID = /^(baf[a-z2-7]{20,}|Qm[1-9A-HJ-NP-Za-km-z]{44})$/;
 
+type SourceText =
+  | Exclude<JobSource, { job: string }>
+  | { readonly job: string; readonly task?: number | undefined };
+
 /** A text as what it looks like. */
-export function sourceOf(given: string | Exclude<JobSource, string>): JobSource {
-  if (typeof given !== 'string') return given;
+export function sourceOf(given: string | SourceText): JobSource {
+  if (typeof given !== 'string') {
+    if (!('job' in given)) return given;
+    const { job, task } = given;
+    return { job, ...(task !== undefined && { task }) };
+  }
   if (given.startsWith('chain://')) return { uai: given };
   return CID.test(given) ? { cid: given } : { file: given };
 }
@@ -87,17 +95,29 @@ function jobOf(name: string, text: FileJobText, path: JobPath): FileJob {
     source: sourceOf(given),
   }));
   const parents = new Set(inputs.flatMap(({ source }) => ('job' in source ? [source.job] : [])));
+  if (text.taskInput?.job !== undefined) parents.add(text.taskInput.job);
   return { name, text, code: sourceOf(text.code), inputs, parents: [...parents], path };
+}
+
+/** Every job that one reads, and where it says so. */
+function readsOf({ inputs, text }: FileJob): { readonly name: string; readonly at: JobPath }[] {
+  const each = text.taskInput?.job;
+  return [
+    ...inputs.flatMap(({ name, source }) =>
+      'job' in source ? [{ name: source.job, at: ['inputs', name] }] : [],
+    ),
+    ...(each === undefined ? [] : [{ name: each, at: ['taskInput', 'job'] }]),
+  ];
 }
 
 function inOrder(jobs: readonly FileJob[], fault: JobFile['fault']): readonly FileJob[] {
   const names = jobs.map(({ name }) => name);
   for (const job of jobs)
-    for (const { name, source } of job.inputs)
-      if ('job' in source && !names.includes(source.job))
+    for (const { name, at } of readsOf(job))
+      if (!names.includes(name))
         throw fault(
-          [...job.path, 'inputs', name],
-          `there is no job "${source.job}" in this file${meant(source.job, names)}`,
+          [...job.path, ...at],
+          `there is no job "${name}" in this file${meant(name, names)}`,
         );
   const order = orderJobs(jobs);
   if ('ordered' in order) return order.ordered;

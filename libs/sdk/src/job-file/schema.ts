@@ -22,11 +22,20 @@ const source = z
       z.strictObject({ file: place }),
       z.strictObject({ cid: place }),
       z.strictObject({ uai: place }),
-      z.strictObject({ job: jobName }),
+      z.strictObject({
+        job: jobName,
+        task: z
+          .int()
+          .min(0)
+          .max(TASKS_MAX - 1)
+          .optional(),
+      }),
     ],
     { error: 'write a file, a CID, a UAI, or one of {file: …}, {cid: …}, {uai: …}, {job: …}' },
   )
-  .describe('A local file, a CID, a UAI, or the result of another job of this file: {job: name}');
+  .describe(
+    'A local file, a CID, a UAI, or the result of another job of this file: {job: name}, of many tasks also {job: name, task: 3}',
+  );
 
 const limits = z.strictObject({
   wallSeconds: z.int().min(1).max(DAY_SECONDS).optional().describe('Longest run; preset 60'),
@@ -124,9 +133,16 @@ export const fileJob = z.strictObject({
     .describe('Instead of completeBy: so long after it was ordered; preset 3600'),
   tasks: z.int().min(1).max(TASKS_MAX).optional().describe('Many tasks of this program'),
   taskInput: z
-    .strictObject({ name: inputName, each: z.array(place).min(1).max(TASKS_MAX) })
+    .strictObject({
+      name: inputName,
+      each: z.array(place).min(1).max(TASKS_MAX).optional(),
+      job: jobName.optional(),
+    })
+    .refine(({ each, job }) => (each === undefined) !== (job === undefined), {
+      error: 'say either each: [file, …] or job: name',
+    })
     .optional()
-    .describe('One input per task, in the order of the tasks'),
+    .describe('One input per task: files in the order of the tasks, or the outputs of another job'),
   replicas: z.int().min(1).max(REPLICAS_MAX).optional().describe('Times a task is done'),
   webhook: z
     .url({ protocol: /^https?$/, error: 'write an address like https://hooks.example.com/seele' })
