@@ -160,7 +160,7 @@ async function runJobs(session: Session, plans: readonly PlannedJob[]): Promise<
   if (state.isResumed) output.note('goes on with the run that was begun before');
   const orders = await orderAll(session, plans);
   const outcomes = await Promise.all(
-    plans.map(({ name }, i): Outcome | Promise<Outcome> => {
+    plans.map(async ({ name }, i): Promise<Outcome> => {
       const order = orders[i] as OrderDocument;
       return isWatched
         ? watch(session, plans[i] as PlannedJob, order)
