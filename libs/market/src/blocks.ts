@@ -2,7 +2,12 @@
 import { anchorAnswered } from './anchors.ts';
 import { bindingEnded, takeUnitsFact } from './arrays/chain.ts';
 import { chainMoved } from './arrays/deliveries.ts';
-import { abandonBatches, takeBackUnits } from './arrays/endings.ts';
+import {
+  CHAIN_TOO_LATE,
+  abandonBatches,
+  takeBackUnits,
+  unitsContradicted,
+} from './arrays/endings.ts';
 import { depositSeen } from './arrays/funds.ts';
 import { pursueChain, pursueWanting, resetChainTries, retryChainStep } from './chain-steps.ts';
 import { isContradicted } from './delivery-hash.ts';
@@ -27,12 +32,16 @@ export function takeBlock(step: Step, block: BlockEvent): void {
     return;
   }
   saveMeta(step, { height: block.height, chainTimeUs: block.timeUs });
-  for (const fact of block.orders) takeFact(step, fact, block);
   const { units = [], deposits = [] } = block;
+  // Batches move after their order was placed, and before it ends: one block may hold all of it.
+  const isPlacing = ({ event }: OrderFact): boolean => event === 'placed';
+  for (const fact of block.orders) if (isPlacing(fact)) takeFact(step, fact, block);
   for (const fact of units) {
     takeUnitsFact(step, fact, block.height);
     if (fact.event === 'bound' && market.orders.has(fact.order)) chainMoved(step, fact.order);
+    if (fact.event === 'delivered') unitsContradicted(step, fact.order, fact.fence);
   }
+  for (const fact of block.orders) if (!isPlacing(fact)) takeFact(step, fact, block);
   for (const fact of block.own) takeOwn(step, fact, block.height);
   for (const account of deposits) depositSeen(step, account);
   finishRebuild(step, block.height, block.anchored);
@@ -137,7 +146,7 @@ function stepReverted(step: Step, answered: TransactionRow, code: string): void 
   if (!row || row.endedAtUs !== undefined) return;
   const { kind } = answered.call;
   const batch = code === 'ORDERS_EXPIRED' ? batchOfCall(step, answered) : undefined;
-  if (batch) return takeBackUnits(step, batch);
+  if (batch) return takeBackUnits(step, batch, CHAIN_TOO_LATE);
   if (kind === 'place' && row.chain.state === 'none' && UNPLACEABLE.has(code)) {
     if (row.work !== 'rejected')
       failWork(step, row.id, 'rejected', { code, text: 'the chain did not take the order' });

@@ -10,7 +10,6 @@ import {
   deliveryBytes,
   unitsOf,
 } from '#contracts';
-import type { Signer } from '#libs/crypto';
 import type { SeededRandomness } from '#libs/kernel';
 import {
   type Agent,
@@ -30,10 +29,11 @@ import {
   encodeMarketMessage,
   nextAgentTickMs,
 } from '#libs/market';
+import { type BatchCheats, batchSent } from './batch-cheats.ts';
 import type { MarketProcess } from './market-process.ts';
 import { type ResultStore, cidOf } from './result-store.ts';
 import type { JobScript } from './scripts.ts';
-import { Alarm, Channel, Life, type World } from './world.ts';
+import { Alarm, Channel, Life } from './world.ts';
 
 /** Of an array whose program crashes, every so many tasks break their slot. */
 const POISON_EVERY = 37;
@@ -50,14 +50,10 @@ export const AGENT_TIMES = {
   resendMs: 1000,
 } as const;
 
-export interface AgentOptions {
-  readonly world: World;
-  readonly signer: Signer;
+export interface AgentOptions extends BatchCheats {
   readonly offer: ProviderOffer;
   readonly market: MarketProcess;
   readonly results: ResultStore;
-  /** A cheat spoils some of what it delivers. */
-  readonly isCheat: boolean;
   /** Of units it says something else in so many of a hundred; always the same lie of its own. */
   readonly lie?: { readonly number: number; readonly share: number } | undefined;
   /** What the job under this manifest does. */
@@ -249,7 +245,12 @@ export class AgentProcess {
     const { market, usesWire } = this.#options;
     const link = this.#link;
     if (!link?.isOpen) return;
-    const message = original.kind === 'deliver' ? this.#spoiled(original) : original;
+    const message =
+      original.kind === 'deliver'
+        ? this.#spoiled(original)
+        : original.kind === 'deliverUnits'
+          ? batchSent(this.#options, original)
+          : original;
     if (message.kind === 'deliver') {
       this.#maybeRelay(message.delivery);
       this.#maybeShowTwoFaces(message.delivery);

@@ -2,7 +2,12 @@
  * Everybody else on the chain: consumers who deposit and try to take their money back in time, a
  * passer-by who calls whatever methods might move somebody else's order, providers who relay.
  */
-import { type ContractCall, type SignedDelivery, ordersCalls } from '#contracts';
+import {
+  type ContractCall,
+  type SignedBatchDelivery,
+  type SignedDelivery,
+  ordersCalls,
+} from '#contracts';
 import type { Signer } from '#libs/crypto';
 import type { SeededRandomness } from '#libs/kernel';
 import { signTransaction } from '#libs/ledger';
@@ -30,6 +35,7 @@ export class ChainUsers {
   readonly #options: ChainUsersOptions;
   readonly #random: SeededRandomness;
   readonly #deliveries: SignedDelivery[] = [];
+  readonly #batches: SignedBatchDelivery[] = [];
 
   constructor(options: ChainUsersOptions) {
     this.#options = options;
@@ -49,6 +55,12 @@ export class ChainUsers {
   relay(signer: Signer, delivery: SignedDelivery): void {
     this.#deliveries.push(delivery);
     this.#send(signer, ordersCalls.deliver(delivery));
+  }
+
+  /** The same of a batch. */
+  relayUnits(signer: Signer, delivery: SignedBatchDelivery): void {
+    this.#batches.push(delivery);
+    this.#send(signer, ordersCalls.deliverUnits(delivery));
   }
 
   /** Anyone may ask for it once the time for a delivery is over. */
@@ -107,7 +119,23 @@ export class ChainUsers {
       ...(this.#deliveries.length > 0
         ? [ordersCalls.deliver(this.#random.pick(this.#deliveries))]
         : []),
+      ...(order.signed.order.array ? this.#batchAttacks(order.id, fence) : []),
     ];
     this.#send(stranger, this.#random.pick(calls));
+  }
+
+  #batchAttacks(order: string, fence: number): readonly ContractCall[] {
+    const provider = this.#options.stranger.account;
+    const units = [{ from: this.#random.below(20), count: 5 }];
+    const withheld = { units, charge: 0n };
+    return [
+      ordersCalls.bindUnits({ order, provider, unitPrice: 1n, fence: 100, units }),
+      ordersCalls.settleUnits({ order, fence }),
+      ordersCalls.settleUnits({ order, fence, withheld }),
+      ordersCalls.releaseUnits({ order, fence }),
+      ...(this.#batches.length > 0
+        ? [ordersCalls.deliverUnits(this.#random.pick(this.#batches))]
+        : []),
+    ];
   }
 }

@@ -13,8 +13,6 @@ import {
   ordersEvents,
   ordersKeys,
   readEvent,
-  batchDeliveryHash,
-  unitsOf,
 } from '#contracts';
 import { type SignatureVerifier, accountOf } from '#libs/crypto';
 import { type Bytes, type SeededRandomness, bytesToHex, decodeWith } from '#libs/kernel';
@@ -27,11 +25,11 @@ import {
   verifyCertifiedHeader,
 } from '#libs/ledger';
 import { type Market, type StoredRow, decodeRow } from '#libs/market';
+import { BatchChecks } from './batch-checks.ts';
 import { checkLogs } from './log-checks.ts';
 import { checkMoney } from './money-checks.ts';
 import { checkReceipts } from './receipts.ts';
 import { Replicas } from './replica-checks.ts';
-import { Uptime } from './uptime.ts';
 import type { World } from './world.ts';
 
 /** What the durable chain did with one order, as its events tell. */
@@ -63,8 +61,6 @@ export interface InvariantsOptions {
 }
 
 const MONEY_EVERY = 8;
-/** Of market and chain both, between the acceptance of a batch and its order's `completeBy`. */
-const ENOUGH_UPTIME_MS = 4_000;
 
 export class Invariants {
   readonly #options: InvariantsOptions;
@@ -75,15 +71,7 @@ export class Invariants {
   /** Order → fence of the delivery whose acceptance a provider was told, and its bytes. */
   readonly #accepted = new Map<string, number>();
   readonly #acceptedBytes = new Map<string, string>();
-  /** Order → its units that were paid. */
-  readonly #paidUnits = new Map<string, Set<number>>();
-  /** Order and fence → the delivery of a batch whose acceptance a provider was told. */
-  readonly #acceptedUnits = new Map<
-    string,
-    { readonly delivery: string; readonly charge: bigint; readonly atUs: number }
-  >();
-  readonly #uptime = new Uptime();
-  readonly #settledUnits = new Map<string, { readonly delivery: string; readonly paid: bigint }>();
+  readonly #batches: BatchChecks;
   /** Orders that nothing may keep from being done. */
   readonly #mustBePaid: string[] = [];
   /** Height of the newest durable block. */
@@ -91,6 +79,8 @@ export class Invariants {
 
   constructor(options: InvariantsOptions) {
     this.#options = options;
+    const completeByUs = (order: string) => this.#record(order)?.order.completeByUs;
+    this.#batches = new BatchChecks({ ...options, completeByUs });
   }
 
   get acknowledgedOrders(): ReadonlySet<string> {
@@ -205,29 +195,8 @@ export class Invariants {
       );
       this.#history(rejected.order).delivered = undefined;
     }
-    this.#unitsEvent(event);
+    this.#batches.chainEvent(event);
     this.#chainEnd(event, timeUs);
-  }
-
-  /** I2 and I3 of orders of many tasks: no unit is paid twice, or while another batch has it. */
-  #unitsEvent(event: Receipt['events'][number]): void {
-    const settled = readEvent(ordersEvents.unitsSettled, event);
-    if (!settled) return;
-    const { order, fence, units, delivery, paid } = settled;
-    const known = this.#paidUnits.get(order) ?? new Set<number>();
-    this.#paidUnits.set(order, known);
-    for (const unit of unitsOf(units)) {
-      this.#check(!known.has(unit), 'I2', () => `unit ${unit} of ${order} paid twice`);
-      known.add(unit);
-    }
-    const key = `${order}/${fence}`;
-    const accepted = this.#acceptedUnits.get(key);
-    this.#check(
-      accepted === undefined || accepted.delivery === delivery || units.length === 0,
-      'I3',
-      () => `batch ${fence} of ${order}: another delivery is paid than was accepted`,
-    );
-    if (paid > 0n) this.#settledUnits.set(key, { delivery, paid });
   }
 
   #chainEnd(event: Receipt['events'][number], timeUs: number): void {
@@ -293,7 +262,7 @@ export class Invariants {
   /** I4 and I10, after every event. */
   afterEvent(market: Market): void {
     const { caps } = market.config;
-    this.#uptime.seen(this.#options.world.nowUs, this.#options.chain() !== undefined);
+    this.#batches.marketSeen(this.#options.chain() !== undefined);
     this.#check(
       market.meta.height <= this.#height,
       'I4',
@@ -335,16 +304,7 @@ export class Invariants {
 
   /** A provider was told that a batch counts. */
   unitsAccepted(lease: string, market: Market | undefined): void {
-    for (const batches of market?.batchesOf.values() ?? [])
-      for (const batch of batches.values()) {
-        if (batch.lease !== lease || batch.state !== 'delivered' || !batch.delivery) continue;
-        const { delivery } = batch.delivery;
-        this.#acceptedUnits.set(`${batch.order}/${batch.fence}`, {
-          delivery: batchDeliveryHash(delivery),
-          charge: delivery.charge,
-          atUs: this.#options.world.nowUs,
-        });
-      }
+    this.#batches.accepted(lease, market);
   }
 
   /** I4: a pay-out is asked for only when a final block holds the delivery. */
@@ -387,27 +347,11 @@ export class Invariants {
     return true;
   }
 
-  /** What was accepted is paid, unless market or chain were away for all the time there was. */
-  #checkPaid(key: string, { charge, atUs }: { charge: bigint; atUs: number }): void {
-    const paid = this.#settledUnits.get(key)?.paid ?? 0n;
-    const completeByUs = this.#record(key.split('/')[0] as string)?.order.completeByUs ?? Infinity;
-    const hadMs = this.#uptime.betweenMs(atUs, completeByUs);
-    const isExcused = paid === 0n && hadMs < ENOUGH_UPTIME_MS;
-    if (paid !== charge && isExcused) this.#options.world.count('batch unpaid after an outage');
-    this.#check(
-      paid === charge || isExcused,
-      'I3',
-      () => `batch ${key} was accepted for ${charge}, paid ${paid} though there were ${hadMs} ms`,
-    );
-  }
-
   /** Everything is quiet: the chain's records, the market's rows and the logs must agree. */
   final(rows: ReadonlyMap<string, StoredRow>): void {
     this.marketStarted(rows);
     const replicas = new Replicas(rows);
-    for (const [key, { charge, ...accepted }] of this.#acceptedUnits)
-      // Of replicas the odd ones are taken back once others have answered.
-      this.#checkPaid(key, { ...accepted, charge: charge - replicas.takenBack(key) });
+    this.#batches.final(rows, replicas);
     this.#checkMoney();
     for (const [key, stored] of rows) {
       if (!key.startsWith('order/')) continue;

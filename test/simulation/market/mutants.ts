@@ -2,13 +2,20 @@
  * Broken systems that the simulation must notice. Each replaces one piece, by injection, of a world
  * that is otherwise the real one.
  */
-import { type OrdersRules, createOrdersContract, ordersRules, systemContracts } from '#contracts';
+import {
+  type OrdersRules,
+  batchDeliveryHash,
+  createOrdersContract,
+  ordersRules,
+  systemContracts,
+} from '#contracts';
 import type { SystemContract } from '#libs/ledger';
 import {
   type Market,
   type MarketEffect,
   type MarketTimes,
   type OrderFact,
+  type UnitsFact,
   deliveryHash,
 } from '#libs/market';
 import type { MarketHooks } from './market-process.ts';
@@ -116,7 +123,59 @@ export const MUTANTS: readonly Mutant[] = [
           : event,
     },
   },
+  // The other rules of batches have their mutants beside the contract: no market here breaks them.
+  { name: 'releases batches for anybody', contracts: contractsWith({ mayRelease: yes }) },
+  {
+    name: 'pays what is held of a batch',
+    contracts: contractsWith({
+      splitBatch: ({ escrow }) => ({ toProvider: escrow, toConsumer: 0n }),
+    }),
+  },
+  {
+    name: 'never pays a batch',
+    market: {
+      changesEffects: without(
+        (e) => e.kind === 'submitTransaction' && e.key.startsWith('payUnits/'),
+      ),
+    },
+  },
+  {
+    name: 'never releases a batch',
+    market: {
+      changesEffects: without(
+        (e) => e.kind === 'submitTransaction' && e.key.startsWith('releaseUnits/'),
+      ),
+    },
+  },
+  {
+    name: 'looks at no results of batches',
+    market: {
+      changesEvent: (event) =>
+        event.kind === 'unitsChecked' ? { ...event, outcome: 'good' } : event,
+    },
+  },
+  {
+    name: 'forgets batches in a crash',
+    market: { changesEffects: without((e) => e.kind === 'save' && e.table === 'units') },
+  },
+  {
+    name: 'pays whichever delivery of a batch the chain has',
+    market: {
+      changesEvent: (event, market) =>
+        event.kind === 'block'
+          ? { ...event, units: (event.units ?? []).map((fact) => unitsBelieved(fact, market)) }
+          : event,
+    },
+  },
 ];
+
+/** The same of a batch. */
+function unitsBelieved(fact: UnitsFact, market: Market): UnitsFact {
+  const accepted = market.batchesOf.get(fact.order)?.get(fact.fence)?.delivery?.delivery;
+  return fact.event === 'delivered' && accepted
+    ? { ...fact, delivery: batchDeliveryHash(accepted) }
+    : fact;
+}
 
 /** As if the chain's delivery were always the one that the market accepted. */
 function believed(fact: OrderFact, market: Market): OrderFact {

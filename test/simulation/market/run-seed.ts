@@ -184,6 +184,7 @@ class Simulation {
           lie: i === liar ? { number: 7, share: world.random.pick([5, 50, 100]) } : undefined,
           scriptOf: (manifest) => scripts.get(manifest),
           relay: (delivery) => users.relay(signer, delivery),
+          relayUnits: (delivery) => users.relayUnits(signer, delivery),
           usesWire: seed % 4 === 0,
         }),
       );

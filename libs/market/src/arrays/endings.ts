@@ -3,7 +3,14 @@
  * into the pool, in smaller batches when it was somebody's fault, until a unit that breaks whoever takes it
  * is alone and is given up by itself.
  */
-import { type UnitSet, countUnits, unitSetOf, unitsOf, withoutUnits } from '#contracts';
+import {
+  type UnitSet,
+  batchDeliveryHash,
+  countUnits,
+  unitSetOf,
+  unitsOf,
+  withoutUnits,
+} from '#contracts';
 import { MARKET_ENTRIES } from '#libs/audit';
 import { encodeWith } from '#libs/kernel';
 import { pursueChain } from '../chain-steps.ts';
@@ -121,6 +128,7 @@ function payJudged(step: Step, id: string, isStopped = false): void {
   for (const { batch, kept } of judgedBatches(step, id, isStopped)) {
     if (kept.length > 0) countDelivered(step, batch, kept, 0);
     dropUnbound(step, batch);
+    if (batch.chain === 'delivered') unitsContradicted(step, id, batch.fence);
   }
 }
 
@@ -261,45 +269,63 @@ export function resultStored(step: Step, id: string, cid: string): void {
   pursueChain(step, id);
 }
 
-/**
- * The chain will not take a batch any more, be it its binding or its delivery: what was accepted of it
- * cannot be paid, so it does not count either.
- */
-export function takeBackUnits(step: Step, batch: UnitsRow): void {
+/** The chain will not take a batch any more, be it its binding or its delivery. */
+export const CHAIN_TOO_LATE: LeaseEnd = {
+  ...{ code: 'MARKET_NO_TIME', reason: 'the chain got it too late', retry: 'room' },
+};
+/** Its provider gave the chain another delivery than the market. */
+const TWO_DELIVERIES: LeaseEnd = {
+  code: 'MARKET_TWO_DELIVERIES',
+  reason: 'the provider gave the chain another delivery than the market',
+  retry: 'bad-work',
+};
+
+/** What was accepted of a batch cannot be paid, so it does not count either. */
+export function takeBackUnits(step: Step, batch: UnitsRow, end: LeaseEnd): void {
   const { order: id, provider, fence, delivery, withheld } = batch;
-  const code = 'MARKET_NO_TIME';
-  const reason = 'the chain got it too late';
-  if (isBatchOpen(batch))
-    return loseBatch(step, withoutDelivery(batch), { code, reason, retry: 'room' });
+  if (isBatchOpen(batch)) return loseBatch(step, withoutDelivery(batch), end);
   if (batch.state === 'lost' || !delivery) return dropUnbound(step, batch);
+  const { code, reason } = end;
+  if (RETRY_RULES[end.retry].isFault) countFault(step, provider);
   rememberAnswers(step.market, orderOf(step.market, id));
   const lost = updateBatch(step, { ...withoutDelivery(batch), state: 'lost' });
   const kept = withoutUnits(delivery.delivery.units, withheld?.units ?? []);
   const entry = { provider, fence, units: kept, code, reason };
   logStep(step, id, 'units-lost', MARKET_ENTRIES['units-lost'], entry);
-  if (batch.state === 'delivered') countTakenBack(step, batch, kept);
+  if (batch.state === 'delivered') countTakenBack(step, batch, kept, end);
   dropUnbound(step, lost);
   finishArray(step, id);
   const { work, array } = orderOf(step.market, id);
   if (work === 'done' && array?.done === 0)
     updateOrder(step, id, { work: 'failed', reason: { code, text: reason } });
-  storeArrayResult(step, id);
+  if (work === 'running') enqueueBatches(step, id);
+  else storeArrayResult(step, id);
 }
 
-/** With replicas what was decided stays decided: others answered the same. */
-function countTakenBack(step: Step, { order: id, delivery, withheld }: UnitsRow, kept: UnitSet) {
+/** Done again if there is time; with replicas what was decided stays decided: others answered the same. */
+function countTakenBack(step: Step, batch: UnitsRow, kept: UnitSet, end: LeaseEnd): void {
+  const { order: id, delivery, withheld } = batch;
   const charge = (delivery?.delivery.charge ?? 0n) - (withheld?.charge ?? 0n);
-  const { result: _stale, ...array } = arrayOf(orderOf(step.market, id));
-  const units = isReplicated(array) ? 0 : countUnits(kept);
-  updateOrder(step, id, {
-    array: {
-      ...array,
-      charged: array.charged - charge,
-      done: array.done - units,
-      failed: array.failed + units,
-      given: units > 0 ? joinRanges(array.given, kept) : array.given,
-    },
-  });
+  const row = orderOf(step.market, id);
+  const { result: _stale, ...array } = arrayOf(row);
+  const charged = array.charged - charge;
+  if (isReplicated(array)) {
+    updateOrder(step, id, { array: { ...array, charged } });
+    return;
+  }
+  const units = countUnits(kept);
+  updateOrder(step, id, { array: { ...array, charged, done: array.done - units } });
+  const isUnderWay = row.work === 'running' || row.work === 'paused';
+  if (isUnderWay && end !== CHAIN_TOO_LATE) return putBack(step, batch, kept, end);
+  giveUp(step, orderOf(step.market, id), kept, end.code, end.reason);
+}
+
+/** A block holds a delivery of a batch that was accepted under another one. */
+export function unitsContradicted(step: Step, id: string, fence: number): void {
+  const batch = step.market.batchesOf.get(id)?.get(fence);
+  if (batch?.state !== 'delivered' || !batch.delivery) return;
+  if (batch.chainDelivery === batchDeliveryHash(batch.delivery.delivery)) return;
+  takeBackUnits(step, batch, TWO_DELIVERIES);
 }
 
 /** What is in the batch's row of a delivery that does not count. */

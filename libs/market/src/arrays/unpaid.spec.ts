@@ -1,7 +1,7 @@
 /** What is accepted is paid, and what cannot be paid is not accepted, or taken back. */
 import { type LeaseUnits, bindAll, checkAll, deliver } from '../testing/array-driver.ts';
 import { deliveryOf, executeAll, submitArray, submitUnplaced } from '../testing/array-driver.ts';
-import { Driver, only } from '../testing/driver.ts';
+import { Driver, fact, only } from '../testing/driver.ts';
 import type { MarketEffect } from '../model/effects.ts';
 import type { OwnTransactionFact } from '../model/events.ts';
 
@@ -159,6 +159,66 @@ describe('batches and the money for them', () => {
   });
 });
 
+it('counts what a batch was paid once, when the block that pays it also ends the order', () => {
+  const driver = joined();
+  const id = submitArray(driver, 100);
+  const [lease] = bindAll(driver, id) as [LeaseUnits];
+  executeAll(driver);
+  deliver(driver, 'p1', lease);
+  const { provider = '', delivery } = driver.market.batchesOf.get(id)?.get(lease.fence) ?? {};
+  const paid = delivery?.delivery.charge ?? 0n;
+  const sums = { paid, refunded: 7n };
+  const own = [...driver.market.transactions.values()].map(({ row: { id: one, nonce } }) => ({
+    ...{ id: one, nonce, ok: true },
+  }));
+  const effects = driver.apply({
+    ...{ kind: 'block', height: driver.market.meta.height + 1, timeUs: driver.nowUs, own },
+    units: [{ event: 'settled', order: id, fence: lease.fence, provider, ...sums }],
+    orders: [fact(id, 'settled', 0, { ...sums, provider })],
+  });
+  expect(driver.market.orders.get(id)?.chain).toMatchObject(sums);
+  const events = only(effects, 'jobEvent').map(({ event }) => event.kind);
+  expect(events.slice(-2)).toEqual(['units-settled', 'settled']);
+});
+
+describe('a provider that gives the chain another delivery of a batch than the market', () => {
+  /** A block holds it, before the market's own call. */
+  function relayed(driver: Driver, id: string, fence: number) {
+    const provider = driver.market.batchesOf.get(id)?.get(fence)?.provider ?? '';
+    const given = { units: [{ from: 0, count: 100 }], charge: 1n };
+    const one = { event: 'delivered', order: id, fence, provider, paid: 0n, refunded: 0n } as const;
+    const height = driver.market.meta.height + 1;
+    return driver.apply({
+      ...{ kind: 'block', height, timeUs: driver.nowUs, orders: [], own: [] },
+      units: [{ ...one, delivery: 'dd'.repeat(32), given }],
+    });
+  }
+
+  it('is not paid, and its tasks are done again by others', () => {
+    const driver = joined();
+    driver.join('p2', MACHINE);
+    const id = submitArray(driver, 300);
+    const [first] = bindAll(driver, id, 1) as [LeaseUnits];
+    executeAll(driver);
+    deliver(driver, nameOf(driver, first), first);
+    expect(row(driver, id)).toMatchObject({ done: 200, work: 'running' });
+    relayed(driver, id, first.fence);
+    expect(row(driver, id)).toMatchObject({ done: 0, charged: 0n, again: [{ faults: 1 }] });
+    expect(callsOf(driver)).toContain('refuseUnits');
+  });
+
+  it('leaves an order that was done with fewer tasks', () => {
+    const driver = joined();
+    const id = submitArray(driver, 100);
+    const [lease] = bindAll(driver, id) as [LeaseUnits];
+    executeAll(driver);
+    deliver(driver, 'p1', lease);
+    relayed(driver, id, lease.fence);
+    const given = [{ from: 0, count: 100 }];
+    expect(row(driver, id)).toMatchObject({ done: 0, failed: 100, given, work: 'failed' });
+  });
+});
+
 describe('results that are being looked at', () => {
   it.each([
     ['nobody answers for the time of a lease', (driver: Driver) => driver.wait(16_000)],
@@ -225,6 +285,11 @@ describe('bindings that nobody wants any more', () => {
     expect(callsOf(driver)).toEqual(['cancel']);
   });
 });
+
+const nameOf = (driver: Driver, lease: LeaseUnits): string =>
+  ['p1', 'p2'].find(
+    (name) => driver.market.sessions.get(name) === providerOf(driver, lease),
+  ) as string;
 
 function providerOf(driver: Driver, { order, fence }: LeaseUnits): string {
   return driver.market.batchesOf.get(order)?.get(fence)?.provider ?? '';
