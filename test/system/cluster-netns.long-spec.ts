@@ -174,9 +174,12 @@ whenPossible('four validators on four machines', () => {
   }, 90_000);
 
   it('take a vote on parameters and a BLS key from the command line', async () => {
-    const say = async (...args: readonly string[]) => {
+    const ask = (...args: readonly string[]) => {
       const where = ['--node', (clients[0] as NodeClient).url, '--home', homeOf(1), '--json'];
-      const { code, stdout } = await seele(['node', ...args, ...where]);
+      return seele(['node', ...args, ...where]);
+    };
+    const say = async (...args: readonly string[]) => {
+      const { code, stdout } = await ask(...args);
       expect(code).toBe(0);
       return JSON.parse(stdout) as Readonly<Record<string, unknown>>;
     };
@@ -190,6 +193,11 @@ whenPossible('four validators on four machines', () => {
       decided: [],
       votes: [wanted],
     });
+    // Three of the four have BLS keys: weight Q, so what they attest is proven by one signature.
+    const asked = ['finality', String(voted['height']), '--genesis', join(root, 'genesis.cbor')];
+    for (let i = 0; i < 10 && (await ask(...asked)).code !== 0; i++)
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(await say(...asked)).toMatchObject({ height: voted['height'], weight: 1, total: 4 });
     const registered = await say('bls', 'register');
     expect(registered).toMatchObject({
       registered: true,

@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { tokenKeys } from '#contracts';
 import { verifySignature } from '#libs/crypto';
-import { verifyStateProof } from '#libs/ledger';
+import { verifyFinalityProof, verifyStateProof } from '#libs/ledger';
 import { type Cluster, createCluster } from '../support/cluster.ts';
 import { divergences, loadSigners, sameHead, startLoad } from '../support/cluster-load.ts';
 
@@ -70,6 +70,16 @@ test('the finality of a block is told with the weight of liars that could not un
   for (let i = 0; i < 100 && !(await isStrong()); i++)
     await new Promise((resolve) => setTimeout(resolve, 100));
   expect(await isStrong()).toBe(true);
+  // Any other node's proof of it holds from the genesis alone: one signature of those who attested.
+  const proof = await cluster.client(3).finalityProof(1);
+  const proven = verifyFinalityProof(cluster.genesis, proof, verifySignature);
+  expect(proven).toMatchObject({ height: 1, total: 4 });
+  expect(proven.weight).toBeGreaterThan(0);
+  const [, ...later] = proof.headers;
+  if (later.length > 0)
+    expect(
+      verifyFinalityProof(cluster.genesis, { ...proof, headers: later }, verifySignature).height,
+    ).toBe(2);
 });
 
 test('a validator that lost everything watches first, and follows the chain all the while', async () => {

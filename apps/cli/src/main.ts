@@ -115,6 +115,16 @@ function nodes(): void {
       .option('--out <file>', 'where to write it', 'genesis.cbor'),
     async () => (await import('./commands/node.ts')).nodeGenesis,
   );
+  runs(
+    leaf(node, 'finality <height>', {
+      summary:
+        'Show how much weight must have lied for a block to be undone, proven from the genesis',
+      examples: ['seele node finality 12'],
+    })
+      .option('--genesis <file>', 'the genesis to trust; default: the one of this home')
+      .option('--node <url>', 'node to ask'),
+    async () => (await import('./commands/node-finality.ts')).nodeFinality,
+  );
   nodeVotes(node);
 }
 

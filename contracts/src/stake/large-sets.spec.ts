@@ -1,14 +1,25 @@
 /** Sets above 64 from genesis and by contract `stake`, and what a stranger can check of them. */
-import { verifySignature } from '#libs/crypto';
-import { type Validator, deriveBlsSigner, provePossession } from '#libs/eda';
-import { createSeededRandomness, equalBytes } from '#libs/kernel';
+import { sha256Hex, verifySignature } from '#libs/crypto';
+import {
+  type Validator,
+  aggregateVotes,
+  deriveBlsSigner,
+  provePossession,
+  signedBytes,
+  signingDomain,
+} from '#libs/eda';
+import { createSeededRandomness, equalBytes, utf8 } from '#libs/kernel';
 import {
   type EdaCertificate,
   createChain,
+  decodeFinalityProof,
   decodeStateProof,
+  encodeFinalityProof,
   encodeStateProof,
+  findFinalityProof,
   genesisValidators,
   signTransaction,
+  verifyFinalityProof,
   verifyStateProof,
 } from '#libs/ledger';
 import { createSimulatedDisk } from '#libs/store';
@@ -60,12 +71,13 @@ describe('a chain of 65 validators', () => {
       settings: [],
     },
   };
+  const store = createSimulatedDisk(createSeededRandomness(1)).open();
   const open = () =>
     createChain({
       genesis,
       contracts: systemContracts,
       fees: tokenFees,
-      store: createSimulatedDisk(createSeededRandomness(1)).open(),
+      store,
       verifySignature,
     });
 
@@ -84,7 +96,9 @@ describe('a chain of 65 validators', () => {
         calls,
       };
       const transactions = calls.length > 0 ? [signTransaction(joiner, body)] : [];
-      const place = { height: chain.head.header.height + 1, parent: chain.head.hash, timeUs };
+      const height = chain.head.header.height + 1;
+      const decision = sha256Hex(utf8(`cut ${height}`));
+      const place = { height, parent: chain.head.hash, timeUs, decision };
       const execution = chain.execute({ ...place, transactions }, 'skip');
       expect(execution.receipts.map(({ message }) => message)).toEqual(
         calls.length ? [undefined] : [],
@@ -111,6 +125,46 @@ describe('a chain of 65 validators', () => {
       encodeStateProof(chain.prove('token', tokenKeys.balance(joiner.account))),
     );
     expect(verifyStateProof(genesis, proof, verifySignature).height).toBe(6);
+    // A checkpoint attested to by weight Q and one more, for the block before it.
+    const last = chain.header(6)?.header;
+    const set = chain.validators(proof.certificate.kind === 'eda' ? proof.certificate.era : 0);
+    if (!last?.decision) throw new Error('no cut');
+    const era = (proof.certificate as EdaCertificate).era;
+    const attest = { chain: chain.id, era, slot: 6, hash: last.decision };
+    const attestedBy = (message: typeof attest) =>
+      aggregateVotes(
+        set,
+        set.validators.slice(0, set.quorum + 1).map(({ publicKey: of }, from) => {
+          const at = all.signers.findIndex((by) => by.publicKey === of);
+          const key = deriveBlsSigner(all.seeds[at] as Uint8Array);
+          const bytes = signedBytes('attest', message);
+          return { from, signature: key.sign(signingDomain('attest'), bytes) };
+        }),
+      );
+    const aggregate = attestedBy(attest);
+    const finality = findFinalityProof(store, 5, { height: 6, aggregate });
+    if (!finality) throw new Error('no proof');
+    const again = decodeFinalityProof(encodeFinalityProof(finality));
+    const weight = 2 * set.quorum - set.total;
+    expect(verifyFinalityProof(genesis, again, verifySignature)).toEqual({
+      ...{ height: 5, checkpoint: 6, total: 66 },
+      weight,
+    });
+    const [fifth] = again.headers;
+    if (!fifth) throw new Error('no header');
+    const otherSlot = attestedBy({ ...attest, slot: 5 });
+    for (const forged of [
+      { ...again, aggregate: otherSlot },
+      { ...again, headers: again.headers.toReversed() },
+      { ...again, headers: [{ ...fifth, timeUs: fifth.timeUs + 1 }, ...again.headers.slice(1)] },
+      { ...again, headers: [] },
+    ])
+      expect(() => verifyFinalityProof(genesis, forged, verifySignature)).toThrow(
+        /PROOF_INVALID|hold|follow|no header/,
+      );
+    expect(() =>
+      verifyFinalityProof(genesis, { ...again, headers: [fifth] }, verifySignature),
+    ).toThrow('not final');
     const certificate = proof.certificate as EdaCertificate;
     expect(certificate.handovers).toHaveLength(1);
     const fails = (changed: Partial<EdaCertificate>) =>
@@ -128,7 +182,7 @@ describe('a chain of 65 validators', () => {
     fails({ handovers: [{ ...change, aggregate: certificate.aggregate }] });
     fails({ aggregate: change.aggregate });
     // Signatures one by one are no certificate of such a set.
-    const { aggregate: _, ...bare } = certificate;
+    const { aggregate: _none, ...bare } = certificate;
     fails({ ...bare, aggregate: undefined as never });
   });
 

@@ -180,9 +180,8 @@ export class Strengths {
     const { quorum, total } = set;
     checkpoint.weight = attested;
     const weight = Math.max(0, attested + quorum - total - 1);
-    // One sum for all of it, where all attested by BLS.
-    const isWhole = weight > 0 && tally.weight === attested;
-    const aggregate = sum ?? (isWhole ? tally.aggregate(quorum) : undefined);
+    // One sum for those who attested by BLS, once they weigh enough alone.
+    const aggregate = sum ?? (weight > 0 ? tally.aggregate(quorum) : undefined);
     const { slot, hash } = attest;
     out.push({ kind: 'strength', slot, hash, weight, ...(aggregate && { aggregate }) });
   }

@@ -177,7 +177,7 @@ export type EdaEffect =
       readonly slot: number;
       readonly hash: string;
       readonly weight: number;
-      /** The attestations (`Attest`) as one signature, where all of them were made by BLS. */
+      /** The attestations (`Attest`) that were made by BLS as one signature, once they weigh Q. */
       readonly aggregate?: Aggregate;
     }
   /** Two statements of one validator that exclude each other: a slashing proof. */

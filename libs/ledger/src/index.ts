@@ -14,6 +14,7 @@ export { isSignedBySet } from './eda-certificate.ts';
 export * from './eda-ordering.ts';
 export * from './errors.ts';
 export * from './fees.ts';
+export * from './finality-proof.ts';
 export * from './fuel.ts';
 export * from './fuel-price.ts';
 export * from './genesis.ts';

@@ -23,6 +23,7 @@ import {
   type BlockWithReceipts,
   type Call,
   type FinalReceipt,
+  type FinalityProof,
   type Genesis,
   type StateProof,
   type TransactionEnvelope,
@@ -30,6 +31,7 @@ import {
   decodeBlockWithReceipts,
   decodeGenesis,
   decodeReceipt,
+  decodeFinalityProof,
   decodeStateProof,
   transactionBatch,
   viewRequest,
@@ -144,6 +146,8 @@ export interface NodeClient {
     prefix: Bytes,
   ): AsyncGenerator<readonly [key: Bytes, value: Bytes], void, undefined>;
   block(height: number): Promise<Block>;
+  /** Not verified here: call `verifyFinalityProof`. @throws LEDGER_NOT_FOUND before it is attested */
+  finalityProof(height: number): Promise<FinalityProof>;
   /**
    * Blocks from `fromHeight` on, without gaps, for ever: reconnects where it was until the signal
    * aborts. Not verified here.
@@ -328,6 +332,10 @@ class HttpNodeClient implements NodeClient {
   async prove(contract: string, key: Bytes): Promise<StateProof> {
     const path = `/v1/state/${encodeURIComponent(contract)}/${bytesToHex(key)}?proof=true`;
     return decodeStateProof(await this.#bytes(path));
+  }
+
+  async finalityProof(height: number): Promise<FinalityProof> {
+    return decodeFinalityProof(await this.#bytes(`/v1/blocks/${height}/finality?proof=true`));
   }
 
   async *scan(contract: string, prefix: Bytes) {

@@ -4,6 +4,7 @@
  * and before anything decided in it is acted upon.
  */
 import {
+  type Aggregate,
   type Body,
   type Certificate as CommitCertificate,
   type EdaConfig,
@@ -45,7 +46,7 @@ export interface ConsensusOptions {
   /** Validators of weight Q hold this block. */
   readonly onAvailable: (hash: string) => void;
   readonly onReady: (slot: number, blocks: readonly SealedBlock[]) => void;
-  readonly onStrength: (slot: number, weight: number) => void;
+  readonly onStrength: (slot: number, weight: number, aggregate: Aggregate | undefined) => void;
   readonly onEvidence: (evidence: Extract<EdaEffect, { kind: 'evidence' }>) => void;
   /** After a lost journal: the node votes again. */
   readonly onRecovered: (slot: number) => void;
@@ -206,7 +207,7 @@ export class Consensus {
       case 'ready':
         return options.onReady(effect.slot, effect.blocks);
       case 'strength':
-        return options.onStrength(effect.slot, effect.weight);
+        return options.onStrength(effect.slot, effect.weight, effect.aggregate);
       case 'evidence':
         return options.onEvidence(effect);
       case 'recovered':

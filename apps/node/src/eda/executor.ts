@@ -32,17 +32,10 @@ import {
 } from '#libs/ledger';
 import { declareFailpoints, failpoint } from '#libs/platform';
 import type { Payloads } from './payloads.ts';
+import type { StrengthBook } from './strength-book.ts';
 import { type Awaited, Results, collectorsOf } from './results.ts';
 import { type ToldCertificate, ToldCertificates } from './told-certificates.ts';
-import {
-  BASE_KEY,
-  baseHashKey,
-  type ResultMessage,
-  cutKey,
-  encodeCut,
-  encodeStrength,
-  strengthKey,
-} from './wire.ts';
+import { BASE_KEY, baseHashKey, type ResultMessage, cutKey, encodeCut } from './wire.ts';
 
 declareFailpoints(
   'node.execute.before',
@@ -66,6 +59,7 @@ export interface ExecutorOptions {
   /** Its BLS keys, one of which large sets name. */
   readonly bls: readonly BlsSigner[];
   readonly payloads: Payloads;
+  readonly strengths: StrengthBook;
   /** Tells consensus what a cut gave, before its block is stored. */
   readonly onExecuted: (slot: number, roots: Roots) => void;
   /** State fixed the validators and parameters of an era to come. */
@@ -92,7 +86,6 @@ export class Executor {
   readonly #results = new Results(verifySignature);
   readonly #told = new ToldCertificates();
   #awaited: Execution | undefined;
-  #strengths: KeyValueWrite[] = [];
   #base: EdaBase;
   #wake: (() => void) | undefined;
   #isStopping = false;
@@ -153,11 +146,6 @@ export class Executor {
     this.#stir();
   }
 
-  /** Kept per cut; written with the next block. */
-  strength(slot: number, weight: number): void {
-    this.#strengths.push({ key: strengthKey(slot), value: encodeStrength(weight) });
-  }
-
   #stir(): void {
     this.#wake?.();
   }
@@ -195,7 +183,7 @@ export class Executor {
   }
 
   #also(cut: DecidedCut, base: EdaBase): KeyValueWrite[] {
-    const strengths = this.#strengths.splice(0);
+    const strengths = this.#options.strengths.takeWrites();
     const handover = this.#options.chain.handover();
     const { slot } = cut.body;
     const encoded = encodeBase(base);

@@ -20,9 +20,11 @@ import {
   type CommittedBlock,
   type EdaOrdering,
   type Execution,
+  type FinalityProof,
   type Mempool,
   type Producer,
   edaParameters,
+  findFinalityProof,
   genesisValidators,
 } from '#libs/ledger';
 import { NODE_PROTOCOLS, type Transport } from '#libs/net';
@@ -37,20 +39,12 @@ import type { JournalFile } from './journal-file.ts';
 import { OwnBlocks } from './own-blocks.ts';
 import { createPayloads } from './payloads.ts';
 import { serveStates } from './state-server.ts';
+import { type AttestedHeight, StrengthBook } from './strength-book.ts';
 import { type Began, type Roll, RollCall, encodeBegan } from './roll-call.ts';
-import {
-  BASE_KEY,
-  BEGIN_KEY,
-  type SyncItem,
-  decodeResult,
-  encodeResult,
-  decodeStrength,
-  strengthKey,
-} from './wire.ts';
+import { BASE_KEY, BEGIN_KEY, type SyncItem, decodeResult, encodeResult } from './wire.ts';
 
 const LOOK_MS = 250;
 const WAITING_TOLD_LOOKS = 40;
-const CHECKPOINTS_LOOKED_AT = 8;
 export interface ValidatorOptions {
   readonly chain: Chain;
   readonly ordering: EdaOrdering;
@@ -110,6 +104,7 @@ export class ValidatorProducer implements Producer {
   readonly #payloads;
   readonly #nowUs: () => number;
   readonly #own: OwnBlocks;
+  readonly #strengths: StrengthBook;
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #running: Promise<void>;
   /** Hashes of blocks that arrived and whose transactions are being checked. */
@@ -126,6 +121,7 @@ export class ValidatorProducer implements Producer {
     const parameters = edaParameters(ordering);
     const bls = deriveBlsSigners(seed);
     this.#payloads = createPayloads(signatures);
+    this.#strengths = new StrengthBook(store);
     const base = storedBase(store, chain, parameters.eraUs);
     const rootsAt = (height: number) => {
       const stored = chain.header(height);
@@ -169,7 +165,7 @@ export class ValidatorProducer implements Producer {
       },
       onDecided: (body, commit) => this.#executor.decided(body, commit),
       onReady: (slot, blocks) => this.#executor.ready(slot, blocks),
-      onStrength: (slot, weight) => this.#executor.strength(slot, weight),
+      onStrength: (slot, weight, aggregate) => this.#strengths.note(slot, weight, aggregate),
       onEvidence: (evidence) => {
         accuse(evidence, clock.nowUs());
         this.#consensus.stir();
@@ -193,6 +189,7 @@ export class ValidatorProducer implements Producer {
       signer,
       bls,
       payloads: this.#payloads,
+      strengths: this.#strengths,
       onExecuted: (slot, roots) => this.#consensus.executed(slot, roots),
       onSet: (era, set, changed) => {
         this.#consensus.install({ kind: 'set', era, set, ...changed });
@@ -270,15 +267,19 @@ export class ValidatorProducer implements Producer {
   }
 
   /**
-   * Weight that may lie without undoing a height (docs/consensus.md), as known by now. Attested are the
-   * cuts at checkpoints, and with each all before it; 0 until the first after the height is stored.
+   * Weight that may lie without undoing a height (docs/consensus.md), as attested by now, and the height of
+   * that checkpoint; undefined before the first at or after it.
    */
-  strengthOf(height: number): number {
-    const [start, end] = [strengthKey(height), strengthKey(Number.MAX_SAFE_INTEGER)];
-    let weight = 0;
-    for (const [, value] of this.#options.store.range({ start, end, limit: CHECKPOINTS_LOOKED_AT }))
-      weight = Math.max(weight, decodeStrength(value));
-    return weight;
+  strengthOf(height: number): AttestedHeight | undefined {
+    return this.#strengths.of(height);
+  }
+
+  /** The same for who trusts the genesis only; undefined before weight Q attested by BLS. */
+  finalityProof(height: number): FinalityProof | undefined {
+    const attested = this.#strengths.of(height, true);
+    if (!attested?.aggregate) return undefined;
+    const { height: at, aggregate } = attested;
+    return findFinalityProof(this.#options.store, height, { height: at, aggregate });
   }
 
   #isValidator(publicKey: string): boolean {

@@ -2,6 +2,7 @@
 import {
   type Body,
   type Certificate as CommitCertificate,
+  aggregateShape,
   bodyShape,
   certificateShape,
 } from '#libs/eda';
@@ -13,6 +14,7 @@ import {
   encodeWith,
   hash32,
   list,
+  optional,
   record,
   uint,
   variant,
@@ -70,7 +72,7 @@ export const decodeSync = (bytes: Bytes): SyncMessage =>
  *   08 'begin'                journals that the chain began with; empty: this node waits for it to begin
  *   08 'copy'                 how far a copy of the state has come
  *   09 height                 cut of that height with its COMMITs
- *   0a height                 weight beyond which the cut's finality would need liars (strength)
+ *   0a height                 weight beyond which the cut's finality would need liars (strength), with the sum of attestations
  *   0c height                 hash of where consensus goes on after a recent height
  */
 const CUT = 9;
@@ -88,12 +90,19 @@ function heightKey(kind: number, height: number): Bytes {
   new DataView(key.buffer).setBigUint64(1, BigInt(height));
   return key;
 }
+export const heightOf = (key: Bytes): number =>
+  Number(new DataView(key.buffer, key.byteOffset + 1).getBigUint64(0));
 export const cutKey = (height: number): Bytes => heightKey(CUT, height);
 export const baseHashKey = (height: number): Bytes => heightKey(BASE_HASH, height);
 export const strengthKey = (height: number): Bytes => heightKey(STRENGTH, height);
 
-const strengthShape = uint();
-export const encodeStrength = (weight: number): Bytes => encodeWith(strengthShape, weight);
-export const decodeStrength = (bytes: Bytes): number => decodeWith(strengthShape, bytes);
+const strengthShape = record({
+  weight: uint(),
+  /** Of the attestations that were made by BLS, once they weigh Q. */
+  aggregate: optional(aggregateShape),
+});
+export type Strength = CodecValue<typeof strengthShape>;
+export const encodeStrength = (strength: Strength): Bytes => encodeWith(strengthShape, strength);
+export const decodeStrength = (bytes: Bytes): Strength => decodeWith(strengthShape, bytes);
 export const encodeCut = (cut: StoredCut): Bytes => encodeWith(storedCut, cut);
 export const decodeCut = (bytes: Bytes): StoredCut => decodeWith(storedCut, bytes);

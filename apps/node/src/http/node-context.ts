@@ -9,7 +9,9 @@ export class NodeContext {
   readonly streams: BlockStreams;
   readonly ordering: Pick<OrderingPort, 'kind' | 'notice'>;
   /** What consensus says of itself; absent with solo ordering. */
-  readonly consensus: Pick<ValidatorProducer, 'status' | 'strengthOf' | 'tentative'> | undefined;
+  readonly consensus:
+    | Pick<ValidatorProducer, 'status' | 'strengthOf' | 'finalityProof' | 'tentative'>
+    | undefined;
 
   constructor(parts: Pick<NodeContext, 'node' | 'streams' | 'ordering' | 'consensus'>) {
     this.node = parts.node;

@@ -17,6 +17,7 @@ import {
   type LedgerEvent,
   decodeTransactionBatch,
   encodeBlock,
+  encodeFinalityProof,
   encodeGenesis,
   encodeReceipt,
   encodeStateProof,
@@ -236,15 +237,35 @@ export class NodeController {
     return { blocks: this.#context.consensus?.tentative(limit) ?? [] };
   }
 
-  /** How strongly a block is final: with EDA the weight of liars that could not undo it. */
+  /**
+   * How strongly a block is final: with EDA the weight of liars that could not undo it; with `proof` what
+   * shows that to who has the genesis.
+   */
   @Get('blocks/:height/finality')
-  finality(@Param('height') text: string) {
+  finality(
+    @Param('height') text: string,
+    @Query('proof') proof: string | undefined,
+    @Res() reply: FastifyReply,
+  ) {
     const height = readWhole(text, 'height', { preset: 0, max: HEIGHT_MAX });
     const { node, ordering, consensus } = this.#context;
     const block = node.chain.block(height);
     if (!block) throw noBlock(this.#context, height);
-    const strength = consensus && { strength: consensus.strengthOf(height) };
-    return { height, ordering: ordering.kind, certificate: block.certificate.kind, ...strength };
+    if (proof === 'true') {
+      const found = consensus?.finalityProof(height);
+      if (!found)
+        throw ledgerError('LEDGER_NOT_FOUND', `no attestation of block ${height} or later yet`);
+      sendCbor(reply, encodeFinalityProof(found));
+      return;
+    }
+    const attested = consensus?.strengthOf(height);
+    const strength = consensus && {
+      strength: attested?.weight ?? 0,
+      checkpoint: attested?.height ?? null,
+      provable: consensus.finalityProof(height) !== undefined,
+    };
+    const { kind } = ordering;
+    void reply.send({ height, ordering: kind, certificate: block.certificate.kind, ...strength });
   }
 
   @Get('blocks/:height')
