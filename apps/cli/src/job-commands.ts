@@ -146,17 +146,31 @@ export function addProofs(program: Command): void {
     })
       .option('--from <name>', 'account that ordered', 'default')
       .option('--market <url>', 'market to ask')
+      .option('--task <n>', 'of an order of many tasks: the small receipt of this one')
       .option('--out <file>', 'write there instead of stdout'),
     async () => (await import('./commands/receipt.ts')).receipt,
   );
+  const verifying = (command: Command) =>
+    command
+      .option('--offline', 'use nothing but the file (it never uses more)')
+      .option('--trust <genesis-id>', 'the chain you trust (default: the one of this home)');
+  runs(
+    verifying(
+      leaf(program, 'verify <file>', {
+        summary: 'Check a receipt, with no network (the same as audit verify)',
+        examples: ['seele verify job.seele'],
+      }),
+    ),
+    async () => (await import('./commands/receipt.ts')).auditVerify,
+  );
   const audit = group(program, 'audit', 'Check what others claim');
   runs(
-    leaf(audit, 'verify <file>', {
-      summary: 'Check a receipt, with no network',
-      examples: ['seele audit verify job.seele --offline --trust 5d1f…'],
-    })
-      .option('--offline', 'use nothing but the file (it never uses more)')
-      .option('--trust <genesis-id>', 'the chain you trust (default: the one of this home)'),
+    verifying(
+      leaf(audit, 'verify <file>', {
+        summary: 'Check a receipt, with no network',
+        examples: ['seele audit verify job.seele --offline --trust 5d1f…'],
+      }),
+    ),
     async () => (await import('./commands/receipt.ts')).auditVerify,
   );
   runs(

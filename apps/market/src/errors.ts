@@ -27,6 +27,16 @@ export const marketAppError = defineErrors({
     title: 'Not there yet',
     fix: 'Follow the order at /v1/orders/<id>/events and ask again when it has come so far.',
   },
+  MARKET_RECEIPT_INCOMPLETE: {
+    status: 410,
+    title: 'The receipt cannot be made whole',
+    fix: 'A provider gave the chain another delivery than the market; what was paid stands on the chain.',
+  },
+  MARKET_TASK_UNPAID: {
+    status: 404,
+    title: 'Nothing was paid for this task',
+    fix: 'Take the whole receipt; seele job show ORDER names the tasks that were given up.',
+  },
   MARKET_LOG_LOST: {
     status: 410,
     title: 'There is no receipt any more',

@@ -46,6 +46,7 @@ import { marketAppError } from './errors.ts';
 import type { LogEvent, MarketApi, MarketStatusFacts, OrderReasons } from './http/market-api.ts';
 import type { Follower, JobEventHub } from './jobs/job-event-hub.ts';
 import type { MarketLoop } from './market-loop.ts';
+import type { ReceiptMaker } from './receipts/receipt-maker.ts';
 import type { OrderFilter, RowStore } from './store/row-store.ts';
 
 export interface MarketServiceParts {
@@ -58,7 +59,7 @@ export interface MarketServiceParts {
   readonly hub: JobEventHub;
   readonly isPrivate: boolean;
   readonly clock: Pick<Clock, 'monotonicMs' | 'nowUs'>;
-  receiptOf(order: OrderView): Promise<Bytes>;
+  readonly receipts: ReceiptMaker;
 }
 
 const DAG_CBOR = 0x71;
@@ -229,18 +230,19 @@ export class MarketService implements MarketApi {
     })();
   }
 
-  async receipt(id: string): Promise<Bytes> {
+  async receipt(id: string, task?: number): Promise<Bytes> {
     const view = await this.order(id);
     if (view === undefined) throw marketError('MARKET_ORDER_UNKNOWN', `there is no order ${id}`);
     if (view.logLost === true)
       throw marketAppError('MARKET_LOG_LOST', `order ${id} was taken over from the chain`);
-    if (view.array)
-      throw marketAppError(
-        'MARKET_NOT_READY',
-        `order ${id} has ${view.array.tasks} tasks: receipts are made of orders of one task; the chain’s record of it holds the hash chain of its payments`,
-      );
     if (view.endedAtUs === undefined || view.log.head === LOG_START)
       throw marketAppError('MARKET_NOT_READY', `order ${id} is ${view.status}: it has not ended`);
-    return this.#parts.receiptOf(view);
+    if (task === undefined) return this.#parts.receipts.whole(view);
+    if (!view.array || task >= view.array.tasks)
+      throw marketAppError(
+        'MARKET_TASK_UNPAID',
+        `order ${id} has ${view.array?.tasks ?? 1} tasks, counted from 0`,
+      );
+    return this.#parts.receipts.ofTask(view, task);
   }
 }

@@ -250,10 +250,10 @@ export async function startMarket(parts: MarketParts): Promise<RunningService> {
       throw new Error(`being rebuilt from the chain: block ${height} of ${rebuildTo}`);
   });
   const { name, node, blobs } = parts;
-  const receiptOf = createReceiptMaker({ market, rows, node, blobs });
+  const receipts = createReceiptMaker({ market, rows, node, blobs });
   const isPrivate = parts.publicUrl !== undefined || !LOOPBACK.test(parts.host);
   const service = new MarketService({
-    ...{ name, market, loop, rows, node, blobs, hub, receiptOf, isPrivate, clock },
+    ...{ name, market, loop, rows, node, blobs, hub, receipts, isPrivate, clock },
   });
   const verify = createRequestVerifier({ clock, publicUrl: parts.publicUrl });
   const app = await createHttpApp({

@@ -46,13 +46,16 @@ function checkEnd(record: OrderRecord, log: LogReading, provenAtHeight: number):
     return failed('the log states an end after the block that proves it');
   if (end.seq < (log.leases.at(-1)?.to ?? 0))
     return failed('the log goes on with work after its end');
+  // Of an order of many tasks the market's account stands for its providers.
   const same =
     end.kind === 'settled'
       ? record.state === 'settled' &&
         end.data.paid === record.paid &&
         end.data.refunded === record.refunded &&
-        end.data.provider === record.provider
-      : record.state !== 'settled' && end.data.refunded === record.refunded;
+        (record.array !== undefined || end.data.provider === record.provider)
+      : record.array !== undefined
+        ? record.state !== 'settled'
+        : record.state !== 'settled' && end.data.refunded === record.refunded;
   return same ? held('') : failed('the log states another end than the chain');
 }
 

@@ -15,4 +15,5 @@ export * from './event.ts';
 export * from './log-chain.ts';
 export * from './operator-log.ts';
 export * from './receipt-file.ts';
+export { type PaidBatch, buildTaskReceipt, settledOf } from './units.ts';
 export * from './verify-receipt.ts';

@@ -22,6 +22,7 @@ import { logProof } from '#libs/merkle';
 import { auditError } from './errors.ts';
 import { eventBatch } from './event.ts';
 import { checkpoint } from './operator-log.ts';
+import { paidBatches } from './units.ts';
 
 export const RECEIPT_FILE_SUFFIX = '.seele';
 export const RECEIPT_VERSION = 1;
@@ -50,6 +51,8 @@ export const receiptFile = record({
   orderProof: stateProof,
   /** What the paid provider signed; absent when nothing was delivered. */
   delivery: optional(signedDelivery),
+  /** Of an order of many tasks: the batches that were paid. */
+  units: optional(paidBatches),
 });
 export type ReceiptFile = CodecValue<typeof receiptFile>;
 
@@ -62,12 +65,13 @@ export type ReceiptParts = Omit<ReceiptFile, 'magic' | 'version'>;
  * @throws KERNEL_SHAPE when a part has the wrong shape
  */
 export function buildReceipt(parts: ReceiptParts): Bytes {
-  const { delivery, ...rest } = parts;
+  const { delivery, units, ...rest } = parts;
   return encodeWith(receiptFile, {
     magic: 'seele-receipt',
     version: RECEIPT_VERSION,
     ...rest,
     ...(delivery && { delivery }),
+    ...(units && { units }),
   });
 }
 

@@ -13,9 +13,11 @@ import {
 } from './check-chain.ts';
 import { checkDelivery, checkManifest, checkOrder } from './check-documents.ts';
 import { checkComplete, checkMoney } from './check-money.ts';
+import { checkArrayMoney, checkBatches, checkTaskUnits } from './check-units.ts';
 import { type Finding, attempt, failed, held, plural } from './finding.ts';
 import { type LogReading, followLog, readLog } from './read-log.ts';
 import { type ReceiptFile, readReceipt } from './receipt-file.ts';
+import { isTaskReceipt, readTaskReceipt } from './units.ts';
 
 export interface VerifyReceiptOptions {
   /** Genesis id the receipt must refer to, hex. */
@@ -44,6 +46,14 @@ export interface ReceiptSummary {
   readonly state: string;
   readonly exit?: string;
   readonly result?: string;
+  /** Of an order of many tasks. */
+  readonly array?: {
+    readonly tasks: number;
+    readonly replicas: number;
+    readonly paidUnits: number;
+  };
+  /** Of a receipt of one of its tasks: which. */
+  readonly task?: number;
   readonly priceCap: bigint;
   readonly paid: bigint;
   readonly refunded: bigint;
@@ -68,7 +78,7 @@ const CHECKS = [
   ...['file', 'chain', 'certificates', 'order', 'manifest', 'entries', 'signatures', 'anchors'],
   ...['checkpoints', 'record', 'delivery', 'money', 'complete'],
 ] as const;
-type CheckName = (typeof CHECKS)[number];
+type CheckName = (typeof CHECKS)[number] | 'task';
 
 /** Runs the checks in order; one that needs what an earlier one could not find says so. */
 class Report {
@@ -173,8 +183,25 @@ function checkAnchors(
   report.add('checkpoints', () => checkCheckpoints(checkpoints, anchors, job, log));
 }
 
-function summaryOf(
+/** What was delivered: one signed delivery, or the batches of many tasks. */
+function checkWork(
   file: ReceiptFile,
+  record: OrderRecord,
+  log: LogReading,
+  verify: SignatureVerifier,
+): Finding {
+  if (record.array && !file.delivery)
+    return checkBatches(file.units, record, record.array, log, verify);
+  if (record.array || file.units) return failed('the file mixes one task with many');
+  return checkDelivery(file.delivery, record, log, verify);
+}
+
+const checkPaid = (record: OrderRecord): Finding =>
+  record.array ? checkArrayMoney(record, record.array) : checkMoney(record);
+
+function summaryOf(
+  file: Pick<ReceiptFile, 'order' | 'orderProof' | 'genesis'> &
+    Partial<Pick<ReceiptFile, 'batches' | 'anchors'>>,
   id: string,
   job: string,
   record: OrderRecord,
@@ -195,11 +222,69 @@ function summaryOf(
     priceCap: order.priceCap,
     paid: record.paid,
     refunded: record.refunded,
-    events: file.batches.reduce((sum, { entries }) => sum + entries.length, 0),
-    anchors: file.anchors.length,
+    ...(record.array &&
+      order.array && {
+        array: {
+          ...{ tasks: order.array.tasks, replicas: order.array.replicas },
+          paidUnits: record.array.settled,
+        },
+      }),
+    events: (file.batches ?? []).reduce((sum, { entries }) => sum + entries.length, 0),
+    anchors: file.anchors?.length ?? 0,
     height: header.height,
     timeUs: header.timeUs,
   };
+}
+
+function findRecord(
+  report: Report,
+  { genesis, orderProof, order }: Pick<ReceiptFile, 'genesis' | 'orderProof' | 'order'>,
+  job: string,
+  verify: SignatureVerifier,
+): OrderRecord | undefined {
+  return report.find('record', () => {
+    const found = readRecord(genesis, orderProof, order.order, job, verify);
+    const { height } = orderProof.header;
+    return found
+      ? [held(`block ${height} holds the order’s record: ${found.state}`), found]
+      : [failed(`block ${height} does not hold this order’s record`), found];
+  });
+}
+
+const TASK_CHECKS = [
+  ...['chain', 'certificates', 'order', 'manifest', 'record', 'money', 'task'],
+] as const;
+
+/** A receipt of one task: its order, its leaf under what its provider signed, and the chain's payments. */
+function verifyTaskReceipt(
+  bytes: Bytes,
+  options: VerifyReceiptOptions,
+  report: Report,
+  verify: SignatureVerifier,
+): ReceiptVerdict {
+  const file = report.find('file', () => {
+    const read = readTaskReceipt(bytes);
+    return [held(`a task’s receipt of ${bytes.length} bytes, complete and canonical`), read];
+  });
+  if (!file) {
+    report.skip(...TASK_CHECKS);
+    return { ok: false, pinned: false, checks: report.checks };
+  }
+  const { genesis, order: signed, orderProof } = file;
+  const id = genesisId(genesis);
+  const job = orderId(signed.order);
+  const pinned = report.add('chain', () => checkPinned(id, genesis.chainName, options));
+  report.add('certificates', () => checkCertificates(genesis, [orderProof], verify));
+  report.add('order', () => checkOrder(signed, id, verify));
+  report.add('manifest', () => checkManifest(file.manifest, signed.order.manifest));
+  const record = findRecord(report, file, job, verify);
+  const array = record?.array;
+  if (record && array) {
+    report.add('money', () => checkArrayMoney(record, array));
+    report.add('task', () => checkTaskUnits(file, record, array, verify));
+  } else report.skip('money', 'task');
+  const summary = record && { ...summaryOf(file, id, job, record), task: file.task };
+  return { ok: report.ok, pinned, checks: report.checks, ...(summary && { summary }) };
 }
 
 /**
@@ -210,6 +295,7 @@ function summaryOf(
 export function verifyReceipt(bytes: Bytes, options: VerifyReceiptOptions = {}): ReceiptVerdict {
   const verify = remembering(options.verify ?? verifySignature);
   const report = new Report();
+  if (isTaskReceipt(bytes)) return verifyTaskReceipt(bytes, options, report, verify);
   const file = report.find('file', () => {
     const read = readReceipt(bytes);
     return [held(`a receipt of ${bytes.length} bytes, complete and canonical`), read];
@@ -230,17 +316,11 @@ export function verifyReceipt(bytes: Bytes, options: VerifyReceiptOptions = {}):
   const log = checkLog(report, file, job, verify);
   if (log) checkAnchors(report, file, job, log, verify);
   else report.skip('anchors', 'checkpoints');
-  const record = report.find('record', () => {
-    const found = readRecord(genesis, orderProof, signed.order, job, verify);
-    const { height } = orderProof.header;
-    return found
-      ? [held(`block ${height} holds the order’s record: ${found.state}`), found]
-      : [failed(`block ${height} does not hold this order’s record`), found];
-  });
-  if (record) report.add('money', () => checkMoney(record));
+  const record = findRecord(report, file, job, verify);
+  if (record) report.add('money', () => checkPaid(record));
   else report.skip('money');
   if (record && log) {
-    report.add('delivery', () => checkDelivery(file.delivery, record, log, verify));
+    report.add('delivery', () => checkWork(file, record, log, verify));
     const { height } = orderProof.header;
     report.add('complete', () => checkComplete(record, log, file.checkpoints, height));
   } else report.skip('delivery', 'complete');

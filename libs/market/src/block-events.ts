@@ -101,8 +101,8 @@ export function unitsFactOf(event: EmittedEvent, market: string): UnitsFact | un
   }
   const settled = readEvent(unitsSettled, event);
   if (settled?.market === market) {
-    const { delivery, paid, refunded } = settled;
-    return { ...factOf('settled', settled), delivery, paid, refunded };
+    const { delivery, paid, refunded, units: paidUnits } = settled;
+    return { ...factOf('settled', settled), delivery, paid, refunded, paidUnits };
   }
   const released = readEvent(unitsReleased, event);
   if (released?.market !== market) return undefined;

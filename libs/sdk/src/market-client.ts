@@ -66,7 +66,12 @@ export interface MarketClient {
    * The receipt. Its last log entries are anchored a moment after the order ended: with `wait` that
    * moment is waited for. @throws MARKET_NOT_READY
    */
-  receipt(id: string, wait?: WaitOptions): Promise<Uint8Array>;
+  receipt(
+    id: string,
+    wait?: WaitOptions,
+    /** The small receipt of one task of an order of many. */
+    task?: number,
+  ): Promise<Uint8Array>;
   providers(): Promise<readonly ProviderDocument[]>;
   readonly webhooks: WebhookCalls;
   /** The order once it ended. @throws SDK_TIMEOUT */
@@ -151,8 +156,8 @@ export function createMarketClient(options: MarketClientOptions): MarketClient {
       const params = { path: { id } };
       return bytes(api.GET('/v1/orders/{id}/result', { params, parseAs: 'arrayBuffer' }));
     },
-    async receipt(id, { timeoutMs, signal } = { timeoutMs: 0 }) {
-      const params = { path: { id } };
+    async receipt(id, { timeoutMs, signal } = { timeoutMs: 0 }, task) {
+      const params = { path: { id }, ...(task !== undefined && { query: { task } }) };
       const deadline = performance.now() + timeoutMs;
       for (;;) {
         try {

@@ -5,7 +5,7 @@ import { formatAccount } from '#libs/kernel';
 import { decodeGenesis, genesisId } from '#libs/ledger';
 import { ENDED, type MarketClient } from '#libs/sdk';
 import { cliError } from '../errors.ts';
-import type { CommandContext } from '../frame/command.ts';
+import { type CommandContext, wholeNumber } from '../frame/command.ts';
 import { readUserFile, writeUserFile } from '../frame/files.ts';
 import type { Home } from '../frame/home.ts';
 import { type MarketOptions, connectMarket, orderIdOf } from '../frame/market.ts';
@@ -20,25 +20,27 @@ export async function fetchReceipt(
   { signal }: CommandContext,
   market: MarketClient,
   id: string,
+  task?: number,
 ): Promise<Uint8Array> {
   const { status } = await market.order(id);
-  return market.receipt(id, { timeoutMs: ENDED.has(status) ? ANCHOR_LIMIT_MS : 0, signal });
+  return market.receipt(id, { timeoutMs: ENDED.has(status) ? ANCHOR_LIMIT_MS : 0, signal }, task);
 }
 
 export async function receipt(
   context: CommandContext,
-  options: MarketOptions & { readonly out?: string },
+  options: MarketOptions & { readonly out?: string; readonly task?: string },
   given: string,
 ): Promise<void> {
   const { output } = context;
   const { out } = options;
+  const task = options.task === undefined ? undefined : wholeNumber('--task', options.task, 0);
   if (output.json && out === undefined)
     throw cliError('CLI_USAGE', 'with --json say where the receipt goes: --out FILE');
   if (out === undefined && process.stdout.isTTY)
     throw cliError('CLI_USAGE', 'a receipt is binary: send it to a file with --out FILE or > FILE');
   const market = connectMarket(context, options);
   const id = await orderIdOf(market, given);
-  const bytes = await fetchReceipt(context, market, id);
+  const bytes = await fetchReceipt(context, market, id, task);
   if (out === undefined) {
     process.stdout.write(bytes);
     return;

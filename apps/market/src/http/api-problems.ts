@@ -9,6 +9,7 @@ const WORDS: Readonly<Record<number, string>> = {
   403: 'Not yours',
   404: 'Unknown',
   409: 'Not possible in the present state',
+  410: 'Not there any more',
   413: 'Over a size limit',
   429: 'Too many requests; Retry-After says when',
   503: 'Busy or a part is down; Retry-After says when',

@@ -66,6 +66,10 @@ export interface MarketApi {
   /** @returns undefined when too many follow already */
   follow(order: string): Follower | undefined;
   result(cid: string): AsyncIterable<Bytes>;
-  /** @throws MARKET_NOT_READY while the order is not settled on the chain */
-  receipt(order: string): Promise<Bytes>;
+  /**
+   * Of an order, or the small one of one of its tasks.
+   *
+   * @throws MARKET_NOT_READY while the order is not settled on the chain, MARKET_TASK_UNPAID
+   */
+  receipt(order: string, task?: number): Promise<Bytes>;
 }

@@ -36,11 +36,13 @@ import { ApiProblems } from './api-problems.ts';
 import {
   type OrderListQuery,
   type OrderRequest,
+  type ReceiptQuery,
   orderDocument,
   orderIdParameter,
   orderListDocument,
   orderListQuery,
   orderRequest,
+  receiptQuery,
 } from './schemas.ts';
 import { whyDocument } from './why-schema.ts';
 import { refuseWhenCrowded, submissionOf } from './submissions.ts';
@@ -253,17 +255,21 @@ export class OrdersController {
   @ApiParam(ORDER_ID)
   @ApiProduces(RECEIPT_MEDIA_TYPE)
   @ApiOkResponse({ schema: { type: 'string', format: 'binary' } })
-  @ApiProblems(400, 401, 403, 404, 409, 429, 503)
+  @ApiProblems(400, 401, 403, 404, 409, 410, 429, 503)
   async receipt(
     @Param('id', { schema: orderIdParameter }) id: string,
+    @Query({ schema: receiptQuery }) { task }: ReceiptQuery,
     @Signatory() by: AccountId | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
     await this.#own(id, by);
-    const receipt = await this.#market.receipt(id);
+    const receipt = await this.#market.receipt(id, task);
     await reply
       .header('content-type', RECEIPT_MEDIA_TYPE)
-      .header('content-disposition', `attachment; filename="${id.slice(0, 16)}.seele"`)
+      .header(
+        'content-disposition',
+        `attachment; filename="${id.slice(0, 16)}${task === undefined ? '' : `-${task}`}.seele"`,
+      )
       .send(Buffer.from(receipt));
   }
 }

@@ -315,6 +315,17 @@ export const orderListQuery = z.object({
 });
 export type OrderListQuery = z.infer<typeof orderListQuery>;
 
+export const receiptQuery = z.object({
+  task: z.coerce
+    .number<string>()
+    .int()
+    .min(0)
+    .max(9_999)
+    .optional()
+    .describe('Only of this task of an order of many'),
+});
+export type ReceiptQuery = z.infer<typeof receiptQuery>;
+
 export const orderListDocument = z
   .object({
     items: z.array(orderDocument).describe('Newest first'),

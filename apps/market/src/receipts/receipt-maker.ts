@@ -3,7 +3,7 @@
  * operator's log is rebuilt from its leaves when a receipt is first asked for, then kept up.
  */
 import { AUDIT_CONTRACT, ORDERS_CONTRACT, auditKeys, ordersKeys } from '#contracts';
-import { buildReceipt, leafEntryHash, proveCheckpoints } from '#libs/audit';
+import { buildReceipt, buildTaskReceipt, leafEntryHash, proveCheckpoints } from '#libs/audit';
 import type { Bytes } from '#libs/kernel';
 import { LOST_LEAF, type Market, type OrderView, decodeRow } from '#libs/market';
 import { type LogTree, createLogTree } from '#libs/merkle';
@@ -11,6 +11,7 @@ import type { BlobStore } from '#libs/storage';
 import type { ChainNode } from '../chain/chain-node.ts';
 import { marketAppError } from '../errors.ts';
 import type { RowStore } from '../store/row-store.ts';
+import { readPaidBatches } from './paid-batches.ts';
 
 export interface ReceiptMakerParts {
   readonly market: Market;
@@ -69,44 +70,67 @@ async function allBatches(rows: RowStore, job: string) {
   }
 }
 
-/** The function that makes the receipt of an order that ended. */
-export function createReceiptMaker(parts: ReceiptMakerParts): (order: OrderView) => Promise<Bytes> {
+/** Makes receipts of orders that ended. */
+export interface ReceiptMaker {
+  whole(order: OrderView): Promise<Bytes>;
+  /** The small one of one task. @throws MARKET_TASK_UNPAID */
+  ofTask(order: OrderView, task: number): Promise<Bytes>;
+}
+
+export function createReceiptMaker(parts: ReceiptMakerParts): ReceiptMaker {
   const { market, rows, node, blobs } = parts;
   const operatorLog = createOperatorLogReader(rows, market);
   const operator = market.config.signer.account;
-  return async ({ id, delivery, log }) => {
+
+  /** What both kinds hold. */
+  const documentsOf = async (id: string) => {
     const stored = await rows.readOne('order', id);
     if (stored === undefined)
       throw marketAppError('MARKET_NOT_READY', `order ${id} is not stored yet`);
-    const { signed } = decodeRow('order', stored);
-    const [{ leaves, sizes }, batches, manifest] = await Promise.all([
-      anchoredLeaves(rows, id),
+    const { signed: order } = decodeRow('order', stored);
+    const [genesis, manifest, batches, orderProof] = await Promise.all([
+      node.genesis(),
+      blobs.getBlock(order.order.manifest),
       allBatches(rows, id),
-      blobs.getBlock(signed.order.manifest),
+      node.prove(ORDERS_CONTRACT, ordersKeys.order(id)),
     ]);
+    return { genesis, order, manifest, batches, orderProof };
+  };
+
+  const anchorsOf = async ({ id, log }: OrderView) => {
+    const { leaves, sizes } = await anchoredLeaves(rows, id);
     // After the leaves were read, so that it holds all of them.
     const tree = await operatorLog();
-    const proofs = proveCheckpoints(
-      tree,
-      leaves,
-      sizes.filter((size) => size <= tree.size),
-    );
-    const covered = proofs.checkpoints.at(-1)?.log.length ?? 0;
+    const covering = sizes.filter((size) => size <= tree.size);
+    const { checkpoints, consistency, ...proofs } = proveCheckpoints(tree, leaves, covering);
+    const covered = checkpoints.at(-1)?.log.length ?? 0;
     if (covered < log.length)
       throw marketAppError('MARKET_NOT_READY', `the log of order ${id} is not anchored to its end`);
     const anchors = [];
     for (const size of proofs.sizes)
       anchors.push(await node.prove(AUDIT_CONTRACT, auditKeys.anchor(operator, size)));
-    return buildReceipt({
-      genesis: await node.genesis(),
-      order: signed,
-      manifest,
-      batches,
-      checkpoints: proofs.checkpoints,
-      anchors,
-      consistency: proofs.consistency,
-      orderProof: await node.prove(ORDERS_CONTRACT, ordersKeys.order(id)),
-      ...(delivery && { delivery }),
-    });
+    return { checkpoints, consistency, anchors };
+  };
+
+  return {
+    whole: async (view) => {
+      const { id, delivery, array } = view;
+      const documents = await documentsOf(id);
+      const { batches, orderProof } = documents;
+      return buildReceipt({
+        ...documents,
+        ...(await anchorsOf(view)),
+        ...(delivery && { delivery }),
+        ...(array && { units: [...(await readPaidBatches(rows, id, batches, orderProof))] }),
+      });
+    },
+    ofTask: async ({ id }, task) => {
+      const { batches: log, ...documents } = await documentsOf(id);
+      const batches = await readPaidBatches(rows, id, log, documents.orderProof);
+      const receipt = buildTaskReceipt({ ...documents, batches }, task);
+      if (receipt === undefined)
+        throw marketAppError('MARKET_TASK_UNPAID', `nothing was paid for task ${task} of ${id}`);
+      return receipt;
+    },
   };
 }

@@ -77,6 +77,7 @@ export function takeUnitsFact(step: Step, fact: UnitsFact, height: number): void
     ...(fact.delivery !== undefined && { chainDelivery: fact.delivery }),
     ...(fact.given && { chainUnits: fact.given }),
     ...(fact.event === 'settled' && { paid: fact.paid }),
+    ...(fact.paidUnits && { paidUnits: fact.paidUnits }),
   });
   const { fence, provider, paid, refunded } = fact;
   const others = arrayOf(row).open.filter((one) => one !== fence);

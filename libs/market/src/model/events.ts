@@ -2,7 +2,7 @@
  * What can happen to a market. Events come from the HTTP edge, the queue's workers, the agents'
  * gateway, the chain's block stream and the clock; each names what it knows and nothing else.
  */
-import type { SignedDelivery, SignedOrder, WithheldUnits } from '#contracts';
+import type { SignedDelivery, SignedOrder, UnitSet, WithheldUnits } from '#contracts';
 import type { Bytes } from '#libs/kernel';
 import type { AgentMessage, ProviderOffer } from '../agent-protocol.ts';
 import type { Manifest } from '../manifest.ts';
@@ -67,6 +67,8 @@ export interface UnitsFact {
   readonly delivery?: string;
   /** With `delivered`: what it is about, and what it charges. */
   readonly given?: WithheldUnits;
+  /** With `settled`: the units that were paid. */
+  readonly paidUnits?: UnitSet;
   readonly paid: bigint;
   readonly refunded: bigint;
 }

@@ -222,6 +222,8 @@ export const unitsRow = record({
   /** Height of the block that bound it. */
   boundHeight: optional(uint()),
   paid: optional(u64),
+  /** The units that were paid for. */
+  paidUnits: optional(unitSet),
 });
 export type UnitsRow = CodecValue<typeof unitsRow>;
 

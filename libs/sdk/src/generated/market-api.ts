@@ -1994,7 +1994,10 @@ export interface operations {
     };
     getReceipt: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Only of this task of an order of many */
+                task?: number;
+            };
             header?: never;
             path: {
                 /** @description Order id */
@@ -2050,6 +2053,15 @@ export interface operations {
             };
             /** @description Not possible in the present state */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not there any more */
+            410: {
                 headers: {
                     [name: string]: unknown;
                 };
