@@ -14,6 +14,7 @@ import {
   RESTORED_TABLES,
   type Reply,
   type StoredRow,
+  type Submission,
   applyEvent,
   blockToEvent,
   helloProblem,
@@ -22,6 +23,7 @@ import {
 } from '#libs/market';
 import { type TransactionBody, signTransaction } from '#libs/ledger';
 import type { BindingQueue } from './binding-queue.ts';
+import type { LeaseMessage } from './graph-checks.ts';
 import type { Invariants } from './invariants.ts';
 import type { NodeProcess } from './node-process.ts';
 import { type ResultStore, cidOf } from './result-store.ts';
@@ -60,6 +62,8 @@ export interface MarketOptions {
   readonly queue: BindingQueue;
   readonly results: ResultStore;
   readonly invariants: Invariants;
+  /** A lease leaves, and what is durable then. */
+  readonly onLease: (message: LeaseMessage, rows: ReadonlyMap<string, StoredRow>) => void;
   readonly hooks: MarketHooks;
 }
 
@@ -210,6 +214,14 @@ export class MarketProcess {
     this.#request({ ...event, balance }, answer);
   }
 
+  submitGraph(orders: readonly Submission[], answer: (reply: Reply) => void): void {
+    const [first] = orders;
+    const { consumer = this.#options.signer.account, placeByUs = 0 } = first?.order.order ?? {};
+    const balance = this.#options.node.readBalance(consumer, placeByUs);
+    if (!this.life.isUp || !balance) return;
+    this.#request({ kind: 'submitGraph', orders, balance }, answer);
+  }
+
   cancel(order: string, by: string, answer: (reply: Reply) => void): void {
     if (this.life.isUp) this.#request({ kind: 'cancelOrder', order, by }, answer);
   }
@@ -258,6 +270,8 @@ export class MarketProcess {
       case 'reply': {
         const answer = this.#waiting.get(effect.request);
         this.#waiting.delete(effect.request);
+        if (effect.reply.is === 'orders')
+          for (const { id } of effect.reply.views) invariants.acknowledged(id);
         if (effect.reply.is === 'order') invariants.acknowledged(effect.reply.view.id);
         if (answer) answer(effect.reply);
         return;
@@ -270,6 +284,8 @@ export class MarketProcess {
           invariants.deliveryAccepted(message.lease, this.#market);
           invariants.unitsAccepted(message.lease, this.#market);
         }
+        if (message.kind === 'lease' || message.kind === 'leaseUnits')
+          this.#options.onLease(message, this.rows);
         return this.#sockets.get(effect.session)?.socket.deliver(message);
       }
       case 'closeAgent':
@@ -304,6 +320,20 @@ export class MarketProcess {
           () => this.dispatch({ kind: 'resultStored', order, cid }),
           isAlive,
         );
+        return;
+      }
+      case 'makeInput': {
+        const { order, name, result, task = -1 } = effect;
+        if (world.fault('input not put together', 0.05)) return;
+        const cid = cidOf(`${result} ${task}`);
+        const isDown = world.fault('storage is down', 0.05);
+        const isEmpty = world.fault('nothing to read', 0.05);
+        const good = { is: 'good', cid, sizeBytes: 10 } as const;
+        const bad = { is: 'impossible', text: 'a task has no output' } as const;
+        const outcome = isDown ? ({ is: 'unavailable' } as const) : isEmpty ? bad : good;
+        const tell = (): void => this.dispatch({ kind: 'inputMade', order, name, outcome });
+        world.after(world.between(1, 20), 'input made', tell, isAlive);
+        if (world.fault('input made twice', 0.05)) world.after(30, 'input made', tell, isAlive);
         return;
       }
       case 'readBalance': {

@@ -9,13 +9,16 @@ import {
   ordersRules,
   systemContracts,
 } from '#contracts';
+import type { Bytes } from '#libs/kernel';
 import type { SystemContract } from '#libs/ledger';
 import {
+  type MadeInputs,
   type Market,
   type MarketEffect,
   type MarketTimes,
   type OrderFact,
   type UnitsFact,
+  decodeRow,
   deliveryHash,
 } from '#libs/market';
 import type { MarketHooks } from './market-process.ts';
@@ -102,6 +105,23 @@ export const MUTANTS: readonly Mutant[] = [
     },
   },
   {
+    name: 'gives jobs something else to read',
+    market: {
+      changesEffects: (effects) =>
+        effects.map((effect) =>
+          effect.kind === 'sendAgent' && effect.message.kind === 'lease' && effect.message.inputs
+            ? { ...effect, message: { ...effect.message, inputs: otherInputs(effect.message) } }
+            : effect,
+        ),
+    },
+  },
+  {
+    name: 'forgets what its readers were given',
+    market: {
+      changesEffects: without((e) => e.kind === 'save' && e.table === 'order' && isReader(e.bytes)),
+    },
+  },
+  {
     name: 'looks at no result',
     market: {
       changesEvent: (event) =>
@@ -175,6 +195,14 @@ function unitsBelieved(fact: UnitsFact, market: Market): UnitsFact {
   return fact.event === 'delivered' && accepted
     ? { ...fact, delivery: batchDeliveryHash(accepted) }
     : fact;
+}
+
+const otherInputs = ({ inputs = [] }: { inputs?: MadeInputs | undefined }): MadeInputs =>
+  inputs.map((input) => ({ ...input, cid: 'bafkqaaa' }));
+
+function isReader(bytes: Bytes): boolean {
+  const { sources = [] } = decodeRow('order', bytes);
+  return sources.some(({ cid }) => cid !== undefined);
 }
 
 /** As if the chain's delivery were always the one that the market accepted. */

@@ -23,7 +23,9 @@ import {
 import { AgentProcess } from './agent-process.ts';
 import { BindingQueue } from './binding-queue.ts';
 import { ChainUsers } from './chain-users.ts';
-import { Consumers } from './consumers.ts';
+import { type ConsumerOptions, Consumers } from './consumers.ts';
+import { checkGraphs, checkLease } from './graph-checks.ts';
+import { GraphConsumers } from './graph-consumers.ts';
 import { Invariants } from './invariants.ts';
 import { MarketProcess } from './market-process.ts';
 import type { Mutant } from './mutants.ts';
@@ -69,6 +71,8 @@ const TIMES: MarketTimes = {
 
 const GIB = 2 ** 30;
 const ORDERS = 16;
+/** For so many orders there is a graph of them more. */
+const ORDERS_PER_GRAPH = 6;
 /** Orders come during the first part of the faults. */
 const SPREAD_SHARE = 0.6;
 const FAULTS_MS = 20_000;
@@ -92,6 +96,7 @@ class Simulation {
   readonly #market: MarketProcess;
   readonly #agents: AgentProcess[] = [];
   readonly #consumers: Consumers;
+  readonly #graphs: GraphConsumers;
   readonly #invariants: Invariants;
   readonly #faultsMs: number;
 
@@ -153,6 +158,8 @@ class Simulation {
       queue,
       results,
       invariants,
+      onLease: (message, rows) =>
+        checkLease({ world, rows, manifestBytes: (cid) => manifests.get(cid) }, message),
       hooks: mutant?.market ?? {},
     });
     const hostile = 1;
@@ -188,7 +195,7 @@ class Simulation {
           usesWire: seed % 4 === 0,
         }),
       );
-    this.#consumers = new Consumers({
+    const ordering: ConsumerOptions = {
       world,
       chain,
       marketAccount: market.account,
@@ -206,7 +213,9 @@ class Simulation {
         scripts.set(cid, script);
         manifests.set(cid, encodeManifest(manifest));
       },
-    });
+    };
+    this.#consumers = new Consumers(ordering);
+    this.#graphs = new GraphConsumers(ordering, Math.ceil(orders / ORDERS_PER_GRAPH));
   }
 
   async run(): Promise<SeedResult> {
@@ -250,7 +259,11 @@ class Simulation {
     const world = this.#world;
     if (world.faulty) return false;
     if (world.elapsedMs > this.#faultsMs + PEACE_MS) return true;
-    const isQuiet = this.#market.life.isUp && this.#node.life.isUp && this.#consumers.areDone;
+    const isQuiet =
+      this.#market.life.isUp &&
+      this.#node.life.isUp &&
+      this.#consumers.areDone &&
+      this.#graphs.areDone;
     if (!isQuiet || world.events % 64 !== 0) return false;
     const { market } = this.#market;
     if (!market || market.openOrders > 0 || market.transactions.size > 0) return false;
@@ -266,7 +279,9 @@ class Simulation {
       world.violate('I9', `not everything has ended: ${this.#market.describe()}`);
       return;
     }
-    this.#invariants.final(this.#market.rows);
+    const { rows } = this.#market;
+    this.#invariants.final(rows);
+    checkGraphs({ world, rows });
   }
 }
 
