@@ -10,6 +10,7 @@ import type {
 import { FETCH_MAX } from './messages.ts';
 import type { EdaEffect } from './types.ts';
 import type { Validator } from './validator-set.ts';
+import { RESEND_DELTAS } from './voting-types.ts';
 
 /** Decided cuts kept here; older ones come from the host's store by state sync. */
 const KEPT_SLOTS = 256;
@@ -24,12 +25,14 @@ export class Catchup {
   readonly #askedAt = new Map<string, number>();
   #fetchAtUs = 0;
   #turn = 0;
+  #last = { slot: 0, decidedAtUs: Number.NEGATIVE_INFINITY };
 
   constructor(deltaUs: number) {
     this.#deltaUs = deltaUs;
   }
 
-  keep(body: Body, certificate: Certificate): void {
+  keep(body: Body, certificate: Certificate, nowUs: number): void {
+    this.#last = { slot: body.slot, decidedAtUs: nowUs };
     this.#finals.set(body.slot, { kind: 'final', body, certificate });
     this.#byHash.set(certificate.hash, body);
     const old = this.#finals.get(body.slot - KEPT_SLOTS);
@@ -48,8 +51,20 @@ export class Catchup {
     return true;
   }
 
-  /** A peer votes in a slot that is decided: tells it. */
-  help(peer: string, slot: number, nowUs: number, out: EdaEffect[]): void {
+  /**
+   * A peer votes in a slot that is decided: tells it. Not the last votes of a slot that was decided a
+   * moment ago, though: they come from peers that have the others' votes, and who has not sends again.
+   */
+  help(
+    peer: string,
+    kind: EdaMessage['kind'],
+    slot: number,
+    nowUs: number,
+    out: EdaEffect[],
+  ): void {
+    const { slot: last, decidedAtUs } = this.#last;
+    const isFresh = slot === last && nowUs < decidedAtUs + RESEND_DELTAS * this.#deltaUs;
+    if (isFresh && kind !== 'newview') return;
     if (peer !== '' && this.#isDue(this.#helpedAt, peer, nowUs)) this.serve(peer, slot, out);
   }
 

@@ -57,6 +57,8 @@ export class EdaNode {
   readonly #strengths: Strengths;
   readonly #settleUs: number;
   readonly #cutIntervalUs: number;
+  /** When the slot opens for its first leader. */
+  #openAtUs: number;
   #voting: Voting;
   readonly #decisions: Decisions;
   #era: number;
@@ -103,6 +105,7 @@ export class EdaNode {
     this.#decisions = new Decisions(base, config.baseRoots ?? config.genesisRoots);
     this.#ticks.enterEra(this.#era, this.#decisions.eraBeacon);
     for (const { era, author, ...end } of base.ends) this.#resume(era, author, end);
+    this.#openAtUs = nowUs + this.#cutIntervalUs;
     this.#voting = this.#openSlot(nowUs);
     this.#restore(journal, nowUs);
   }
@@ -230,6 +233,7 @@ export class EdaNode {
       slot: slot + 1,
       prevHash: hash,
       prevTimeUs: timeUs,
+      openAtUs: this.#openAtUs,
       set,
       beacon: this.#decisions.eraBeacon,
     };
@@ -352,7 +356,7 @@ export class EdaNode {
     if (chain !== this.#config.chain) return;
     if (slot < this.slot) {
       // A certificate is a leader's, who does not lag.
-      if (message.kind !== 'certified') this.#catchup.help(peer, slot, nowUs, out);
+      if (message.kind !== 'certified') this.#catchup.help(peer, message.kind, slot, nowUs, out);
       return;
     }
     if (slot > this.slot) {
@@ -382,7 +386,7 @@ export class EdaNode {
     const { hash } = certificate;
     const before = this.#decisions.last.timeUs;
     out.push({ kind: 'decided', body, certificate, hash });
-    this.#catchup.keep(body, certificate);
+    this.#catchup.keep(body, certificate, nowUs);
     this.#decisions.add(body, hash);
     this.#ticks.availability.forget(body.entries);
     const effects = this.#positions.finalise(body.entries, this.#axis.at(nowUs), nowUs);
@@ -391,6 +395,7 @@ export class EdaNode {
     const { eraUs } = this.#config.parameters;
     if (crossesEra(before, body.timeUs, eraUs) && this.#rules.eraByCut)
       this.#enterEra(this.#era + 1, out);
+    this.#openAtUs = Math.max(nowUs, this.#openAtUs + this.#cutIntervalUs);
     this.#voting = this.#openSlot(nowUs);
     this.#decisions.release(this.#positions.held, out);
   }

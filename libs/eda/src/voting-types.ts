@@ -16,6 +16,11 @@ export interface SlotContext {
   readonly slot: number;
   readonly prevHash: string;
   readonly prevTimeUs: number;
+  /**
+   * From when on the first leader proposes, by the local clock: one cut interval after the slot before
+   * opened, so that voting and executing do not add to the interval.
+   */
+  readonly openAtUs: number;
   readonly set: ValidatorSet;
   readonly beacon: Bytes;
 }

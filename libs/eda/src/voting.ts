@@ -55,6 +55,8 @@ export class Voting {
   #own: OwnMessages = {};
   readonly #startUs: number;
   #listableAtUs: number | undefined;
+  /** The time of the first leader's cut has come. */
+  #isOpened = false;
   #deadlineUs: number | undefined;
   #resendAtUs: number;
   #fetchAtUs = 0;
@@ -115,11 +117,10 @@ export class Voting {
     if (this.#state.view === 0) {
       const { isListable, isOverdue } = this.#host.backlog(nowUs);
       if (isListable) this.#listableAtUs ??= nowUs;
-      const isOpen = nowUs >= this.#startUs + cutIntervalUs;
-      if (isOpen && this.#proposedView < 0) this.#proposeFirst(nowUs, out);
+      this.#proposeFirst(nowUs, out);
       const timeout = (this.#listableAtUs ?? Number.POSITIVE_INFINITY) + cutIntervalUs;
-      if (nowUs >= timeout + TIMER_DELTAS * deltaUs || (isOpen && isOverdue))
-        this.#enterView(1, nowUs, out);
+      const isDue = isOverdue && nowUs >= this.#startUs + cutIntervalUs;
+      if (nowUs >= timeout + TIMER_DELTAS * deltaUs || isDue) this.#enterView(1, nowUs, out);
     } else if (this.#deadlineUs !== undefined && nowUs >= this.#deadlineUs) {
       this.#enterView(this.#state.view + 1, nowUs, out);
     }
@@ -133,9 +134,10 @@ export class Voting {
   /** Time of the next thing that `wake` would do by itself (besides the checks of every tick). */
   get nextWakeUs(): number {
     // A decided slot that waits for its body asks at every tick; its timer is over.
-    return this.#decided
-      ? Number.POSITIVE_INFINITY
-      : (this.#deadlineUs ?? Number.POSITIVE_INFINITY);
+    if (this.#decided) return Number.POSITIVE_INFINITY;
+    const isWaitingToOpen = this.#state.view === 0 && !this.#isOpened && this.#leads(0);
+    if (isWaitingToOpen) return this.#slot.openAtUs;
+    return this.#deadlineUs ?? Number.POSITIVE_INFINITY;
   }
 
   #enterView(view: number, nowUs: number, out: EdaEffect[]): void {
@@ -198,8 +200,16 @@ export class Voting {
     return leader;
   }
 
+  #leads(view: number): boolean {
+    return this.#leader(view) === this.#host.myIndex;
+  }
+
+  /** The first leader's cut, once the slot is open and there is something to list. */
   #proposeFirst(nowUs: number, out: EdaEffect[]): void {
-    if (this.#leader(0) !== this.#host.myIndex || !mayPrepare(this.#state, 0)) return;
+    if (this.#decided || this.#state.view > 0 || this.#proposedView >= 0) return;
+    if (nowUs < this.#slot.openAtUs) return;
+    this.#isOpened = true;
+    if (!this.#leads(0) || !mayPrepare(this.#state, 0)) return;
     const context = this.#host.context();
     const cut = context && this.#host.firstCut(context, nowUs);
     if (!context || !cut) return;
@@ -437,6 +447,7 @@ export class Voting {
 
   /** The state of the slot before is known now, or blocks arrived: looks again. */
   again(nowUs: number, out: EdaEffect[]): void {
+    this.#proposeFirst(nowUs, out);
     this.#lead(nowUs, out);
     this.#consider(nowUs, out);
   }

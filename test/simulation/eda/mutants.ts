@@ -88,7 +88,7 @@ function latePrepares(seed: number, broken: Broken): World {
   world.intercept = (_from, _to, message) => {
     if (message.kind === 'final') return world.random.chance(0.9) ? undefined : 0;
     if (message.kind !== 'prepare' || message.message.view > 0) return 0;
-    return 250_000 + world.random.below(350_000);
+    return 500_000 + world.random.below(300_000);
   };
   feed(world, 400_000, 12);
   world.run(RUN_US);
