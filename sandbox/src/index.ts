@@ -1,5 +1,5 @@
 /**
- * Sandbox: runs untrusted programs. One process for one order's work, a fresh isolate for each task
+ * Sandbox: runs untrusted programs. One process for one order's work, a fresh context for each task
  * inside it, bytes and strings only across the bridge, limits enforced from outside by kill.
  *
  * Owns: the slot process, its bridge, its layers of defence, the probe that says what really holds.

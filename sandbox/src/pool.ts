@@ -42,16 +42,23 @@ export interface SlotPoolOptions {
   readonly jitless?: boolean;
 }
 
-/** One order's work: its tasks run one after the other, each in a fresh isolate of one process. */
+/** One order's work: its tasks run one after the other, each in a fresh context of one process. */
 export interface SlotSession {
   /** @throws SANDBOX_CANCELLED, SANDBOX_CLOSED */
   run(task: SandboxTask, host?: TaskHost): Promise<SlotOutcome>;
   /** False once the process has ended: by `close`, by a limit, by a crash. */
   readonly isOpen: boolean;
+  /** True until a task has run in its process. */
+  readonly isFresh: boolean;
   /** CPU time of the process since it started, in milliseconds; 0 once it has ended. */
   readonly cpuMs: number;
   /** Kills the process. */
   close(): void;
+  /**
+   * Ends the session, but leaves its process for the next one of the same order, if that comes within a
+   * moment. Of an order that was not named the process is killed.
+   */
+  park(): void;
 }
 
 export interface SlotPool {
@@ -64,8 +71,12 @@ export interface SlotPool {
   readonly kinds: readonly JobKind[];
   /** Why metered jobs do not run here, where they were wanted. */
   readonly meteredProblem: string | undefined;
-  /** With `metered`, for metered tasks only, and at most so much CPU time in all. @throws SANDBOX_BUSY, SANDBOX_START, SANDBOX_CLOSED */
-  open(metered?: { readonly cpuMs: number }): Promise<SlotSession>;
+  /**
+   * With `metered`, for metered tasks only, and at most so much CPU time in all. With `order`, what names
+   * the order, in a process that it left parked, where there is one: never in another order's.
+   * @throws SANDBOX_BUSY, SANDBOX_START, SANDBOX_CLOSED
+   */
+  open(metered?: { readonly cpuMs: number }, order?: string): Promise<SlotSession>;
   /** One task, one process: `open`, `run`, `close`. */
   run(task: SandboxTask, host?: TaskHost): Promise<SlotOutcome>;
   /** Kills every slot. */
@@ -115,6 +126,9 @@ function checkTask({ code, params, limits }: SandboxTask): void {
   }
 }
 
+/** A parked process is killed then: what a task may have left running there is nobody's work. */
+const PARKED_MS = 250;
+
 class Pool implements SlotPool {
   isolation: SlotIsolation;
   readonly kinds: readonly JobKind[];
@@ -127,6 +141,8 @@ class Pool implements SlotPool {
   readonly #spares: number;
   #ready: Promise<Slot>[] = [];
   readonly #used = new Set<Slot>();
+  /** By the order that they served. */
+  readonly #parked = new Map<Slot, { readonly order: string; readonly timer: NodeJS.Timeout }>();
   #open = 0;
   #closed = false;
 
@@ -162,14 +178,16 @@ class Pool implements SlotPool {
     return this.isolation;
   }
 
-  async open(metered?: { readonly cpuMs: number }): Promise<SlotSession> {
+  async open(metered?: { readonly cpuMs: number }, order?: string): Promise<SlotSession> {
     if (this.#closed) throw sandboxError('SANDBOX_CLOSED', 'the slot pool is closed');
     if (this.#open >= this.#slots)
       throw sandboxError('SANDBOX_BUSY', `all ${this.#slots} slots are in use`);
     this.#open++;
     try {
-      const slot = metered ? await this.#metered.start(metered.cpuMs) : await this.#take();
-      return this.#session(slot, metered !== undefined);
+      const parked = metered ? undefined : this.#unpark(order);
+      const slot =
+        parked ?? (metered ? await this.#metered.start(metered.cpuMs) : await this.#take());
+      return this.#session(slot, metered !== undefined, order);
     } catch (error) {
       this.#open--;
       throw error;
@@ -188,6 +206,7 @@ class Pool implements SlotPool {
 
   close(): void {
     this.#closed = true;
+    for (const { timer } of this.#parked.values()) clearTimeout(timer);
     for (const slot of this.#used) slot.kill();
     for (const spare of this.#ready) spare.then((slot) => slot.kill()).catch(() => {});
     this.#ready = [];
@@ -204,22 +223,45 @@ class Pool implements SlotPool {
     return this.#start();
   }
 
-  #session(slot: Slot, isMetered: boolean): SlotSession {
+  #end(slot: Slot): void {
+    this.#parked.delete(slot);
+    slot.kill();
+    this.#used.delete(slot);
+    this.#refill();
+  }
+
+  #park(slot: Slot, order: string): void {
+    const timer = setTimeout(() => this.#end(slot), PARKED_MS);
+    this.#parked.set(slot, { order, timer });
+  }
+
+  #unpark(order: string | undefined): Slot | undefined {
+    for (const [slot, { order: its, timer }] of this.#parked) {
+      if (its !== order) continue;
+      clearTimeout(timer);
+      this.#parked.delete(slot);
+      if (slot.isAlive) return slot;
+      this.#end(slot);
+    }
+    return undefined;
+  }
+
+  #session(slot: Slot, isMetered: boolean, order: string | undefined): SlotSession {
     this.#used.add(slot);
     let open = true;
-    let tasks = 0;
     const close = () => {
       if (!open) return;
       open = false;
-      slot.kill();
-      this.#used.delete(slot);
       this.#open--;
-      this.#refill();
+      this.#end(slot);
     };
     if (this.#closed) close();
     return {
       get isOpen() {
         return open && slot.isAlive;
+      },
+      get isFresh() {
+        return slot.isFresh;
       },
       get cpuMs() {
         return preciseCpuMs(slot.pid) ?? processFacts(slot.pid)?.cpuMs ?? 0;
@@ -234,12 +276,20 @@ class Pool implements SlotPool {
         if (!open || !slot.isAlive)
           throw sandboxError('SANDBOX_CLOSED', 'the slot of this session has ended');
         // Memory of a metered guest must never fail by the kernel's limit: that is no result.
-        await this.#beforeTask(slot, task, tasks++ === 0 && !isMetered);
+        await this.#beforeTask(slot, task, slot.isFresh && !isMetered);
+        slot.isFresh = false;
         if (task.metered?.kind === 'verifiable' && jobProgramOf(task.code).kind === 'js')
           await slot.loadEngine(preparedJsEngine());
         return await new SlotTask(slot, task, host).run();
       },
       close,
+      park: () => {
+        if (!open || isMetered || order === undefined || !slot.isAlive || this.#closed)
+          return close();
+        open = false;
+        this.#open--;
+        this.#park(slot, order);
+      },
     };
   }
 

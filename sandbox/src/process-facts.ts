@@ -1,5 +1,5 @@
 /** What the kernel says about another process: the only source of usage and memory figures. */
-import { readFileSync, readdirSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync, readdirSync } from 'node:fs';
 
 export interface ProcessFacts {
   readonly cpuMs: number;
@@ -19,18 +19,26 @@ function pageBytes(): number {
 
 let knownPageBytes: number | undefined;
 
+/** What /proc/<pid>/stat says, from the third field on; `undefined` for a process that has ended. */
+function statFields(stat: string): readonly string[] | undefined {
+  // The name, in brackets, may hold anything; fields are counted after it.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields;
+}
+
+function factsOf(fields: readonly string[]): ProcessFacts {
+  knownPageBytes ??= pageBytes();
+  return {
+    cpuMs: (Number(fields[11]) + Number(fields[12])) * TICK_MS,
+    residentBytes: Number(fields[21]) * knownPageBytes,
+  };
+}
+
 /** CPU time (10 ms steps) and resident memory; `undefined` when the process is gone. proc_pid_stat(5). */
 export function processFacts(pid: number): ProcessFacts | undefined {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The name, in brackets, may hold anything; fields are counted after it.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    if (fields[0] === 'Z' || fields[0] === 'X') return undefined;
-    knownPageBytes ??= pageBytes();
-    return {
-      cpuMs: (Number(fields[11]) + Number(fields[12])) * TICK_MS,
-      residentBytes: Number(fields[21]) * knownPageBytes,
-    };
+    const fields = statFields(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+    return fields && factsOf(fields);
   } catch {
     return undefined;
   }
@@ -58,19 +66,100 @@ export interface CpuReading {
   readonly preciseMs?: number;
 }
 
-export function readCpu(pid: number): CpuReading | undefined {
-  const facts = processFacts(pid);
-  if (facts === undefined) return undefined;
-  const preciseMs = preciseCpuMs(pid);
-  return { cpuMs: facts.cpuMs, ...(preciseMs === undefined ? {} : { preciseMs }) };
+/**
+ * The same of one process, asked again and again: its files stay open, because opening them costs more
+ * than reading. Says nothing of a process that took the same number later.
+ */
+export class ProcessGauge {
+  readonly #pid: number;
+  readonly #room = Buffer.allocUnsafe(8_192);
+  readonly #files = new Map<string, number>();
+  #threads: readonly string[] = [];
+  #isClosed = false;
+
+  constructor(pid: number) {
+    this.#pid = pid;
+  }
+
+  get facts(): ProcessFacts | undefined {
+    const fields = this.#stat();
+    return fields && factsOf(fields);
+  }
+
+  cpu(): CpuReading | undefined {
+    const fields = this.#stat();
+    if (!fields) return undefined;
+    const preciseMs = this.#preciseMs(Number(fields[17]));
+    return { cpuMs: factsOf(fields).cpuMs, ...(preciseMs !== undefined && { preciseMs }) };
+  }
+
+  /** As `statusBytes`. */
+  bytes(name: string): number | undefined {
+    const status = this.#read('status');
+    return status === undefined ? undefined : bytesIn(status, name);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const file of this.#files.values()) closeSync(file);
+    this.#files.clear();
+  }
+
+  #stat(): readonly string[] | undefined {
+    const stat = this.#read('stat');
+    return stat === undefined ? undefined : statFields(stat);
+  }
+
+  /** A thread that came or went shows in their number, or by its file. */
+  #preciseMs(threads: number): number | undefined {
+    if (threads !== this.#threads.length) this.#listThreads();
+    let nanoseconds = 0;
+    for (const thread of this.#threads) {
+      const text = this.#read(`task/${thread}/schedstat`);
+      if (text !== undefined) nanoseconds += Number(text.slice(0, text.indexOf(' ')));
+      else this.#threads = [];
+    }
+    return nanoseconds === 0 ? undefined : nanoseconds / 1e6;
+  }
+
+  #listThreads(): void {
+    for (const [name, file] of this.#files)
+      if (name.startsWith('task/')) {
+        closeSync(file);
+        this.#files.delete(name);
+      }
+    try {
+      this.#threads = readdirSync(`/proc/${this.#pid}/task`);
+    } catch {
+      this.#threads = [];
+    }
+  }
+
+  #read(name: string): string | undefined {
+    if (this.#isClosed) return undefined;
+    try {
+      let file = this.#files.get(name);
+      if (file === undefined) {
+        file = openSync(`/proc/${this.#pid}/${name}`, 'r');
+        this.#files.set(name, file);
+      }
+      return this.#room.toString('latin1', 0, readSync(file, this.#room, 0, this.#room.length, 0));
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+function bytesIn(status: string, name: string): number | undefined {
+  const at = status.indexOf(`\n${name}:`);
+  const kilobytes = at < 0 ? Number.NaN : Number.parseInt(status.slice(at + name.length + 2), 10);
+  return Number.isNaN(kilobytes) ? undefined : kilobytes * 1024;
 }
 
 /** A figure of /proc/<pid>/status in bytes, e.g. `VmHWM` (peak resident) or `VmData`. */
 export function statusBytes(pid: number, name: string): number | undefined {
   try {
-    const status = readFileSync(`/proc/${pid}/status`, 'latin1');
-    const match = new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status);
-    return match === null ? undefined : Number(match[1]) * 1024;
+    return bytesIn(readFileSync(`/proc/${pid}/status`, 'latin1'), name);
   } catch {
     return undefined;
   }

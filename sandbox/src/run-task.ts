@@ -4,7 +4,6 @@
  * does not enforce is checked here again; a slot that was taken over can only end its own task.
  */
 import { escapeControls, linesOf } from './log-text.ts';
-import { processFacts, readCpu, statusBytes } from './process-facts.ts';
 import type { Slot, SlotDeath } from './slot.ts';
 import { CHUNK_BYTES, DONE, FROM_SLOT, TO_SLOT, numbered } from './slot/frames.ts';
 import { MeteredReport, meteredHeader } from './metered-report.ts';
@@ -124,7 +123,7 @@ export class SlotTask {
 
   readonly #watch = (): void => {
     const { limits } = this.#task;
-    const facts = processFacts(this.#slot.pid);
+    const { facts } = this.#slot.gauge;
     const wallMs = performance.now() - this.#startedAtMs;
     if (facts !== undefined) {
       this.#lastCpuMs = facts.cpuMs - this.#slot.idleCpu.cpuMs;
@@ -333,7 +332,7 @@ export class SlotTask {
 
   #cpuMs(): number {
     const before = this.#slot.idleCpu;
-    const now = readCpu(this.#slot.pid);
+    const now = this.#slot.gauge.cpu();
     if (now !== undefined) {
       this.#lastCpuMs = now.cpuMs - before.cpuMs;
       this.#slot.idleCpu = now;
@@ -344,8 +343,8 @@ export class SlotTask {
   }
 
   #peakMemoryBytes(): number {
-    const { pid, idleBytes, idlePeakBytes } = this.#slot;
-    const peak = statusBytes(pid, 'VmHWM') ?? 0;
+    const { gauge, idleBytes, idlePeakBytes } = this.#slot;
+    const peak = gauge.bytes('VmHWM') ?? 0;
     if (peak > idlePeakBytes) this.#peakBytes = Math.max(this.#peakBytes, peak - idleBytes);
     return this.#peakBytes;
   }

@@ -330,18 +330,6 @@ describe('the pool', () => {
     expect(pool.freeSlots).toBe(2);
   });
 
-  it('one session runs several tasks, each in a fresh isolate', async () => {
-    const own = await pool.open();
-    const code = utf8(
-      job('const seen = globalThis.mark; globalThis.mark = 1; return String(seen)'),
-    );
-    const task = { code, inputs: {}, params: '{}', limits: LIMITS };
-    expect(textOf(await own.run(task))).toBe('undefined');
-    expect(textOf(await own.run(task))).toBe('undefined');
-    own.close();
-    await expect(own.run(task)).rejects.toMatchObject({ code: 'SANDBOX_CLOSED' });
-  });
-
   it('claims only what it saw', () => {
     const { attempts, failing, layers, level, networkClosed } = pool.isolation;
     const holds = (name: string) => layers.some((layer) => layer.name === name && layer.holds);

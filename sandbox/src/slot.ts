@@ -7,13 +7,7 @@ import { sandboxError } from './errors.ts';
 import type { SlotLayer, SlotProbe } from './layers/layer.ts';
 import type { SlotStart } from './launch.ts';
 import { FIRST_FEED } from './layers/seccomp.ts';
-import {
-  type CpuReading,
-  innermostProcess,
-  processFacts,
-  readCpu,
-  statusBytes,
-} from './process-facts.ts';
+import { type CpuReading, ProcessGauge, innermostProcess } from './process-facts.ts';
 import {
   FROM_SLOT,
   FrameReader,
@@ -54,12 +48,16 @@ function killQuietly(pid: number): boolean {
 export class Slot {
   /** Of the process that runs Node, whatever wrapped it. */
   pid: number;
+  /** What it uses; of that process from when it is ready on. */
+  gauge: ProcessGauge;
   /** Resident bytes when ready: a job's memory is counted above this. */
   idleBytes = 0;
   /** Peak resident bytes when ready. */
   idlePeakBytes = 0;
   /** What it had used when it was last idle: the next task's use is counted from there. */
   idleCpu: CpuReading = { cpuMs: 0 };
+  /** No task has run here yet. */
+  isFresh = true;
   readonly startMs: number;
   readonly #spawnedPid: number;
   readonly #child: ChildProcess;
@@ -78,9 +76,10 @@ export class Slot {
       await slot.#ready();
       slot.pid = innermostProcess(slot.#spawnedPid);
       await Promise.all(layers.map(async (layer) => layer.afterReady?.(slot.pid)));
-      slot.idleBytes = processFacts(slot.pid)?.residentBytes ?? 0;
-      slot.idleCpu = readCpu(slot.pid) ?? slot.idleCpu;
-      slot.idlePeakBytes = statusBytes(slot.pid, 'VmHWM') ?? slot.idleBytes;
+      slot.gauge = new ProcessGauge(slot.pid);
+      slot.idleBytes = slot.gauge.facts?.residentBytes ?? 0;
+      slot.idleCpu = slot.gauge.cpu() ?? slot.idleCpu;
+      slot.idlePeakBytes = slot.gauge.bytes('VmHWM') ?? slot.idleBytes;
       return slot;
     } catch (error) {
       slot.kill();
@@ -101,6 +100,7 @@ export class Slot {
     });
     this.#spawnedPid = this.#child.pid ?? 0;
     this.pid = this.#spawnedPid;
+    this.gauge = new ProcessGauge(this.pid);
     for (const [i, bytes] of feeds.entries()) {
       const feed = this.#child.stdio[FIRST_FEED + i] as Socket;
       feed.on('error', () => {});
@@ -129,6 +129,7 @@ export class Slot {
       if (this.#death !== undefined) return;
       this.#death = { code, signal, stderr: this.#stderr.slice(0, STDERR_KEPT_BYTES) };
       this.#listener?.onDeath(this.#death);
+      this.gauge.close();
       for (const layer of layers) layer.afterEnd?.(this.pid);
     };
     this.#child.on('error', (error) => {
@@ -175,8 +176,8 @@ export class Slot {
       this.#loaded = resolve;
       this.send(TO_SLOT.engine, Buffer.concat([Buffer.from(version, 'latin1'), bytes]));
     });
-    this.idleBytes = processFacts(this.pid)?.residentBytes ?? this.idleBytes;
-    this.idlePeakBytes = statusBytes(this.pid, 'VmHWM') ?? this.idlePeakBytes;
+    this.idleBytes = this.gauge.facts?.residentBytes ?? this.idleBytes;
+    this.idlePeakBytes = this.gauge.bytes('VmHWM') ?? this.idlePeakBytes;
   }
 
   /** Kills the process and everything it started. Does nothing when it is dead. */

@@ -10,7 +10,7 @@ import {
 } from '#libs/market';
 import { declareFailpoints, failpoint, type Logger } from '#libs/platform';
 import { type BlobStore, readBlob } from '#libs/storage';
-import type { SlotPool, TaskInput } from '#sandbox';
+import type { SlotOutcome, SlotPool, TaskInput } from '#sandbox';
 import type { ContentCache } from './content-cache.ts';
 import { providerError } from './errors.ts';
 
@@ -44,6 +44,8 @@ export const messageOf = (error: unknown): string =>
 
 /** What to tell the market of a failure that is the provider's own. */
 export function codeOf(error: unknown): string {
+  if (error instanceof HandBack) return error.code;
+  if (error instanceof Unrunnable) return 'PROVIDER_SLOT';
   if (!isSeeleError(error)) return 'PROVIDER_FAILED';
   if (error.code.startsWith('STORAGE_')) return 'PROVIDER_STORAGE';
   return error.code === 'SANDBOX_BUSY' ? 'PROVIDER_BUSY' : 'PROVIDER_SLOT';
@@ -164,5 +166,12 @@ export function watchedInputs(
       },
     };
   }
-  return { byName, failure: () => failed };
+  return {
+    byName,
+    /** @throws HandBack when the task was refused because an input could not be read here */
+    check({ exit, error }: Pick<SlotOutcome, 'exit' | 'error'>): void {
+      if (exit === 'refused' && failed !== undefined)
+        throw new HandBack('PROVIDER_STORAGE', error ?? 'an input could not be read', failed);
+    },
+  };
 }

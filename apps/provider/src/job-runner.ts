@@ -17,15 +17,8 @@ import { declareFailpoints, failpoint, type Logger } from '#libs/platform';
 import type { BlobStore } from '#libs/storage';
 import type { Checkpoint } from '#libs/vm';
 import type { SlotPool } from '#sandbox';
-import {
-  HandBack,
-  type JobContent,
-  Unrunnable,
-  codeOf,
-  messageOf,
-  watchedInputs,
-  withMadeInputs,
-} from './job-content.ts';
+import { type JobContent, Unrunnable, watchedInputs, withMadeInputs } from './job-content.ts';
+import { createWorkUnderWay } from './work-under-way.ts';
 import { fetchSavePoint, keepSavePoints } from './save-points.ts';
 
 declareFailpoints('provider.run.before', 'provider.run.started');
@@ -49,9 +42,9 @@ const CHECKPOINT_HELD_MS = 500;
 const NO_USAGE = { cpuMs: 0, wallMs: 0, peakMemoryBytes: 0, inputBytes: 0, outputBytes: 0 };
 
 export function createJobRunner(options: JobRunnerOptions): JobRunner {
-  const { blobs, content, emit, logger, pool } = options;
+  const { blobs, content, emit, pool } = options;
   const { checkFits, fetchCode, fetchManifest, upload } = content;
-  const running = new Map<string, AbortController>();
+  const underWay = createWorkUnderWay(options);
 
   const runInSlot = async (lease: StoredLease, manifest: Manifest, signal: AbortSignal) => {
     const code = await fetchCode(manifest);
@@ -90,8 +83,7 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
       },
     );
     log.flush();
-    if (outcome.exit === 'refused' && inputs.failure() !== undefined)
-      throw new HandBack('PROVIDER_STORAGE', outcome.error ?? 'an input could not be read');
+    inputs.check(outcome);
     return outcome;
   };
 
@@ -113,21 +105,6 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
     }
   };
 
-  const start = async (lease: StoredLease, controller: AbortController): Promise<void> => {
-    const id = lease.lease;
-    try {
-      const outcome = await work(lease, controller.signal);
-      if (!controller.signal.aborted) emit({ kind: 'finished', lease: id, outcome });
-    } catch (error) {
-      if (controller.signal.aborted) return;
-      logger.warn({ err: error, lease: id }, 'the work could not be done here');
-      const code = error instanceof HandBack ? error.code : codeOf(error);
-      emit({ kind: 'failed', lease: id, code, reason: messageOf(error) });
-    } finally {
-      if (running.get(id) === controller) running.delete(id);
-    }
-  };
-
   return {
     prepare: (lease) => {
       // Only to warm the cache; `run` meets the same failure and reports it.
@@ -135,20 +112,13 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
         .then(fetchCode)
         .catch(() => {});
     },
-    run: (lease) => {
-      running.get(lease.lease)?.abort();
-      const controller = new AbortController();
-      running.set(lease.lease, controller);
-      void start(lease, controller);
-    },
-    kill: (lease) => {
-      running.get(lease)?.abort();
-      running.delete(lease);
-    },
-    killAll: () => {
-      for (const controller of running.values()) controller.abort();
-      running.clear();
-    },
+    run: (lease) =>
+      underWay.begin(lease.lease, async (signal) => {
+        const outcome = await work(lease, signal);
+        if (!signal.aborted) emit({ kind: 'finished', lease: lease.lease, outcome });
+      }),
+    kill: underWay.kill,
+    killAll: underWay.killAll,
   };
 }
 

@@ -1,7 +1,7 @@
 /**
- * Does the work of a batch: its units one after the other in one slot process, each in a fresh isolate.
+ * Does the work of a batch: its units one after the other in one slot process, each in a fresh context.
  * What is done is reported from time to time, so that a batch that is lost in its middle has not been for
- * nothing. A unit that ends the slot is tried once more, alone, and then reported as what it is.
+ * nothing. A unit that ends the slot is tried again, alone, and then reported as what it is.
  */
 import { CID } from 'multiformats/cid';
 import { create as createDigest } from 'multiformats/hashes/digest';
@@ -22,15 +22,8 @@ import {
 import { type Logger, declareFailpoints, failpoint } from '#libs/platform';
 import { type BlobStore, readBlob } from '#libs/storage';
 import type { SlotOutcome, SlotPool, SlotSession } from '#sandbox';
-import {
-  HandBack,
-  type JobContent,
-  Unrunnable,
-  codeOf,
-  messageOf,
-  watchedInputs,
-  withMadeInputs,
-} from './job-content.ts';
+import { type JobContent, Unrunnable, watchedInputs, withMadeInputs } from './job-content.ts';
+import { createWorkUnderWay } from './work-under-way.ts';
 
 declareFailpoints('provider.unit.before', 'provider.unit.after', 'provider.units.report');
 
@@ -68,48 +61,18 @@ type Ended = Omit<UnitResult, 'charge'>;
 const rawCid = (bytes: Bytes): CID => CID.createV1(RAW, createDigest(SHA2_256, sha256(bytes)));
 
 export function createUnitRunner(options: UnitRunnerOptions): UnitRunner {
-  const { content, emit, logger } = options;
-  const running = new Map<string, AbortController>();
-
-  const start = async (units: StoredUnits, controller: AbortController): Promise<void> => {
-    const { lease } = units;
-    const { signal } = controller;
-    try {
-      const manifest = withMadeInputs(await content.fetchManifest(units.manifest), units.inputs);
-      content.checkFits(manifest);
-      const work = new BatchWork(options, units, manifest, signal);
-      await (options.isNoop ? work.runNothing() : work.run());
-    } catch (error) {
-      if (signal.aborted) return;
-      logger.warn({ err: error, lease }, 'the batch could not be done here');
-      const isOrders = error instanceof Unrunnable;
-      const code = error instanceof HandBack ? error.code : codeOf(error);
-      emit({
-        kind: 'failed',
-        lease,
-        code: isOrders ? 'PROVIDER_SLOT' : code,
-        reason: messageOf(error),
-      });
-    } finally {
-      if (running.get(lease) === controller) running.delete(lease);
-    }
-  };
-
+  const { content } = options;
+  const underWay = createWorkUnderWay(options);
   return {
-    run: (units) => {
-      running.get(units.lease)?.abort();
-      const controller = new AbortController();
-      running.set(units.lease, controller);
-      void start(units, controller);
-    },
-    kill: (lease) => {
-      running.get(lease)?.abort();
-      running.delete(lease);
-    },
-    killAll: () => {
-      for (const controller of running.values()) controller.abort();
-      running.clear();
-    },
+    run: (units) =>
+      underWay.begin(units.lease, async (signal) => {
+        const manifest = withMadeInputs(await content.fetchManifest(units.manifest), units.inputs);
+        content.checkFits(manifest);
+        const work = new BatchWork(options, units, manifest, signal);
+        await (options.isNoop ? work.runNothing() : work.run());
+      }),
+    kill: underWay.kill,
+    killAll: underWay.killAll,
   };
 }
 
@@ -146,6 +109,8 @@ class BatchWork {
         failpoint('provider.unit.after');
         if (performance.now() - this.#reportedAtMs >= REPORT_MS) await this.#report(false);
       }
+      // The order's next batch may come before it is killed.
+      this.#session?.park();
       await this.#report(true);
     } finally {
       this.#session?.close();
@@ -187,9 +152,12 @@ class BatchWork {
       };
     const all = own && name !== undefined ? [...shared, { name, ...own }] : shared;
     const inputs = watchedInputs(this.#options.blobs, { inputs: all }, this.#signal);
-    for (let attempt = 1; ; attempt++) {
-      this.#session ??= await this.#options.pool.open();
+    let mustBeAlone = false;
+    for (let attempt = 1; ;) {
+      const order = mustBeAlone ? undefined : this.#units.order;
+      this.#session ??= await this.#options.pool.open(undefined, order);
       const session = this.#session;
+      const isAlone = session.isFresh;
       const outcome = await session.run(
         {
           ...{ code, inputs: inputs.byName, params, limits, task: { index, count } },
@@ -202,9 +170,12 @@ class BatchWork {
         session.close();
         this.#session = undefined;
       }
-      if (outcome.exit === 'refused' && inputs.failure() !== undefined)
-        throw new HandBack('PROVIDER_STORAGE', outcome.error ?? 'an input could not be read');
-      if (outcome.exit !== 'crash' || attempt >= ATTEMPTS) return outcome;
+      inputs.check(outcome);
+      // What earlier units left behind may have taken this one's memory or time: how a unit ends its slot
+      // is known only from a slot of its own.
+      mustBeAlone = !isAlone && this.#session === undefined;
+      if (mustBeAlone) continue;
+      if (outcome.exit !== 'crash' || attempt++ >= ATTEMPTS) return outcome;
     }
   }
 

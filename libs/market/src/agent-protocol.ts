@@ -141,7 +141,7 @@ export const marketMessage = variant({
     /** What the manifest's `from` came to. */
     inputs: optional(madeInputs),
   }),
-  /** A batch of units of one order, for one slot: each unit in a fresh isolate. */
+  /** A batch of units of one order, for one slot: each unit in a fresh context. */
   leaseUnits: record({
     lease: hash32,
     order: hash32,

@@ -302,6 +302,12 @@ export function guestBridge(
         write(text);
       }
     }
+    const last = pending;
+    if (last.length < PIECE) {
+      pending = '';
+      send(FINISH, 0, '', last);
+      return;
+    }
     flushText(true);
     send(FINISH, 0, '');
   }

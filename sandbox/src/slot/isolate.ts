@@ -1,4 +1,7 @@
-/** A fresh isolate with the guest's side of the bridge loaded: what one task gets and nobody reuses. */
+/**
+ * What one task gets and nobody reuses: a fresh context with the guest's side of the bridge loaded, in an
+ * isolate of its own or, beside what is left of earlier tasks of the same order, in theirs.
+ */
 import type ivm from 'isolated-vm';
 import { guestClock } from './guest-clock.ts';
 import { guestText } from './guest-text.ts';
@@ -22,8 +25,22 @@ export interface GuestIsolate {
   evaluate(): Promise<void>;
   /** True once isolated-vm ended the isolate by itself: its memory limit. */
   isDead(): boolean;
+  /**
+   * Another fresh context in the same isolate, for the next task of the same order; this one is over.
+   * Undefined when the isolate has had enough of them, or too much is left in it.
+   */
+  successor(): GuestIsolate | undefined;
   dispose(): void;
 }
+
+/**
+ * Contexts that one isolate has in all, one after the other. Making an isolate costs four times what a
+ * context does; with so many, next to nothing of that is left in a task.
+ */
+const CONTEXTS_MAX = 24;
+/** What earlier tasks may leave in an isolate, as a share of its memory limit. */
+const REMAINS_MAX = 1 / 4;
+const MIB = 2 ** 20;
 
 const BRIDGE_SOURCE = `(send) => (${String(guestBridge)})(send, (${String(guestText)})(), ${String(guestClock)})`;
 const START_SOURCE =
@@ -68,6 +85,24 @@ export function createGuestIsolate(
   const isolate = new vm.Isolate(
     bare({ memoryLimit: memoryMb, onCatastrophicError: onCatastrophe }),
   );
+  return guestIn(vm, { isolate, memoryMb, script: compileBridge(isolate) }, 1);
+}
+
+interface Host {
+  readonly isolate: ivm.Isolate;
+  readonly memoryMb: number;
+  readonly script: ivm.Script;
+}
+
+/** Little enough is left in it for the next task to have its memory. */
+function isRoomy({ isolate, memoryMb }: Host): boolean {
+  const { used_heap_size: heap, externally_allocated_size: beside } =
+    isolate.getHeapStatisticsSync();
+  return heap + beside < REMAINS_MAX * memoryMb * MIB;
+}
+
+function guestIn(vm: IsolatedVm, host: Host, nth: number): GuestIsolate {
+  const { isolate, memoryMb, script } = host;
   // Synchronous: our own short code, and every hop to isolated-vm's thread costs more than it does.
   const context = isolate.createContextSync();
   let answer: HostCall = () => 1;
@@ -75,7 +110,6 @@ export function createGuestIsolate(
     answer(op, a, b, c),
   );
   const asReference = bare({ reference: true as const });
-  const script = compileBridge(isolate);
   const make = script.runSync(context, asReference) as ivm.Reference<(s: unknown) => object>;
   const bridge = make.applySync(
     undefined,
@@ -129,6 +163,14 @@ export function createGuestIsolate(
       await entry.evaluate(bare({ promise: true as const }));
     },
     isDead: () => isolate.isDisposed,
+    successor: () => {
+      // Whoever is still running in it speaks to nobody.
+      answer = () => 1;
+      if (isolate.isDisposed || nth >= CONTEXTS_MAX || !isRoomy(host)) return undefined;
+      for (const handle of [configure, deliver, poke, bridge, make, context])
+        (handle as { release(): void }).release();
+      return guestIn(vm, host, nth + 1);
+    },
     dispose: () => {
       if (!isolate.isDisposed) isolate.dispose();
     },

@@ -11,6 +11,8 @@ export interface TaskHeader extends GuestConfiguration {
 }
 
 export type Send = (type: number, payload?: Uint8Array) => void;
+/** Several frames in one write. */
+export type SendAll = (frames: readonly (readonly [type: number, payload: Uint8Array])[]) => void;
 
 const OK = 0;
 const BAD_ARGUMENT = 1;
@@ -20,6 +22,7 @@ const NO_SUCH_INPUT = 4;
 const OPEN_MAX = 64;
 const TIMERS_MAX = 1_000;
 const POKE_MS = 10;
+const QUIET_WITHIN_MS = 5;
 const ERROR_TEXT_MAX = 4_000;
 
 interface Stream {
@@ -46,15 +49,21 @@ export class TaskRun {
   readonly #isolate: GuestIsolate;
   readonly #header: TaskHeader;
   readonly #send: Send;
+  readonly #sendAll: SendAll;
   readonly #streams = new Map<number, Stream>();
   readonly #timers = new Map<number, NodeJS.Timeout>();
   #calls = 0;
   #ended = false;
+  #endedWell = false;
+  /** How often control is with the guest. */
+  #inside = 0;
+  #onQuiet: () => void = () => {};
 
-  constructor(isolate: GuestIsolate, header: TaskHeader, send: Send) {
+  constructor(isolate: GuestIsolate, header: TaskHeader, send: Send, sendAll: SendAll) {
     this.#isolate = isolate;
     this.#header = header;
     this.#send = send;
+    this.#sendAll = sendAll;
   }
 
   async run(code: Buffer): Promise<void> {
@@ -65,7 +74,7 @@ export class TaskRun {
       isolate.configure(JSON.stringify({ inputs, params, seed, task, isResumed }));
       isolate.link(code.toString('utf8'));
       this.#send(FROM_SLOT.started);
-      await isolate.evaluate();
+      await this.#within(isolate.evaluate());
     } catch (error) {
       this.#guestFailed(error);
     }
@@ -75,7 +84,7 @@ export class TaskRun {
       if (this.#ended) clearInterval(poke);
       else if (quiet) {
         quiet = false;
-        isolate.poke().then(
+        this.#within(isolate.poke()).then(
           () => (quiet = true),
           (error: unknown) => this.#guestFailed(error),
         );
@@ -101,11 +110,39 @@ export class TaskRun {
     this.#finish(DONE.memoryLimit, 'the isolate ran out of memory');
   }
 
-  #finish(status: number, message: string): void {
+  /**
+   * Whether it ended well, waits for nothing (no timer, no input), and has given control back: what runs
+   * on after its end is not waited for long.
+   */
+  async leavesNothing(): Promise<boolean> {
+    if (!this.#endedWell) return false;
+    if (this.#inside > 0)
+      await Promise.race([
+        new Promise<void>((resolve) => (this.#onQuiet = resolve)),
+        new Promise<void>((resolve) => setTimeout(resolve, QUIET_WITHIN_MS)),
+      ]);
+    return this.#inside === 0;
+  }
+
+  /** Control is with the guest until `work` settles. */
+  async #within(work: Promise<void>): Promise<void> {
+    this.#inside++;
+    try {
+      await work;
+    } finally {
+      if (--this.#inside === 0) this.#onQuiet();
+    }
+  }
+
+  #finish(status: number, message: string, output?: Uint8Array): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#endedWell = status === DONE.ok && this.#timers.size === 0 && this.#streams.size === 0;
     for (const timer of this.#timers.values()) clearTimeout(timer);
-    this.#send(FROM_SLOT.done, done(status, message));
+    this.#sendAll([
+      ...(output === undefined ? [] : [[FROM_SLOT.output, output] as const]),
+      [FROM_SLOT.done, done(status, message)],
+    ]);
   }
 
   /** An error that surfaced in isolated-vm: the module threw, or a promise rejected unhandled. */
@@ -115,7 +152,9 @@ export class TaskRun {
   }
 
   #deliver(id: number, code: number, payload?: string | ArrayBuffer): void {
-    this.#isolate.deliver(id, code, payload).catch((error: unknown) => this.#guestFailed(error));
+    this.#within(this.#isolate.deliver(id, code, payload)).catch((error: unknown) =>
+      this.#guestFailed(error),
+    );
   }
 
   #feed(id: number, state: Stream): void {
@@ -194,7 +233,9 @@ export class TaskRun {
         return OK;
       case HOST_CALLS.done:
         if (typeof b !== 'string') return BAD_ARGUMENT;
-        this.#finish(a === 0 ? DONE.ok : DONE.guestError, b);
+        if (a !== 0) this.#finish(DONE.guestError, b);
+        // The last text of the output comes with it: each call is a hop between two threads.
+        else this.#finish(DONE.ok, b, typeof c === 'string' && c !== '' ? text(c) : undefined);
         return OK;
       default:
         return BAD_ARGUMENT;

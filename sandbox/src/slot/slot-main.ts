@@ -6,7 +6,7 @@ import { openSync, read, writeSync } from 'node:fs';
 import { FROM_SLOT, FrameReceiver, TO_SLOT, frame } from './frames.ts';
 import { type GuestIsolate, createGuestIsolate } from './isolate.ts';
 import { loadIsolatedVm } from './isolated-vm.ts';
-import { type TaskHeader, TaskRun } from './run-task.ts';
+import { type SendAll, type TaskHeader, TaskRun } from './run-task.ts';
 
 const IN_FD = 3;
 const OUT_FD = 4;
@@ -16,9 +16,15 @@ const vm = loadIsolatedVm(addonPath);
 let current: TaskRun | undefined;
 
 function send(type: number, payload?: Uint8Array): void {
-  const bytes = frame(type, payload);
-  for (let at = 0; at < bytes.length;) at += writeSync(OUT_FD, bytes, at);
+  write(frame(type, payload));
 }
+
+const write = (bytes: Uint8Array): void => {
+  for (let at = 0; at < bytes.length;) at += writeSync(OUT_FD, bytes, at);
+};
+
+const sendAll: SendAll = (frames) =>
+  write(Buffer.concat(frames.map(([type, payload]) => frame(type, payload))));
 
 const fresh = (memoryMb: number): GuestIsolate =>
   createGuestIsolate(vm, memoryMb, () => current?.catastrophe());
@@ -66,20 +72,35 @@ function probe(): void {
 }
 
 let used: GuestIsolate | undefined;
+
+/**
+ * A slot serves one order, so what a task left behind can only meet tasks of the same order. It meets
+ * them only if the task ended well, with nothing of it left waiting.
+ */
+async function afterLast(memoryMb: number): Promise<GuestIsolate | undefined> {
+  const [last, task] = [used, current];
+  used = undefined;
+  const isUsable = last?.memoryMb === memoryMb && (await task?.leavesNothing()) === true;
+  const next = isUsable ? last?.successor() : undefined;
+  if (next === undefined) last?.dispose();
+  return next;
+}
+
 let spare: GuestIsolate | undefined = fresh(Number(spareMemory));
 
 async function startTask(payload: Buffer): Promise<void> {
   const length = payload.readUInt32LE(0);
   const header = JSON.parse(payload.toString('utf8', 4, 4 + length)) as TaskHeader;
-  used?.dispose();
+  const next = await afterLast(header.memoryMb);
   // One with a wider limit will do: it is a hint, the parent's watchdog is exact.
-  const ready = spare !== undefined && spare.memoryMb >= header.memoryMb ? spare : undefined;
+  const ready =
+    next ?? (spare !== undefined && spare.memoryMb >= header.memoryMb ? spare : undefined);
   // Before the next isolate is made: each reserves address space that counts against the data limit.
-  if (ready === undefined) spare?.dispose();
+  if (ready !== spare) spare?.dispose();
   spare = undefined;
   const isolate = ready ?? fresh(header.memoryMb);
   used = isolate;
-  current = new TaskRun(isolate, header, send);
+  current = new TaskRun(isolate, header, send, sendAll);
   await current.run(payload.subarray(4 + length));
 }
 
