@@ -6,133 +6,43 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  DEALS_CONTRACT,
-  dealsCalls,
-  sectorsOfChallenge,
-  tokenAmount,
-  tokenCalls,
-  tokenKeys,
-} from '#contracts';
-import { type Signer, contractAccount, createSigner } from '#libs/crypto';
-import {
-  type DealReader,
-  type ShardKeeper,
-  createChainSender,
-  createDealReader,
-  createShardKeeper,
-  keepStorageOffer,
-} from '#libs/deals';
-import { TOKEN, decodeWith } from '#libs/kernel';
-import { createLogger, createSystemClock } from '#libs/platform';
-import { type NodeClient, createNodeClient, sendCalls } from '#libs/sdk';
-import {
-  type BlobStore,
-  blockOfSector,
-  commitSectors,
-  createKuboBlobStore,
-  proveSector,
-  readBlob,
-} from '#libs/storage';
-import { createMemoryStore } from '#libs/store';
-import { type StorageProcess, startStorage } from '../e2e/storage-process.ts';
-import { type LocalMachine, startLocalMachine } from '../support/local-machine.ts';
+import { DEALS_CONTRACT, dealsCalls, sectorsOfChallenge, tokenAmount, tokenKeys } from '#contracts';
+import { contractAccount } from '#libs/crypto';
+import { createChainSender } from '#libs/deals';
+import { decodeWith } from '#libs/kernel';
+import { createSystemClock } from '#libs/platform';
+import { blockOfSector, commitSectors, proveSector, readBlob } from '#libs/storage';
+import { type DealStage, type Double, startDealStage, until } from '../support/deal-stage.ts';
 
 const EPOCH_SECONDS = 20;
-const DOUBLES = 7;
 const MIB = 1024 * 1024;
 const clock = createSystemClock();
-const logger = createLogger({ name: 'test', level: 'silent' });
 
-interface Double {
-  readonly signer: Signer;
-  readonly keeper: ShardKeeper;
-}
-
-let machine: LocalMachine;
-let storage: StorageProcess;
-let blobs: BlobStore;
-let node: NodeClient;
-let reader: DealReader;
-let doubles: readonly Double[];
+let stage: DealStage;
 let deal: string;
 let folder: string;
-const ending = new AbortController();
 
-async function until(what: string, seconds: number, isSo: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + seconds * 1000;
-  while (!(await isSo())) {
-    if (performance.now() > deadline) throw new Error(`not in time: ${what}`);
-    await sleep(250);
-  }
-}
-
-async function run(...args: readonly string[]): Promise<Record<string, unknown>> {
-  const { code, stdout, stderr } = await machine.seele('storage', ...args, '--json');
-  if (code !== 0) throw new Error(`seele storage ${args.join(' ')}: ${stderr}`);
-  return JSON.parse(stdout) as Record<string, unknown>;
-}
-
-function startDouble(signer: Signer, i: number): Double {
-  const sender = createChainSender(node, signer, clock);
-  const terms = {
-    ...{ capacityBytes: 2 ** 30, pricePerGibDay: 1_000_000_000n + BigInt(i) },
-    ...{ minEpochUs: 5_000_000, maxCollateral: 10n * TOKEN },
-  };
-  const keeper = createShardKeeper({
-    ...{ account: signer.account, reader, sender, blobs, terms, clock, logger, pollMs: 500 },
-    storage: { url: storage.url, token: storage.token },
-    store: createMemoryStore(),
-  });
-  const offer = {
-    ...{ ...terms, name: `double-${i}`, operator: signer.account },
-    ...{ gateway: storage.gateway, repairs: false },
-  };
-  void keepStorageOffer({ node, sender, signer, offer, logger }, ending.signal);
-  keeper.start();
-  return { signer, keeper };
-}
-
-const shards = () => reader.shards(deal, 6);
+const shards = () => stage.reader.shards(deal, 6);
 const balanceOf = async (account: string): Promise<bigint> => {
-  const bytes = await node.state('token', tokenKeys.balance(account));
+  const bytes = await stage.node.state('token', tokenKeys.balance(account));
   return bytes ? decodeWith(tokenAmount, bytes) : 0n;
 };
 
 /** Shards of the deal that doubles hold, with who. */
 async function heldByDoubles(): Promise<{ index: number; double: Double; cid: string }[]> {
   return (await shards()).flatMap(({ state, provider, cid }, index) => {
-    const double = doubles.find(({ signer }) => signer.account === provider);
+    const double = stage.doubles.find(({ signer }) => signer.account === provider);
     return state === 'held' && double && cid !== undefined ? [{ index, double, cid }] : [];
   });
 }
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'seele-deals-'));
-  const env = { SEELE_STORAGE_SWARM: 'off', SEELE_STORAGE_GATEWAY: '127.0.0.1:0' };
-  [machine, storage] = await Promise.all([startLocalMachine(), startStorage({ env })]);
-  blobs = createKuboBlobStore({ url: storage.url, token: storage.token });
-  node = createNodeClient(machine.urls.node);
-  reader = createDealReader(node);
-  const signers = Array.from({ length: DOUBLES }, () => createSigner(randomBytes(32)));
-  await sendCalls(
-    node,
-    machine.signer,
-    signers.map(({ account: to }) => tokenCalls.transfer({ to, amount: 100n * TOKEN })),
-  );
-  doubles = signers.map(startDouble);
-  await until('all offers', 60, async () => {
-    const { offers } = (await run('offers')) as { offers: { repairs: boolean }[] };
-    return offers.length === DOUBLES + 4;
-  });
+  stage = await startDealStage(7);
 }, 240_000);
 
 afterAll(async () => {
-  ending.abort();
-  await Promise.all((doubles ?? []).map(({ keeper }) => keeper.stop()));
-  await blobs?.close();
-  await Promise.all([machine?.stop(), storage?.discard()]);
+  await stage?.stop();
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -143,7 +53,7 @@ describe('a deal of 4+2 shards with eight providers at its price', () => {
     const file = join(folder, 'content.bin');
     writeFileSync(file, content);
     const terms = ['--erasure', '4+2', '--epoch', `${EPOCH_SECONDS}s`, '--term', '30m'];
-    const made = await run('deal', file, ...terms, '--price', '10');
+    const made = await stage.run('deal', file, ...terms, '--price', '10');
     deal = made['deal'] as string;
     expect(made).toMatchObject({ shards: 6, held: 6 });
     expect(new Set((await shards()).map(({ provider }) => provider)).size).toBe(6);
@@ -154,14 +64,14 @@ describe('a deal of 4+2 shards with eight providers at its price', () => {
     const [killed, dropped] = await heldByDoubles();
     if (!killed || !dropped) throw new Error('two doubles hold shards');
     await killed.double.keeper.stop(); // never answers again
-    await remove(dropped.cid); // sees it, and fetches the shard again where it came from
-    await remove(killed.cid);
+    await stage.rob(dropped.cid); // sees it, and fetches the shard again where it came from
+    await stage.rob(killed.cid);
     const before = (await shards())[dropped.index]?.paidEpoch ?? 0;
-    const repairer = (await reader.deal(deal))?.repairer ?? '';
+    const repairer = (await stage.reader.deal(deal))?.repairer ?? '';
     const stopped = (await shards())[killed.index];
     const provenBefore = stopped?.proven ?? 0;
     const out = join(folder, 'back.bin');
-    await run('get', deal, '--out', out);
+    await stage.run('get', deal, '--out', out);
     expect(readFileSync(out).equals(content)).toBe(true);
     const isMoved = async () => {
       const moved = (await shards())[killed.index];
@@ -182,7 +92,7 @@ describe('a deal of 4+2 shards with eight providers at its price', () => {
     expect((await shards())[killed.index]).toMatchObject({
       ...{ provider: accepted?.provider, generation: accepted?.generation, missedInRow: 0 },
     });
-    const status = await run('status', deal, '--check', '2');
+    const status = await stage.run('status', deal, '--check', '2');
     expect(status).toMatchObject({ held: 6, lost: [] });
   }, 360_000);
 
@@ -190,14 +100,14 @@ describe('a deal of 4+2 shards with eight providers at its price', () => {
     const [liar, other] = await heldByDoubles();
     if (!liar || !other) throw new Error('two doubles hold shards');
     await liar.double.keeper.stop();
-    const sender = createChainSender(node, liar.double.signer, clock);
+    const sender = createChainSender(stage.node, liar.double.signer, clock);
     await until('a false proof in its epoch', 60, async () => {
-      const record = await reader.deal(deal);
+      const record = await stage.reader.deal(deal);
       if (!record) return false;
       await sender.send([[dealsCalls.tick({ epochUs: record.epochUs })]]);
-      const beacon = await reader.beacon(record.epochUs);
+      const beacon = await stage.reader.beacon(record.epochUs);
       if (!beacon) return false;
-      const copy = await readBlob(blobs, other.cid, { maxBytes: record.shardBytes });
+      const copy = await readBlob(stage.blobs, other.cid, { maxBytes: record.shardBytes });
       const tree = await commitSectors(copy);
       const proofs = sectorsOfChallenge(record, deal, liar.index, beacon).map((sector) => {
         const at = blockOfSector(sector) * MIB;
@@ -210,40 +120,25 @@ describe('a deal of 4+2 shards with eight providers at its price', () => {
       );
     });
     expect((await shards())[liar.index]?.lostBy).toBe(liar.double.signer.account);
-    expect((await reader.deal(deal))?.fund).toBeGreaterThan(0n);
+    expect((await stage.reader.deal(deal))?.fund).toBeGreaterThan(0n);
   }, 120_000);
 
   it('goes on when a provider’s process is killed, and ends with all money where it belongs', async () => {
-    const victim = machine.processes().find(({ name }) => name === 'provider-eco');
+    const victim = stage.machine.processes().find(({ name }) => name === 'provider-eco');
     process.kill(victim?.pid ?? 0, 'SIGKILL');
     const index = (await shards()).findIndex(({ state, provider }) =>
-      doubles.every(({ signer }) => signer.account !== provider && state === 'held'),
+      stage.doubles.every(({ signer }) => signer.account !== provider && state === 'held'),
     );
     const before = (await shards())[index]?.proven ?? 0;
     await until('it proves again', 120, async () =>
       (await shards()).some(({ proven }, i) => i === index && proven > before),
     );
-    await run('end', deal);
+    await stage.run('end', deal);
     await until(
       'the deal is closed',
       180,
-      async () => ((await reader.deal(deal))?.closedAtUs ?? 0) > 0,
+      async () => ((await stage.reader.deal(deal))?.closedAtUs ?? 0) > 0,
     );
     expect(await balanceOf(contractAccount(DEALS_CONTRACT))).toBe(0n);
   }, 360_000);
 });
-
-/** Takes the file's blocks off the doubles' storage. */
-async function remove(cid: string): Promise<void> {
-  const headers = { authorization: `Bearer ${storage.token}` };
-  const list = await fetch(`${storage.url}/api/v0/refs?arg=${cid}&recursive=true`, {
-    ...{ method: 'POST', headers },
-  });
-  const refs = (await list.text())
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => (JSON.parse(line) as { Ref: string }).Ref);
-  if (await blobs.isPinned(cid)) await blobs.unpin(cid);
-  for (const ref of [...refs, cid])
-    await fetch(`${storage.url}/api/v0/block/rm?arg=${ref}`, { method: 'POST', headers });
-}

@@ -96,12 +96,14 @@ export interface Choice {
   /** Providers that hold (or refused) shards of this deal, with how many. */
   readonly taken: readonly string[];
   readonly refused: ReadonlySet<string>;
+  /** So few will do: a repair places what it can. All of them unless said. */
+  readonly atLeast?: number;
 }
 
 /** Who is to keep which of these shards. @throws DEALS_NO_OFFERS when there are too few */
 export function assignShards(
   indexes: readonly number[],
-  { offers, perOperator, taken, refused }: Choice,
+  { offers, perOperator, taken, refused, atLeast = indexes.length }: Choice,
   deal: Pick<DealRecord, 'repairer'>,
 ): ReadonlyMap<number, string> {
   const byOperator = new Map<string, number>();
@@ -114,10 +116,10 @@ export function assignShards(
     ({ provider }) => !refused.has(provider) && provider !== deal.repairer,
   );
   const chosen = chooseProviders(usable, indexes.length, { perOperator, taken: byOperator });
-  if (chosen.length < indexes.length)
+  if (chosen.length < atLeast)
     throw dealsError(
       'DEALS_NO_OFFERS',
       `${indexes.length} providers are wanted, ${chosen.length} offer it on these terms`,
     );
-  return new Map(indexes.map((index, i) => [index, (chosen[i] as ListedOffer).provider]));
+  return new Map(chosen.map(({ provider }, i) => [indexes[i] as number, provider]));
 }

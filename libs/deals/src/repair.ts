@@ -106,7 +106,13 @@ export async function repairDeal(
   );
   const losers = shards.flatMap(({ lostBy }) => (lostBy === undefined ? [] : [lostBy]));
   const refused = new Set([...(options.refused ?? []), ...losers]);
-  const choice = { offers: fitting, perOperator: options.perOperator ?? 1, taken, refused };
+  const choice = {
+    offers: fitting,
+    perOperator: options.perOperator ?? 1,
+    taken,
+    refused,
+    atLeast: 1,
+  };
   const wanted = assignShards(lost, choice, deal);
   const gateways = new Map(offers.map(({ provider, gateway }) => [provider, gateway]));
   const readable = { deal, shards, content, gatewayOf: (who: string) => gateways.get(who) };
