@@ -56,11 +56,11 @@ function storeBatch(step: Step, row: OrderRow, batch: EventBatch): string | unde
 }
 
 /**
- * What the guest saved is where the next provider goes on. Not of tier C: who goes on from it believes
- * whoever saved it.
+ * What the guest saved is where the next provider goes on. Who does believes whoever saved it; orders whose
+ * results several providers must agree on are of units, and those save nothing.
  */
 function keepSavePoint(step: Step, { id, needs }: OrderRow, data: Bytes): void {
-  if (needs.tier === 'C' || (needs.kind ?? 'js') !== 'js') return;
+  if ((needs.kind ?? 'js') !== 'js') return;
   try {
     updateOrder(step, id, { savePoint: decodeWith(savePointRef, data) });
   } catch (error) {
