@@ -36,8 +36,10 @@ import {
 } from '#libs/storage';
 import type { ChainSender, DealReader, Work } from './chain.ts';
 import { epochPrice } from './offer.ts';
+import { PinIntents } from './pin-intents.ts';
 
 declareFailpoints(
+  'deals.keep.fetched',
   'deals.keep.before-accept',
   'deals.keep.after-accept',
   'deals.prove.before',
@@ -120,6 +122,7 @@ class Keeper implements ShardKeeper {
   readonly #parts: KeeperParts;
   readonly #kept = new Map<string, KeptShard>();
   readonly #fetching = new Map<string, Promise<void>>();
+  readonly #intents: PinIntents;
   readonly #problems = new Map<string, string>();
   readonly #stopping = new AbortController();
   #earnedBefore = 0n;
@@ -136,6 +139,7 @@ class Keeper implements ShardKeeper {
       } catch (error) {
         logger.error({ err: error, key: key.length }, 'a kept shard’s record is damaged; ignored');
       }
+    this.#intents = new PinIntents(store, parts.blobs);
     const earned = store.get(EARNED_KEY);
     if (earned !== undefined) this.#earnedBefore = decodeWith(u64, earned);
   }
@@ -160,9 +164,15 @@ class Keeper implements ShardKeeper {
   }
 
   async #save(kept: KeptShard): Promise<void> {
-    this.#kept.set(nameOf(kept), kept);
-    await this.#parts.store.commit([{ key: keyOf(kept), value: encodeWith(keptShard, kept) }]);
+    const name = nameOf(kept);
+    this.#kept.set(name, kept);
+    await this.#parts.store.commit([
+      { key: keyOf(kept), value: encodeWith(keptShard, kept) },
+      this.#intents.ended(name, kept.cid),
+    ]);
   }
+
+  readonly #isKept = (cid: string) => [...this.#kept.values()].some((one) => one.cid === cid);
 
   /** Why an invitation is not taken, if so. */
   #objection(deal: DealRecord): string | undefined {
@@ -189,11 +199,13 @@ class Keeper implements ShardKeeper {
     if (why !== undefined || cid === undefined)
       return this.#decline(work, generation, why ?? 'it names no content');
     const { signal } = this.#stopping;
+    await this.#intents.begin(nameOf(work), cid);
     if (source !== undefined) await pullContent(cid, { ...storage, source, pin: true, signal });
     else await blobs.pin(cid, { signal });
+    failpoint('deals.keep.fetched');
     const tree = await commitSectors(blobs.get(cid, { maxBytes: terms.shardBytes, signal }));
     if (tree.root !== root || tree.sizeBytes !== terms.shardBytes) {
-      await blobs.unpin(cid);
+      await this.#intents.undo((name) => name === nameOf(work), this.#isKept);
       return this.#decline(work, generation, 'the shard is not what it was said to be');
     }
     const { sizeBytes } = tree;
@@ -232,6 +244,7 @@ class Keeper implements ShardKeeper {
     const cid = shard.cid as string;
     if (known?.cid === cid) return known;
     const { blobs } = this.#parts;
+    await this.#intents.begin(nameOf({ deal, index }), cid);
     await blobs.pin(cid);
     const tree = await commitSectors(blobs.get(cid, { maxBytes: terms.shardBytes }));
     const { sizeBytes } = tree;
@@ -340,8 +353,10 @@ class Keeper implements ShardKeeper {
   /** Lets go of shards that are not this provider's any more. */
   async #drop(works: ReadonlySet<string>): Promise<void> {
     const { blobs, store } = this.#parts;
+    const isOver = (name: string) => !works.has(name) && !this.#fetching.has(name);
+    await this.#intents.undo(isOver, this.#isKept);
     for (const [name, kept] of this.#kept) {
-      if (works.has(name) || this.#fetching.has(name)) continue;
+      if (!isOver(name)) continue;
       failpoint('deals.drop.before');
       const isShared = [...this.#kept.values()].some((one) => one !== kept && one.cid === kept.cid);
       if (!isShared) await blobs.unpin(kept.cid);
@@ -361,17 +376,20 @@ class Keeper implements ShardKeeper {
     const works = await reader.workOf(account);
     const deals = new Map<string, DealRecord>();
     const held: Held[] = [];
+    const mine = new Set<string>();
     for (const work of works) {
       const record = deals.get(work.deal) ?? (await reader.deal(work.deal));
       if (record === undefined) continue;
       deals.set(work.deal, record);
       const shard = await reader.shard(work.deal, work.index);
       if (shard.provider !== account) continue;
-      if (shard.state === 'held') held.push({ ...work, record, shard });
-      else if (shard.state === 'invited' && (shard.invitedUntilUs ?? 0) > clock.nowUs())
-        this.#takeLater({ ...work, record, shard });
+      const isInvited = shard.state === 'invited' && (shard.invitedUntilUs ?? 0) > clock.nowUs();
+      if (shard.state !== 'held' && !isInvited) continue;
+      mine.add(nameOf(work));
+      if (isInvited) this.#takeLater({ ...work, record, shard });
+      else held.push({ ...work, record, shard });
     }
-    await this.#drop(new Set(works.map(nameOf)));
+    await this.#drop(mine);
     const isOver = ({ record: { endEpoch, epochUs } }: Held) =>
       Math.floor(clock.nowUs() / epochUs) > endEpoch;
     await this.#finish(held.filter(isOver));

@@ -1,21 +1,27 @@
 /**
- * `block/put` and `block/get` over Node's own HTTP: the calls of every order. kubo-rpc-client makes
- * them through fetch, which copies a block of 1 MiB several times and costs more than all the rest.
+ * `block/put`, `block/get` and `add` over Node's own HTTP. kubo-rpc-client makes them through fetch, which
+ * copies a block of 1 MiB several times, and holds all of a streamed body until the end (for a redirect).
  */
+import { randomUUID } from 'node:crypto';
 import { Agent, request, type IncomingMessage } from 'node:http';
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 
 import type { Bytes } from '#libs/kernel';
 import { CID } from 'multiformats/cid';
 
 import { MAX_BLOCK_BYTES } from './cids.ts';
 import { storageError } from './errors.ts';
+import { kuboAddProfile } from './file-writer.ts';
 
 export interface BlockCalls {
   /** The CID that the endpoint names the block with. */
   put(cid: CID, bytes: Bytes, options: BlockPutQuery, signal: AbortSignal): Promise<CID>;
   /** What the endpoint answers, not checked yet; at most as long as a block may be. */
   get(cid: CID, signal: AbortSignal): Promise<Bytes>;
+  /** A stream as a file under the profile of `kuboAddProfile`; holds no more of it than a few chunks. */
+  add(source: AsyncIterable<Bytes>, pin: boolean, signal: AbortSignal | undefined): Promise<CID>;
   close(): void;
 }
 
@@ -27,6 +33,63 @@ export interface BlockPutQuery {
 /** Requests at once to one endpoint; more wait for a connection. */
 const MAX_CONNECTIONS = 32;
 const MAX_ANSWER_BYTES = 64 * 1024;
+/** How long an answer may come after a connection broke off. */
+const ANSWER_GRACE_MS = 50;
+
+/** Random: content cannot be made to hold it. */
+const boundaryOf = () => `seele-${randomUUID()}`;
+
+async function* formOf(
+  source: AsyncIterable<Bytes>,
+  { boundary, name, type }: { boundary: string; name: string; type: string },
+): AsyncGenerator<Bytes> {
+  yield Buffer.from(
+    `--${boundary}\r\nContent-Disposition: form-data; name="file"; filename="${name}"\r\n` +
+      `Content-Type: ${type}\r\n\r\n`,
+  );
+  yield* source;
+  yield Buffer.from(`\r\n--${boundary}--\r\n`);
+}
+
+/**
+ * Sends a stream as the one file of a form, as fast as the endpoint takes it; resolves with the answer,
+ * which may come before all is sent.
+ *
+ * @throws an Error with `response` when it is refused; what the source throws
+ */
+export function postStream(
+  url: string,
+  source: AsyncIterable<Bytes>,
+  options: {
+    readonly headers: Readonly<Record<string, string>>;
+    readonly name?: string;
+    readonly type?: string;
+    readonly agent?: Agent;
+    readonly signal?: AbortSignal | undefined;
+  },
+): Promise<IncomingMessage> {
+  const { headers, name = 'blob', type = 'application/octet-stream', agent, signal } = options;
+  const boundary = boundaryOf();
+  const call = (url.startsWith('https:') ? tlsRequest : request)(url, {
+    method: 'POST',
+    ...(agent && { agent }),
+    ...(signal && { signal }),
+    headers: { ...headers, 'content-type': `multipart/form-data; boundary=${boundary}` },
+  });
+  return new Promise((resolve, reject) => {
+    let isAnswered = false;
+    call.once('response', (answer: IncomingMessage) => {
+      isAnswered = true;
+      if (answer.statusCode === 200) resolve(answer);
+      else refused(answer).then(reject, reject);
+    });
+    // One that refuses may stop reading: then what it said is why.
+    const failed = (error: unknown) =>
+      void setTimeout(() => !isAnswered && reject(error), ANSWER_GRACE_MS);
+    call.on('error', failed);
+    pipeline(Readable.from(formOf(source, { boundary, name, type })), call).catch(failed);
+  });
+}
 
 /** The body in one piece. @throws STORAGE_TOO_LARGE, before it is held */
 function readAnswer(answer: IncomingMessage, maxBytes: number): Promise<Buffer> {
@@ -71,6 +134,11 @@ async function refused(answer: IncomingMessage): Promise<Error> {
       ),
     },
   });
+}
+
+interface AddLine {
+  readonly Hash?: string;
+  readonly Message?: string;
 }
 
 /** `api` is the address with `/api/v0`. Nothing is opened before the first call. */
@@ -131,6 +199,20 @@ export function createBlockCalls(
         signal,
       );
       return CID.parse(String((JSON.parse(answer.toString('utf8')) as { Key?: unknown }).Key));
+    },
+    async add(source, pin, signal) {
+      const { cidVersion, rawLeaves, chunker, maxFileLinks } = kuboAddProfile;
+      const query = new URLSearchParams({
+        ...{ 'cid-version': `${cidVersion}`, 'raw-leaves': `${rawLeaves}`, chunker },
+        ...{ 'max-file-links': `${maxFileLinks}`, pin: `${pin}`, 'stream-channels': 'true' },
+      });
+      const url = `${api}/add?${query.toString()}`;
+      const answer = await postStream(url, source, { headers, agent, signal });
+      const text = (await readAnswer(answer, MAX_ANSWER_BYTES)).toString('utf8').trim();
+      const { Hash, Message } = JSON.parse(text.split('\n').at(-1) ?? '') as AddLine;
+      const failure = Message ?? answer.trailers['x-stream-error'];
+      if (Hash !== undefined && failure === undefined) return CID.parse(Hash);
+      throw storageError('STORAGE_FAILED', `the endpoint failed: ${failure ?? 'no CID came'}`);
     },
     get: (cid, signal) =>
       post(`block/get?arg=${cid.toString()}`, undefined, MAX_BLOCK_BYTES, signal),

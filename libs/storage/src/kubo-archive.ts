@@ -2,6 +2,7 @@
 import type { Bytes } from '#libs/kernel';
 
 import { parseCid } from './cids.ts';
+import { postStream } from './block-calls.ts';
 import { storageError } from './errors.ts';
 import { toStorageError } from './kubo-errors.ts';
 
@@ -35,13 +36,12 @@ async function post(
 }
 
 /** Lines of JSON; an answer that broke off in the middle is an error, as the process reports it. */
-async function* linesOf(response: Response, url: string): AsyncGenerator<unknown> {
+async function* linesOf(body: AsyncIterable<Uint8Array>, url: string): AsyncGenerator<unknown> {
+  const decoder = new TextDecoder();
   let held = '';
   try {
-    for await (const part of (response.body as ReadableStream<Uint8Array>).pipeThrough(
-      new TextDecoderStream(),
-    )) {
-      const lines = (held + part).split('\n');
+    for await (const part of body) {
+      const lines = (held + decoder.decode(part, { stream: true })).split('\n');
       held = lines.pop() ?? '';
       for (const line of lines) if (line !== '') yield JSON.parse(line) as unknown;
     }
@@ -70,18 +70,6 @@ export interface ImportedCar {
   readonly bytes: number;
 }
 
-const BOUNDARY = 'seele-car-5b1d0c1e7a';
-
-async function* partOf(source: AsyncIterable<Bytes>): AsyncGenerator<Bytes> {
-  const encoder = new TextEncoder();
-  yield encoder.encode(
-    `--${BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a.car"\r\n` +
-      'Content-Type: application/vnd.ipld.car\r\n\r\n',
-  );
-  yield* source;
-  yield encoder.encode(`\r\n--${BOUNDARY}--\r\n`);
-}
-
 /**
  * Takes a CAR in: every block is checked against its CID, and each root is pinned when all below it is
  * there. @throws STORAGE_CORRUPT for a wrong hash, STORAGE_MALFORMED for what is not a whole CAR,
@@ -91,14 +79,18 @@ export async function importCar(
   source: AsyncIterable<Bytes>,
   endpoint: StorageEndpoint,
 ): Promise<ImportedCar> {
-  const response = await post(endpoint, 'dag/import?stats=true&pin-roots=true', {
-    headers: { 'content-type': `multipart/form-data; boundary=${BOUNDARY}` },
-    body: ReadableStream.from(partOf(source)),
-    duplex: 'half',
-  } as RequestInit);
+  const { url, token, signal } = endpoint;
+  const answer = await postStream(
+    `${url.replace(/\/+$/, '')}/api/v0/dag/import?stats=true&pin-roots=true`,
+    source,
+    {
+      headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+      ...{ name: 'a.car', type: 'application/vnd.ipld.car', signal },
+    },
+  ).catch((error: unknown) => Promise.reject(toStorageError(error, url, signal)));
   const roots: string[] = [];
   let totals = { blocks: 0, bytes: 0 };
-  for await (const line of linesOf(response, endpoint.url)) {
+  for await (const line of linesOf(answer, endpoint.url)) {
     const { Root, Stats } = line as {
       Root?: { Cid: { '/': string }; PinErrorMsg: string };
       Stats?: { BlockCount: number; BlockBytesCount: number };
@@ -116,7 +108,7 @@ export async function importCar(
 export async function collectGarbage(endpoint: StorageEndpoint): Promise<number> {
   const response = await post(endpoint, 'repo/gc');
   let removed = 0;
-  for await (const line of linesOf(response, endpoint.url))
+  for await (const line of linesOf(response.body as ReadableStream<Uint8Array>, endpoint.url))
     if ((line as { Key?: unknown }).Key !== undefined) removed++;
   return removed;
 }

@@ -14,7 +14,7 @@ import { createBlockCalls } from './block-calls.ts';
 import { blockCid, MAX_BLOCK_BYTES, parseCid, verifyBlock } from './cids.ts';
 import { storageError } from './errors.ts';
 import { readFile } from './file-reader.ts';
-import { blobRef, kuboAddProfile, LEAF_BYTES, limited } from './file-writer.ts';
+import { blobRef, LEAF_BYTES, limited } from './file-writer.ts';
 import { mayRetry, toStorageError } from './kubo-errors.ts';
 import { teeBytes } from './tee-bytes.ts';
 
@@ -85,19 +85,14 @@ export function createKuboBlobStore(options: KuboBlobStoreOptions): BlobStore {
     maxBytes: number,
     signal: AbortSignal | undefined,
   ): Promise<BlobRef> {
-    const kubo = await open();
     // Two readers in step: what is sent is what is hashed here. A failing source fails both.
     const [sent, hashed] = teeBytes(limited(source, maxBytes, () => {}));
     const local = blobRef(hashed);
     local.catch(() => {}); // looked at below, after the upload
     try {
-      const added = await kubo.add(sent, {
-        ...kuboAddProfile,
-        pin,
-        ...(signal ? { signal } : {}),
-      });
+      const added = await blocks.add(sent, pin, signal);
       const computed = await local;
-      expectSame(computed.cid, added.cid);
+      expectSame(computed.cid, added);
       return computed;
     } catch (error) {
       await sent.return?.(undefined);
