@@ -1,5 +1,11 @@
 /** Scenarios of lost journals, evidence, clocks and killed halves, on real reducers. */
-import { type EdaEffect, type Statement, aggregateWeight, isContradiction } from '#libs/eda';
+import {
+  type EdaEffect,
+  type EdaMessage,
+  type Statement,
+  aggregateWeight,
+  isContradiction,
+} from '#libs/eda';
 import { ADVERSARIES, type Behaviour } from './eda/adversaries.ts';
 import { World, type WorldOptions } from './eda/world.ts';
 
@@ -139,6 +145,33 @@ describe('more than may fail', () => {
     expect(allFinal(world)).toBe(true);
     isClean(world);
   });
+});
+
+test('every message comes three times, the last one two seconds late: one order, nobody is accused', () => {
+  const world = network({ nodes: 5, wire: true, profile: 'classic' });
+  const replay = (from: number, to: number, message: EdaMessage) => {
+    const sim = node(world, to);
+    if (!sim.node) return;
+    const event = { kind: 'message', peer: node(world, from).key, message } as const;
+    world.carryOut(sim, sim.node.handle(event, world.local(sim)));
+  };
+  let replayed = 0;
+  world.intercept = (from, to, message) => {
+    for (const afterUs of [30 * MS, 2 * S]) world.at(afterUs, () => replay(from, to, message));
+    replayed += 2;
+    // The same of an era long ago and of another cut, with its old signature.
+    if (message.kind === 'attest') {
+      const ancient = { ...message.message, era: 0, hash: 'ee'.repeat(32) };
+      world.at(30 * MS, () => replay(from, to, { ...message, message: ancient }));
+    }
+    return 0;
+  };
+  feed(world, 300 * MS, 200 * MS, 12);
+  world.run(6 * S);
+  expect(replayed).toBeGreaterThan(1_000);
+  expect(allFinal(world)).toBe(true);
+  expect(world.evidence).toEqual([]);
+  isClean(world);
 });
 
 describe('attestations by BLS', () => {

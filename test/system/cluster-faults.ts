@@ -2,9 +2,11 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { stakeKeys, validatorRecord } from '#contracts';
-import type { KeyPair, Signer } from '#libs/crypto';
+import { isDeepStrictEqual } from 'node:util';
+import { stakeCalls, stakeKeys, validatorRecord } from '#contracts';
+import { type KeyPair, type Signer, createSigner } from '#libs/crypto';
 import { decodeWith } from '#libs/kernel';
+import { headerHash } from '#libs/ledger';
 import { encodeAnswer, decodeAnswer, NODE_PROTOCOLS } from '#libs/net';
 import type { Cluster, ClusterOptions } from '../support/cluster.ts';
 import { type ClusterLoad, loadSigners, startLoad, transfer } from '../support/cluster-load.ts';
@@ -23,6 +25,7 @@ import {
   differences,
   highestOf,
   note,
+  order,
   range,
   until,
   withCluster,
@@ -81,6 +84,75 @@ export function copying(options: Options): Promise<Outcome> {
   };
   const env = { SEELE_NODE_COPY_BEHIND: String(COPY_BEHIND) };
   return withCluster(4, run, { ...options, env });
+}
+
+/**
+ * Parameters of consensus are decided and come into force while one of four is copying the state: before they
+ * are in force, and after. It runs with the same ones as the others.
+ */
+export function copyingParameters(options: Options): Promise<Outcome> {
+  const wanted = { epsilonUs: 300, samplingPerMille: 500 };
+  const run = async (cluster: Cluster): Promise<Outcome> => {
+    const wrong: string[] = [];
+    const load = startLoad(cluster, 3, loadSigners(6));
+    const copy = async (): Promise<number> => {
+      await cluster.kill(3);
+      emptyDirectory(cluster, 3);
+      await cluster.start(3);
+      const { firstHeight } = await cluster.client(3).status();
+      if (firstHeight === 0) wrong.push('executed every block');
+      return firstHeight;
+    };
+    const parametersOf = async (node: number) =>
+      (await cluster.client(node).status()).consensus?.parameters;
+    const areInForce = async (node: number): Promise<boolean> =>
+      isDeepStrictEqual(await parametersOf(node), wanted);
+    await grow(cluster, load, 2 * COPY_BEHIND);
+    for (const node of range(3)) {
+      const voter = createSigner((cluster.keys[node] as KeyPair).seed);
+      const { publicKey } = voter;
+      await order(cluster, voter, node, stakeCalls.voteParameters({ publicKey, ...wanted }));
+    }
+    const before = await copy();
+    if (await areInForce(0)) note('copyingParameters: in force before the first copy was over');
+    for (const node of range(4)) {
+      let looks = 0;
+      while (!(await areInForce(node)) && looks++ < 1_000) await load.progress(PROGRESS_LIMIT_MS);
+      if (looks >= 1_000) wrong.push(`node ${node}: ${JSON.stringify(await parametersOf(node))}`);
+    }
+    // Started again, they offer their state of now instead of the one they froze before.
+    for (const node of range(3)) {
+      await cluster.kill(node);
+      await cluster.start(node);
+      await load.progress(PROGRESS_LIMIT_MS);
+    }
+    const after = await copy();
+    if (after <= before) wrong.push('the second copy is of the first state');
+    await load.progress(PROGRESS_LIMIT_MS);
+    await until('the copied parameters', () => areInForce(3)).catch((error: unknown) =>
+      wrong.push(String(error)),
+    );
+    await load.stop();
+    await until(
+      'it has caught up',
+      async () => (await heightOf(cluster, 3)) >= highestOf(load.final),
+    );
+    const heads = await Promise.all(
+      range(4).map(async (node) => {
+        const block = await cluster.client(node).block(highestOf(load.final));
+        return headerHash(block.header);
+      }),
+    );
+    return {
+      scenario: 'copy while parameters change',
+      firstHeights: `${before} ${after}`,
+      final: load.final.size,
+      divergences: new Set(heads).size - 1,
+      wrong,
+    };
+  };
+  const env = { SEELE_NODE_COPY_BEHIND: String(COPY_BEHIND) };
+  return withCluster(4, run, { ...options, env, eraUs: 20_000_000 });
 }
 
 async function startAndCompare(cluster: Cluster, load: ClusterLoad): Promise<number> {

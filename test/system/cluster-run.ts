@@ -4,7 +4,7 @@
  * hold the same blocks. Prints one JSON document; exits 1 when something diverged or did not go on.
  *
  * Usage: node dist/test/system/cluster-run.js [--only SCENARIO] [--log]; SCENARIO is one of:
- *   failpoints four five twins validators copying falseCopies emptied orphans skewed misbehaving disk
+ *   failpoints four five twins validators copying copyingParameters falseCopies emptied orphans skewed misbehaving disk
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
@@ -14,10 +14,18 @@ import { isDeepStrictEqual, parseArgs } from 'node:util';
 import { stakeCalls, stakeKeys, tokenKeys, validatorRecord } from '#contracts';
 import { type KeyPair, type Signer, createSigner, sha256, verifySignature } from '#libs/crypto';
 import { decodeWith, utf8 } from '#libs/kernel';
-import { type TransactionBody, signTransaction, verifyStateProof } from '#libs/ledger';
+import { verifyStateProof } from '#libs/ledger';
 import { type Cluster, createCluster } from '../support/cluster.ts';
 import { divergences, loadSigners, sameHead, startLoad } from '../support/cluster-load.ts';
-import { copying, emptied, falseCopies, misbehaving, orphans, skewed } from './cluster-faults.ts';
+import {
+  copying,
+  copyingParameters,
+  emptied,
+  falseCopies,
+  misbehaving,
+  orphans,
+  skewed,
+} from './cluster-faults.ts';
 import {
   EXIT_LIMIT_MS,
   FUNDS,
@@ -26,6 +34,7 @@ import {
   differences,
   highestOf,
   note,
+  order,
   range,
   withCluster,
 } from './cluster-stage.ts';
@@ -212,47 +221,36 @@ async function disk(): Promise<Outcome> {
 }
 
 const ERA_US = 8_000_000;
+/** Cuts, at least two a second of load, in which a change of validators must have come. */
+const LOOKS_MAX = 2_000;
 
 /** The fifth node bonds and validates two eras later; the first unbonds and leaves; proofs follow. */
 function validators(): Promise<Outcome> {
   const signers = loadSigners(6);
   const joiner = createSigner(sha256(utf8('validator 1 4')));
   const run = async (cluster: Cluster): Promise<Outcome> => {
-    const send = async (by: Signer, node: number, call: TransactionBody['calls'][number]) => {
-      const client = cluster.client(node);
-      const { nextNonce: nonce } = await client.account(by.account);
-      const body = {
-        chain: cluster.chain,
-        publicKey: by.publicKey,
-        nonce,
-        validUntilUs: (Date.now() + 60_000) * 1000,
-        fuelLimit: 4_000_000n,
-        fuelPrice: 1n,
-        calls: [call],
-      };
-      const { receipt } = await client.execute(signTransaction(by, body), PROGRESS_LIMIT_MS);
-      if (receipt.status !== 'ok') throw new Error(`${receipt.code}: ${receipt.message}`);
-    };
     const members = async () => {
       const { height, consensus } = await cluster.client(1).status();
       if (options.log) note(`height ${height}, ${JSON.stringify(consensus)}`);
       return consensus?.validators ?? [];
     };
     const until = async (what: string, holds: () => Promise<boolean>) => {
-      for (const limit = Date.now() + 6 * PROGRESS_LIMIT_MS; !(await holds()); await sleep(250))
-        if (Date.now() > limit) throw new Error(`${what}: not in time`);
+      for (let looks = 0; !(await holds()); looks++) {
+        if (looks > LOOKS_MAX) throw new Error(`${what}: not in time`);
+        await load.progress(PROGRESS_LIMIT_MS);
+      }
     };
     const load = startLoad(cluster, 4, signers);
     const bond = { publicKey: joiner.publicKey, amount: 10n ** 12n };
     // Through the node that does not validate yet.
-    await send(joiner, 4, stakeCalls.bond(bond));
+    await order(cluster, joiner, 4, stakeCalls.bond(bond));
     await until('a fifth validator', async () => (await members()).length === 5);
     // More than two thirds of five agree on other parameters; node 1 is started again below.
     const wanted = { epsilonUs: 300, samplingPerMille: 500 };
     for (const node of range(4)) {
       const voter = createSigner((cluster.keys[node] as KeyPair).seed);
       const { publicKey } = voter;
-      await send(voter, node, stakeCalls.voteParameters({ publicKey, ...wanted }));
+      await order(cluster, voter, node, stakeCalls.voteParameters({ publicKey, ...wanted }));
     }
     const areInForce = async (node: number): Promise<boolean> => {
       const { consensus } = await cluster.client(node).status();
@@ -260,7 +258,8 @@ function validators(): Promise<Outcome> {
     };
     for (const node of range(5)) await until('parameters', () => areInForce(node));
     const leaver = createSigner((cluster.keys[0] as KeyPair).seed);
-    await send(leaver, 1, stakeCalls.unbond({ publicKey: leaver.publicKey, amount: 10n ** 12n }));
+    const all = { publicKey: leaver.publicKey, amount: 10n ** 12n };
+    await order(cluster, leaver, 1, stakeCalls.unbond(all));
     await until('four again', async () => (await members()).length === 4);
     // Three of the four that are left carry on, the new one among them.
     await cluster.kill(0);
@@ -303,6 +302,7 @@ const scenarios: Readonly<Record<string, () => Promise<Outcome>>> = {
   twins,
   validators,
   copying: () => copying(shared),
+  copyingParameters: () => copyingParameters(shared),
   falseCopies: () => falseCopies(shared),
   emptied: () => emptied(shared),
   orphans: () => orphans(shared),
@@ -311,12 +311,24 @@ const scenarios: Readonly<Record<string, () => Promise<Outcome>>> = {
   ...(process.getuid?.() === 0 && { disk }),
 };
 
+function isWrong({ divergences: found, wrong = [] }: Outcome): boolean {
+  return found > 0 || wrong.length > 0;
+}
+
 const outcomes: Outcome[] = [];
 for (const [name, run] of Object.entries(scenarios)) {
   if (options.only !== undefined && options.only !== name) continue;
-  note(`scenario ${name}`);
-  outcomes.push(await run());
+  note(`scenario ${name} …`);
+  const startedMs = performance.now();
+  // One that fails does not keep the others from being tried.
+  const outcome = await run().catch((error: unknown): Outcome => ({
+    scenario: name,
+    divergences: 0,
+    wrong: [String(error)],
+  }));
+  const seconds = Math.round((performance.now() - startedMs) / 1000);
+  outcomes.push({ ...outcome, seconds });
+  note(`scenario ${name}: ${isWrong(outcome) ? 'WRONG' : 'ok'}, ${seconds} s`);
 }
 process.stdout.write(`${JSON.stringify(outcomes, null, 2)}\n`);
-const isWrong = ({ divergences: found, wrong = [] }: Outcome) => found > 0 || wrong.length > 0;
 if (outcomes.length === 0 || outcomes.some(isWrong)) process.exitCode = 1;

@@ -1,5 +1,7 @@
 /** What the runs of clusters under faults share. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Signer } from '#libs/crypto';
+import { type TransactionBody, signTransaction } from '#libs/ledger';
 import { type Cluster, type ClusterOptions, createCluster } from '../support/cluster.ts';
 import { divergences, loadSigners, sameHead } from '../support/cluster-load.ts';
 
@@ -48,6 +50,28 @@ export async function withCluster<T>(
     process.off('SIGINT', stop).off('SIGTERM', stop);
     await cluster.stop();
   }
+}
+
+/** Sends one call through a node and waits until it is final. @throws when it fails */
+export async function order(
+  cluster: Cluster,
+  by: Signer,
+  node: number,
+  call: TransactionBody['calls'][number],
+): Promise<void> {
+  const client = cluster.client(node);
+  const { nextNonce: nonce } = await client.account(by.account);
+  const body = {
+    chain: cluster.chain,
+    publicKey: by.publicKey,
+    nonce,
+    validUntilUs: (Date.now() + 60_000) * 1000,
+    fuelLimit: 4_000_000n,
+    fuelPrice: 1n,
+    calls: [call],
+  };
+  const { receipt } = await client.execute(signTransaction(by, body), PROGRESS_LIMIT_MS);
+  if (receipt.status !== 'ok') throw new Error(`${receipt.code}: ${receipt.message}`);
 }
 
 /** Heights at which the first `nodes` nodes differ, once all of them are at least so high. */

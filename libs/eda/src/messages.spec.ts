@@ -1,92 +1,11 @@
 import fc from 'fast-check';
 import { bytesToHex, isSeeleError, utf8 } from '#libs/kernel';
 import { type EdaMessage, decodeMessage, encodeMessage } from './messages.ts';
+import { SAMPLE_TIME_US, sampleMessages, sampleName } from './testing/sample-messages.ts';
 
-const hash = 'ab'.repeat(32);
-const name = { era: 3, author: 1, seq: 2, hash };
-const signature = new Uint8Array(64).fill(7);
-const vote = { chain: hash, era: 3, slot: 9, view: 2, hash };
-const T = 1_900_000_000_000_000;
-const certificate = { view: 1, hash, votes: [{ from: 0, signature }] };
-const blsSignature = new Uint8Array(96).fill(9);
-const aggregate = { signers: Uint8Array.of(255, 1), signature: blsSignature };
-const ackOf = { chain: hash, era: 3, author: 1, seq: 2, hash };
-const body = {
-  chain: hash,
-  era: 3,
-  slot: 9,
-  prevHash: hash,
-  timeUs: T,
-  stateRoot: hash,
-  receiptsRoot: hash,
-  entries: [{ ...name, pos: T - 5, raw: T - 2 ** 33 }],
-  outboxRoot: hash,
-  setHash: hash,
-  nextSetHash: hash,
-  parentHeader: null,
-  creator: 0,
-  vrf: new Uint8Array(80),
-};
-const newview = {
-  from: 1,
-  message: {
-    chain: hash,
-    era: 3,
-    slot: 9,
-    prevHash: hash,
-    view: 2,
-    timeUs: T,
-    highQc: certificate,
-    reports: [{ ...name, x: T + 77 }],
-  },
-  signature,
-};
-const messages: readonly EdaMessage[] = [
-  {
-    kind: 'block',
-    from: 1,
-    signature,
-    payload: Uint8Array.of(1, 2),
-    message: { chain: hash, era: 3, author: 1, seq: 2, prevOwn: hash, txRoot: hash, count: 1 },
-  },
-  {
-    kind: 'tick',
-    from: 1,
-    signature,
-    message: { chain: hash, era: 3, k: 4, axis: T, entries: [{ ...name, x0: T - 9, x: T + 9 }] },
-  },
-  { kind: 'prepare', from: 1, message: vote, signature },
-  { kind: 'commit', from: 1, message: vote, signature },
-  { kind: 'newview', ...newview },
-  {
-    kind: 'proposal',
-    from: 0,
-    signature,
-    message: { chain: hash, era: 3, slot: 9, view: 2, body, justification: [newview] },
-  },
-  { kind: 'attest', from: 1, message: { chain: hash, era: 3, slot: 9, hash }, signature },
-  {
-    kind: 'tick',
-    from: 1,
-    signature,
-    message: { chain: hash, era: 3, k: 4, axis: T, entries: [], proof: new Uint8Array(80).fill(3) },
-  },
-  { kind: 'ack', from: 70, message: ackOf, signature: blsSignature },
-  { kind: 'available', ack: ackOf, aggregate },
-  {
-    kind: 'certified',
-    what: 'commit',
-    chain: hash,
-    era: 3,
-    slot: 9,
-    certificate: { view: 1, hash, votes: [], aggregate },
-  },
-  { kind: 'attested', attest: { chain: hash, era: 3, slot: 9, hash }, aggregate },
-  { kind: 'final', body, certificate: { view: 1, hash, votes: [], aggregate } },
-  { kind: 'final', body, certificate },
-  { kind: 'body', body },
-  { kind: 'fetch', blocks: [hash], bodies: [], finalsFrom: 3 },
-];
+const messages = sampleMessages;
+const name = sampleName;
+const T = SAMPLE_TIME_US;
 
 test.each(messages.map((message) => [message.kind, message] as const))(
   '%s: comes back from its canonical bytes; offsets beyond 32 bits too',
@@ -99,7 +18,7 @@ test.each(messages.map((message) => [message.kind, message] as const))(
 
 test('sets that vote by ed25519 keep their bytes: no field of large sets is in them', () => {
   const [, tick] = messages;
-  const final = messages.at(-3);
+  const final = messages.findLast(({ kind }) => kind === 'final');
   if (tick?.kind !== 'tick' || final?.kind !== 'final') throw new Error('messages');
   for (const [message, field] of [
     [tick, 'proof'],

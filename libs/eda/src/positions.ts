@@ -102,7 +102,9 @@ export class Positions {
   /** Whether the block could still be ordered. */
   isOrderable(era: number, author: number, seq: number): boolean {
     if (!this.#isOpenEra(era)) return false;
-    if (author >= this.#options.roster.at(era).set.validators.length) return false;
+    // Before the first era there were no validators.
+    const set = this.#options.roster.find(era)?.set;
+    if (!set || author >= set.validators.length) return false;
     return this.chain(era, author).accepts(seq);
   }
 

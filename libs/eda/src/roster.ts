@@ -75,9 +75,14 @@ export class Roster {
     return this.#eras.has(era);
   }
 
-  /** The set of an era: the installed one, or the last one before it. */
+  /** The set of an era that a message names: undefined for one before the first that is known here. */
+  find(era: number): EraRoster | undefined {
+    return this.#eras.get(era) ?? this.#inForce(era);
+  }
+
+  /** The set of an era: the installed one, or the last one before it. @throws EDA_SET_INVALID */
   at(era: number): EraRoster {
-    const inForce = this.#eras.get(era) ?? this.#inForce(era);
+    const inForce = this.find(era);
     if (!inForce) throw edaError('EDA_SET_INVALID', `no validator set for era ${era}`);
     return inForce;
   }

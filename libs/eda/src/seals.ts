@@ -42,7 +42,7 @@ export class Seals {
   isSigned<K extends SignedKind>(kind: K, sealed: Sealed<SignedMessages[K]>): boolean {
     const { message, from, signature } = sealed;
     if (message.chain !== this.#chain) return false;
-    const validator = this.#roster.at(message.era).set.validators[from];
+    const validator = this.#roster.find(message.era)?.set.validators[from];
     if (!validator) return false;
     const { publicKey, bls } = validator;
     if (isByBls(kind, bls)) return this.#auth.bls.verify([bls], kind, message, signature);

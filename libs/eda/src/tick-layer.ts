@@ -124,10 +124,10 @@ export class TickLayer {
     const { roster, seals, axis, positions } = this.#parts;
     const { era, k, proof } = message.message;
     if (era < this.#era - 1 || era > this.#era + 1) return;
-    const { set } = roster.at(era);
-    const publicKey = set.validators[message.from]?.publicKey;
+    const set = roster.find(era)?.set;
+    const publicKey = set?.validators[message.from]?.publicKey;
     // Seats of another era are drawn from another beacon.
-    if (publicKey === undefined || (set.isLarge && era !== this.#era)) return;
+    if (!set || publicKey === undefined || (set.isLarge && era !== this.#era)) return;
     if (!seals.isSigned('tick', message)) return;
     const peer = roster.numberOf(publicKey);
     const seats = set.isLarge ? (this.#committee?.proven(message.from, k, proof) ?? 0) : undefined;
