@@ -119,6 +119,15 @@ export function addJobs(program: Command): void {
   );
   runs(
     market(
+      leaf(job, 'failures <job>', {
+        summary: 'Of an order of many tasks: which failed, why, and their first log lines',
+        examples: ['seele job failures 3f…'],
+      }),
+    ),
+    async () => (await import('./commands/job.ts')).jobFailures,
+  );
+  runs(
+    market(
       leaf(job, 'replay [job]', {
         summary: 'Run a wasm or verifiable job again here and compare with its receipt',
         examples: [

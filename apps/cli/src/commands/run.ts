@@ -146,16 +146,16 @@ async function finishArray(
   const { array, result } = order;
   // One task that several operators did, not the first of many.
   const isSole = array?.tasks === 1 && tasks === undefined;
-  const failed: { task: number; error: string }[] = [];
+  const failed: { task: number; error: string; log?: readonly string[] }[] = [];
   const shown: Record<number, string> = {};
   let outputs = 0;
   if (out !== undefined && !isSole) mkdirSync(out, { recursive: true });
   if (result !== undefined)
-    for await (const { task, output: bytes, error } of arrayOutputs(
+    for await (const { task, output: bytes, error, log } of arrayOutputs(
       connectStorage(context),
       result,
     )) {
-      if (!bytes) failed.push({ task, error: error ?? 'no output' });
+      if (!bytes) failed.push({ task, error: error ?? 'no output', ...(log && { log }) });
       else if (isSole && out !== undefined) writeUserFile(out, bytes);
       else if (out !== undefined) writeUserFile(join(out, String(task)), bytes);
       else if (task < OUTPUTS_SHOWN) shown[task] = new TextDecoder().decode(bytes);
@@ -170,8 +170,10 @@ async function finishArray(
       );
     for (const [task, text] of Object.entries(shown))
       output.line(isSole ? `\n${text}` : `${task}: ${text}`);
-    for (const { task, error } of failed.slice(0, OUTPUTS_SHOWN))
+    for (const { task, error, log = [] } of failed.slice(0, OUTPUTS_SHOWN)) {
       output.line(`${task} failed: ${error}`);
+      for (const line of log) output.line(`  ${line}`);
+    }
   });
   if (order.status !== 'settled' || (array?.failed ?? 0) > 0 || failed.length > 0)
     throw cliError(

@@ -26,6 +26,7 @@ import { observeRun, storeLater } from '../placement/observe.ts';
 import { chargeFor } from '../pricing.ts';
 import { HOST_EXITS, type LeaseEnd } from '../retry.ts';
 import { type Step, emit, orderOf, saveRow } from '../state.ts';
+import { BATCH_LOG_MAX_CHARACTERS } from './array-result.ts';
 import { arrayOf, openBatches, updateBatch } from './batches.ts';
 import { closeBatch, endLease, freeBatch, loseBatch, withoutDelivery } from './endings.ts';
 import { isReplicated } from './replicas.ts';
@@ -183,14 +184,17 @@ export function checkUnits(step: Step, lease: string): void {
   if (batch?.state !== 'checking' || !delivery) return;
   if (delivery.results === undefined) return acceptUnits(step, batch);
   const { limits } = orderOf(market, batch.order).needs;
-  const maxBytes = countUnits(delivery.units) * (limits.outputBytes + RESULT_FRAME_BYTES);
+  const units = countUnits(delivery.units);
+  const maxBytes = units * (limits.outputBytes + RESULT_FRAME_BYTES) + RESULT_LOG_BYTES;
   const { root, results: cid } = delivery;
   emit(step, { kind: 'checkUnits', lease, root, cid, maxBytes });
   market.deadlines.set(`units/${lease}`, now.monotonicMs + market.config.times.checkRetryMs);
 }
 
 /** What an output takes in the document beside its bytes. */
-const RESULT_FRAME_BYTES = 128;
+const RESULT_FRAME_BYTES = 2_048;
+/** What logs of failed tasks take in it, at three bytes a character. */
+const RESULT_LOG_BYTES = 4 * BATCH_LOG_MAX_CHARACTERS;
 
 export function unitsChecked(
   step: Step,
