@@ -9,6 +9,7 @@ import { foresee } from './placement/forecast.ts';
 import { UNKNOWN_SHARE } from './placement/outlook.ts';
 import { cellRisk } from './placement/risk.ts';
 import { chargeFor, priceAtLimits } from './pricing.ts';
+import { quoteWhole } from './quote-array.ts';
 import { hasRoom } from './room.ts';
 import type { Market } from './state.ts';
 
@@ -55,7 +56,7 @@ export function quoteJob(market: Market, needs: JobNeeds, terms: QuoteTerms = {}
   const options: QuoteOption[] = [];
   for (const { name } of market.places.fits.of(market.providers, needs).cells) {
     const choice = choosePlace(market, job, { mustHaveRoom: false, nowMs, draws, cell: name });
-    if (choice) options.push(optionOf(market, needs, choice, name));
+    if (choice) options.push(quoteWhole(market, needs, optionOf(market, needs, choice, name)));
   }
   options.sort((a, b) => a.score.total - b.score.total || (a.cell < b.cell ? -1 : 1));
   return {

@@ -18,6 +18,8 @@ import { backoffMs, countFault } from '../faults.ts';
 import { logStep } from '../job-log.ts';
 import type { OrderRow, UnitGroup, UnitsRow } from '../model/rows.ts';
 import { wakeFollowers } from '../graph/followers.ts';
+import { observeArrayFinish } from '../placement/forecast.ts';
+import { storeLater } from '../placement/observe.ts';
 import { type LeaseEnd, RETRY_RULES } from '../retry.ts';
 import { giveBatchRoomBack } from '../room.ts';
 import { type Step, emit, orderOf, saveRow, updateOrder, withoutFields } from '../state.ts';
@@ -230,6 +232,8 @@ function finishArray(step: Step, id: string): void {
   if (done > 0) {
     updateOrder(step, id, { work: 'done' });
     withoutFields(step, id, 'reason');
+    observeArrayFinish(step, orderOf(step.market, id));
+    storeLater(step);
     storeArrayResult(step, id);
     return;
   }

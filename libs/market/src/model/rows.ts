@@ -64,6 +64,8 @@ export const jobNeeds = record({
   placement: optional(placementTerms),
   /** Its manifest names a validator program. */
   hasValidator: optional(bool),
+  /** Of an order of many tasks. */
+  tasks: optional(uint(TASKS_MAX)),
   /** How the replicas of its tasks decide; absent without replicas. */
   replicas: optional(record({ most: uint(REPLICAS_MAX), isAdaptive: bool })),
 });
