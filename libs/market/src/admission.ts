@@ -2,6 +2,7 @@
 import { formatAmount } from '#libs/kernel';
 import { BATCH_UNITS_MAX, ORDER_DOMAIN, type SignedOrder, orderBytes } from '#contracts';
 import { accountOf } from '#libs/crypto';
+import { lacksBond } from './checks/bonds.ts';
 import { needsOf } from './fitting.ts';
 import { type Ahead, type InGraph, placeInGraph, putAhead } from './graph/admission.ts';
 import { manifestCid, manifestProblem } from './manifest.ts';
@@ -245,7 +246,7 @@ function refuseTerms(
 function canEverRun(market: Market, needs: JobNeeds, priceCap: bigint): boolean {
   const { cells } = market.places.fits.of(market.providers, needs);
   return cells.some(({ candidates }) =>
-    candidates.some(({ provider, price }) => price <= priceCap && !absenceOf(market, provider)),
+    candidates.some(({ provider, price }) => price <= priceCap && !absenceOf(market, provider) && !lacksBond(market, provider, price)),
   );
 }
 
@@ -255,7 +256,7 @@ function refuseOperators(market: Market, needs: JobNeeds, cap: bigint): Refusal 
   const wanted = isAdaptive ? QUORUM_TERMS.quorum : (most >> 1) + 1;
   const { cells } = market.places.fits.of(market.providers, needs);
   const fitting = cells.flatMap(({ candidates }) =>
-    candidates.filter(({ provider, price }) => price <= cap && !absenceOf(market, provider)),
+    candidates.filter(({ provider, price }) => price <= cap && !absenceOf(market, provider) && !lacksBond(market, provider, price)),
   );
   if (most === 1 || fitting.length >= wanted) return undefined;
   return {

@@ -3,6 +3,7 @@ import type { Randomness } from '#libs/kernel';
 import { MISFITS, misfitOf } from './fitting.ts';
 import type { JobNeeds } from './model/rows.ts';
 import type { Quote, QuoteOption, QuoteReason } from './model/views.ts';
+import { lacksBondFor } from './checks/bonds.ts';
 import { type Absence, absenceOf } from './placement/absence.ts';
 import { type Choice, choosePlace } from './placement/choose.ts';
 import { foresee } from './placement/forecast.ts';
@@ -26,6 +27,7 @@ const FILTER_TEXT: Readonly<Record<Exclude<QuoteFilter, 'kind' | 'domain'>, stri
   memory: 'with too little memory',
   disk: 'with too little disk',
   price: 'above the price cap',
+  bond: 'of level assured whose bond is too low for this price: a lie would pay them (seele provider bond)',
   busy: 'that fit, with no slot or resources free now',
   neighbours: 'that fit, beside work that would slow it or be slowed beyond their level',
 };
@@ -34,6 +36,7 @@ const FILTER_TEXT: Readonly<Record<Exclude<QuoteFilter, 'kind' | 'domain'>, stri
 const FILTERS: readonly QuoteFilter[] = [
   ...(['offline', 'draining', 'unsteady'] satisfies Absence[]),
   ...MISFITS,
+  'bond',
   ...(['busy', 'neighbours'] as const),
 ];
 
@@ -74,7 +77,10 @@ function reasonsFor(market: Market, needs: JobNeeds, priceCap: bigint | undefine
   if (market.providers.size > COUNT_UP_TO)
     return reasonsOf(market.places.fits.of(market.providers, needs).left, needs);
   for (const provider of market.providers.values()) {
-    const code = absenceOf(market, provider) ?? misfitOf(provider.row.offer, needs, priceCap);
+    const code =
+      absenceOf(market, provider) ??
+      misfitOf(provider.row.offer, needs, priceCap) ??
+      (lacksBondFor(market, provider, needs) ? 'bond' : undefined);
     if (code) left.set(code, (left.get(code) ?? 0) + 1);
   }
   return reasonsOf(left, needs);

@@ -51,6 +51,12 @@ const HOST_FAILURE: LeaseEnd = {
   retry: 'slot',
 };
 
+const REJECTED: LeaseEnd = {
+  code: 'rejected',
+  reason: 'the validator of the order rejected the result',
+  retry: 'bad-work',
+};
+
 /** A batch ended by the market's or the provider's doing; what it delivered before still counts. */
 export function loseBatch(step: Step, batch: UnitsRow, end: LeaseEnd): void {
   const { market } = step;
@@ -89,7 +95,11 @@ export function closeBatch(step: Step, batch: UnitsRow, given: LeaseEnd): void {
   const closed = updateBatch(step, { ...batch, state: isKept ? counted : 'lost' });
   if (isKept && !isJudged) countDelivered(step, batch, kept, countUnits(kept));
   const missing = withoutUnits(batch.units, told);
-  if (withheld) putBack(step, batch, withheld.units, HOST_FAILURE);
+  if (withheld) {
+    const { rejected = [] } = batch;
+    putBack(step, batch, withoutUnits(withheld.units, rejected), HOST_FAILURE);
+    putBack(step, batch, rejected, REJECTED);
+  }
   if (missing.length > 0) {
     const { code, reason } = end;
     const entry = { provider, fence, units: missing, code, reason: reason.slice(0, 500) };
@@ -156,7 +166,7 @@ function countDelivered(step: Step, batch: UnitsRow, kept: UnitSet, tasks: numbe
 function putBack(step: Step, batch: UnitsRow, units: UnitSet, end: LeaseEnd): void {
   const { market } = step;
   const row = orderOf(market, batch.order);
-  if (row.work !== 'running' && row.work !== 'paused') return;
+  if (units.length === 0 || (row.work !== 'running' && row.work !== 'paused')) return;
   const { isFault, isPoison, backoffFactor } = RETRY_RULES[end.retry];
   const { caps } = market.config;
   const faults = batch.faults + (isFault ? 1 : 0);
