@@ -246,7 +246,10 @@ function refuseTerms(
 function canEverRun(market: Market, needs: JobNeeds, priceCap: bigint): boolean {
   const { cells } = market.places.fits.of(market.providers, needs);
   return cells.some(({ candidates }) =>
-    candidates.some(({ provider, price }) => price <= priceCap && !absenceOf(market, provider) && !lacksBond(market, provider, price)),
+    candidates.some(
+      ({ provider, price }) =>
+        price <= priceCap && !absenceOf(market, provider) && !lacksBond(market, provider, price),
+    ),
   );
 }
 
@@ -256,7 +259,10 @@ function refuseOperators(market: Market, needs: JobNeeds, cap: bigint): Refusal 
   const wanted = isAdaptive ? QUORUM_TERMS.quorum : (most >> 1) + 1;
   const { cells } = market.places.fits.of(market.providers, needs);
   const fitting = cells.flatMap(({ candidates }) =>
-    candidates.filter(({ provider, price }) => price <= cap && !absenceOf(market, provider) && !lacksBond(market, provider, price)),
+    candidates.filter(
+      ({ provider, price }) =>
+        price <= cap && !absenceOf(market, provider) && !lacksBond(market, provider, price),
+    ),
   );
   if (most === 1 || fitting.length >= wanted) return undefined;
   return {

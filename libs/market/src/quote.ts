@@ -27,7 +27,7 @@ const FILTER_TEXT: Readonly<Record<Exclude<QuoteFilter, 'kind' | 'domain'>, stri
   memory: 'with too little memory',
   disk: 'with too little disk',
   price: 'above the price cap',
-  bond: 'of level assured whose bond is too low for this price: a lie would pay them (seele provider bond)',
+  bond: 'of level assured whose bond is too low for this price: a lie would pay them (seele dispute bond)',
   busy: 'that fit, with no slot or resources free now',
   neighbours: 'that fit, beside work that would slow it or be slowed beyond their level',
 };
