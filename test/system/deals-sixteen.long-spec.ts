@@ -1,4 +1,4 @@
-/** Storage deals in their full shape, 10+6, on twenty-three providers of whom six are gone at once. */
+/** Storage deals in their full shape, 10+6, on the providers of twenty-three operators, of whom six are gone at once. */
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,7 +19,7 @@ const shards = () => stage.reader.shards(deal, SHARDS);
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'seele-deals-'));
-  stage = await startDealStage(20);
+  stage = await startDealStage(22);
 }, 300_000);
 
 afterAll(async () => {
@@ -66,7 +66,7 @@ describe('a deal of 10+6', () => {
       async () => (await shards()).filter(isMoved).length >= 12,
     );
     await until('all sixteen are kept', 300, async () => {
-      await stage.run('repair', deal).catch(() => {});
+      await stage.run('repair', deal);
       return (await shards()).every(isMoved);
     });
     await until('what was lost is proven by others', 300, async () => {
