@@ -27,11 +27,9 @@ export {
   type BondRecord,
   type DisputeRecord,
   type DisputedClaim,
-  type Finding,
   bondRecord,
   disputeId,
   disputeRecord,
-  disputedClaim,
   disputesKeys,
   disputesSettings,
 } from './disputes/state.ts';

@@ -12,7 +12,15 @@ describe('killing processes at named failpoints while jobs run', () => {
     process.stdout.write(`${JSON.stringify(report)}\n`);
     expect(report).toMatchObject({
       ...{ killsTried: 4, stopsTried: 1, notReached: [] },
-      ...{ jobsLost: 0, paidTwice: 0, unbalanced: 0, receiptsFailed: 0, blobsLost: 0 },
+      ...{
+        jobsLost: 0,
+        tasksLost: 0,
+        tasksPaidTwice: 0,
+        paidTwice: 0,
+        unbalanced: 0,
+        receiptsFailed: 0,
+        blobsLost: 0,
+      },
     });
     expect(report.receiptsTried).toBeGreaterThan(0);
   }, 180_000);

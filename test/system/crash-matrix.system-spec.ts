@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import {
   CONSENSUS_PLACES,
   COPY_PLACES,
+  INPUT_PLACES,
   PLACES,
-  UNIT_PLACES,
   WEBHOOK_PLACES,
 } from './failpoint-list.ts';
 
@@ -23,7 +23,7 @@ describe('killing processes at named failpoints while jobs run', () => {
       ...PLACES.map(({ name }) => name),
       ...CONSENSUS_PLACES,
       ...COPY_PLACES,
-      ...UNIT_PLACES,
+      ...INPUT_PLACES,
       ...WEBHOOK_PLACES,
     ];
     expect(known.toSorted()).toEqual(declared.toSorted());

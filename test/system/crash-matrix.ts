@@ -11,7 +11,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { type Randomness, createSeededRandomness, parseAccount, utf8 } from '#libs/kernel';
+import {
+  type Randomness,
+  type SeededRandomness,
+  createSeededRandomness,
+  parseAccount,
+  utf8,
+} from '#libs/kernel';
 import { encodeManifest } from '#libs/market';
 import { createMarketClient, describeJob, signOrder } from '#libs/sdk';
 import { readBlob } from '#libs/storage';
@@ -25,6 +31,7 @@ import {
   secondsSince,
   tellFates,
 } from '../support/order-fates.ts';
+import { paidUnits } from '../bench/e2e-paid.ts';
 import { PLACES, type Place } from './failpoint-list.ts';
 
 /** Some ten milliseconds of work; jobs have no clock. */
@@ -36,11 +43,22 @@ const CODE = `export default async ({ params, log, save }) => {
   return { n: params.n, x };
 };`;
 
+/** Every third order is of many tasks, each of some milliseconds. */
+const TASKS_CODE = `export default async ({ task }) => {
+  let x = task.index;
+  for (let i = 0; i < 3e5; i++) x = (x * 1103515245 + 12345) % 2147483648;
+  return { x };
+};`;
+const TASKS = 120;
+const TASK_LIMITS = { wallMs: 1_000, cpuMs: 1_000, memoryBytes: 64 * 2 ** 20 };
+
 const PRICE_CAP = 300_000_000n;
+const TASK_PRICE = 100_000_000n;
 const LEASE_MS = 2_000;
 const STOP_MS = 2 * LEASE_MS;
 const IN_FLIGHT = 3;
 const STRIKE_LIMIT_MS = 15_000;
+const KILL_EVERY_MS = 3_000;
 const SUBMIT_LIMIT_MS = 60_000;
 const GC_GRACE_MS = 1_500;
 
@@ -62,6 +80,10 @@ export interface MatrixReport extends FatesReport {
   readonly notReached: readonly string[];
   /** Acknowledged, pinned content that storage no longer has. */
   readonly blobsLost: number;
+  /** Of the orders of many tasks: tasks that the chain never paid, and those it paid more than once. */
+  readonly tasks: number;
+  readonly tasksLost: number;
+  readonly tasksPaidTwice: number;
   readonly seconds: number;
 }
 
@@ -74,9 +96,13 @@ export interface MatrixOptions {
 }
 
 /** Orders whose submission is repeated until the market answers: what it took must end. */
-async function createOrders(machine: LocalMachine): Promise<InFlight> {
+async function createOrders(
+  machine: LocalMachine,
+): Promise<InFlight & { readonly arrays: ReadonlyMap<string, number> }> {
   const { market: account } = await machine.market.status();
   const code = await machine.store.put(utf8(CODE), { pin: true });
+  const tasksCode = await machine.store.put(utf8(TASKS_CODE), { pin: true });
+  const arrays = new Map<string, number>();
   // One attempt: the failpoints break calls, and this loop repeats them itself.
   const market = createMarketClient({
     url: machine.urls.market,
@@ -87,12 +113,13 @@ async function createOrders(machine: LocalMachine): Promise<InFlight> {
   let n = 0;
 
   const submit = async (isOver: () => boolean) => {
-    const tier = (['A', 'B', 'C'] as const)[n % 3] ?? 'A';
-    const limits = { wallMs: 20_000, cpuMs: 20_000 };
-    const manifest = describeJob({
-      ...{ code: code.cid, params: { n: n++ }, tier, limits },
-      minIsolation: 'S0',
-    });
+    const isArray = n % 3 === 2;
+    const params = { n: n++ };
+    const tier = n % 2 === 0 ? 'A' : 'B';
+    const whole = { code: code.cid, limits: { wallMs: 20_000, cpuMs: 20_000 } };
+    const many = { code: tasksCode.cid, limits: TASK_LIMITS, tasks: TASKS };
+    const job = { params, tier, minIsolation: 'S0', ...(isArray ? many : whole) } as const;
+    const manifest = describeJob(job);
     const bytes = encodeManifest(manifest);
     let cid: string | undefined;
     while (cid === undefined && !isOver())
@@ -105,13 +132,15 @@ async function createOrders(machine: LocalMachine): Promise<InFlight> {
       chain: machine.chain,
       market: parseAccount(account),
       manifest: cid,
-      priceCap: PRICE_CAP,
+      priceCap: isArray ? TASK_PRICE * BigInt(TASKS) : PRICE_CAP,
       nowUs: Date.now() * 1000,
+      ...(isArray && { array: { tasks: TASKS, replicas: 1, unitPrice: TASK_PRICE } }),
     });
     const deadline = performance.now() + SUBMIT_LIMIT_MS;
     for (;;) {
       try {
         await market.submit(signed, manifest);
+        if (isArray) arrays.set(id, TASKS);
         return id;
       } catch (error) {
         if (performance.now() > deadline) throw error;
@@ -119,7 +148,16 @@ async function createOrders(machine: LocalMachine): Promise<InFlight> {
       }
     }
   };
-  return keepInFlight(market, IN_FLIGHT, submit);
+  return { ...keepInFlight(market, IN_FLIGHT, submit), arrays };
+}
+
+/** What was lost in a provider that dies is taken back. */
+function killProvider(machine: LocalMachine, randomness: SeededRandomness): void {
+  const running = machine
+    .processes()
+    .filter(({ name, state }) => name.startsWith('provider') && state === 'ready');
+  const one = running[randomness.below(running.length || 1)];
+  if (one?.pid !== undefined) process.kill(one.pid, 'SIGKILL');
 }
 
 /** Stores and collects until told to stop; remembers what storage said it has. */
@@ -162,15 +200,22 @@ async function strike(
   file: string,
   { place, action }: Case,
   storing: ReturnType<typeof keepStoring>,
-  hit: number,
+  randomness: SeededRandomness,
 ): Promise<boolean> {
+  const hit = 1 + randomness.below(2);
   const struck = `${file}.struck`;
   rmSync(struck, { force: true });
   writeFileSync(`${file}.new`, `${place.name}=${action}@${hit}`);
   renameSync(`${file}.new`, file);
-  const deadline = performance.now() + STRIKE_LIMIT_MS;
+  const isLoss = place.passedBy === 'losses';
+  const deadline = performance.now() + (isLoss ? 4 : 1) * STRIKE_LIMIT_MS;
+  let killAt = 0;
   while (!existsSync(struck) && performance.now() < deadline) {
-    if (place.passedBy === 'orders') await sleep(10);
+    if (isLoss && performance.now() > killAt) {
+      killProvider(machine, randomness);
+      killAt = performance.now() + KILL_EVERY_MS;
+    }
+    if (isLoss || place.passedBy === 'orders') await sleep(10);
     else await storing.step(place.passedBy === 'collect');
   }
   rmSync(file, { force: true });
@@ -205,7 +250,7 @@ export async function runMatrix(options: MatrixOptions): Promise<MatrixReport> {
       SEELE_MARKET_LEASE_MS: String(LEASE_MS),
       SEELE_STORAGE_GC_GRACE_MS: String(GC_GRACE_MS),
     },
-    200,
+    5_000,
   );
   try {
     const randomness = createSeededRandomness(options.seed);
@@ -215,7 +260,7 @@ export async function runMatrix(options: MatrixOptions): Promise<MatrixReport> {
     const tried = { kill: 0, stop: 0 };
     for (const one of options.cases) {
       const at = performance.now();
-      const isStruck = await strike(machine, file, one, storing, 1 + randomness.below(2));
+      const isStruck = await strike(machine, file, one, storing, randomness);
       if (isStruck) tried[one.action]++;
       else notReached.push(`${one.place.name} ${one.action}`);
       if (!isStruck) await describeOrders(machine, options);
@@ -225,7 +270,11 @@ export async function runMatrix(options: MatrixOptions): Promise<MatrixReport> {
       );
     }
     await orders.stop();
-    const fates = await tellFates(machine, orders.taken, options.note, options.receipts);
+    const { arrays } = orders;
+    const whole = [...orders.taken].filter((id) => !arrays.has(id));
+    const fates = await tellFates(machine, whole, options.note, options.receipts);
+    const ofMany = await tellFates(machine, arrays.keys(), options.note, 0);
+    const paid = await paidUnits(machine.urls.node, arrays);
     let blobsLost = 0;
     for (const cid of storing.kept)
       await readBlob(machine.store, cid, { maxBytes: 1_000_000 }).catch(() => blobsLost++);
@@ -234,6 +283,13 @@ export async function runMatrix(options: MatrixOptions): Promise<MatrixReport> {
       stopsTried: tried.stop,
       notReached,
       ...fates,
+      jobs: fates.jobs + ofMany.jobs,
+      jobsLost: fates.jobsLost + ofMany.jobsLost,
+      jobsGivenBack: fates.jobsGivenBack + ofMany.jobsGivenBack,
+      paidTwice: fates.paidTwice + ofMany.paidTwice,
+      tasks: arrays.size * TASKS,
+      tasksLost: paid.lost,
+      tasksPaidTwice: paid.paidTwice,
       blobsLost,
       seconds: secondsSince(startedMs),
     };
@@ -286,6 +342,8 @@ if (process.argv[1] === import.meta.filename) {
   });
   process.stdout.write(`${JSON.stringify(report)}\n`);
   const { jobsLost, paidTwice, receiptsFailed, unbalanced, blobsLost, notReached } = report;
-  const bad = jobsLost + paidTwice + receiptsFailed + unbalanced + blobsLost + notReached.length;
+  const { tasksLost, tasksPaidTwice } = report;
+  const money = paidTwice + unbalanced + tasksPaidTwice;
+  const bad = jobsLost + tasksLost + money + receiptsFailed + blobsLost + notReached.length;
   process.exitCode = bad > 0 || report.killsTried === 0 ? 1 : 0;
 }

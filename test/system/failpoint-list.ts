@@ -2,8 +2,11 @@
 
 export interface Place {
   readonly name: string;
-  /** Running orders pass it, or storing something does, or only a collection of garbage does. */
-  readonly passedBy: 'orders' | 'add' | 'collect';
+  /**
+   * Running orders pass it, or only when their providers die, or storing something does, or only a
+   * collection of garbage does.
+   */
+  readonly passedBy: 'orders' | 'losses' | 'add' | 'collect';
 }
 
 const group = (passedBy: Place['passedBy'], prefix: string, ...ends: readonly string[]) =>
@@ -25,21 +28,20 @@ export const CONSENSUS_PLACES = [
 /** What a node passes that copies the state instead of executing every block. */
 export const COPY_PLACES = ['node.copy.progress', 'node.copy.before-begin'] as const;
 
-/**
- * What orders of many tasks pass. The crash matrix plays orders of one; `seele bench e2e --full` kills a
- * market at any moment of one of many.
- */
-export const UNIT_PLACES = [
-  'market.units.before',
-  'market.units.after',
-  'market.array-result.before',
-  'market.array-result.after',
-  'provider.units.before-save',
-  'provider.units.after-save',
-  'provider.units.report',
-  'provider.unit.before',
-  'provider.unit.after',
-] as const;
+/** What orders of many tasks pass: bound, handed over, run, reported, looked at, paid, taken back. */
+const UNIT_PLACES: readonly Place[] = [
+  ...group('orders', 'market.lease-units', 'before', 'after'),
+  ...group('orders', 'market.bind-units', 'before', 'after'),
+  ...group('orders', 'provider.units', 'before-save', 'after-save', 'report'),
+  ...group('orders', 'provider.unit', 'before', 'after'),
+  ...group('orders', 'market.units', 'before', 'after'),
+  ...group('orders', 'market.pay-units', 'before', 'after'),
+  ...group('losses', 'market.release-units', 'before', 'after'),
+  ...group('orders', 'market.array-result', 'before', 'after'),
+];
+
+/** What orders pass that read results of others; the matrix orders none. */
+export const INPUT_PLACES = ['market.input.before', 'market.input.after'] as const;
 
 /** What markets with webhooks pass; test/e2e/webhooks.long-spec.ts kills one there. */
 export const WEBHOOK_PLACES = ['market.webhook.send.before', 'market.webhook.send.after'] as const;
@@ -69,6 +71,7 @@ export const PLACES: readonly Place[] = [
   ...group('orders', 'provider.save-point', 'before', 'after'),
   ...group('orders', 'provider.delivery', 'before-save', 'after-save'),
   ...group('orders', 'provider.forget', 'before'),
+  ...UNIT_PLACES,
   ...group('add', 'storage.add', 'before', 'during', 'after'),
   ...group('add', 'storage.block', 'before', 'during', 'after'),
   ...group('add', 'storage.pin', 'before', 'during', 'after'),

@@ -3,7 +3,6 @@ import type { MarketEffect, Reply } from '#libs/market';
 import { type Logger, declareFailpoints, failpoint } from '#libs/platform';
 import type { AgentGateway } from './agents/agent-gateway.ts';
 import type { ChainLink } from './chain/chain-link.ts';
-import type { JobChecker } from './checks/job-checker.ts';
 import type { JobEventHub } from './jobs/job-event-hub.ts';
 import type { ResultChecker } from './jobs/result-checker.ts';
 import type { QueuePort } from './queue/queue-port.ts';
@@ -13,13 +12,14 @@ declareFailpoints(
   'market.enqueue.after',
   'market.bind.before',
   'market.bind.after',
+  'market.lease-units.before',
+  'market.lease-units.after',
 );
 
 export interface EffectPorts {
   readonly queue: QueuePort;
   readonly gateway: Pick<AgentGateway, 'send' | 'close'>;
-  readonly chain: Pick<ChainLink, 'submit' | 'readNonce' | 'readBalance' | 'readBond' | 'follow'>;
-  readonly checks: JobChecker;
+  readonly chain: Pick<ChainLink, 'submit' | 'readNonce' | 'readBalance' | 'follow'>;
   readonly results: ResultChecker;
   readonly hub: Pick<JobEventHub, 'publish'>;
   /** Hands a due binding to the reducer; resolves when that is durable. */
@@ -36,7 +36,7 @@ export interface EffectPerformer {
 }
 
 export function createEffectPerformer(ports: EffectPorts): EffectPerformer {
-  const { queue, gateway, chain, checks, results, hub, logger } = ports;
+  const { queue, gateway, chain, results, hub, logger } = ports;
   const consumed = new Set<string>();
 
   const openCell = (name: string): void => {
@@ -60,6 +60,13 @@ export function createEffectPerformer(ports: EffectPorts): EffectPerformer {
     failpoint('market.enqueue.after');
   };
 
+  const send = ({ session, message }: Extract<MarketEffect, { kind: 'sendAgent' }>): void => {
+    if (message.kind !== 'leaseUnits') return gateway.send(session, message);
+    failpoint('market.lease-units.before');
+    gateway.send(session, message);
+    failpoint('market.lease-units.after');
+  };
+
   const perform = (effect: MarketEffect): void => {
     switch (effect.kind) {
       case 'enqueueBinding':
@@ -69,7 +76,7 @@ export function createEffectPerformer(ports: EffectPorts): EffectPerformer {
         );
         return;
       case 'sendAgent':
-        return gateway.send(effect.session, effect.message);
+        return send(effect);
       case 'closeAgent':
         return gateway.close(effect.session, effect.code, effect.reason);
       case 'submitTransaction':
@@ -88,14 +95,6 @@ export function createEffectPerformer(ports: EffectPorts): EffectPerformer {
         const { order, name, kind: _, ...wanted } = effect;
         return results.makeInput(order, name, wanted);
       }
-      case 'readBond':
-        return void chain.readBond(effect.account);
-      case 'replayJob':
-        return checks.replay(effect);
-      case 'validate':
-        return checks.validate(effect);
-      case 'validateUnits':
-        return checks.validateUnits(effect);
       case 'readBalance':
         return void chain.readBalance(effect.account);
       case 'findManifest':

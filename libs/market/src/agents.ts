@@ -14,7 +14,6 @@ import {
   isDeliveredBefore,
   keepBatch,
 } from './arrays/agents.ts';
-import { askBond } from './checks/bonds.ts';
 import { cancelDelivery, takeDelivery } from './deliveries.ts';
 import { loseLease } from './endings.ts';
 import { takeEvents, takeProgress } from './provider-log.ts';
@@ -73,7 +72,6 @@ export function agentHello(step: Step, event: Hello): void {
   saveRow(step, 'provider', account, provider.row);
   say(step, session, { kind: 'welcome', ...paceOf(times, offer.level), timeUs: now.timeUs });
   compareLeases(step, provider, event);
-  askBond(step, account);
   fillProvider(step, account);
 }
 

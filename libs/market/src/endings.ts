@@ -4,11 +4,10 @@ import { MARKET_ENTRIES } from '#libs/audit';
 import type { Lease, OrderRow, Reason } from './model/rows.ts';
 import { pursueChain } from './chain-steps.ts';
 import { abandonBatches, stopArray } from './arrays/endings.ts';
-import { type LeaseEnd, RETRY_RULES, type RetryClass } from './retry.ts';
-import { backoffMs, countFault } from './faults.ts';
-import { isReplayDue } from './checks/replay-due.ts';
+import { type LeaseEnd, RETRY_RULES } from './retry.ts';
+import { backoffMs, countFault, noteOffer } from './faults.ts';
 import { observeGivenUp } from './placement/forecast.ts';
-import { observeBrokenOffer, storeLater } from './placement/observe.ts';
+import { storeLater } from './placement/observe.ts';
 import { indexSources, isReadByOthers, wakeFollowers } from './graph/followers.ts';
 import { giveRoomBack } from './room.ts';
 import {
@@ -119,16 +118,6 @@ export function loseLease(step: Step, id: string, end: LeaseEnd): void {
   }
 }
 
-/** What a lost lease says about its provider's offer, and about how steady it is. */
-function noteOffer(step: Step, account: string, retry: RetryClass): void {
-  const { market, now } = step;
-  const provider = market.providers.get(account);
-  if (provider && retry === 'cannot') observeBrokenOffer(step, provider);
-  if (retry !== 'silence') return;
-  const restsUntilMs = market.places.wentAway(account, now.monotonicMs);
-  if (restsUntilMs !== undefined) market.deadlines.set(`fill/${account}`, restsUntilMs);
-}
-
 /** Why an order is not tried again: it breaks whoever takes it, or nobody manages it. */
 function stopReason(
   { config: { caps } }: Market,
@@ -194,8 +183,7 @@ export function evictOrder(step: Step, id: string): void {
     (row.checkpointed === row.log.length &&
       row.leaf !== undefined &&
       row.leaf < market.meta.anchoredLeaves);
-  const isWanted = isReadByOthers(market, id) || isReplayDue(row);
-  if (!isAnchored || market.transactionOf.has(id) || isWanted) {
+  if (!isAnchored || market.transactionOf.has(id) || isReadByOthers(market, id)) {
     market.deadlines.set(`evict/${id}`, now.monotonicMs + market.config.times.keepEndedMs);
     return;
   }

@@ -1,4 +1,6 @@
 /** Whose fault a lost grant was, and how long whoever lost it waits. */
+import { observeBrokenOffer } from './placement/observe.ts';
+import type { RetryClass } from './retry.ts';
 import { type Step, saveRow } from './state.ts';
 
 /** Holds a fault against a provider. */
@@ -7,6 +9,16 @@ export function countFault(step: Step, account: string): void {
   if (!provider) return;
   provider.row = { ...provider.row, faults: provider.row.faults + 1 };
   saveRow(step, 'provider', account, provider.row);
+}
+
+/** What a lost lease says about its provider's offer, and about how steady it is. */
+export function noteOffer(step: Step, account: string, retry: RetryClass): void {
+  const { market, now } = step;
+  const provider = market.providers.get(account);
+  if (provider && retry === 'cannot') observeBrokenOffer(step, provider);
+  if (retry !== 'silence') return;
+  const restsUntilMs = market.places.wentAway(account, now.monotonicMs);
+  if (restsUntilMs !== undefined) market.deadlines.set(`fill/${account}`, restsUntilMs);
 }
 
 /** Doubles with each lost grant; up to half of it is random, so that retries do not march in step. */

@@ -13,8 +13,6 @@ export interface TaskOutput {
   readonly output?: Bytes;
   readonly cid?: string;
   readonly error?: string;
-  /** Of one that failed: its first log lines. */
-  readonly log?: readonly string[];
 }
 
 const BATCH_MAX_BYTES = 4 * 2 ** 20;
@@ -31,11 +29,10 @@ export async function* arrayOutputs(store: BlobStore, result: string): AsyncIter
     const counted = (unit: number) =>
       units.some(({ from, count }) => from <= unit && unit < from + count);
     const bytes = await readBlob(store, results, { maxBytes: BATCH_MAX_BYTES });
-    for (const { unit, cid, inline, sizeBytes, error, log } of decodeBatchResults(bytes)) {
+    for (const { unit, cid, inline, sizeBytes, error } of decodeBatchResults(bytes)) {
       if (!counted(unit)) continue;
       const where = { task: unit % tasks, replica: Math.floor(unit / tasks) };
-      if (cid === undefined)
-        yield { ...where, ...(error !== undefined && { error }), ...(log && { log }) };
+      if (cid === undefined) yield { ...where, ...(error !== undefined && { error }) };
       else
         yield {
           ...where,

@@ -3,14 +3,7 @@
  * Silence needs no event: the reducer asks again, and bodies that are posted twice count once.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  DISPUTES_CONTRACT,
-  ORDERS_CONTRACT,
-  bondRecord,
-  disputesKeys,
-  ordersKeys,
-  prepaid,
-} from '#contracts';
+import { ORDERS_CONTRACT, ordersKeys, prepaid } from '#contracts';
 import type { Signer } from '#libs/crypto';
 import { type AccountId, decodeWith, isSeeleError } from '#libs/kernel';
 import { type TransactionBody, signTransaction } from '#libs/ledger';
@@ -21,6 +14,12 @@ import type { ChainNode } from './chain-node.ts';
 declareFailpoints(
   'market.submit.before',
   'market.submit.after',
+  'market.bind-units.before',
+  'market.bind-units.after',
+  'market.pay-units.before',
+  'market.pay-units.after',
+  'market.release-units.before',
+  'market.release-units.after',
   'market.block.before',
   'market.block.after',
 );
@@ -43,6 +42,18 @@ interface Outgoing {
   readonly key: string;
   readonly id: string;
   readonly body: TransactionBody;
+}
+
+/** Steps of batches that have failpoints of their own. */
+const BATCH_STEPS = [
+  ['bindUnits/', 'market.bind-units'],
+  ['payUnits/', 'market.pay-units'],
+  ['releaseUnits/', 'market.release-units'],
+] as const;
+
+function strikeAtBatches(sent: readonly Outgoing[], end: 'before' | 'after'): void {
+  for (const [kind, name] of BATCH_STEPS)
+    if (sent.some(({ key }) => key.startsWith(kind))) failpoint(`${name}.${end}`);
 }
 
 export class ChainLink {
@@ -74,9 +85,11 @@ export class ChainLink {
       this.#outbox = this.#outbox.slice(POST_MAX);
       try {
         failpoint('market.submit.before');
+        strikeAtBatches(batch, 'before');
         const signed = batch.map(({ body }) => signTransaction(signer, body));
         const outcomes = await node.submit(signed);
         failpoint('market.submit.after');
+        strikeAtBatches(batch, 'after');
         for (const [i, outcome] of outcomes.entries()) {
           const sent = batch[i];
           if (sent === undefined || outcome.accepted) continue;
@@ -109,18 +122,6 @@ export class ChainLink {
       dispatch({ kind: 'balanceRead', account, balance: { amount, height } });
     } catch (error) {
       logger.warn({ err: error }, 'balance not read');
-    }
-  }
-
-  /** What a provider has bonded in contract `disputes` and not asked back. */
-  async readBond(account: AccountId): Promise<void> {
-    const { node, dispatch, logger } = this.#options;
-    try {
-      const { value } = await node.state(DISPUTES_CONTRACT, disputesKeys.bond(account));
-      const bonded = value === undefined ? 0n : decodeWith(bondRecord, value).bonded;
-      dispatch({ kind: 'bondRead', account, bonded });
-    } catch (error) {
-      logger.warn({ err: error }, 'bond not read');
     }
   }
 

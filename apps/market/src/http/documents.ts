@@ -138,7 +138,6 @@ export function quoteToDocument(quote: BindingQuote) {
       ...option,
       provider: formatAccount(option.provider),
       priceCap: option.priceCap.toString(),
-      ...(option.unitPrice !== undefined && { unitPrice: option.unitPrice.toString() }),
       expectedPrice: option.expectedPrice.toString(),
     })),
   };

@@ -158,6 +158,34 @@ describe('agent: a clock that is wrong', () => {
   });
 });
 
+describe('agent: batches under a clock that is wrong', () => {
+  it.each([-3_600_000, 3_600_000])('by %d ms are neither lost nor kept too long', (skewMs) => {
+    const bench = createBench();
+    bench.give({ kind: 'connected' });
+    bench.hear({ kind: 'challenge', version: 1, nonce: NONCE, market: MARKET, chain: CHAIN });
+    const marketUs = 10_000_000_000 + skewMs * 1_000;
+    bench.hear({ kind: 'welcome', heartbeatMs: 5_000, leaseMs: 15_000, timeUs: marketUs });
+    const lease = hex('5');
+    const about = { lease, order: hex('6'), fence: 1, manifest: CID, unitPrice: 10n };
+    const units = [{ from: 0, count: 4 }];
+    const completeByUs = marketUs + 20_000_000;
+    const kept = bench.hear({ kind: 'leaseUnits', ...about, units, completeByUs });
+    expect(only(kept, 'saveUnits')).toHaveLength(1);
+    expect(sentKinds(kept)).not.toContain('decline');
+    expect(sentKinds(bench.give({ kind: 'saved', lease, what: 'lease' }))).toContain('accept');
+    bench.pass(19_000);
+    const during = bench.give({ kind: 'tick' });
+    expect(sentKinds(during)).not.toContain('decline');
+    // Heartbeats go by its own steady clock, so the lease is neither lost nor prolonged.
+    expect(sent(during).find(({ kind }) => kind === 'heartbeat')).toMatchObject({
+      leases: [lease],
+    });
+    bench.pass(2_000);
+    const late = sent(bench.give({ kind: 'tick' })).find(({ kind }) => kind === 'decline');
+    expect(late).toMatchObject({ lease, code: 'PROVIDER_LATE' });
+  });
+});
+
 describe('agent: a clock that is right', () => {
   it('stays right however long the welcome took on its way', () => {
     const bench = createBench();

@@ -5,6 +5,7 @@ import { takeUnitsDelivery } from './deliveries.ts';
 import type { AgentMessage } from '../agent-protocol.ts';
 import type { UnitsRow } from '../model/rows.ts';
 import { paceOf } from '../pace.ts';
+import { observeBrokenOffer } from '../placement/observe.ts';
 import { NO_ROOM, classOfDecline } from '../retry.ts';
 import type { ProviderState, Step } from '../state.ts';
 import { updateBatch } from './batches.ts';
@@ -42,6 +43,8 @@ export function batchMessage(
     case 'decline': {
       const { code, reason } = message;
       if (NO_ROOM.has(code)) provider.reportedFree = 0;
+      // It was given no more than it said was free.
+      if (code === 'PROVIDER_BUSY') observeBrokenOffer(step, provider);
       if (code === 'PROVIDER_DRAINING') provider.draining = true;
       const retry = classOfDecline(code, batch.state === 'working');
       return loseBatch(step, batch, { code, reason, retry });
