@@ -27,9 +27,11 @@ export {
   type BondRecord,
   type DisputeRecord,
   type DisputedClaim,
+  type Finding,
   bondRecord,
   disputeId,
   disputeRecord,
+  disputedClaim,
   disputesKeys,
   disputesSettings,
 } from './disputes/state.ts';

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { type LocalMachine, startLocalMachine } from '../support/local-machine.ts';
 
 /** Every tenth task fails by itself. */
-const CODE = `export default async ({ task }) => {
+const CODE = `export default async ({ task, log }) => {
+  log('reading number ' + task.index);
   if (task.index % 10 === 9) throw new Error('task ' + task.index + ' does not like its number');
   return task.index ** 2;
 };`;
@@ -52,6 +53,19 @@ async function refusesFlips(file: string): Promise<void> {
     expect([at, code, verdict.ok]).toEqual([at, 1, false]);
   }
 }
+
+describe('the log of a task that failed', () => {
+  it('is kept in part, told with why it failed, and nothing is kept of those that ended well', async () => {
+    const { stdout } = await machine.seele('job', 'failures', order, '--json');
+    const { failures } = JSON.parse(stdout) as { failures: { task: number; log: string[] }[] };
+    expect(failures).toHaveLength(TASKS / 10);
+    expect(failures[0]).toMatchObject({
+      task: 9,
+      error: expect.stringContaining('task 9 does not like its number') as string,
+      log: ['reading number 9'],
+    });
+  });
+});
 
 describe('the receipt of an order of many tasks', () => {
   it('holds offline, and with any bit flipped it does not', async () => {

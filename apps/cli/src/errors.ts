@@ -72,11 +72,6 @@ export const cliError = defineErrors({
     title: 'A check failed',
     fix: 'Read the failed lines above.',
   },
-  CLI_REPLAY: {
-    status: 422,
-    title: 'The job cannot be run again here',
-    fix: 'Use the release whose engine the message names, and keep code and inputs in storage.',
-  },
   CLI_CONTRACT: {
     status: 400,
     title: 'The contract cannot be built',

@@ -12,6 +12,7 @@ function jobOptions(command: Command): Command {
     .option('--clock <time>', 'wasm, verifiable: what the job’s clock says (default 1970)')
     .option('--tier <tier>', 'A cheap, B fast, C safe', 'A')
     .option('--tasks <n>', 'run it n times (1 to 10 000); each gets its number as task.index')
+    .option('--replicas <n>', 'do each task n times on distinct providers; a majority decides')
     .option('--name <text>', 'what the job is called')
     .option('--wall <seconds>', 'longest run', '60')
     .option('--memory <MiB>', 'most memory', '256')
@@ -116,6 +117,15 @@ export function addJobs(program: Command): void {
       }),
     ).option('--out <file>', 'write there instead of stdout'),
     async () => (await import('./commands/job.ts')).jobResult,
+  );
+  runs(
+    market(
+      leaf(job, 'failures <job>', {
+        summary: 'Of an order of many tasks: which failed, why, and their first log lines',
+        examples: ['seele job failures 3f…'],
+      }),
+    ),
+    async () => (await import('./commands/job.ts')).jobFailures,
   );
   runs(
     market(

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { addCatalogueVerbs } from './catalogue-commands.ts';
 import { addGrantVerbs, addOwnerVerbs } from './data-commands.ts';
 import { group, leaf, runProgram, runs } from './frame/command.ts';
+import { addDisputes } from './dispute-commands.ts';
 import { addJobs, addProofs } from './job-commands.ts';
 import { addStorage } from './storage-commands.ts';
 import { addWebhooks } from './webhook-commands.ts';
@@ -367,6 +368,7 @@ const data = group(program, 'data', 'Describe, publish, prove, grant and find da
 for (const add of [addOwnerVerbs, addGrantVerbs, addCatalogueVerbs]) add(data);
 addJobs(program);
 addProofs(program);
+addDisputes(program);
 addWebhooks(program);
 for (const add of [contracts, measurements]) add();
 await runProgram(program, process.argv.slice(2));

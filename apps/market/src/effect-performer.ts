@@ -3,6 +3,7 @@ import type { MarketEffect, Reply } from '#libs/market';
 import { type Logger, declareFailpoints, failpoint } from '#libs/platform';
 import type { AgentGateway } from './agents/agent-gateway.ts';
 import type { ChainLink } from './chain/chain-link.ts';
+import type { JobChecker } from './checks/job-checker.ts';
 import type { JobEventHub } from './jobs/job-event-hub.ts';
 import type { ResultChecker } from './jobs/result-checker.ts';
 import type { QueuePort } from './queue/queue-port.ts';
@@ -19,7 +20,8 @@ declareFailpoints(
 export interface EffectPorts {
   readonly queue: QueuePort;
   readonly gateway: Pick<AgentGateway, 'send' | 'close'>;
-  readonly chain: Pick<ChainLink, 'submit' | 'readNonce' | 'readBalance' | 'follow'>;
+  readonly chain: Pick<ChainLink, 'submit' | 'readNonce' | 'readBalance' | 'readBond' | 'follow'>;
+  readonly checks: JobChecker;
   readonly results: ResultChecker;
   readonly hub: Pick<JobEventHub, 'publish'>;
   /** Hands a due binding to the reducer; resolves when that is durable. */
@@ -36,7 +38,7 @@ export interface EffectPerformer {
 }
 
 export function createEffectPerformer(ports: EffectPorts): EffectPerformer {
-  const { queue, gateway, chain, results, hub, logger } = ports;
+  const { queue, gateway, chain, checks, results, hub, logger } = ports;
   const consumed = new Set<string>();
 
   const openCell = (name: string): void => {
@@ -95,6 +97,14 @@ export function createEffectPerformer(ports: EffectPorts): EffectPerformer {
         const { order, name, kind: _, ...wanted } = effect;
         return results.makeInput(order, name, wanted);
       }
+      case 'readBond':
+        return void chain.readBond(effect.account);
+      case 'replayJob':
+        return checks.replay(effect);
+      case 'validate':
+        return checks.validate(effect);
+      case 'validateUnits':
+        return checks.validateUnits(effect);
       case 'readBalance':
         return void chain.readBalance(effect.account);
       case 'findManifest':

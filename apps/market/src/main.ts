@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createSigner } from '#libs/crypto';
 import {
+  createNodeClient,
   createHealth,
   createLogger,
   createMetrics,
@@ -91,6 +92,7 @@ await runProcess({
       webhooks: {
         policy: { allowLocal: settings.webhookLocal, ports: settings.webhookPorts },
       },
+      disputes: createNodeClient(nodeUrl),
       fuelPrice: BigInt(settings.fuelPrice),
       onFatal: (error, why) => endProcess(logger, error, why),
     });

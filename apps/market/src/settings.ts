@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { parseAccount } from '#libs/kernel';
+import { REPLAY_CHANCE } from '#libs/market';
 import {
   type SettingsOf,
   defineSettings,
@@ -184,6 +185,18 @@ export const marketSettings = defineSettings('market', {
     schema: ports,
     default: [443, 8443],
     help: 'Ports that webhooks of other machines may have, separated by commas.',
+  },
+  replayShare: {
+    env: 'SEELE_MARKET_REPLAY_SHARE',
+    schema: z.coerce.number().min(0).max(1),
+    default: REPLAY_CHANCE,
+    help: 'Share of the results of wasm and verifiable jobs that the market runs again itself, drawn at random; what it finds wrong it disputes on the chain. Quotes tell it.',
+  },
+  disputesEveryMs: {
+    env: 'SEELE_MARKET_DISPUTES_EVERY_MS',
+    schema: z.coerce.number().int().min(50).max(600_000),
+    default: 2_000,
+    help: 'How often it looks at the disputes in which it is a party.',
   },
   fuelPrice: {
     env: 'SEELE_MARKET_FUEL_PRICE',

@@ -1,4 +1,5 @@
 /** Puts a market together from its parts and starts it; main.ts chooses the parts. */
+import { disputesSettings } from '#contracts';
 import { type Signer, verifySignature } from '#libs/crypto';
 import type { Clock, Randomness } from '#libs/kernel';
 import {
@@ -16,19 +17,23 @@ import {
   restoreMarket,
 } from '#libs/market';
 import {
+  type DisputeKeeper,
   type Health,
   type Logger,
   type Metrics,
+  type NodeClient,
   type RunningService,
   createHttpApp,
   createRequestVerifier,
   listenHttp,
+  startDisputeKeeper,
 } from '#libs/platform';
 import type { BlobStore } from '#libs/storage';
 import { AgentGateway, type GatewayLimits } from './agents/agent-gateway.ts';
 import { ChainLink } from './chain/chain-link.ts';
 import { type Catalogue, noCatalogue } from './catalogue/catalogue.ts';
 import type { ChainNode } from './chain/chain-node.ts';
+import { createJobChecker } from './checks/job-checker.ts';
 import { createEffectPerformer } from './effect-performer.ts';
 import { MarketModule } from './http/market-module.ts';
 import { serveOpenApi } from './http/openapi.ts';
@@ -74,6 +79,11 @@ export interface MarketParts {
   readonly caps?: Partial<MarketCaps>;
   readonly agentLimits?: Partial<GatewayLimits>;
   readonly fuelPrice: bigint;
+  /** Share of metered results that are run again. */
+  readonly replayShare?: number;
+  /** Plays the market's part in disputes it opened, by the node's full interface. */
+  readonly disputes?: Pick<NodeClient, 'state' | 'scan'>;
+  readonly disputesEveryMs?: number;
   /** Ended with the market; without one, its routes say that there is none. */
   readonly catalogue?: Catalogue;
   readonly tenants?: readonly TenantTerms[] | undefined;
@@ -111,6 +121,15 @@ async function restoredRows(
   return [...meta, ...providers, ...orders, ...units, ...transactions, ...learned];
 }
 
+/** What a lost dispute takes of a bond on this chain. */
+async function slashedPerMille({ node }: MarketParts): Promise<bigint> {
+  const { parameters } = await node.genesis();
+  const name = 'disputes.slashedPerMille';
+  const isIt = (setting: { readonly name: string }): boolean => setting.name === name;
+  const found = parameters.settings.find(isIt) ?? disputesSettings.defaults.find(isIt);
+  return found?.value ?? 0n;
+}
+
 async function openMarket(parts: MarketParts) {
   const { chain, signer, clock, onFatal } = parts;
   const times = { ...DEFAULT_MARKET_TIMES, ...parts.times };
@@ -129,6 +148,8 @@ async function openMarket(parts: MarketParts) {
       caps: { ...DEFAULT_MARKET_CAPS, ...parts.caps },
       fuelLimit: FUEL_LIMIT,
       fuelPrice: parts.fuelPrice,
+      slashedPerMille: await slashedPerMille(parts),
+      ...(parts.replayShare !== undefined && { replayShare: parts.replayShare }),
       ...(parts.tenants && { tenants: parts.tenants }),
     },
     await restoredRows(rows, clock, times),
@@ -221,16 +242,40 @@ function createLoop(parts: MarketParts, opened: Opened, { outbox }: RunningWebho
     metrics,
     ...(parts.agentLimits && { limits: parts.agentLimits }),
   });
+  const checks = createJobChecker({ blobs: parts.blobs, logger, dispatch });
   const performer = createEffectPerformer({
     queue: parts.queue,
     gateway,
     chain: link,
     results: createResultChecker({ blobs: parts.blobs, logger, dispatch }),
+    checks,
     hub,
     bindingDue: (order, binding) => loop.request({ kind: 'bindingDue', order, binding }),
     logger,
   });
-  return { hub, loop, link, gateway };
+  return { hub, loop, link, gateway, checks, dispatch };
+}
+
+const DISPUTES_EVERY_MS = 2_000;
+
+/** Moves in disputes go through the lane of the market's own transactions. */
+function keepDisputes(
+  { disputes, signer, blobs, logger, clock, disputesEveryMs }: MarketParts,
+  market: Awaited<ReturnType<typeof openMarket>>['market'],
+  dispatch: (event: MarketEvent) => void,
+): DisputeKeeper | undefined {
+  if (!disputes) return undefined;
+  const hasOpened = () => [...market.orders.values()].some(({ replay }) => replay?.isOpened);
+  return startDisputeKeeper({
+    ...{ node: disputes, signer, blobs, logger, clock },
+    everyMs: disputesEveryMs ?? DISPUTES_EVERY_MS,
+    isChallenger: hasOpened,
+    submit: (key, { method, args }) => {
+      if (method === 'show' || method === 'timeout')
+        dispatch({ kind: 'disputeMove', call: { kind: 'move', key, method, args } });
+      return Promise.resolve();
+    },
+  });
 }
 
 /** Restores the market from its rows, sets everything unfinished going and serves. */
@@ -239,7 +284,8 @@ export async function startMarket(parts: MarketParts): Promise<RunningService> {
   const opened = await openMarket(parts);
   const { market, rows } = opened;
   const webhooks = await webhooksOf(parts, opened);
-  const { hub, loop, link, gateway } = createLoop(parts, opened, webhooks);
+  const { hub, loop, link, gateway, checks, dispatch } = createLoop(parts, opened, webhooks);
+  const keeper = keepDisputes(parts, market, dispatch);
   observeMarket(metrics, market);
   health.add('database', () => rows.ping());
   health.add('queue', () => parts.queue.ping());
@@ -280,6 +326,8 @@ export async function startMarket(parts: MarketParts): Promise<RunningService> {
       health.stopping();
       hub.close();
       gateway.stop();
+      keeper?.stop();
+      checks.stop();
       link.stop();
       await app.close();
       await parts.catalogue?.stop();

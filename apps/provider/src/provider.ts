@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Signer, createSigner } from '#libs/crypto';
 import { formatAccount } from '#libs/kernel';
 import {
+  type AgentEvent,
   type AgentTimes,
   DEFAULT_AGENT_TIMES,
   type JobKind,
@@ -11,6 +12,7 @@ import {
   agentFreeSlots,
 } from '#libs/market';
 import {
+  type JobRun,
   type Logger,
   type RunningService,
   createHealth,
@@ -28,6 +30,7 @@ import { type SlotIsolation, type SlotPool, createSlotPool } from '#sandbox';
 import { type AgentLoop, createAgentLoop } from './agent-loop.ts';
 import { providerError } from './errors.ts';
 import { createContentCache } from './content-cache.ts';
+import { startDisputeDuty } from './dispute-duty.ts';
 import { createJobContent } from './job-content.ts';
 import { type JobRunner, createJobRunner } from './job-runner.ts';
 import { openLeaseJournal } from './journal.ts';
@@ -149,6 +152,11 @@ export interface ProviderParts {
   /** For tests: another storage. */
   readonly blobs?: BlobStore;
   readonly times?: AgentTimes;
+  /** For tests: what a liar says of its work, and shows in disputes. */
+  readonly liar?: {
+    readonly say: (event: AgentEvent) => AgentEvent;
+    readonly show: (run: JobRun) => JobRun;
+  };
 }
 
 /** Starts a provider. @throws whatever its parts throw: SANDBOX_, STORE_, KEYSTORE_, PLATFORM_ */
@@ -199,11 +207,13 @@ export async function startProvider(
     ...{ pool, blobs, logger, maxCodeBytes, maxOutputBytes },
     cache: createContentCache(settings.cacheBytes),
   });
+  const { liar } = parts;
+  const emit = liar ? (event: AgentEvent) => loop.emit(liar.say(event)) : loop.emit;
   const runner = createJobRunner({
-    ...{ pool, blobs, content, logger, emit: loop.emit },
+    ...{ pool, blobs, content, logger, emit },
   });
   const units = createUnitRunner({
-    ...{ pool, blobs, content, logger, emit: loop.emit, isNoop: settings.noop },
+    ...{ pool, blobs, content, logger, emit, isNoop: settings.noop },
   });
   if (settings.noop) logger.warn('batches of units are not run: this provider is for measurements');
   const health = createHealth();
@@ -221,6 +231,9 @@ export async function startProvider(
   const clock = createSystemClock();
   const keeping = startShardKeeping(settings, {
     ...{ folder, signer, node, blobs, clock, logger, metrics },
+  });
+  const duty = startDisputeDuty(settings, {
+    ...{ signer, node, blobs, clock, logger, tamper: liar?.show },
   });
   const server = await startStatusServer({
     ...{ port: settings.port, health, metrics },
@@ -265,6 +278,7 @@ export async function startProvider(
       health.stopping();
       ending.abort();
       stopProbing();
+      duty.stop();
       await keeping?.stop();
       await stop(loop, { link, runner, units, pool }, settings.drainMs);
       await server.close();

@@ -73,6 +73,18 @@ export const providerSettings = defineSettings('provider', {
     optional: true,
     help: 'Cores to offer (default: the machine’s). More than it has is only for jobs that mostly wait: others would slow each other.',
   },
+  bond: {
+    env: 'SEELE_PROVIDER_BOND',
+    schema: price,
+    default: 0n,
+    help: 'Bond kept in contract `disputes`, smallest units; put down at start when it is less. Level `assured` needs one; from 5 tokens on the provider may be drawn to repeat disputed jobs.',
+  },
+  disputesEveryMs: {
+    env: 'SEELE_PROVIDER_DISPUTES_EVERY_MS',
+    schema: wholeNumber.min(50).max(600_000),
+    default: 5_000,
+    help: 'How often it looks whether a dispute asks something of it.',
+  },
   spares: {
     env: 'SEELE_PROVIDER_SPARES',
     schema: wholeNumber.max(64),

@@ -24,6 +24,7 @@ import { type BlobStore, readBlob } from '#libs/storage';
 import type { SlotOutcome, SlotPool, SlotSession } from '#sandbox';
 import { type JobContent, Unrunnable, watchedInputs, withMadeInputs } from './job-content.ts';
 import { createWorkUnderWay } from './work-under-way.ts';
+import { createUnitLog } from './unit-log.ts';
 
 declareFailpoints('provider.unit.before', 'provider.unit.after', 'provider.units.report');
 
@@ -83,6 +84,7 @@ class BatchWork {
   readonly #signal: AbortSignal;
   readonly #results: Ended[] = [];
   readonly #outputs: UnitOutput[] = [];
+  readonly #log = createUnitLog();
   #session: SlotSession | undefined;
   #reportedAtMs = performance.now();
 
@@ -158,13 +160,14 @@ class BatchWork {
       this.#session ??= await this.#options.pool.open(undefined, order);
       const session = this.#session;
       const isAlone = session.isFresh;
+      this.#log.begin();
       const outcome = await session.run(
         {
           ...{ code, inputs: inputs.byName, params, limits, task: { index, count } },
           // Replicas of a task draw the same numbers.
           seed: `${this.#units.manifest}/${index}`,
         },
-        { signal: this.#signal },
+        { signal: this.#signal, onLog: (line) => this.#log.take(line) },
       );
       if (!session.isOpen) {
         session.close();
@@ -186,7 +189,8 @@ class BatchWork {
         : { error: error.slice(0, ERROR_MAX).toWellFormed() };
     if (exit !== 'ok' || output === undefined) {
       this.#results.push({ unit, exit, usage });
-      this.#outputs.push({ unit, sizeBytes: 0, ...said });
+      const log = this.#log.keep();
+      this.#outputs.push({ unit, sizeBytes: 0, ...said, ...(log && { log }) });
       return;
     }
     const isInline = output.length <= INLINE_OUTPUT_MAX_BYTES;

@@ -2,6 +2,7 @@
 import { formatAmount } from '#libs/kernel';
 import { BATCH_UNITS_MAX, ORDER_DOMAIN, type SignedOrder, orderBytes } from '#contracts';
 import { accountOf } from '#libs/crypto';
+import { lacksBond } from './checks/bonds.ts';
 import { needsOf } from './fitting.ts';
 import { type Ahead, type InGraph, placeInGraph, putAhead } from './graph/admission.ts';
 import { manifestCid, manifestProblem } from './manifest.ts';
@@ -48,7 +49,9 @@ export function checkOrder(
   const admission = admitOrder(step, asked, promised);
   if (admission.refusal) return admission.refusal;
   const { array, consumer } = signed.order;
-  const forecast = array ? undefined : forecastOf(market, needs, admission.choice, promised);
+  // What is foreseen without a quote is of one task: only a quote looked at all of them.
+  const forecast =
+    array && !promised ? undefined : forecastOf(market, needs, admission.choice, promised);
   const runMs = forecast?.finishMs ?? usualMs(market, needs);
   const after = [...new Set(inGraph.sources.map(({ order }) => order))];
   const seen = { consumer, needs, tasks: array?.tasks, depth: inGraph.depth, after, runMs };
@@ -79,7 +82,8 @@ function admitOrder(step: Step, asked: Asked, promised: Promised | undefined): A
   const { needs, readyInMs } = asked;
   const { order } = asked.submission.order;
   const most = order.array?.unitPrice ?? order.priceCap;
-  const cap = promised && promised.price < most ? promised.price : most;
+  const promise = promised?.unitPrice ?? promised?.price;
+  const cap = promise !== undefined && promise < most ? promise : most;
   const refusal = refuseTerms(market, asked, cap);
   if (refusal) return { choice: undefined, refusal };
   const deadlineMs = (order.completeByUs - now.timeUs) / MS - readyInMs;
@@ -205,11 +209,14 @@ function refuseTerms(
     };
   if (!canEverRun(market, needs, cap)) {
     const quote = quoteJob(market, needs);
-    const [best] = quote.options.toSorted((a, b) => (a.priceCap < b.priceCap ? -1 : 1));
+    const each = quote.options.map(({ cell, priceCap, unitPrice }) => ({
+      ...{ cell, price: unitPrice ?? priceCap },
+    }));
+    const [best] = each.toSorted((a, b) => (a.price < b.price ? -1 : 1));
     if (best)
       return {
         code: 'MARKET_CAP_TOO_LOW',
-        message: `price cap ${cap}, cheapest quote ${best.priceCap} (${best.cell})`,
+        message: `price cap ${cap}${array ? ' for each task' : ''}, cheapest quote ${best.price} (${best.cell})`,
       };
     const [nearest] = relaxationsOf(market, needs, cap);
     const why = quote.reasons.map((r) => `${r.providers} ${r.text}`).join('; ');
@@ -239,7 +246,10 @@ function refuseTerms(
 function canEverRun(market: Market, needs: JobNeeds, priceCap: bigint): boolean {
   const { cells } = market.places.fits.of(market.providers, needs);
   return cells.some(({ candidates }) =>
-    candidates.some(({ provider, price }) => price <= priceCap && !absenceOf(market, provider)),
+    candidates.some(
+      ({ provider, price }) =>
+        price <= priceCap && !absenceOf(market, provider) && !lacksBond(market, provider, price),
+    ),
   );
 }
 
@@ -249,7 +259,10 @@ function refuseOperators(market: Market, needs: JobNeeds, cap: bigint): Refusal 
   const wanted = isAdaptive ? QUORUM_TERMS.quorum : (most >> 1) + 1;
   const { cells } = market.places.fits.of(market.providers, needs);
   const fitting = cells.flatMap(({ candidates }) =>
-    candidates.filter(({ provider, price }) => price <= cap && !absenceOf(market, provider)),
+    candidates.filter(
+      ({ provider, price }) =>
+        price <= cap && !absenceOf(market, provider) && !lacksBond(market, provider, price),
+    ),
   );
   if (most === 1 || fitting.length >= wanted) return undefined;
   return {

@@ -14,6 +14,7 @@ import {
   isDeliveredBefore,
   keepBatch,
 } from './arrays/agents.ts';
+import { askBond } from './checks/bonds.ts';
 import { cancelDelivery, takeDelivery } from './deliveries.ts';
 import { loseLease } from './endings.ts';
 import { takeEvents, takeProgress } from './provider-log.ts';
@@ -72,6 +73,7 @@ export function agentHello(step: Step, event: Hello): void {
   saveRow(step, 'provider', account, provider.row);
   say(step, session, { kind: 'welcome', ...paceOf(times, offer.level), timeUs: now.timeUs });
   compareLeases(step, provider, event);
+  askBond(step, account);
   fillProvider(step, account);
 }
 

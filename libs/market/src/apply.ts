@@ -5,7 +5,7 @@ import { agentGone, agentHello, agentMessage, leaseOverdue } from './agents.ts';
 import { batchesOf, openBatches } from './arrays/batches.ts';
 import { bindingEnded, dropUnbound } from './arrays/chain.ts';
 import { enqueueBatches } from './arrays/messages.ts';
-import { checkUnits, unitsChecked } from './arrays/deliveries.ts';
+import { checkUnits, unitsChecked, unitsValidated } from './arrays/deliveries.ts';
 import { resultStored, storeArrayResult } from './arrays/endings.ts';
 import { balanceRead, fundsDue } from './arrays/funds.ts';
 import { anchorDue, armAnchor } from './anchors.ts';
@@ -13,7 +13,9 @@ import { bindingDue, bindingOverdue, enqueueBinding, fillProvider } from './bind
 import { takeBlock } from './blocks.ts';
 import { cancelOrder, completeOverdue, placeOverdue } from './closing.ts';
 import { isStepWanted, pursueChain, pursueWanting } from './chain-steps.ts';
-import { checkResult, resultChecked } from './deliveries.ts';
+import { askBond, bondRead } from './checks/bonds.ts';
+import { askReplay, disputeMove, replayed } from './checks/replays.ts';
+import { checkResult, resultChecked, validated } from './deliveries.ts';
 import { evictOrder, keepEnded } from './endings.ts';
 import { inputMade, inputsDue } from './graph/inputs.ts';
 import { flushEntries } from './job-log.ts';
@@ -81,6 +83,16 @@ function dispatch(step: Step, event: MarketEvent): void {
       return;
     case 'unitsChecked':
       return unitsChecked(step, event);
+    case 'unitsValidated':
+      return unitsValidated(step, event);
+    case 'validated':
+      return validated(step, event);
+    case 'replayed':
+      return replayed(step, event);
+    case 'bondRead':
+      return bondRead(step, event);
+    case 'disputeMove':
+      return disputeMove(step, event);
     case 'resultStored':
       return resultStored(step, event.order, event.cid);
     case 'inputMade':
@@ -147,6 +159,10 @@ function onDeadline(step: Step, kind: string, id: string): void {
       return anchorDue(step);
     case 'learn':
       return storeLearned(step);
+    case 'replay':
+      return askReplay(step, id);
+    case 'bond':
+      return askBond(step, id);
   }
 }
 
@@ -157,6 +173,7 @@ function resume(step: Step, rebuildTo: number | undefined): void {
   emit(step, { kind: 'followChain', fromHeight: market.meta.height + 1 });
   resumeLane(step);
   for (const row of [...market.orders.values()]) {
+    if (row.replay) askReplay(step, row.id);
     if (row.endedAtUs === undefined) resumeOrder(step, row);
     else keepEnded(step, row);
     if (row.log.length > row.checkpointed) market.unanchored.add(row.id);

@@ -4,6 +4,7 @@ import {
   type EmittedEvent,
   ORDERS_CONTRACT,
   auditEvents,
+  disputesEvents,
   ordersEvents,
   ordersMethods,
   orderId,
@@ -31,6 +32,7 @@ export function blockToEvent(
   const own: OwnTransactionFact[] = [];
   const units: UnitsFact[] = [];
   const deposits: string[] = [];
+  const bonds: string[] = [];
   let anchored = 0;
   for (const [i, receipt] of receipts.entries()) {
     // An invalid transaction used no nonce: it is as if it had never come.
@@ -42,6 +44,8 @@ export function blockToEvent(
         if (fact) orders.push(withDocument(fact, body));
         const batch = unitsFactOf(event, market.account);
         if (batch) units.push(batch);
+        const bond = bondChangeOf(event);
+        if (bond !== undefined) bonds.push(bond);
         const deposit = readEvent(ordersEvents.deposited, event);
         if (deposit) deposits.push(deposit.account);
         const log = readEvent(auditEvents.anchored, event);
@@ -58,8 +62,18 @@ export function blockToEvent(
     own,
     units,
     deposits,
+    bonds,
     ...(anchored > 0 && { anchored }),
   };
+}
+
+function bondChangeOf(event: EmittedEvent): string | undefined {
+  const { bonded, unbonding, slashed } = disputesEvents;
+  for (const kind of [bonded, unbonding, slashed]) {
+    const change = readEvent(kind, event);
+    if (change) return change.account;
+  }
+  return undefined;
 }
 
 /** Events name little; the call that made one has the whole signed document. */

@@ -9,6 +9,8 @@ import {
   unitsContradicted,
 } from './arrays/endings.ts';
 import { depositSeen } from './arrays/funds.ts';
+import { askBond } from './checks/bonds.ts';
+import { disputeAnswered } from './checks/replays.ts';
 import { pursueChain, pursueWanting, resetChainTries, retryChainStep } from './chain-steps.ts';
 import { isContradicted } from './delivery-hash.ts';
 import { endOrder, failWork, reopenOrder } from './endings.ts';
@@ -32,7 +34,7 @@ export function takeBlock(step: Step, block: BlockEvent): void {
     return;
   }
   saveMeta(step, { height: block.height, chainTimeUs: block.timeUs });
-  const { units = [], deposits = [] } = block;
+  const { units = [], deposits = [], bonds = [] } = block;
   // Batches move after their order was placed, and before it ends: one block may hold all of it.
   const isPlacing = ({ event }: OrderFact): boolean => event === 'placed';
   for (const fact of block.orders) if (isPlacing(fact)) takeFact(step, fact, block);
@@ -44,6 +46,7 @@ export function takeBlock(step: Step, block: BlockEvent): void {
   for (const fact of block.orders) if (!isPlacing(fact)) takeFact(step, fact, block);
   for (const fact of block.own) takeOwn(step, fact, block.height);
   for (const account of deposits) depositSeen(step, account);
+  for (const account of new Set(bonds)) askBond(step, account);
   finishRebuild(step, block.height, block.anchored);
   for (const fact of block.orders) pursueChain(step, fact.order);
   for (const order of new Set(units.map((fact) => fact.order))) pursueChain(step, order);
@@ -119,6 +122,7 @@ function takeOwn(step: Step, fact: OwnTransactionFact, height: number): void {
     endTransaction(step, answered);
     bindingEnded(step, answered);
     if (answered.call.kind === 'anchor') anchorAnswered(step, answered, fact, height);
+    else if (answered.call.kind === 'dispute') disputeAnswered(step, answered.call.order, fact);
     else if (!fact.ok) stepReverted(step, answered, fact.code ?? 'unknown');
   }
   if (displaced) {

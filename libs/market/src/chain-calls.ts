@@ -1,5 +1,11 @@
 /** The market's calls as transactions: arguments, keys, bodies and ids. */
-import { type ContractCall, auditCalls, ordersCalls } from '#contracts';
+import {
+  type ContractCall,
+  DISPUTES_CONTRACT,
+  auditCalls,
+  disputesCalls,
+  ordersCalls,
+} from '#contracts';
 import { hashOf } from '#libs/crypto';
 import { encodeWith } from '#libs/kernel';
 import { TRANSACTION_DOMAIN, type TransactionBody, transactionBody } from '#libs/ledger';
@@ -26,6 +32,12 @@ export function marketCallToCalls(call: MarketCall): readonly ContractCall[] {
       return [ordersCalls.refund({ order: call.order })];
     case 'anchor':
       return [auditCalls.anchor({ size: call.size, root: call.root })];
+    case 'dispute':
+      return [disputesCalls.open({ order: call.order, claim: call.claim })];
+    case 'move': {
+      const { method, args } = call;
+      return [{ contract: DISPUTES_CONTRACT, method, args }];
+    }
     default:
       return batchCallToCalls(call);
   }
@@ -63,6 +75,8 @@ export function keyOfCall(order: string, call: MarketCall): string {
   switch (call.kind) {
     case 'anchor':
       return `anchor/${call.size}`;
+    case 'move':
+      return `move/${call.key}`;
     case 'bind':
     case 'settle':
     case 'reject':

@@ -123,9 +123,12 @@ export function pursueWanting(step: Step): void {
   }
 }
 
+/** Calls of no order's own course; in disputes a second one reverts. */
+const ORDERLESS: ReadonlySet<MarketCall['kind']> = new Set(['anchor', 'dispute', 'move']);
+
 /** True while the transaction would still bring its order on. */
 export function isStepWanted(step: Step, row: TransactionRow): boolean {
-  if (row.order === undefined) return row.call.kind === 'anchor';
+  if (row.order === undefined) return ORDERLESS.has(row.call.kind);
   const order = step.market.orders.get(row.order);
   if (!order || order.endedAtUs !== undefined) return false;
   if (order.array && order.chain.state === 'placed')

@@ -12,6 +12,8 @@ import { logStep, payOwedEntries } from './job-log.ts';
 import { MARKET_ENTRIES } from '#libs/audit';
 import type { MarketEvent } from './model/events.ts';
 import type { OrderRow } from './model/rows.ts';
+import { noteCheck } from './checks/log-check.ts';
+import { drawReplay } from './checks/replays.ts';
 import { chargeFor } from './pricing.ts';
 import { observeDelivery } from './placement/observe.ts';
 import { HOST_EXITS } from './retry.ts';
@@ -141,7 +143,7 @@ export function resultChecked(
   const { outcome } = event;
   if (outcome.is === 'good') {
     updateOrder(step, row.id, { resultBytes: outcome.sizeBytes });
-    return acceptDelivery(step, row.id);
+    return validateResult(step, row);
   }
   if (outcome.is === 'too-large') return refuseResult(step, row, 'the result is over its limit');
   // Only a storage that answers can say that a result is missing; one that does not may be down.
@@ -152,11 +154,44 @@ export function resultChecked(
     refuseResult(step, row, 'the result is not in storage');
 }
 
-export function refuseResult(step: Step, row: OrderRow, reason: string): void {
+/** Has the order's validator look at the result, if it names one; asked again with the next check. */
+function validateResult(step: Step, row: OrderRow): void {
+  const result = row.delivery?.delivery.result;
+  if (!row.needs.hasValidator || !row.lease || result === undefined)
+    return acceptDelivery(step, row.id);
+  const { manifest } = row.signed.order;
+  emit(step, { kind: 'validate', order: row.id, fence: row.lease.fence, manifest, result });
+}
+
+/** The consumer's program has looked at it: what it rejects is not paid and done again elsewhere. */
+export function validated(
+  step: Step,
+  { order, fence, verdict }: Extract<MarketEvent, { kind: 'validated' }>,
+): void {
+  const row = step.market.orders.get(order);
+  if (row?.work !== 'checking' || row.lease?.fence !== fence || verdict.is === 'unavailable')
+    return;
+  const { provider } = row.lease;
+  if (verdict.is === 'rejected') {
+    const reason = `the validator rejected it: ${verdict.reason}`;
+    payOwedEntries(step, order);
+    noteCheck(step, order, { code: 'validator-rejected', reason, provider });
+    return refuseResult(step, row, reason.slice(0, 500), 'MARKET_VALIDATOR_REJECTED');
+  }
+  // Whoever names a program that says nothing has said nothing against the result.
+  const reason =
+    verdict.is === 'broken'
+      ? `the validator ended without a verdict, so the result counts: ${verdict.reason}`
+      : 'the validator accepted it';
+  noteCheck(step, order, { code: `validator-${verdict.is}`, reason, provider });
+  acceptDelivery(step, order);
+}
+
+export function refuseResult(step: Step, row: OrderRow, reason: string, code = 'bad-result'): void {
   const lease = row.lease?.lease as string;
   const provider = row.lease && step.market.providers.get(row.lease.provider);
   answer(step, provider?.session, lease, 'no', reason);
-  loseLease(step, row.id, { code: 'bad-result', reason, retry: 'bad-work' });
+  loseLease(step, row.id, { code, reason, retry: 'bad-work' });
 }
 
 /** The one place where work becomes done. The provider is told when this is durable. */
@@ -187,5 +222,6 @@ export function acceptDelivery(step: Step, id: string): void {
   }
   answer(step, provider?.session, lease, 'yes');
   wakeFollowers(step, id);
+  drawReplay(step, id);
   pursueChain(step, id);
 }

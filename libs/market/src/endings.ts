@@ -6,6 +6,7 @@ import { pursueChain } from './chain-steps.ts';
 import { abandonBatches, stopArray } from './arrays/endings.ts';
 import { type LeaseEnd, RETRY_RULES } from './retry.ts';
 import { backoffMs, countFault, noteOffer } from './faults.ts';
+import { isReplayDue } from './checks/replay-due.ts';
 import { observeGivenUp } from './placement/forecast.ts';
 import { storeLater } from './placement/observe.ts';
 import { indexSources, isReadByOthers, wakeFollowers } from './graph/followers.ts';
@@ -183,7 +184,8 @@ export function evictOrder(step: Step, id: string): void {
     (row.checkpointed === row.log.length &&
       row.leaf !== undefined &&
       row.leaf < market.meta.anchoredLeaves);
-  if (!isAnchored || market.transactionOf.has(id) || isReadByOthers(market, id)) {
+  const isWanted = isReadByOthers(market, id) || isReplayDue(row);
+  if (!isAnchored || market.transactionOf.has(id) || isWanted) {
     market.deadlines.set(`evict/${id}`, now.monotonicMs + market.config.times.keepEndedMs);
     return;
   }

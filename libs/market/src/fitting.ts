@@ -34,7 +34,7 @@ export function needsOf(manifest: Manifest): JobNeeds {
     }),
     ...(manifest.placement && { placement: manifest.placement }),
     ...(manifest.validator && { hasValidator: true }),
-    ...(manifest.array && { replicas: replicasOf(manifest.array) }),
+    ...(manifest.array && { tasks: manifest.array.tasks, replicas: replicasOf(manifest.array) }),
   };
 }
 

@@ -124,6 +124,10 @@ const VALIDATOR_FUEL_MAX = 200_000_000_000n;
 /** A result is held in memory while it is looked at. */
 export const VALIDATED_OUTPUT_MAX_BYTES = 16 * 2 ** 20;
 
+const VALIDATOR_INPUTS_MAX_BYTES = 64 * 2 ** 20;
+/** Name under which a validator gets the result. */
+export const VALIDATED_RESULT = 'result';
+
 /** A program of the consumer that says of each result whether it counts (docs/verification.md). */
 export const validatorTerms = record({
   /** A `verifiable` job: an ES module or a WASI command, run in the metered engine. */
@@ -182,8 +186,13 @@ export function manifestProblem(value: Manifest): string | undefined {
   );
 }
 
-function validatorProblem({ validator, limits }: Manifest): string | undefined {
+function validatorProblem({ validator, limits, inputs }: Manifest): string | undefined {
   if (!validator) return undefined;
+  if (inputs.some(({ name }) => name === VALIDATED_RESULT))
+    return `with a validator no input may be named ${VALIDATED_RESULT}: the result comes under that name`;
+  const total = inputs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  if (total > VALIDATOR_INPUTS_MAX_BYTES)
+    return `a validator gets the job's inputs, at most ${VALIDATOR_INPUTS_MAX_BYTES} bytes, these are ${total}`;
   const { fuel = DEFAULT_VALIDATOR_FUEL } = validator;
   if (fuel === 0n || fuel > VALIDATOR_FUEL_MAX)
     return `a validator's fuel must be between 1 and ${VALIDATOR_FUEL_MAX}`;

@@ -3,12 +3,14 @@ import type { Randomness } from '#libs/kernel';
 import { MISFITS, misfitOf } from './fitting.ts';
 import type { JobNeeds } from './model/rows.ts';
 import type { Quote, QuoteOption, QuoteReason } from './model/views.ts';
+import { lacksBondFor } from './checks/bonds.ts';
 import { type Absence, absenceOf } from './placement/absence.ts';
 import { type Choice, choosePlace } from './placement/choose.ts';
 import { foresee } from './placement/forecast.ts';
 import { UNKNOWN_SHARE } from './placement/outlook.ts';
 import { cellRisk } from './placement/risk.ts';
 import { chargeFor, priceAtLimits } from './pricing.ts';
+import { quoteWhole } from './quote-array.ts';
 import { hasRoom } from './room.ts';
 import type { Market } from './state.ts';
 
@@ -25,6 +27,7 @@ const FILTER_TEXT: Readonly<Record<Exclude<QuoteFilter, 'kind' | 'domain'>, stri
   memory: 'with too little memory',
   disk: 'with too little disk',
   price: 'above the price cap',
+  bond: 'of level assured whose bond is too low for this price: a lie would pay them (seele dispute bond)',
   busy: 'that fit, with no slot or resources free now',
   neighbours: 'that fit, beside work that would slow it or be slowed beyond their level',
 };
@@ -33,6 +36,7 @@ const FILTER_TEXT: Readonly<Record<Exclude<QuoteFilter, 'kind' | 'domain'>, stri
 const FILTERS: readonly QuoteFilter[] = [
   ...(['offline', 'draining', 'unsteady'] satisfies Absence[]),
   ...MISFITS,
+  'bond',
   ...(['busy', 'neighbours'] as const),
 ];
 
@@ -55,7 +59,7 @@ export function quoteJob(market: Market, needs: JobNeeds, terms: QuoteTerms = {}
   const options: QuoteOption[] = [];
   for (const { name } of market.places.fits.of(market.providers, needs).cells) {
     const choice = choosePlace(market, job, { mustHaveRoom: false, nowMs, draws, cell: name });
-    if (choice) options.push(optionOf(market, needs, choice, name));
+    if (choice) options.push(quoteWhole(market, needs, optionOf(market, needs, choice, name)));
   }
   options.sort((a, b) => a.score.total - b.score.total || (a.cell < b.cell ? -1 : 1));
   return {
@@ -73,7 +77,10 @@ function reasonsFor(market: Market, needs: JobNeeds, priceCap: bigint | undefine
   if (market.providers.size > COUNT_UP_TO)
     return reasonsOf(market.places.fits.of(market.providers, needs).left, needs);
   for (const provider of market.providers.values()) {
-    const code = absenceOf(market, provider) ?? misfitOf(provider.row.offer, needs, priceCap);
+    const code =
+      absenceOf(market, provider) ??
+      misfitOf(provider.row.offer, needs, priceCap) ??
+      (lacksBondFor(market, provider, needs) ? 'bond' : undefined);
     if (code) left.set(code, (left.get(code) ?? 0) + 1);
   }
   return reasonsOf(left, needs);

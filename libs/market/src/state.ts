@@ -44,6 +44,8 @@ export interface ProviderState {
   usedMemoryBytes: number;
   /** Share of its slots that it is believed to have. */
   trust: number;
+  /** Smallest units in its bond, as last read; of level `assured` only. */
+  bonded?: bigint;
 }
 
 /** A provider nobody has heard of since the start. */

@@ -3,6 +3,7 @@ import { cellOf } from './fitting.ts';
 import type { OrderIndex } from './model/effects.ts';
 import { FENCE_STEP, type OrderRow } from './model/rows.ts';
 import type { OrderStatus, OrderView, ProviderView } from './model/views.ts';
+import { isReplayDue } from './checks/replay-due.ts';
 import { freeSlots } from './room.ts';
 import type { Market } from './state.ts';
 
@@ -66,7 +67,7 @@ export function orderIndexOf(row: OrderRow): OrderIndex {
     consumer: row.signed.order.consumer,
     status: statusOf(row),
     acceptedAtUs: row.acceptedAtUs,
-    ended: row.endedAtUs !== undefined && row.checkpointed === row.log.length,
+    ended: row.endedAtUs !== undefined && row.checkpointed === row.log.length && !isReplayDue(row),
     ...(row.lease && { provider: row.lease.provider }),
   };
 }

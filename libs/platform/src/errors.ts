@@ -32,6 +32,16 @@ export const platformError = defineErrors({
     title: 'File cannot be read',
     fix: 'Check that the named file exists and is whole; restore it from a backup if it is not.',
   },
+  PLATFORM_REPLAY: {
+    status: 422,
+    title: 'The job cannot be run again here',
+    fix: 'Use the release whose engine the message names, and keep code and inputs in storage.',
+  },
+  PLATFORM_REPLAY_STOPPED: {
+    status: 499,
+    title: 'Stopped while the job ran again',
+    fix: 'Run it again.',
+  },
   NODE_UNREACHABLE: {
     status: 503,
     title: 'Node does not answer',

@@ -10,6 +10,8 @@
  * const logger = createLogger({ name: 'market', level: settings.logLevel });
  * await runProcess({ name: 'market', home: settings.home, logger, start: () => startMarket(settings) });
  */
+export * from './disputes/dispute-keeper.ts';
+export * from './disputes/moves.ts';
 export * from './errors.ts';
 export * from './failpoints.ts';
 export * from './health.ts';
@@ -27,6 +29,8 @@ export * from './private-files.ts';
 export * from './problem.ts';
 export * from './process.ts';
 export * from './rate-limit.ts';
+export * from './replay/replay-job.ts';
+export * from './replay/run-again.ts';
 export * from './request-verifier.ts';
 export * from './settings.ts';
 export * from './system-ports.ts';

@@ -13,6 +13,8 @@ export interface TaskOutput {
   readonly output?: Bytes;
   readonly cid?: string;
   readonly error?: string;
+  /** Of one that failed: its first log lines. */
+  readonly log?: readonly string[];
 }
 
 const BATCH_MAX_BYTES = 4 * 2 ** 20;
@@ -29,10 +31,11 @@ export async function* arrayOutputs(store: BlobStore, result: string): AsyncIter
     const counted = (unit: number) =>
       units.some(({ from, count }) => from <= unit && unit < from + count);
     const bytes = await readBlob(store, results, { maxBytes: BATCH_MAX_BYTES });
-    for (const { unit, cid, inline, sizeBytes, error } of decodeBatchResults(bytes)) {
+    for (const { unit, cid, inline, sizeBytes, error, log } of decodeBatchResults(bytes)) {
       if (!counted(unit)) continue;
       const where = { task: unit % tasks, replica: Math.floor(unit / tasks) };
-      if (cid === undefined) yield { ...where, ...(error !== undefined && { error }) };
+      if (cid === undefined)
+        yield { ...where, ...(error !== undefined && { error }), ...(log && { log }) };
       else
         yield {
           ...where,

@@ -1,5 +1,6 @@
 /** `seele job …`: what became of orders. */
 import { soleOutput } from '#libs/sdk';
+import { arrayOutputs } from '#libs/sdk';
 import { cliError } from '../errors.ts';
 import { type CommandContext, wholeNumber } from '../frame/command.ts';
 import { accountNames, connectStorage } from '../frame/connect.ts';
@@ -94,5 +95,41 @@ export async function jobResult(
   output.answer({ ...facts, ...where }, () => {
     if (out === undefined) process.stdout.write(result);
     else output.line(`${out} (${formatBytes(result.length)})`);
+  });
+}
+
+/** Of an order of many tasks: which failed, why, and what they wrote first into their logs. */
+export async function jobFailures(
+  context: CommandContext,
+  options: MarketOptions,
+  given: string,
+): Promise<void> {
+  const { output } = context;
+  const market = connectMarket(context, options);
+  const order = await market.order(await orderIdOf(market, given));
+  if (!order.array)
+    throw cliError(
+      'CLI_USAGE',
+      `${order.id} has one task: seele job show and seele why tell of it`,
+    );
+  if (order.result === undefined)
+    throw cliError(
+      'CLI_CHECK_FAILED',
+      `${order.id} is ${order.status}: its results are not there yet`,
+    );
+  const failures: { task: number; replica: number; error: string; log: readonly string[] }[] = [];
+  for await (const one of arrayOutputs(connectStorage(context), order.result)) {
+    const { task, replica, error = 'no output', log = [] } = one;
+    if (!one.output) failures.push({ task, replica, error, log });
+  }
+  const { givenUp } = order.array;
+  output.answer({ order: order.id, failures, givenUp } as unknown as Json, () => {
+    for (const { task, error, log } of failures) {
+      output.line(`${task} failed: ${error}`);
+      for (const line of log) output.line(`  ${line}`);
+    }
+    for (const { from, count } of givenUp)
+      output.line(`${count === 1 ? from : `${from}–${from + count - 1}`} given up: seele why`);
+    if (failures.length === 0 && givenUp.length === 0) output.line('No task failed.');
   });
 }

@@ -4,6 +4,7 @@
  */
 import { type JobClaim, type JobVerdict, bisect } from '#libs/vm';
 import { jobClaimOf } from '#libs/market';
+import { fetchGround, outputCid, runAgain } from '#libs/platform';
 import { cliError } from '../errors.ts';
 import type { CommandContext } from '../frame/command.ts';
 import { connectStorage } from '../frame/connect.ts';
@@ -20,7 +21,6 @@ import {
   saveImage,
   saveResult,
 } from '../replay/claim-file.ts';
-import { fetchGround, outputCid, runAgain } from '../replay/run-again.ts';
 import { fetchReceipt, homeGenesisId } from './receipt.ts';
 
 export interface ReplayOptions extends MarketOptions {

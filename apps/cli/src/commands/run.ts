@@ -84,17 +84,17 @@ export async function run(
     const why = offers.reasons.map(({ providers, text }) => `${providers} ${text}`).join('; ');
     throw cliError('CLI_CHECK_FAILED', `no provider can take this job now: ${why || 'none known'}`);
   }
-  const unitCap = given ?? BigInt(best?.priceCap ?? '0');
   const { array } = manifest;
-  // Each replica of a task is paid for.
-  const tasks = BigInt((array?.tasks ?? 1) * (array?.replicas ?? 1));
-  // A cap that was named is for all tasks together; a quote is for one of them.
-  const unitPrice = given === undefined ? unitCap : given / tasks;
+  // Each replica of a task is paid for; a cap that was named is for all of them together.
+  const units = BigInt((array?.tasks ?? 1) * (array?.replicas ?? 1));
+  const priceCap = given ?? BigInt(best?.priceCap ?? '0');
+  const quoted = best?.unitPrice === undefined ? undefined : BigInt(best.unitPrice);
+  const unitPrice = given === undefined ? (quoted ?? priceCap / units) : given / units;
   const { id, signed } = signOrder(signerOf(home, options.from), {
     chain: status.chain,
     market: parseAccount(status.market),
     manifest: manifestCid,
-    priceCap: given ?? unitPrice * tasks,
+    priceCap,
     ...(array && { array: { tasks: array.tasks, replicas: array.replicas, unitPrice } }),
     nowUs: Date.now() * 1000,
     completeWithinMs: withinMs,
@@ -102,9 +102,7 @@ export async function run(
   });
   // Before the order, so that it hears of the first event; and so that a refusal costs nothing.
   if (options.webhook !== undefined) await market.webhooks.add({ url: options.webhook, order: id });
-  // A quote promises the price of one task.
-  const promise = array ? undefined : offers?.signed;
-  const order = await market.submit(signed, manifest, promise);
+  const order = await market.submit(signed, manifest, offers?.signed);
   if (!options.follow) {
     output.answer({ order } as unknown as Json, () => {
       output.line(order.id);
@@ -146,16 +144,16 @@ async function finishArray(
   const { array, result } = order;
   // One task that several operators did, not the first of many.
   const isSole = array?.tasks === 1 && tasks === undefined;
-  const failed: { task: number; error: string }[] = [];
+  const failed: { task: number; error: string; log?: readonly string[] }[] = [];
   const shown: Record<number, string> = {};
   let outputs = 0;
   if (out !== undefined && !isSole) mkdirSync(out, { recursive: true });
   if (result !== undefined)
-    for await (const { task, output: bytes, error } of arrayOutputs(
+    for await (const { task, output: bytes, error, log } of arrayOutputs(
       connectStorage(context),
       result,
     )) {
-      if (!bytes) failed.push({ task, error: error ?? 'no output' });
+      if (!bytes) failed.push({ task, error: error ?? 'no output', ...(log && { log }) });
       else if (isSole && out !== undefined) writeUserFile(out, bytes);
       else if (out !== undefined) writeUserFile(join(out, String(task)), bytes);
       else if (task < OUTPUTS_SHOWN) shown[task] = new TextDecoder().decode(bytes);
@@ -170,8 +168,10 @@ async function finishArray(
       );
     for (const [task, text] of Object.entries(shown))
       output.line(isSole ? `\n${text}` : `${task}: ${text}`);
-    for (const { task, error } of failed.slice(0, OUTPUTS_SHOWN))
+    for (const { task, error, log = [] } of failed.slice(0, OUTPUTS_SHOWN)) {
       output.line(`${task} failed: ${error}`);
+      for (const line of log) output.line(`  ${line}`);
+    }
   });
   if (order.status !== 'settled' || (array?.failed ?? 0) > 0 || failed.length > 0)
     throw cliError(

@@ -38,6 +38,7 @@ export interface JobOptions {
   readonly checkpointFuel?: string;
   readonly clock?: string;
   readonly tasks?: string;
+  readonly replicas?: string;
   readonly from: string;
   readonly market?: string;
   readonly [name: string]: unknown;
@@ -132,6 +133,8 @@ export async function prepareJob(
     named.map(async ([name, what]) => ({ name, ...(await stored(store, what)) })),
   );
   const tasks = options.tasks === undefined ? undefined : wholeNumber('--tasks', options.tasks, 1);
+  const { replicas: times } = options;
+  const replicas = times === undefined ? undefined : wholeNumber('--replicas', times, 1);
   const manifest = describeJob({
     name: options.name ?? basename(codePath),
     code: code.cid,
@@ -144,6 +147,7 @@ export async function prepareJob(
     minIsolation,
     limits: { wallMs, cpuMs: wallMs, memoryBytes },
     ...(tasks !== undefined && { tasks }),
+    ...(replicas !== undefined && { replicas }),
   });
   const { cid } = await store.putBlock(encodeManifest(manifest), { codec: 'dag-cbor' });
   return { manifest, manifestCid: cid };

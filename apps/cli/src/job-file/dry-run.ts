@@ -83,7 +83,7 @@ function linesOf({ plan, manifest, quote, price }: DryJob): string[] {
       : `  input ${input.name}: ${input.cid} (${formatBytes(input.sizeBytes)})`,
   );
   const { problem, priceCap } = price;
-  const many = plan.units > 1 ? `, ${plan.units} units; cells are quoted per unit` : '';
+  const many = plan.units > 1 ? `, ${plan.units} units` : '';
   return [
     `${plan.name}: ${manifest.kind}, tier ${manifest.tier}, isolation ${manifest.minIsolation}${many}`,
     `  code ${manifest.code}`,

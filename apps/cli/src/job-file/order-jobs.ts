@@ -98,7 +98,7 @@ async function termsOf(market: MarketClient, plan: PlannedJob, manifest: Manifes
     ...{ manifest: manifestCid(manifest), salt: randomBytes(16).toString('hex') },
     ...{ nowUs: nowMs * 1000, priceCap: priceCap.toString(), completeWithinMs: withinMs },
     placeWithinMs: Math.min(withinMs, PLACE_WITHIN_MS),
-    ...(array === undefined && { quote: quote.signed }),
+    quote: quote.signed,
     ...(array &&
       unitPrice !== undefined && {
         array: { tasks: array.tasks, replicas: array.replicas, unitPrice: unitPrice.toString() },

@@ -26,15 +26,11 @@ export function priceOf(
   const least = options
     .map((option) => BigInt(option.priceCap))
     .reduce((low, price) => (price < low ? price : low));
-  const unit = given === undefined ? BigInt(best.priceCap) : given / BigInt(units);
-  const price = {
-    priceCap: given ?? unit * BigInt(units),
-    ...(manifest.array && { unitPrice: unit }),
-  };
-  return unit < least
-    ? {
-        ...price,
-        problem: `priceCap is below the cheapest quote, ${formatAmount(least * BigInt(units))}`,
-      }
+  const priceCap = given ?? BigInt(best.priceCap);
+  const quotedUnit = best.unitPrice === undefined ? undefined : BigInt(best.unitPrice);
+  const unit = given === undefined ? (quotedUnit ?? priceCap) : given / BigInt(units);
+  const price = { priceCap, ...(manifest.array && { unitPrice: unit }) };
+  return priceCap < least
+    ? { ...price, problem: `priceCap is below the cheapest quote, ${formatAmount(least)}` }
     : price;
 }

@@ -48,7 +48,14 @@ const IN_FILE_ONLY = {
   ...{ tier: 'A', wall: '60', memory: '256', within: '3600' },
   ...{ kind: undefined, name: undefined, fuel: undefined, checkpointFuel: undefined },
   ...{ clock: undefined, weights: undefined, priority: undefined, minIsolation: undefined },
-  ...{ tasks: undefined, cap: undefined, quote: undefined, out: undefined, save: undefined },
+  ...{
+    tasks: undefined,
+    replicas: undefined,
+    cap: undefined,
+    quote: undefined,
+    out: undefined,
+    save: undefined,
+  },
   ...{ webhook: undefined },
 } as const;
 

@@ -15,6 +15,8 @@ export interface ProviderProfile {
   /** Smallest units. */
   readonly pricePerCoreSecond: bigint;
   readonly pricePerGibSecond: bigint;
+  /** What it stands to lose in disputes, smallest units. */
+  readonly bond?: bigint;
   /** Storage offered for deals; none when left out. */
   readonly storageBytes?: number;
   /** Smallest units for a GiB in a day. */
@@ -22,6 +24,8 @@ export interface ProviderProfile {
 }
 
 const DEVELOPMENT_STORAGE_BYTES = 2 ** 30;
+/** Enough to be drawn for a panel. */
+const DEVELOPMENT_BOND = 10_000_000_000n;
 
 /** What `seele up` starts: one provider per kind of consumer. */
 export const DEVELOPMENT_PROVIDERS: readonly ProviderProfile[] = [
@@ -52,6 +56,8 @@ export const DEVELOPMENT_PROVIDERS: readonly ProviderProfile[] = [
     slots: 2,
     pricePerCoreSecond: 8_000_000n,
     pricePerGibSecond: 800_000n,
+    // A lie is found out once in twenty and costs half of it: enough for jobs of up to 5 tokens.
+    bond: 210_000_000_000n,
     storageBytes: DEVELOPMENT_STORAGE_BYTES,
     storagePrice: 4_000_000_000n,
   },
@@ -161,6 +167,7 @@ export function providerSpec(deployment: Deployment, profile: ProviderProfile): 
     SEELE_PROVIDER_DOMAIN: profile.domain,
     SEELE_PROVIDER_LEVEL: profile.level,
     SEELE_PROVIDER_SLOTS: String(profile.slots),
+    SEELE_PROVIDER_BOND: String(profile.bond ?? DEVELOPMENT_BOND),
     SEELE_PROVIDER_PRICE_PER_CORE_SECOND: String(profile.pricePerCoreSecond),
     SEELE_PROVIDER_PRICE_PER_GIB_SECOND: String(profile.pricePerGibSecond),
     SEELE_MARKET_URL: urls.market,

@@ -3,7 +3,14 @@
  * Silence needs no event: the reducer asks again, and bodies that are posted twice count once.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ORDERS_CONTRACT, ordersKeys, prepaid } from '#contracts';
+import {
+  DISPUTES_CONTRACT,
+  ORDERS_CONTRACT,
+  bondRecord,
+  disputesKeys,
+  ordersKeys,
+  prepaid,
+} from '#contracts';
 import type { Signer } from '#libs/crypto';
 import { type AccountId, decodeWith, isSeeleError } from '#libs/kernel';
 import { type TransactionBody, signTransaction } from '#libs/ledger';
@@ -122,6 +129,18 @@ export class ChainLink {
       dispatch({ kind: 'balanceRead', account, balance: { amount, height } });
     } catch (error) {
       logger.warn({ err: error }, 'balance not read');
+    }
+  }
+
+  /** What a provider has bonded in contract `disputes` and not asked back. */
+  async readBond(account: AccountId): Promise<void> {
+    const { node, dispatch, logger } = this.#options;
+    try {
+      const { value } = await node.state(DISPUTES_CONTRACT, disputesKeys.bond(account));
+      const bonded = value === undefined ? 0n : decodeWith(bondRecord, value).bonded;
+      dispatch({ kind: 'bondRead', account, bonded });
+    } catch (error) {
+      logger.warn({ err: error }, 'bond not read');
     }
   }
 

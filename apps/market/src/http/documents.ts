@@ -138,6 +138,7 @@ export function quoteToDocument(quote: BindingQuote) {
       ...option,
       provider: formatAccount(option.provider),
       priceCap: option.priceCap.toString(),
+      ...(option.unitPrice !== undefined && { unitPrice: option.unitPrice.toString() }),
       expectedPrice: option.expectedPrice.toString(),
     })),
   };

@@ -140,6 +140,8 @@ export const quoteDocument = z
           free: count.describe('Of those, with room now'),
           priceCap: amount.describe('Most that will be charged; what is not used is given back'),
           expectedPrice: amount,
+          unitPrice: amount.optional().describe('Of many tasks: most for one unit'),
+          units: count.optional().describe('Of many tasks: units that may be paid, replicas too'),
           startMs: z.number(),
           finishMs: z
             .object({ likely: z.number(), earliest: z.number(), latest: z.number() })

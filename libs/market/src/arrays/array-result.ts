@@ -21,6 +21,10 @@ import { unitSet } from '#contracts';
 /** Outputs of at most so many bytes stand in the batch's document itself. */
 export const INLINE_OUTPUT_MAX_BYTES = 4_096;
 const BATCH_MAX_BYTES = 4 * 2 ** 20;
+/** First log lines of a task that failed: so many, so long, and of a batch so much in all. */
+export const UNIT_LOG_LINES_MAX = 20;
+export const UNIT_LOG_LINE_MAX = 500;
+export const BATCH_LOG_MAX_CHARACTERS = 64 * 1024;
 
 /** One unit's output: its bytes, or where they are. */
 export const unitOutput = record({
@@ -31,6 +35,8 @@ export const unitOutput = record({
   inline: optional(byteString(INLINE_OUTPUT_MAX_BYTES)),
   /** Why it did not end as `ok`; the guest's own words among them. */
   error: optional(text(500)),
+  /** What it wrote first into its log; only of one that failed. */
+  log: optional(list(text(UNIT_LOG_LINE_MAX), UNIT_LOG_LINES_MAX)),
 });
 export type UnitOutput = CodecValue<typeof unitOutput>;
 

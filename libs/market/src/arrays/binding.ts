@@ -9,7 +9,7 @@ import { pursueChain } from '../chain-steps.ts';
 import { failWork } from '../endings.ts';
 import { logStep } from '../job-log.ts';
 import { type ArrayProgress, type OrderRow, ROW_VERSION, type UnitGroup } from '../model/rows.ts';
-import { bestPlace, jobOf, waitForRoom } from '../placement/place.ts';
+import { bestPlace, capOf, jobOf, waitForRoom } from '../placement/place.ts';
 import { priceAtLimits } from '../pricing.ts';
 import { madeInputsOf } from '../graph/followers.ts';
 import { takeBatchRoom } from '../room.ts';
@@ -110,7 +110,7 @@ function grantBatch(step: Step, row: OrderRow, provider: ProviderState): boolean
   const array = arrayOf(row);
   if (array.open.length >= OPEN_MAX) return false;
   const unitPrice = priceAtLimits(offer, row.needs.limits);
-  if (unitPrice > array.unitPrice) return false;
+  if (unitPrice > capOf(row)) return false;
   const most = affordableUnits(step, row, unitPrice, BATCH_UNITS_MAX);
   if (most === 0) return false;
   const cut = cutBatch(step, row, account, most);

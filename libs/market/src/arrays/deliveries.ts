@@ -23,9 +23,11 @@ import type { AgentMessage } from '../agent-protocol.ts';
 import type { MarketEvent } from '../model/events.ts';
 import { type OrderRow, ROW_VERSION, type UnitsRow, unitsId } from '../model/rows.ts';
 import { observeRun, storeLater } from '../placement/observe.ts';
+import { noteCheck } from '../checks/log-check.ts';
 import { chargeFor } from '../pricing.ts';
 import { HOST_EXITS, type LeaseEnd } from '../retry.ts';
 import { type Step, emit, orderOf, saveRow } from '../state.ts';
+import { BATCH_LOG_MAX_CHARACTERS } from './array-result.ts';
 import { arrayOf, openBatches, updateBatch } from './batches.ts';
 import { closeBatch, endLease, freeBatch, loseBatch, withoutDelivery } from './endings.ts';
 import { isReplicated } from './replicas.ts';
@@ -57,7 +59,7 @@ export function takeUnitsDelivery(
   const stored = updateBatch(step, {
     ...rest,
     delivery,
-    ...(isReplicated(row.array) && { leaves }),
+    ...((isReplicated(row.array) || row.needs.hasValidator) && { leaves }),
     ...(withheld.length > 0 && { withheld: { units: unitSetOf(withheld), charge: 0n } }),
     state: isLast ? 'checking' : 'working',
   });
@@ -183,14 +185,17 @@ export function checkUnits(step: Step, lease: string): void {
   if (batch?.state !== 'checking' || !delivery) return;
   if (delivery.results === undefined) return acceptUnits(step, batch);
   const { limits } = orderOf(market, batch.order).needs;
-  const maxBytes = countUnits(delivery.units) * (limits.outputBytes + RESULT_FRAME_BYTES);
+  const units = countUnits(delivery.units);
+  const maxBytes = units * (limits.outputBytes + RESULT_FRAME_BYTES) + RESULT_LOG_BYTES;
   const { root, results: cid } = delivery;
   emit(step, { kind: 'checkUnits', lease, root, cid, maxBytes });
   market.deadlines.set(`units/${lease}`, now.monotonicMs + market.config.times.checkRetryMs);
 }
 
 /** What an output takes in the document beside its bytes. */
-const RESULT_FRAME_BYTES = 128;
+const RESULT_FRAME_BYTES = 2_048;
+/** What logs of failed tasks take in it, at three bytes a character. */
+const RESULT_LOG_BYTES = 4 * BATCH_LOG_MAX_CHARACTERS;
 
 export function unitsChecked(
   step: Step,
@@ -199,7 +204,7 @@ export function unitsChecked(
   const { market, now } = step;
   const batch = market.batches.get(lease);
   if (batch?.state !== 'checking' || batch.delivery?.delivery.root !== root) return;
-  if (outcome === 'good') return acceptUnits(step, batch);
+  if (outcome === 'good') return validateUnits(step, batch);
   if (outcome === 'unavailable') return;
   const since = market.missingSinceMs.get(lease) ?? now.monotonicMs;
   market.missingSinceMs.set(lease, since);
@@ -210,6 +215,48 @@ export function unitsChecked(
   const provider = market.providers.get(batch.provider);
   answer(step, provider?.session, lease, 'no', reason);
   loseBatch(step, withoutDelivery(batch), { code: 'bad-result', reason, retry: 'bad-work' });
+}
+
+/** Has the order's validator look at the outputs, if it names one; asked again with the next check. */
+function validateUnits(step: Step, batch: UnitsRow): void {
+  const { needs, signed } = orderOf(step.market, batch.order);
+  const { root, results } = batch.delivery?.delivery ?? {};
+  if (!needs.hasValidator || batch.isValidated || root === undefined || results === undefined)
+    return acceptUnits(step, batch);
+  const { manifest } = signed.order;
+  emit(step, { kind: 'validateUnits', lease: batch.lease, root, manifest, results });
+}
+
+export function unitsValidated(
+  step: Step,
+  { lease, root, verdict }: Extract<MarketEvent, { kind: 'unitsValidated' }>,
+): void {
+  const batch = step.market.batches.get(lease);
+  if (batch?.state !== 'checking' || batch.isValidated || verdict.is === 'unavailable') return;
+  if (batch.delivery?.delivery.root !== root) return;
+  const { order: id, provider } = batch;
+  const reasons = new Map(verdict.rejected.map(({ unit, reason }) => [unit, reason]));
+  let { units, charge } = batch.withheld ?? { units: [], charge: 0n };
+  const rejected: number[] = [];
+  for (const leaf of splitUnitLeaves(batch.leaves ?? new Uint8Array()) ?? []) {
+    const result = decodeUnitLeaf(leaf);
+    if (result?.exit !== 'ok' || !reasons.has(result.unit)) continue;
+    rejected.push(result.unit);
+    charge += result.charge;
+  }
+  units = unitSetOf([...unitsOf(units), ...rejected]);
+  const judged = updateBatch(step, {
+    ...batch,
+    isValidated: true,
+    ...(rejected.length > 0 && { rejected: unitSetOf(rejected) }),
+    ...(units.length > 0 && { withheld: { units, charge } }),
+  });
+  const first = reasons.get(rejected[0] ?? -1);
+  const code = rejected.length > 0 ? 'validator-rejected' : 'validator-accepted';
+  const reason = `${verdict.broken === undefined ? '' : `the validator ended without a verdict (${verdict.broken}); `}${first ?? 'every output was accepted'}`;
+  const some = rejected.length > 0 ? { units: unitSetOf(rejected) } : {};
+  noteCheck(step, id, { code, reason, provider, ...some });
+  acceptUnits(step, judged);
 }
 
 /** The one place where units become done. The provider is told when this is durable. */

@@ -18,6 +18,8 @@ import { backoffMs, countFault, noteOffer } from '../faults.ts';
 import { logStep } from '../job-log.ts';
 import type { OrderRow, UnitGroup, UnitsRow } from '../model/rows.ts';
 import { wakeFollowers } from '../graph/followers.ts';
+import { observeArrayFinish } from '../placement/forecast.ts';
+import { storeLater } from '../placement/observe.ts';
 import { type LeaseEnd, RETRY_RULES } from '../retry.ts';
 import { giveBatchRoomBack } from '../room.ts';
 import { type Step, emit, orderOf, saveRow, updateOrder, withoutFields } from '../state.ts';
@@ -47,6 +49,12 @@ const HOST_FAILURE: LeaseEnd = {
   code: 'slot',
   reason: 'the slot died or would not run it',
   retry: 'slot',
+};
+
+const REJECTED: LeaseEnd = {
+  code: 'rejected',
+  reason: 'the validator of the order rejected the result',
+  retry: 'bad-work',
 };
 
 /** A batch ended by the market's or the provider's doing; what it delivered before still counts. */
@@ -88,7 +96,11 @@ export function closeBatch(step: Step, batch: UnitsRow, given: LeaseEnd): void {
   const closed = updateBatch(step, { ...batch, state: isKept ? counted : 'lost' });
   if (isKept && !isJudged) countDelivered(step, batch, kept, countUnits(kept));
   const missing = withoutUnits(batch.units, told);
-  if (withheld) putBack(step, batch, withheld.units, HOST_FAILURE);
+  if (withheld) {
+    const { rejected = [] } = batch;
+    putBack(step, batch, withoutUnits(withheld.units, rejected), HOST_FAILURE);
+    putBack(step, batch, rejected, REJECTED);
+  }
   if (missing.length > 0) {
     const { code, reason } = end;
     const entry = { provider, fence, units: missing, code, reason: reason.slice(0, 500) };
@@ -155,7 +167,7 @@ function countDelivered(step: Step, batch: UnitsRow, kept: UnitSet, tasks: numbe
 function putBack(step: Step, batch: UnitsRow, units: UnitSet, end: LeaseEnd): void {
   const { market } = step;
   const row = orderOf(market, batch.order);
-  if (row.work !== 'running' && row.work !== 'paused') return;
+  if (units.length === 0 || (row.work !== 'running' && row.work !== 'paused')) return;
   const { isFault, isPoison, backoffFactor } = RETRY_RULES[end.retry];
   const { caps } = market.config;
   const faults = batch.faults + (isFault ? 1 : 0);
@@ -231,6 +243,8 @@ function finishArray(step: Step, id: string): void {
   if (done > 0) {
     updateOrder(step, id, { work: 'done' });
     withoutFields(step, id, 'reason');
+    observeArrayFinish(step, orderOf(step.market, id));
+    storeLater(step);
     storeArrayResult(step, id);
     return;
   }

@@ -13,12 +13,13 @@ import {
   withoutUnits,
 } from '#contracts';
 import { MARKET_ENTRIES } from '#libs/audit';
-import { type CodecValue, bytesToHex } from '#libs/kernel';
-import { countFault } from '../faults.ts';
+import { bytesToHex } from '#libs/kernel';
+import { noteCheck } from '../checks/log-check.ts';
+import { noteComparison } from '../checks/trust-rows.ts';
 import { logStep } from '../job-log.ts';
 import type { ArrayProgress, OrderRow, UnitsRow } from '../model/rows.ts';
 import { HOST_EXITS } from '../retry.ts';
-import { type Market, type Step, orderOf, saveRow } from '../state.ts';
+import { type Market, type Step, orderOf } from '../state.ts';
 import {
   NO_TRUST,
   QUORUM_TERMS,
@@ -30,8 +31,6 @@ import {
   isExcluded,
   isTrusted,
   judgeReplicas,
-  provedRight,
-  provedWrong,
   trustNeeded,
 } from '../verification/index.ts';
 import {
@@ -105,11 +104,12 @@ export function withoutWork(market: Market, row: OrderRow): string[] {
 const isWithin = (some: ReadonlySet<number>, all: ReadonlySet<number>): boolean =>
   [...some].every((one) => all.has(one));
 
-/** Answers of a batch; units whose slot died have none. */
-function answersIn({ leaves, provider }: UnitsRow, tasks: number) {
+/** Answers of a batch; units whose slot died, or whose result a validator rejected, have none. */
+function answersIn({ leaves, provider, rejected }: UnitsRow, tasks: number) {
+  const refused = new Set(unitsOf(rejected ?? []));
   return (leaves ? (splitUnitLeaves(leaves) ?? []) : []).flatMap((leaf) => {
     const result = decodeUnitLeaf(leaf);
-    if (!result || HOST_EXITS.has(result.exit)) return [];
+    if (!result || HOST_EXITS.has(result.exit) || refused.has(result.unit)) return [];
     const { unit, exit, charge, output } = result;
     const key = answerKey(exit, output && bytesToHex(output));
     return [{ unit, task: unit % tasks, replica: Math.floor(unit / tasks), provider, key, charge }];
@@ -298,10 +298,6 @@ function doubtWord(
   return true;
 }
 
-function noteCheck(step: Step, id: string, entry: CodecValue<typeof MARKET_ENTRIES.checked>): void {
-  logStep(step, id, 'checked', MARKET_ENTRIES.checked, entry);
-}
-
 /** Puts the next replica of each of these tasks into the pool. */
 function askOthers(
   step: Step,
@@ -402,19 +398,14 @@ function noteTrust(
   answers: readonly { readonly task: number; readonly key: string }[],
   tasks: readonly TaskAnswers[],
 ): void {
-  const provider = step.market.providers.get(account);
   // Nothing is learnt from results that nobody else has.
   const decided = answers.filter(({ task: number }) => {
     const task = tasks[number];
     return typeof task?.key === 'string' && task.answers.length > 1;
   });
-  if (!provider || decided.length === 0) return;
+  if (decided.length === 0) return;
   const isWrong = decided.some(({ task, key }) => tasks[task]?.key !== key);
-  const before = provider.row.trust ?? NO_TRUST;
-  const trust = isWrong ? provedWrong(before, step.now.timeUs) : provedRight(before);
-  provider.row = { ...provider.row, trust };
-  saveRow(step, 'provider', account, provider.row);
-  if (isWrong) countFault(step, account);
+  noteComparison(step, account, isWrong);
 }
 
 /** The one unit of each task whose output is the task's result. */

@@ -119,6 +119,13 @@ export interface MarketConfig {
   readonly caps: MarketCaps;
   /** Weights and quotas of accounts; those not named have weight 1 and no quota. */
   readonly tenants?: readonly TenantTerms[];
+  /**
+   * Share of metered results that the market runs again; `REPLAY_CHANCE` where nothing is said. 0: none,
+   * and quotes say so.
+   */
+  readonly replayShare?: number;
+  /** Share of a bond that a lost dispute takes; with it level `assured` is for bonded providers only. */
+  readonly slashedPerMille?: bigint;
   /** Fuel limit and price of the market's own transactions. */
   readonly fuelLimit: bigint;
   readonly fuelPrice: bigint;

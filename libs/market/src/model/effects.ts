@@ -3,6 +3,7 @@
  * an event durable in one transaction and only then does the others. Whatever is lost between the
  * two is asked for again by the `resume` event; every effect may therefore be done twice.
  */
+import type { Delivery } from '#contracts';
 import type { Bytes } from '#libs/kernel';
 import type { MarketMessage } from '../agent-protocol.ts';
 import type { OrderView } from './views.ts';
@@ -117,6 +118,31 @@ export type MarketEffect =
     }
   /** Read an account's prepaid balance; `balanceRead` answers. */
   | { readonly kind: 'readBalance'; readonly account: string }
+  /** Run a metered job again and compare; `replayed` answers. Long work: asked again seldom. */
+  | {
+      readonly kind: 'replayJob';
+      readonly order: string;
+      readonly manifest: string;
+      readonly delivery: Delivery;
+    }
+  /** Run the order's validator on a result; `validated` answers. */
+  | {
+      readonly kind: 'validate';
+      readonly order: string;
+      readonly fence: number;
+      readonly manifest: string;
+      readonly result: string;
+    }
+  /** Run the order's validator on each output of a batch; `unitsValidated` answers. */
+  | {
+      readonly kind: 'validateUnits';
+      readonly lease: string;
+      readonly root: string;
+      readonly manifest: string;
+      readonly results: string;
+    }
+  /** Read a provider's bond; `bondRead` answers. */
+  | { readonly kind: 'readBond'; readonly account: string }
   /** Read the manifest block of an order that was rebuilt from the chain; `manifestFound` answers. */
   | { readonly kind: 'findManifest'; readonly order: string; readonly cid: string }
   | { readonly kind: 'jobEvent'; readonly event: JobEvent };

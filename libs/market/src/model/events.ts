@@ -2,10 +2,17 @@
  * What can happen to a market. Events come from the HTTP edge, the queue's workers, the agents'
  * gateway, the chain's block stream and the clock; each names what it knows and nothing else.
  */
-import type { SignedDelivery, SignedOrder, UnitSet, WithheldUnits } from '#contracts';
+import type {
+  DisputedClaim,
+  SignedDelivery,
+  SignedOrder,
+  UnitSet,
+  WithheldUnits,
+} from '#contracts';
 import type { Bytes } from '#libs/kernel';
 import type { AgentMessage, ProviderOffer } from '../agent-protocol.ts';
 import type { Manifest } from '../manifest.ts';
+import type { MarketCall } from './rows.ts';
 
 /** Both clocks at the moment of the event: the wall for documents, the monotonic one for waiting. */
 export interface Now {
@@ -81,6 +88,14 @@ export interface OwnTransactionFact {
   /** Revert code when not `ok`. */
   readonly code?: string;
 }
+
+/** What a validator program made of a result. */
+export type ValidatorVerdict =
+  | { readonly is: 'accepted' }
+  | { readonly is: 'rejected'; readonly reason: string }
+  /** It ended without a verdict: the result counts, and the consumer is told. */
+  | { readonly is: 'broken'; readonly reason: string }
+  | { readonly is: 'unavailable' };
 
 export type MarketEvent =
   /**
@@ -165,6 +180,8 @@ export type MarketEvent =
       readonly units?: readonly UnitsFact[];
       /** Accounts into whose prepaid balance money came. */
       readonly deposits?: readonly string[];
+      /** Accounts whose bonds changed. */
+      readonly bonds?: readonly string[];
     }
   /** Answer to `readBalance`; when it cannot be read nothing comes, and it is asked again. */
   | { readonly kind: 'balanceRead'; readonly account: string; readonly balance: BalanceRead }
@@ -188,6 +205,43 @@ export type MarketEvent =
         | { readonly is: 'unavailable' }
         | { readonly is: 'impossible'; readonly text: string };
     }
+  /** Answer to `replayJob`; `unavailable` is asked again. */
+  | {
+      readonly kind: 'replayed';
+      readonly order: string;
+      readonly outcome:
+        | { readonly is: 'run'; readonly claim: DisputedClaim; readonly result?: string }
+        | { readonly is: 'unavailable' }
+        | { readonly is: 'impossible'; readonly reason: string };
+    }
+  /** Answer to `validate`; `unavailable` is asked again, `broken` is the program's own end. */
+  | {
+      readonly kind: 'validated';
+      readonly order: string;
+      readonly fence: number;
+      readonly verdict: ValidatorVerdict;
+    }
+  /** Answer to `validateUnits`, unit by unit; those not named are accepted. */
+  | {
+      readonly kind: 'unitsValidated';
+      readonly lease: string;
+      readonly root: string;
+      readonly verdict:
+        | {
+            readonly is: 'judged';
+            readonly rejected: readonly { readonly unit: number; readonly reason: string }[];
+            readonly broken?: string;
+          }
+        | { readonly is: 'unavailable' };
+    }
+  /** Answer to `readBond`; when it cannot be read nothing comes, and it is asked again. */
+  | {
+      readonly kind: 'bondRead';
+      readonly account: string;
+      readonly bonded: bigint;
+    }
+  /** A call in a dispute of the market's own; sent once under its key. */
+  | { readonly kind: 'disputeMove'; readonly call: Extract<MarketCall, { kind: 'move' }> }
   /** The node refused a transaction at its door; silence and time-outs need no event. */
   | {
       readonly kind: 'transactionRefused';

@@ -14,6 +14,7 @@ import {
   ORDER_STATES,
   REPLICAS_MAX,
   TASKS_MAX,
+  disputedClaim,
   signedBatchDelivery,
   signedDelivery,
   signedOrder,
@@ -64,6 +65,8 @@ export const jobNeeds = record({
   placement: optional(placementTerms),
   /** Its manifest names a validator program. */
   hasValidator: optional(bool),
+  /** Of an order of many tasks. */
+  tasks: optional(uint(TASKS_MAX)),
   /** How the replicas of its tasks decide; absent without replicas. */
   replicas: optional(record({ most: uint(REPLICAS_MAX), isAdaptive: bool })),
 });
@@ -207,10 +210,13 @@ export const unitsRow = record({
   poisoned: list(hash32, 64),
   /** The newest delivery, of some or all of the units; its leaves are in a row of their own. */
   delivery: optional(signedBatchDelivery),
-  /** With replicas: leaves of the delivery, until the order ends. */
+  /** With replicas or a validator: leaves of the delivery, until the order ends. */
   leaves: optional(byteString(64 * 1024)),
   /** Of an adaptive order: units in which its provider is taken at its word, unless it is found wrong. */
   alone: optional(unitSet),
+  /** A validator has looked at all of it; what it rejected is among what is withheld. */
+  isValidated: optional(bool),
+  rejected: optional(unitSet),
   /** What of the delivery is not to be paid. */
   withheld: optional(withheldUnits),
   /** What final blocks said of it. */
@@ -250,6 +256,17 @@ export const orderSource = record({
   sizeBytes: optional(uint()),
 });
 export type OrderSource = CodecValue<typeof orderSource>;
+
+/**
+ * `due` until the market has run the job again; `right`, `wrong`, or `undone` when it cannot be. A wrong one
+ * is disputed on the chain with the claim found, once: `isOpened`.
+ */
+export const replayState = record({
+  state: oneOf('due', 'right', 'wrong', 'undone'),
+  claim: optional(disputedClaim),
+  isOpened: optional(bool),
+});
+export type ReplayState = CodecValue<typeof replayState>;
 
 export const orderRow = record({
   version: uint(),
@@ -301,6 +318,8 @@ export const orderRow = record({
   depth: optional(uint()),
   /** Size of the accepted result, as storage has it. */
   resultBytes: optional(uint()),
+  /** Its result is run again, or was: what came of that. */
+  replay: optional(replayState),
 });
 export type OrderRow = CodecValue<typeof orderRow>;
 
@@ -343,6 +362,10 @@ export const marketCall = variant({
   /** A delivery that somebody relayed and that does not count. */
   refuseUnits: record({ order: hash32, fence: uint(), withheld: withheldUnits, reason: text(64) }),
   releaseUnits: record({ order: hash32, fence: uint() }),
+  /** Opens a dispute about an order's delivery. */
+  dispute: record({ order: hash32, claim: disputedClaim }),
+  /** The market's part in a dispute; arguments as contract `disputes` takes them. */
+  move: record({ key: text(160), method: oneOf('show', 'timeout'), args: byteString(64 * 1024) }),
 });
 export type MarketCall = CodecValue<typeof marketCall>;
 

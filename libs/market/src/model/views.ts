@@ -83,6 +83,9 @@ export interface QuoteOption {
   readonly free: number;
   /** Most that can be charged: the offer's prices at the job's limits. */
   readonly priceCap: bigint;
+  /** Of an order of many tasks, with `priceCap` over all of them: most for one unit, and how many there may be. */
+  readonly unitPrice?: bigint;
+  readonly units?: number;
   /** What similar work was charged, or the price at the guess of its use. */
   readonly expectedPrice: bigint;
   /** Milliseconds from now to the first statement. */
@@ -104,7 +107,7 @@ export interface QuoteOption {
 
 /** Why some providers were left out: one line per filter, with how many it removed. */
 export interface QuoteReason {
-  readonly code: Absence | Misfit | 'busy' | 'neighbours';
+  readonly code: Absence | Misfit | 'bond' | 'busy' | 'neighbours';
   readonly providers: number;
   readonly text: string;
 }

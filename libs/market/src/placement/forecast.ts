@@ -4,6 +4,7 @@ import type { JobNeeds, OrderRow } from '../model/rows.ts';
 import type { Refusal } from '../model/views.ts';
 import type { Market, Step } from '../state.ts';
 import { type Choice, type ChooseOptions, choosePlace } from './choose.ts';
+import type { Learned } from './learned.ts';
 import type { Promised } from './promise.ts';
 import type { Forecast } from './terms.ts';
 
@@ -59,7 +60,8 @@ export function forecastOf(
   promised: Promised | undefined,
 ): Forecast | undefined {
   if (promised) {
-    const { quote, price, finishMs, lowMs, highMs, errorClass } = promised;
+    const { quote, finishMs, lowMs, highMs, errorClass } = promised;
+    const price = promised.unitPrice ?? promised.price;
     return { finishMs, lowMs, highMs, errorClass, quote, price };
   }
   if (!choice) return undefined;
@@ -77,9 +79,26 @@ export function observeFinish({ market, now }: Step, row: OrderRow, charge: bigi
   learned.finishErrors[forecast.errorClass]?.observe(error);
   learned.observeLate(forecast.errorClass, realMs > forecast.highMs);
   learned.touch(`errors f${forecast.errorClass}`);
-  if (forecast.quote === undefined) return;
-  if (forecast.price !== undefined && charge > forecast.price) learned.quoteEnded('dear');
-  else if (realMs < forecast.lowMs || realMs > forecast.highMs) learned.quoteEnded('late');
+  countQuote(learned, forecast, { realMs, isDear: charge > (forecast.price ?? charge) });
+}
+
+/** The last task of many was done: the quote that the order came with was kept, or was not. */
+export function observeArrayFinish({ market, now }: Step, row: OrderRow): void {
+  const { array, forecast, readyAtUs, acceptedAtUs } = row;
+  if (!array || !forecast) return;
+  const realMs = Math.max(0, (now.timeUs - (readyAtUs ?? acceptedAtUs)) / MS);
+  const most = (forecast.price ?? array.unitPrice) * BigInt(array.tasks * array.replicas);
+  countQuote(market.places.learned, forecast, { realMs, isDear: array.charged > most });
+}
+
+function countQuote(
+  learned: Learned,
+  { quote, lowMs, highMs }: Forecast,
+  { realMs, isDear }: { readonly realMs: number; readonly isDear: boolean },
+): void {
+  if (quote === undefined) return;
+  if (isDear) learned.quoteEnded('dear');
+  else if (realMs < lowMs || realMs > highMs) learned.quoteEnded('late');
   else learned.quoteEnded('kept');
 }
 

@@ -15,6 +15,7 @@ import {
   float,
   hash32,
   list,
+  optional,
   record,
   text,
   u64,
@@ -36,8 +37,10 @@ const US_PER_MS = 1000;
 /** What is promised of one cell. */
 export const promisedCell = record({
   cell: text(40),
-  /** Most that is charged. */
+  /** Most that is charged; of an order of many tasks for all of them. */
   price: u64,
+  /** Of an order of many tasks: most that is charged for one unit. */
+  unitPrice: optional(u64),
   /** From acceptance to the accepted delivery: expected, and the ends of the interval. */
   ...{ finishMs: uint(), lowMs: uint(), highMs: uint() },
   errorClass: uint(8),
@@ -68,6 +71,7 @@ export interface BindingQuote extends Quote {
 
 const promiseOf = (option: QuoteOption): PromisedCell => ({
   ...{ cell: option.cell, price: option.priceCap },
+  ...(option.unitPrice !== undefined && { unitPrice: option.unitPrice }),
   ...{ finishMs: option.finishMs.likely, lowMs: option.finishMs.earliest },
   ...{ highMs: option.finishMs.latest, errorClass: option.errorClass },
   ...{ wrong: option.risk.wrong, colluders: option.risk.colluders },

@@ -11,6 +11,7 @@ import {
   unitsRoot,
 } from '#contracts';
 import type { AgentMessage, MarketMessage } from '../agent-protocol.ts';
+import type { Manifest } from '../manifest.ts';
 import type { MarketEffect } from '../model/effects.ts';
 import type { UnitsFact } from '../model/events.ts';
 import { UNFINISHED } from '../model/rows.ts';
@@ -51,8 +52,9 @@ export function submitUnplaced(
   amount = 10_000_000_000n,
   replicas = 1,
   check?: 'adaptive',
+  change: Partial<Manifest> = {},
 ): string {
-  const manifest = arrayManifest(tasks, replicas, check);
+  const manifest = { ...arrayManifest(tasks, replicas, check), ...change };
   const unitPrice = 20_000n;
   const array = { tasks, replicas, unitPrice };
   const order = driver.order(manifest, { array, priceCap: unitPrice * BigInt(tasks * replicas) });

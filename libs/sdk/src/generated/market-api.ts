@@ -910,6 +910,10 @@ export interface components {
                     wrong: number;
                 };
                 startMs: number;
+                /** @description Of many tasks: most for one unit */
+                unitPrice?: string;
+                /** @description Of many tasks: units that may be paid, replicas too */
+                units?: number;
             }[];
             reasons: {
                 code: string;

@@ -5,8 +5,8 @@ import { type Bytes, concatBytes } from '#libs/kernel';
 import { type MeteredClaim, meteredTermsOf } from '#libs/market';
 import { type BlobStore, createMemoryBlobStore, readBlob } from '#libs/storage';
 import { JOB_VM_VERSIONS, type JobProgram, jobProgramOf } from '#libs/vm';
-import { cliError } from '../errors.ts';
-import type { ReplayNews, ReplayWork } from './replay-thread.ts';
+import { platformError } from '../errors.ts';
+import type { ReplayNews, ReplayWork } from './replay-worker.ts';
 
 /** Eight times the counted stack of the engine. */
 const STACK_MB = 64;
@@ -17,18 +17,33 @@ const INPUTS_MAX_BYTES = 2 ** 31;
 /** Everything a run needs but what to do with it. */
 export type RunGround = Pick<ReplayWork, 'program' | 'inputs' | 'params' | 'terms'>;
 
-/** From storage, every block checked against its CID. @throws CLI_REPLAY, STORAGE_… */
-export async function fetchGround(store: BlobStore, claim: MeteredClaim): Promise<RunGround> {
-  const { manifest, manifestCid, run } = claim;
+/** From storage, every block checked against its CID. @throws PLATFORM_REPLAY, STORAGE_… */
+export async function fetchGround(
+  store: BlobStore,
+  {
+    manifest,
+    manifestCid,
+    run,
+  }: Pick<MeteredClaim, 'manifest' | 'manifestCid'> & {
+    /** The engine it ran on, to be sure that it is this one. */
+    readonly run?: { readonly engine: string };
+  },
+): Promise<RunGround> {
   const total = manifest.inputs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   if (total > INPUTS_MAX_BYTES)
-    throw cliError('CLI_REPLAY', `its inputs have ${total} bytes, at most ${INPUTS_MAX_BYTES}`);
+    throw platformError(
+      'PLATFORM_REPLAY',
+      `its inputs have ${total} bytes, at most ${INPUTS_MAX_BYTES}`,
+    );
   const code = await readBlob(store, manifest.code, { maxBytes: CODE_MAX_BYTES });
   const program: JobProgram =
     manifest.kind === 'wasm' ? { kind: 'wasm', code } : jobProgramOf(code);
   const engine = JOB_VM_VERSIONS[program.kind];
-  if (run.engine !== engine)
-    throw cliError('CLI_REPLAY', `it ran on engine ${run.engine}, this build has ${engine}`);
+  if (run && run.engine !== engine)
+    throw platformError(
+      'PLATFORM_REPLAY',
+      `it ran on engine ${run.engine}, this build has ${engine}`,
+    );
   const inputs = await Promise.all(
     manifest.inputs.map(async ({ name, cid, sizeBytes }) => ({
       name,
@@ -47,7 +62,7 @@ export function runAgain<K extends 'verdict' | 'ruling'>(
   signal: AbortSignal,
 ): Promise<Extract<ReplayNews, { is: K }>> {
   // The same extension as this file's: the sources run as they are while they are developed.
-  const program = new URL(`./replay-thread${extname(import.meta.filename)}`, import.meta.url);
+  const program = new URL(`./replay-worker${extname(import.meta.filename)}`, import.meta.url);
   const thread = new Worker(program, {
     workerData: work,
     resourceLimits: { stackSizeMb: STACK_MB },
@@ -55,7 +70,7 @@ export function runAgain<K extends 'verdict' | 'ruling'>(
   return new Promise((resolve, reject) => {
     const stop = (): void => {
       void thread.terminate();
-      reject(cliError('CLI_INTERRUPTED', 'stopped while the job ran again'));
+      reject(platformError('PLATFORM_REPLAY_STOPPED', 'stopped while the job ran again'));
     };
     signal.addEventListener('abort', stop, { once: true });
     thread.on('message', (news: ReplayNews) => {
@@ -63,11 +78,13 @@ export function runAgain<K extends 'verdict' | 'ruling'>(
       else hear(news);
     });
     thread.once('error', (error: Error) => {
-      reject(cliError('CLI_REPLAY', `the engine failed: ${error.message}`, { cause: error }));
+      reject(
+        platformError('PLATFORM_REPLAY', `the engine failed: ${error.message}`, { cause: error }),
+      );
     });
     thread.once('exit', () => {
       signal.removeEventListener('abort', stop);
-      reject(cliError('CLI_REPLAY', 'the engine ended without a result'));
+      reject(platformError('PLATFORM_REPLAY', 'the engine ended without a result'));
     });
   });
 }

@@ -1,0 +1,233 @@
+import { DELIVERY_DOMAIN, type Delivery, deliveryBytes, unitsOf } from '#contracts';
+import { LOG_START, MARKET_ENTRIES, eventBatch } from '#libs/audit';
+import { decodeWith } from '#libs/kernel';
+import type { Manifest } from '../manifest.ts';
+import type { MarketEffect } from '../model/effects.ts';
+import { quoteJob } from '../quote.ts';
+import { needsOf } from '../fitting.ts';
+import { chargeFor } from '../pricing.ts';
+import { bindAll, deliveryOf, executeAll, submitUnplaced } from '../testing/array-driver.ts';
+import {
+  CHAIN,
+  Driver,
+  SOME_CID,
+  configOf,
+  fact,
+  manifestWith,
+  offerOf,
+  only,
+  signerOf,
+} from '../testing/driver.ts';
+
+const RUN = {
+  ...{ engine: 'ee'.repeat(32), fuel: 5n, checkpoints: 2, checkpointsRoot: 'ab'.repeat(32) },
+  ...{ outputChain: 'cd'.repeat(32), outputBytes: 3 },
+};
+const { engine: _engine, ...CLAIM } = { ...RUN, exit: 'ok' as const };
+const verifiable = manifestWith({ kind: 'verifiable', metering: { fuel: 5_000n } });
+
+/** An order that p1 works on. */
+function working(manifest: Manifest, config = configOf()) {
+  const driver = new Driver(config);
+  driver.join('p1', { kinds: ['js', 'wasm', 'verifiable'] });
+  const reply = driver.submit(driver.order(manifest), manifest);
+  if (reply.is !== 'order') throw new Error(JSON.stringify(reply));
+  const { id } = reply.view;
+  const binding = driver.market.orders.get(id)?.binding ?? 0;
+  driver.apply({ kind: 'bindingDue', request: 'q', order: id, binding });
+  return { driver, id };
+}
+
+/** It delivers, and storage has the result. */
+function delivered(driver: Driver, id: string, change: Partial<Delivery> = {}) {
+  const row = driver.market.orders.get(id);
+  const signer = signerOf('p1');
+  const used = { cpuMs: 10, wallMs: 10 };
+  const delivery: Delivery = {
+    ...{ chain: CHAIN, order: id, provider: signer.account, fence: row?.fence ?? 0, exit: 'ok' },
+    ...{ result: SOME_CID, logLength: row?.log.length ?? 0, logHead: row?.log.head ?? LOG_START },
+    usage: { ...used, peakMemoryBytes: 1, inputBytes: 0, outputBytes: 3 },
+    charge: chargeFor(offerOf('p1'), manifestWith().limits, used, row?.lease?.price ?? 0n),
+    ...change,
+  };
+  const signature = signer.sign(DELIVERY_DOMAIN, deliveryBytes(delivery));
+  const lease = row?.lease?.lease ?? '';
+  driver.say('p1', {
+    ...{ kind: 'deliver', lease },
+    delivery: { delivery, publicKey: signer.publicKey, signature },
+  });
+  const outcome = { is: 'good', sizeBytes: 3 } as const;
+  return driver.apply({ kind: 'resultChecked', order: id, fence: delivery.fence, outcome });
+}
+
+/** Codes of what the job's log says was checked. */
+const checksOf = (driver: Driver): string[] =>
+  [...driver.rows.values()]
+    .filter(({ table }) => table === 'batch')
+    .flatMap(({ bytes }) => decodeWith(eventBatch, bytes).entries)
+    .filter(({ kind }) => kind === 'checked')
+    .map(({ data }) => decodeWith(MARKET_ENTRIES.checked, data).code);
+
+const trustOf = (driver: Driver) => driver.market.providers.get(signerOf('p1').account)?.row.trust;
+const workOf = (driver: Driver, id: string) => driver.market.orders.get(id)?.work;
+
+describe('metered results, run again at random by the market', () => {
+  const always = configOf({ replayShare: 1 });
+
+  function replayed(claim: Partial<typeof CLAIM>, result = SOME_CID) {
+    const { driver, id } = working(verifiable, always);
+    const effects = delivered(driver, id, { metered: RUN });
+    expect(only(effects, 'replayJob')).toMatchObject([{ order: id, manifest: expect.any(String) }]);
+    const outcome = { is: 'run', claim: { ...CLAIM, ...claim }, result } as const;
+    driver.apply({ kind: 'replayed', order: id, outcome });
+    return { driver, id };
+  }
+
+  test('drawn at the stated share, and the result counts meanwhile', () => {
+    const never = working(verifiable, configOf({ replayShare: 0 }));
+    expect(only(delivered(never.driver, never.id, { metered: RUN }), 'replayJob')).toEqual([]);
+    const { driver, id } = working(verifiable, always);
+    delivered(driver, id, { metered: RUN });
+    expect(workOf(driver, id)).toBe('done');
+  });
+
+  test('a run that bears it out is trust', () => {
+    const { driver } = replayed({});
+    expect(trustOf(driver)).toMatchObject({ consecutiveValid: 1, wrong: 0 });
+    expect(checksOf(driver)).toEqual(['replay-right']);
+  });
+
+  test('another result costs trust, and is disputed once a block has the delivery, once', () => {
+    const { driver, id } = replayed({ fuel: 6n });
+    expect(trustOf(driver)).toMatchObject({ consecutiveValid: 0, wrong: 1 });
+    const disputes = (effects: readonly MarketEffect[]) =>
+      only(effects, 'submitTransaction').filter(({ key }) => key === `dispute/${id}`);
+    expect([...driver.market.transactions.keys()]).not.toContain(`dispute/${id}`);
+    driver.block([fact(id, 'placed')]);
+    driver.block([fact(id, 'bound', 1, { provider: signerOf('p1').account })]);
+    driver.block([fact(id, 'delivered', 1)]);
+    const opened = disputes(driver.wait(4_000));
+    expect(opened).toHaveLength(1);
+    expect(opened[0]?.body.calls).toMatchObject([{ contract: 'disputes', method: 'open' }]);
+    driver.block([fact(id, 'settled', 1, { provider: signerOf('p1').account })]);
+    expect(disputes(driver.wait(60_000))).toEqual([]);
+    expect(checksOf(driver)).toEqual(['replay-wrong', 'disputed']);
+  });
+
+  test('another name for the same output costs trust; the chain does not judge it', () => {
+    const { driver, id } = replayed({}, 'bafkreiother');
+    expect(trustOf(driver)?.wrong).toBe(1);
+    expect(driver.market.orders.get(id)?.replay).toEqual({ state: 'wrong' });
+  });
+
+  test('what is due survives a restart, also after the order has ended', () => {
+    const { driver, id } = working(verifiable, always);
+    delivered(driver, id, { metered: RUN });
+    driver.block([fact(id, 'placed')]);
+    driver.block([fact(id, 'settled', 1, { provider: signerOf('p1').account })]);
+    expect(only(driver.restart(), 'replayJob')).toHaveLength(1);
+    driver.wait(10_000_000);
+    expect(driver.market.orders.has(id)).toBe(true);
+    const outcome = { is: 'impossible', reason: 'gone' } as const;
+    driver.apply({ kind: 'replayed', order: id, outcome });
+    expect(driver.market.orders.get(id)?.replay).toEqual({ state: 'undone' });
+  });
+});
+
+describe('results under a validator', () => {
+  const validator = { code: SOME_CID, params: '{}' };
+  const job = manifestWith({ validator, limits: { ...manifestWith().limits, outputBytes: 1000 } });
+
+  test('what it accepts counts, and what it rejects is not paid and done again elsewhere', () => {
+    const { driver, id } = working(job);
+    const [asked] = only(delivered(driver, id), 'validate');
+    expect(asked).toMatchObject({ order: id, fence: 1, result: SOME_CID });
+    expect(workOf(driver, id)).toBe('checking');
+    const rejected = { is: 'rejected', reason: 'not sorted' } as const;
+    driver.apply({ kind: 'validated', order: id, fence: 1, verdict: rejected });
+    expect(driver.market.orders.get(id)).toMatchObject({ work: 'queued', faults: 1 });
+    expect(checksOf(driver)).toEqual(['validator-rejected']);
+    driver.wait(60_000);
+    const binding = driver.market.orders.get(id)?.binding ?? 0;
+    driver.apply({ kind: 'bindingDue', request: 'q', order: id, binding });
+    const again = only(delivered(driver, id), 'validate');
+    expect(again).toMatchObject([{ fence: 2 }]);
+    driver.apply({ kind: 'validated', order: id, fence: 2, verdict: { is: 'accepted' } });
+    expect(workOf(driver, id)).toBe('done');
+  });
+
+  test('one that ends without a verdict takes nobody’s pay; one that cannot be run is asked again', () => {
+    const { driver, id } = working(job);
+    delivered(driver, id);
+    driver.apply({ kind: 'validated', order: id, fence: 1, verdict: { is: 'unavailable' } });
+    expect(workOf(driver, id)).toBe('checking');
+    const broken = { is: 'broken', reason: 'fuel-limit' } as const;
+    driver.apply({ kind: 'validated', order: id, fence: 1, verdict: broken });
+    expect(workOf(driver, id)).toBe('done');
+    expect(checksOf(driver)).toEqual(['validator-broken']);
+  });
+
+  test('of many tasks each output is looked at: rejected ones go to others, the rest is paid', () => {
+    const driver = new Driver();
+    driver.join('p1');
+    driver.join('p2');
+    const limits = { ...manifestWith().limits, outputBytes: 1000 };
+    const id = submitUnplaced(driver, 10, undefined, 1, undefined, { validator, limits });
+    executeAll(driver);
+    const [lease] = bindAll(driver, id);
+    if (!lease) throw new Error('no lease');
+    const first = driver.market.batches.get(lease.lease)?.provider === signerOf('p1').account;
+    const [name, other] = first ? ['p1', 'p2'] : ['p2', 'p1'];
+    driver.say(name, { kind: 'accept', lease: lease.lease });
+    driver.say(name, deliveryOf(name, lease));
+    const { root } = driver.market.batches.get(lease.lease)?.delivery?.delivery ?? { root: '' };
+    const look = { kind: 'unitsChecked', lease: lease.lease, root, outcome: 'good' } as const;
+    expect(only(driver.apply(look), 'validateUnits')).toMatchObject([{ results: SOME_CID }]);
+    const rejected = [3, 4].map((unit) => ({ unit, reason: 'too small' }));
+    const verdict = { is: 'judged', rejected } as const;
+    driver.apply({ kind: 'unitsValidated', lease: lease.lease, root, verdict });
+    const batch = driver.market.batchesOf.get(id)?.get(1);
+    expect(batch?.state).toBe('delivered');
+    expect(unitsOf(batch?.withheld?.units ?? [])).toEqual([3, 4]);
+    expect(batch?.withheld?.charge).toBeGreaterThan(0n);
+    expect(driver.market.orders.get(id)?.array).toMatchObject({ done: 8 });
+    driver.wait(3_000);
+    const again = bindAll(driver, id);
+    expect(again.flatMap(({ units }) => unitsOf(units))).toEqual([3, 4]);
+    const whose = driver.market.batches.get(again[0]?.lease ?? '')?.provider;
+    expect(whose).toBe(signerOf(other).account);
+    expect(checksOf(driver)).toEqual(['validator-rejected']);
+  });
+});
+
+describe('work of level assured', () => {
+  const config = configOf({ slashedPerMille: 500n });
+  const job = manifestWith();
+  const price = (driver: Driver) => quoteJob(driver.market, needsOf(job));
+
+  test('goes to nobody whose bond makes lying pay, and the reason says so', () => {
+    const driver = new Driver(config);
+    const asked = driver.join('p1', { level: 'assured' });
+    const { account } = signerOf('p1');
+    expect(only(asked, 'readBond')).toEqual([{ kind: 'readBond', account }]);
+    expect(price(driver)).toMatchObject({ options: [], reasons: [{ code: 'bond', providers: 1 }] });
+    expect(driver.submit(driver.order(job), job)).toMatchObject({ code: 'MARKET_NOTHING_FITS' });
+    // 12 500 at most for the job, found out once in twenty, half of the bond at stake: 500 000 and more.
+    driver.apply({ kind: 'bondRead', account, bonded: 499_000n });
+    expect(price(driver).options).toEqual([]);
+    driver.apply({ kind: 'bondRead', account, bonded: 600_000n });
+    expect(price(driver).options).toHaveLength(1);
+    const { height } = driver.market.meta;
+    const slashed = driver.apply({
+      ...{ kind: 'block', height: height + 1, timeUs: driver.nowUs, orders: [], own: [] },
+      bonds: [account],
+    });
+    expect(only(slashed, 'readBond')).toHaveLength(1);
+  });
+
+  test('other levels need none', () => {
+    const driver = new Driver(config);
+    expect(only(driver.join('p1'), 'readBond')).toEqual([]);
+    expect(price(driver).options).toHaveLength(1);
+  });
+});
