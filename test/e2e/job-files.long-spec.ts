@@ -120,6 +120,44 @@ describe('seele run FILE.yaml', () => {
     expect(readFileSync(file('c.json'), 'utf8')).toBe('6');
   }, 120_000);
 
+  it('reads a dataset by its UAI where the file says so, and records the result once as another', async () => {
+    const csv = 'id,amount\n1,10\n2,32\n';
+    writeFileSync(file('sales.csv'), csv);
+    const added = await machine.seele('data', 'add', file('sales.csv'), '--yes', '--json');
+    const { uai } = JSON.parse(added.stdout) as { uai: string };
+    const result = uai.replace(/data\/sales$/, 'data/results/total');
+    const total =
+      'export default async ({ inputs }) => (await inputs.sales.text()).trim().split("\\n").slice(1).reduce((sum, row) => sum + Number(row.split(",")[1]), 0)';
+    writeFileSync(file('total.js'), total);
+    const job = `code: total.js\ninputs: {sales: {uai: "${uai}"DISCLOSE}}\noutput: "${result}"`;
+    writeFileSync(file('data.yaml'), job.replace('DISCLOSE', ''));
+    const refused = await machine.seele('run', file('data.yaml'), '--follow');
+    expect([refused.code, refused.stderr]).toEqual([
+      1,
+      expect.stringContaining('is encrypted for its readers'),
+    ]);
+    writeFileSync(file('data.yaml'), job.replace('DISCLOSE', ', disclose: provider'));
+    const dry = await machine.seele('run', file('data.yaml'), '--dry-run');
+    expect(dry.stdout).toContain(`${uai} 1.0.0, given to the provider in clear`);
+    expect(dry.stdout).toContain(`result recorded as ${result}`);
+    const ran = await machine.seele('run', file('data.yaml'), '--follow');
+    expect(ran.stderr).toBe('');
+    expect(ran.stdout).toContain(`recorded as ${result} 1.0.0`);
+    const again = await machine.seele('run', file('data.yaml'), '--resume');
+    expect(again.stdout).toContain(`was recorded before as ${result} 1.0.0`);
+    writeFileSync(
+      file('next.yaml'),
+      `code: next.js\ninputs: {x: {uai: "${result}", disclose: provider}}\noutput: next.json`,
+    );
+    writeFileSync(
+      file('next.js'),
+      'export default async ({ inputs }) => Number(await inputs.x.text()) + 1',
+    );
+    const next = await machine.seele('run', file('next.yaml'), '--follow');
+    expect(next.stderr).toBe('');
+    expect(readFileSync(file('next.json'), 'utf8')).toBe('43');
+  }, 120_000);
+
   it('gives the money of what reads from a job that failed back', async () => {
     const before = await orders();
     writeFileSync(file('bad.yaml'), GRAPH.replace('double.js', 'broken.js'));

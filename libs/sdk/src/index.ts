@@ -15,6 +15,7 @@ export {
   type FileJob,
   type JobFile,
   type JobSource,
+  type UaiSource,
   JOB_FILE_MAX_BYTES,
   readJobFile,
   sourceOf,

@@ -73,6 +73,7 @@ function documentOf({ plan, manifest, quote, price }: DryJob) {
     ...(unitPrice !== undefined && { unitPrice: unitPrice.toString(), units: plan.units }),
     ...(problem !== undefined && { problem }),
     ...(plan.output !== undefined && { output: plan.output }),
+    ...(plan.target && { record: plan.target.uai }),
   };
 }
 
@@ -80,7 +81,7 @@ function linesOf({ plan, manifest, quote, price }: DryJob): string[] {
   const inputs = plan.inputs.map((input) =>
     'job' in input
       ? `  input ${input.name}: what "${input.job}" results in${input.task === undefined ? '' : `, task ${input.task}`}`
-      : `  input ${input.name}: ${input.cid} (${formatBytes(input.sizeBytes)})`,
+      : `  input ${input.name}: ${input.cid} (${formatBytes(input.sizeBytes)})${input.dataset === undefined ? '' : `, ${input.dataset}, given to the provider in clear`}`,
   );
   const { problem, priceCap } = price;
   const many = plan.units > 1 ? `, ${plan.units} units` : '';
@@ -89,6 +90,9 @@ function linesOf({ plan, manifest, quote, price }: DryJob): string[] {
     `  code ${manifest.code}`,
     ...inputs,
     ...(plan.output === undefined ? [] : [`  result to ${plan.output}`]),
+    ...(plan.target === undefined
+      ? []
+      : [`  result recorded as ${plan.target.uai}, encrypted for you: the fee of one transaction`]),
     ...quoteLines(quote).map((line) => `  ${line}`),
     ...(problem === undefined ? [] : [`  cannot be ordered: ${problem}`]),
     ...(priceCap === undefined ? [] : [`  at most ${formatAmount(priceCap)}`]),

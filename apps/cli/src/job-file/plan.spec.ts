@@ -1,11 +1,12 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { isSeeleError } from '#libs/kernel';
+import { isSeeleError, utf8 } from '#libs/kernel';
+import { formatUai } from '#libs/vtp';
 import { readJobFile } from '#libs/sdk';
 import { createMemoryBlobStore } from '#libs/storage';
 import { homeAt } from '../frame/home.ts';
-import { planJobs } from './plan.ts';
+import { type PlanOptions, planJobs } from './plan.ts';
 import { type RunStateOptions, openRunState } from './run-state.ts';
 
 let folder: string;
@@ -20,11 +21,22 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }));
 
 const store = createMemoryBlobStore();
+const datasets: PlanOptions['datasets'] = async ({ uai, disclose }, fail) => {
+  if (disclose === undefined) throw fail('say disclose: provider');
+  return { pinned: `${uai} 1.0.0`, open: async () => toChunks(utf8('rows')) };
+};
+
+async function* toChunks(bytes: Uint8Array) {
+  yield bytes;
+}
+
 async function plan(text: string) {
   const area = { folder: join(folder, 'in'), within: join(folder, 'in') };
   return planJobs(readJobFile(text, 'job.yaml'), {
     ...{ area, minIsolation: 'S0', nowMs: Date.parse('2026-01-01') },
     store: () => store,
+    datasets,
+    ownData: async () => ({ chainName: 'seele', account: 'aa'.repeat(32) }),
   });
 }
 
@@ -55,6 +67,21 @@ describe('the plan of a job file', () => {
     });
     expect(report?.priceCap).toBe(500_000_000n);
     expect(report?.output).toBe(join(folder, 'in/report.json'));
+  });
+
+  it('reads datasets in clear where the file says so, and records results as data', async () => {
+    const account = { kind: 'id', id: 'aa'.repeat(32) } as const;
+    const uai = formatUai({ chain: ['seele'], account, data: ['data', 'results', 'x'], query: [] });
+    const [job] = await plan(
+      `code: clean.js\ninputs: {x: {uai: ${uai}, disclose: provider}}\noutput: ${uai}`,
+    );
+    expect(job?.inputs).toMatchObject([{ name: 'x', sizeBytes: 4, dataset: `${uai} 1.0.0` }]);
+    expect(job?.manifest(new Map()).inputs).toEqual([
+      { name: 'x', cid: expect.any(String), sizeBytes: 4 },
+    ]);
+    expect(job?.target).toEqual({ uai, path: 'data/results/x', name: 'results.x' });
+    const other = uai.replace('data/results', 'code');
+    expect(await refusal(`code: clean.js\noutput: ${other}`)).toContain('is no place for data');
   });
 
   it('lets jobs of many tasks feed each other, task by task or one of them', async () => {
@@ -88,8 +115,12 @@ describe('the plan of a job file', () => {
   });
 
   it.each([
-    ['output: chain://edu/alice/x', 'output: a result cannot be bound to a UAI'],
-    ['inputs: {x: chain://edu/alice/x}', 'inputs.x: chain://edu/alice/x cannot be given to a job'],
+    [
+      'output: chain://edu/alice/x',
+      'output: a result is recorded under the account that pays: chain',
+    ],
+    ['inputs: {x: chain://edu/alice/x}', 'inputs.x: say disclose: provider'],
+    ['inputs: {x: {uai: chain://a/b, disclose: all}}', 'inputs.x'],
     ['inputs: {x: {cid: nonsense}}', 'inputs.x: nonsense is not to be had'],
     ['completeBy: 2025-01-01T00:00:00Z', 'completeBy: 2025-01-01T00:00:00Z has passed'],
     ['taskInput: {name: x}', 'taskInput: say either each: [file, …] or job: name'],

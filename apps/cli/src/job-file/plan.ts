@@ -18,10 +18,13 @@ import {
   type JobFile,
   type JobSource,
   describeJob,
+  type UaiSource,
   sourceOf,
 } from '#libs/sdk';
 import { type BlobRef, type BlobStore, blobRef, fileSize, parseCid } from '#libs/storage';
+import { type ResultTarget, resultTarget } from './record-result.ts';
 import { readProgram } from '../frame/job-program.ts';
+import type { DatasetReader } from './datasets.ts';
 import { type FileArea, contentOf, localFile, outputFile } from './local-files.ts';
 
 const CODE_MAX_BYTES = 32 * 2 ** 20;
@@ -33,7 +36,7 @@ const WITHIN_PRESET_MS = 3_600_000;
 type Upload = (store: BlobStore) => Promise<void>;
 
 type PlannedInput = { readonly name: string } & (
-  | BlobRef
+  | (BlobRef & { readonly dataset?: string })
   | { readonly job: string; readonly task?: number }
 );
 
@@ -56,6 +59,8 @@ export interface PlannedJob {
   readonly withinMs: number;
   /** File for the result. */
   readonly output?: string;
+  /** Dataset as which the result is recorded. */
+  readonly target?: ResultTarget;
   /** Where its events are sent. */
   readonly webhook?: string;
   /** The manifest once the orders that it reads have ids. @throws SDK_JOB_FILE */
@@ -66,6 +71,10 @@ export interface PlanOptions {
   readonly area: FileArea;
   readonly minIsolation: IsolationLevel;
   readonly nowMs: number;
+  /** Asked only about datasets that the file names by their UAI. */
+  readonly datasets: DatasetReader;
+  /** Chain and account under which results are recorded; asked only when the file says so. */
+  readonly ownData: () => Promise<{ readonly chainName: string; readonly account: string }>;
   /** Asked only about content that the file names by its CID. */
   readonly store: () => BlobStore;
 }
@@ -84,12 +93,13 @@ export async function planJobs(
   const plans: PlannedJob[] = [];
   for (const job of file.jobs) plans.push(await planJob({ ...options, file, plans }, job));
   const outputs = new Map<string, string>();
-  for (const { name, output } of plans) {
+  for (const { name, output: path, target } of plans) {
+    const output = path ?? target?.uai;
     if (output === undefined) continue;
     const other = outputs.get(output);
     const job = file.jobs.find((one) => one.name === name);
     if (other !== undefined && job)
-      throw file.fault([...job.path, 'output'], `job "${other}" writes the same file`);
+      throw file.fault([...job.path, 'output'], `job "${other}" writes the same`);
     outputs.set(output, name);
   }
   return plans;
@@ -120,11 +130,11 @@ async function planJob(planner: Planner, job: FileJob): Promise<PlannedJob> {
     ...(resources.diskMiB !== undefined && { diskBytes: resources.diskMiB * MIB }),
     ...tasks.terms,
   } as JobDescription;
-  const output = outputOf(planner, job, area);
+  const output = await outputOf(planner, job, area);
   return {
     ...{ name: job.name, parents: job.parents, description, inputs, uploads },
     ...termsOf(planner, job),
-    ...(output !== undefined && { output }),
+    ...output,
     ...(text.webhook !== undefined && { webhook: text.webhook }),
     units: unitsOf(description),
     isMany: tasks.terms.tasks !== undefined,
@@ -204,14 +214,33 @@ async function sizeOf({ store, file }: Planner, cid: string, at: readonly Proper
   }
 }
 
+/** A version of a dataset, in clear; its bytes leave this machine only with the upload. */
+async function datasetOf(
+  planner: Planner,
+  source: UaiSource,
+  at: readonly PropertyKey[],
+  uploads: Upload[],
+): Promise<BlobRef & { readonly dataset: string }> {
+  const fail = (what: string) => planner.file.fault(at, what);
+  const { pinned, open } = await planner.datasets(source, fail);
+  const planned = await blobRef(await open());
+  uploads.push(async (store) => {
+    const { cid } = await store.put(await open());
+    if (cid !== planned.cid) throw fail(`${pinned} changed while it was read`);
+  });
+  return { ...planned, dataset: pinned };
+}
+
 async function inputOf(
   planner: Planner,
   source: JobSource,
   at: readonly PropertyKey[],
   uploads: Upload[],
-): Promise<BlobRef | { readonly job: string; readonly task?: number }> {
+): Promise<
+  (BlobRef & { readonly dataset?: string }) | { readonly job: string; readonly task?: number }
+> {
   if ('job' in source) return source;
-  if ('uai' in source) throw noUai(planner, at, source.uai);
+  if ('uai' in source) return datasetOf(planner, source, at, uploads);
   if ('cid' in source) return { cid: source.cid, sizeBytes: await sizeOf(planner, source.cid, at) };
   const fail = (what: string) => planner.file.fault(at, what);
   const found = localFile(planner.area, source.file, INPUT_MAX_BYTES, fail);
@@ -334,14 +363,18 @@ function amountOf(given: string | number, fault: JobFile['fault'], path: readonl
   throw fault([...path, 'priceCap'], 'must be an amount above 0 like 0.25, nine decimals at most');
 }
 
-function outputOf(planner: Planner, { text, path }: FileJob, area: FileArea) {
+async function outputOf(
+  planner: Planner,
+  { text, path }: FileJob,
+  area: FileArea,
+): Promise<Pick<PlannedJob, 'output' | 'target'>> {
   const { output, tasks, taskInput } = text;
   const isArray = tasks !== undefined || taskInput !== undefined;
-  if (output === undefined) return undefined;
+  if (output === undefined) return {};
   const fail = (what: string) => planner.file.fault([...path, 'output'], what);
   const given = typeof output === 'string' ? sourceOf(output) : output;
-  if ('file' in given) return outputFile(area, given.file, isArray ? 'folder' : 'file', fail);
-  throw fail(
-    'a result cannot be bound to a UAI or CID: name a file, then record it with seele data add FILE',
-  );
+  if ('file' in given)
+    return { output: outputFile(area, given.file, isArray ? 'folder' : 'file', fail) };
+  if ('uai' in given) return { target: resultTarget(given.uai, await planner.ownData(), fail) };
+  throw fail('a result goes to a file or a UAI of yours, not to a CID');
 }

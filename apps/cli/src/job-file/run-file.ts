@@ -3,30 +3,39 @@
  * command is killed nothing changes for the jobs, and the same command finds them again.
  */
 import { realpathSync, statSync } from 'node:fs';
-import { basename, dirname, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { sha256Hex } from '#libs/crypto';
 import { formatAmount, utf8, utf8Decode } from '#libs/kernel';
 import {
   ENDED,
   JOB_FILE_MAX_BYTES,
   type OrderDocument,
+  createNodeClient,
   defaultMinIsolation,
   readJobFile,
 } from '#libs/sdk';
+import { type BlobStore, encryptionKeyPairFromSeed } from '#libs/storage';
 import { cliError } from '../errors.ts';
 import { type CommandContext, wholeNumber } from '../frame/command.ts';
 import { connectStorage, serviceUrl, signerOf } from '../frame/connect.ts';
+import { dataFolder, openOwnerStore } from '../frame/data-home.ts';
 import { readUserFile } from '../frame/files.ts';
+import { openAccount } from '../frame/keys.ts';
 import { followOrder } from '../frame/follow.ts';
 import { money } from '../frame/job-view.ts';
 import { connectMarket } from '../frame/market.ts';
 import type { Json, Output } from '../frame/output.ts';
 import { tableLines } from '../frame/table.ts';
+import { type DatasetReader, createDatasetReader } from './datasets.ts';
 import { dryRun } from './dry-run.ts';
-import { type PlannedJob, planJobs } from './plan.ts';
+import { type FileArea, localFile } from './local-files.ts';
+import { type PlanOptions, type PlannedJob, planJobs } from './plan.ts';
+import { type ResultTarget, recordResult, resultPlace } from './record-result.ts';
 import { type Ordering, orderAll } from './order-jobs.ts';
 import { keepResult } from './results.ts';
 import { openRunState } from './run-state.ts';
+
+const GRANT_MAX_BYTES = 16 * 1024;
 
 export interface RunFileOptions {
   readonly from: string;
@@ -115,7 +124,10 @@ export async function runFile(
   const area = { folder, within: resolve(options.files ?? folder) };
   const nowMs = Date.now();
   const isResumed = options.resume === true;
-  const planned = { area, minIsolation, store: () => store, nowMs: isResumed ? 0 : nowMs };
+  const planned = {
+    ...{ area, minIsolation, store: () => store, nowMs: isResumed ? 0 : nowMs },
+    ...dataOf(context, options, area, store),
+  };
   const plans = await planJobs(file, planned);
   const named = file.isSet ? plans : plans.map((plan) => withFileName(plan, given));
   if (options.dryRun) return dryRun(context, market, named);
@@ -138,6 +150,35 @@ export async function runFile(
   } finally {
     state.close();
   }
+}
+
+/** What a plan asks about datasets; keys are opened when it does. */
+function dataOf(
+  context: CommandContext,
+  { from }: RunFileOptions,
+  area: FileArea,
+  store: BlobStore,
+): Pick<PlanOptions, 'datasets' | 'ownData'> {
+  const { home, signal } = context;
+  const node = createNodeClient(serviceUrl(context, 'node'));
+  let reader: DatasetReader | undefined;
+  return {
+    datasets: (source, fail) => {
+      const { secret } = encryptionKeyPairFromSeed(openAccount(home, from).seed);
+      reader ??= createDatasetReader({
+        ...{ node, store, secret, signal, signer: signerOf(home, from) },
+        openOwner: () => openOwnerStore(home),
+        folder: join(dataFolder(home), 'fetched'),
+        readFile: (path, failed) =>
+          readUserFile(localFile(area, path, GRANT_MAX_BYTES, failed).path),
+      });
+      return reader(source, fail);
+    },
+    ownData: async () => ({
+      chainName: (await node.genesis()).chainName,
+      account: signerOf(home, from).account,
+    }),
+  };
 }
 
 /** The only job of a file is called like the file, unless it has a name. */
@@ -201,11 +242,35 @@ async function watch(session: Session, plan: PlannedJob, ordered: OrderDocument)
       ...{ ...seen, is: isSkipped ? 'skipped' : 'failed' },
       why: reason?.text ?? exit ?? status,
     };
-  const { output: path, isMany } = plan;
+  const { output: path, isMany, target } = plan;
+  if (target) return { ...seen, is: 'done', output: await record(session, order, plan, target) };
   if (path === undefined) return { ...seen, is: 'done' };
   await keepResult(session, order, { path, isMany });
   output.line(`result written to ${path}`);
   return { ...seen, is: 'done', output: path };
+}
+
+/** One after the other: versions of one account are recorded in turn. */
+let recording: Promise<unknown> = Promise.resolve();
+
+async function record(
+  session: Session,
+  order: OrderDocument,
+  { isMany, name }: PlannedJob,
+  target: ResultTarget,
+): Promise<string> {
+  const { context, options } = session;
+  const turn = recording.then(async () => {
+    await keepResult(session, order, { path: resultPlace(context, target), isMany });
+    const { chainName } = await createNodeClient(serviceUrl(context, 'node')).genesis();
+    return recordResult(context, options.from, target, order, chainName);
+  });
+  recording = turn.catch(() => {});
+  const { uai, version, isNew } = await turn;
+  context.output.line(
+    `${name}: ${isNew ? 'recorded' : 'was recorded before'} as ${uai} ${version}`,
+  );
+  return uai;
 }
 
 async function ended(session: Session, id: string): Promise<OrderDocument> {

@@ -15,10 +15,23 @@ const ALIASES_MAX = 100;
 /** What aliases may blow the file up to, as JSON. */
 const EXPANDED_MAX_CHARS = 4 * 2 ** 20;
 
+/** A dataset. */
+export interface UaiSource {
+  readonly uai: string;
+  /** The newest that is recorded where nothing is said. */
+  readonly version?: string | undefined;
+  /** A file of a folder. */
+  readonly path?: string | undefined;
+  /** File with the grant of its owner. */
+  readonly grant?: string | undefined;
+  /** Whoever runs the job may read it. */
+  readonly disclose?: 'provider' | undefined;
+}
+
 export type JobSource =
   | { readonly file: string }
   | { readonly cid: string }
-  | { readonly uai: string }
+  | UaiSource
   | { readonly job: string; readonly task?: number };
 
 /** Where something stands in the file: keys from the top. */

@@ -21,7 +21,13 @@ const source = z
       place,
       z.strictObject({ file: place }),
       z.strictObject({ cid: place }),
-      z.strictObject({ uai: place }),
+      z.strictObject({
+        uai: place,
+        version: z.string().min(1).max(64).optional(),
+        path: place.optional(),
+        grant: place.optional(),
+        disclose: z.literal('provider').optional(),
+      }),
       z.strictObject({
         job: jobName,
         task: z
@@ -151,10 +157,10 @@ export const fileJob = z.strictObject({
     .describe('Where the market sends the events of this order, signed'),
   output: z
     .union([place, z.strictObject({ file: place }), z.strictObject({ uai: place })], {
-      error: 'write a file, or {file: …}',
+      error: 'write a file or a UAI, or {file: …} or {uai: …}',
     })
     .optional()
-    .describe('The file that gets the result'),
+    .describe('The file that gets the result, or a UAI below …/data of the own account'),
 });
 export type FileJobText = z.infer<typeof fileJob>;
 
