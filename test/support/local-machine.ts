@@ -106,9 +106,8 @@ export const createOrderer =
     return async () => {
       const isQuoted = priceCap === 'quoted';
       const quote = isQuoted ? await market.quote(manifest) : undefined;
-      // A quote is of one task.
-      const tasks = BigInt(manifest.array?.tasks ?? 1);
-      const cap = isQuoted ? tasks * BigInt(quote?.options[0]?.priceCap ?? 0) : priceCap;
+      const cap = isQuoted ? BigInt(quote?.options[0]?.priceCap ?? 0) : priceCap;
+      const units = BigInt((manifest.array?.tasks ?? 1) * (manifest.array?.replicas ?? 1));
       const { id, signed } = signOrder(signer, {
         chain,
         market: parseAccount(marketAccount),
@@ -118,7 +117,7 @@ export const createOrderer =
         ...(manifest.array && {
           array: {
             ...{ tasks: manifest.array.tasks, replicas: manifest.array.replicas },
-            unitPrice: cap / tasks,
+            unitPrice: cap / units,
           },
         }),
       });

@@ -71,6 +71,28 @@ describe('what was foreseen', () => {
     expect(late / 1500).toBeLessThan(0.03);
   });
 
+  test('is kept from the first order on, when what slows one order slows those beside it', () => {
+    // Four at a time are quoted before any of them ends; one in fifty fours meets a busy machine.
+    const keptBy = (seed: number): number => {
+      const { learned } = new Driver().market.places;
+      const draws = createSeededRandomness(seed);
+      let kept = 0;
+      for (let i = 0; i < 60; i += 4) {
+        const high = learned.finishErrors[2]?.upper(learned.lateTailOf(2)) ?? Math.log(50);
+        const busy = draws.float() < 0.02 ? 0.8 + 0.8 * draws.float() : 0;
+        for (let k = 0; k < 4; k++) {
+          const error = busy + 0.5 * (draws.float() + draws.float() + draws.float() - 1.5);
+          if (error <= high) kept += 1;
+          learned.finishErrors[2]?.observe(error);
+          learned.observeLate(2, error > high);
+        }
+      }
+      return kept / 60;
+    };
+    const runs = Array.from({ length: 100 }, (_, seed) => keptBy(seed + 1));
+    expect(runs.filter((share) => share >= 0.95).length).toBeGreaterThanOrEqual(95);
+  });
+
   test('a guess is never narrower than twice the worst that was seen', () => {
     const driver = new Driver();
     driver.join('p1');

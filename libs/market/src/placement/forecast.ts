@@ -13,7 +13,7 @@ const SLACK_MS = 3_000;
 const WAIT_FACTOR = 4;
 const WORST_FACTOR = 2;
 const MS = 1000;
-/** So few may be done before the interval; with those after it 97 of 100 are kept, where 95 are aimed at. */
+/** So few may be done before the interval; with those after it 98 of 100 are kept, where 95 are aimed at. */
 const EARLY_TAIL = 0.005;
 /** A start that is further away than this had to wait for something. */
 const WAITED_MS = 500;
@@ -43,7 +43,7 @@ export function foresee(
   const guessMs = SLACK_MS + WAIT_FACTOR * startMs + limits.wallMs;
   const at = (log: number) => (likelyMs + FLOOR_MS) * Math.exp(log) - FLOOR_MS;
   // While too little is known the worst that was seen counts twice: the machines may be overloaded.
-  const worstMs = WORST_FACTOR * at(errors?.most ?? 0);
+  const worstMs = WORST_FACTOR * at(learned.worstFinishError);
   return {
     likelyMs,
     lowMs: early === undefined ? 0 : Math.max(0, Math.floor(at(early))),

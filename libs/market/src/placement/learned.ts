@@ -32,8 +32,12 @@ const NO_QUOTES: QuoteCounts = { ended: 0, kept: 0, late: 0, dear: 0, failed: 0 
 
 const CODES_MAX = 10_000;
 const MEMORY_OF_RUNS = 20;
-/** So many deliveries may be later than promised, and how fast intervals are adapted to keep it so. */
-const LATE_TAIL = 0.025;
+/**
+ * So many deliveries may be later than promised, and how fast intervals are adapted to keep it so. Few,
+ * because errors do not come one by one: what slows one order slows those beside it, whose quotes
+ * were given before anything could be learned from it. So few that a hundred errors must be known first.
+ */
+const LATE_TAIL = 0.01;
 const TAIL_STEP = 0.02;
 const TRUST_LEAST = 0.1;
 const MIB = 2 ** 20;
@@ -115,6 +119,11 @@ export class Learned {
    */
   lateTailOf(errorClass: number): number {
     return this.#lateTails[errorClass] ?? LATE_TAIL;
+  }
+
+  /** The largest error of any class: what happened to known codes can happen to unknown ones. */
+  get worstFinishError(): number {
+    return Math.max(...this.finishErrors.map(({ most }) => most));
   }
 
   /** A delivery came, later than its interval or not. */
