@@ -328,7 +328,9 @@ for (const [name, run] of Object.entries(scenarios)) {
   }));
   const seconds = Math.round((performance.now() - startedMs) / 1000);
   outcomes.push({ ...outcome, seconds });
+  const { wrong = [] } = outcome;
   note(`scenario ${name}: ${isWrong(outcome) ? 'WRONG' : 'ok'}, ${seconds} s`);
+  for (const what of wrong) note(`  ${what}`);
 }
 process.stdout.write(`${JSON.stringify(outcomes, null, 2)}\n`);
 if (outcomes.length === 0 || outcomes.some(isWrong)) process.exitCode = 1;
