@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { verifyReceipt } from '#libs/audit';
 import { signRequest } from '#libs/crypto';
@@ -397,6 +399,19 @@ it('answers quotes, status, providers, documentation and health', async () => {
   expect(await get('/docs/openapi.json')).toMatchObject({ openapi: '3.1.0' });
   expect(await get('/health/ready')).toMatchObject({ ready: true });
   const metrics = await (await fetch(`${rig.url}/metrics`)).text();
-  expect(metrics).toContain('seele_market_chain_height');
+  // Every queue has the metric that docs/operations.md names.
+  const page = readFileSync(join(import.meta.dirname, '../../../docs/operations.md'), 'utf8');
+  const table = /\n## Queues\n[^]*?\n## /.exec(page)?.[0] ?? '';
+  const rows = table.split('\n').filter((line) => line.startsWith('| ') && line.includes('`'));
+  const named = rows.flatMap(
+    (row) =>
+      row
+        .split('|')
+        .at(-2)
+        ?.match(/[a-z_]+/g) ?? [],
+  );
+  expect(named.length).toBeGreaterThan(10);
+  for (const name of named)
+    expect(metrics).toContain(`# TYPE ${name.startsWith('seele_') ? '' : 'seele_market_'}${name} `);
   await agent.close();
 });

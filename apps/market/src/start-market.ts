@@ -11,6 +11,7 @@ import {
   type StoredRow,
   type TenantTerms,
   applyEvent,
+  arrayStatus,
   cellOf,
   marketStatus,
   nextTickMs,
@@ -186,6 +187,15 @@ function observeMarket(metrics: Metrics, market: Parameters<typeof marketStatus>
   gauge('leases', 'seele_market_leases', 'Live leases');
   gauge('transactions', 'seele_market_transactions', 'Own transactions under way');
   gauge('height', 'seele_market_chain_height', 'Last block taken in');
+  const arrays = [
+    ['orders', 'orders', 'Orders of many tasks that have not ended'],
+    ['paused', 'orders_paused', 'Of those, paused for want of money'],
+    ['unitsPending', 'units_pending', 'Their tasks that nobody has'],
+    ['batchesOut', 'batches_out', 'Batches that providers have, or whose results are looked at'],
+    ['batchesUnsettled', 'batches_unsettled', 'Batches that the chain has not settled'],
+  ] as const;
+  for (const [key, name, help] of arrays)
+    metrics.gauge(`seele_market_array_${name}`, help, () => arrayStatus(market)[key]);
 }
 
 /** Webhooks on the market's rows; they begin to send when they are started. */
@@ -243,16 +253,24 @@ function createLoop(parts: MarketParts, opened: Opened, { outbox }: RunningWebho
     ...(parts.agentLimits && { limits: parts.agentLimits }),
   });
   const checks = createJobChecker({ blobs: parts.blobs, logger, dispatch });
+  const results = createResultChecker({ blobs: parts.blobs, logger, dispatch });
   const performer = createEffectPerformer({
     queue: parts.queue,
     gateway,
     chain: link,
-    results: createResultChecker({ blobs: parts.blobs, logger, dispatch }),
     checks,
+    results,
     hub,
     bindingDue: (order, binding) => loop.request({ kind: 'bindingDue', order, binding }),
     logger,
   });
+  const queues = [
+    ['checks_waiting', 'Results to be looked at', () => results.waiting],
+    ['replays_waiting', 'Results to be run again or validated', () => checks.waiting],
+    ['transactions_waiting', 'Transactions to be posted', () => link.waiting],
+    ['followers', 'Open event streams', () => hub.followers],
+  ] as const;
+  for (const [name, help, read] of queues) metrics.gauge(`seele_market_${name}`, help, read);
   return { hub, loop, link, gateway, checks, dispatch };
 }
 
@@ -301,9 +319,13 @@ export async function startMarket(parts: MarketParts): Promise<RunningService> {
   const service = new MarketService({
     ...{ name, market, loop, rows, node, blobs, hub, receipts, isPrivate, clock },
   });
-  const verify = createRequestVerifier({ clock, publicUrl: parts.publicUrl });
+  const verify = createRequestVerifier({ clock, publicUrl: parts.publicUrl, metrics });
+  const catalogue = parts.catalogue ?? noCatalogue();
+  metrics.gauge('seele_market_catalogue_questions', 'Questions not yet answered', () =>
+    catalogue.waiting(),
+  );
   const app = await createHttpApp({
-    module: MarketModule.over(service, verify, parts.catalogue ?? noCatalogue(), webhooks.api),
+    module: MarketModule.over(service, verify, catalogue, webhooks.api),
     logger,
     health,
     metrics,
@@ -330,7 +352,7 @@ export async function startMarket(parts: MarketParts): Promise<RunningService> {
       checks.stop();
       link.stop();
       await app.close();
-      await parts.catalogue?.stop();
+      await catalogue.stop();
       await parts.queue.close();
       await loop.stop();
       await webhooks.stop();

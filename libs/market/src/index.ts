@@ -41,4 +41,4 @@ export { RESTORED_TABLES, restoreMarket } from './restore.ts';
 export { type Market, createMarket } from './state.ts';
 export { decisionsOf, relaxationText, waitingOf } from './why.ts';
 export * from './verification/index.ts';
-export { marketStatus, orderView, providerViews, statusOf, viewOf } from './views.ts';
+export { arrayStatus, marketStatus, orderView, providerViews, statusOf, viewOf } from './views.ts';

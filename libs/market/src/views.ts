@@ -1,7 +1,8 @@
 /** Reading the market: views of orders and providers. Nothing here changes anything. */
+import { pendingUnits } from './arrays/batches.ts';
 import { cellOf } from './fitting.ts';
 import type { OrderIndex } from './model/effects.ts';
-import { FENCE_STEP, type OrderRow } from './model/rows.ts';
+import { FENCE_STEP, type OrderRow, UNFINISHED } from './model/rows.ts';
 import type { OrderStatus, OrderView, ProviderView } from './model/views.ts';
 import { isReplayDue } from './checks/replay-due.ts';
 import { freeSlots } from './room.ts';
@@ -94,6 +95,19 @@ export function providerViews(market: Market): readonly ProviderView[] {
 }
 
 /** Sizes of everything that has a cap, and where the market stands with the chain. */
+/** Orders of many tasks that have not ended, and what of them is still to be done. */
+export function arrayStatus(market: Market) {
+  const sums = { orders: 0, paused: 0, unitsPending: 0, batchesUnsettled: 0 };
+  for (const { array, endedAtUs, work } of market.orders.values()) {
+    if (!array || endedAtUs !== undefined) continue;
+    sums.orders += 1;
+    if (work === 'paused') sums.paused += 1;
+    if (UNFINISHED.has(work)) sums.unitsPending += pendingUnits(array);
+    sums.batchesUnsettled += array.open.length;
+  }
+  return { ...sums, batchesOut: market.batches.size } as const;
+}
+
 export function marketStatus(market: Market) {
   return {
     orders: market.orders.size,

@@ -5,6 +5,7 @@
 import { type VerifiedRequest, createNonceWindow, verifyRequest } from '#libs/crypto';
 import type { Bytes, Clock } from '#libs/kernel';
 import { platformError } from './errors.ts';
+import type { Metrics } from './metrics.ts';
 
 export interface RequestVerifierOptions {
   readonly clock: Clock;
@@ -12,6 +13,8 @@ export interface RequestVerifierOptions {
   readonly publicUrl?: string | undefined;
   /** Unexpired nonces remembered; beyond it signed requests are refused for a while. */
   readonly noncesMax?: number;
+  /** Gets a gauge of the nonces remembered. */
+  readonly metrics?: Metrics;
 }
 
 export interface IncomingSignedRequest {
@@ -43,6 +46,11 @@ function originOf(host: string, publicUrl: string | undefined): string {
  */
 export function createRequestVerifier(options: RequestVerifierOptions): RequestVerifier {
   const nonces = createNonceWindow(options.noncesMax ?? DEFAULT_NONCES_MAX);
+  options.metrics?.gauge(
+    'seele_http_nonces',
+    'Nonces of signed requests that have not expired',
+    () => nonces.size,
+  );
   return ({ method, target, headers, body }) => {
     const nowS = Math.floor(options.clock.nowUs() / US_PER_S);
     const single: Record<string, string> = {};

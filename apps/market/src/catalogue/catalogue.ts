@@ -24,6 +24,8 @@ export type Catalogue = {
 } & {
   /** @throws MARKET_SPARQL, MARKET_CATALOGUE_UNAVAILABLE */
   sparql(query: string): Promise<SparqlResult>;
+  /** Questions that were not answered yet. */
+  waiting(): number;
   stop(): Promise<void>;
 };
 
@@ -141,6 +143,10 @@ class CatalogueThread {
     });
   }
 
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
   async stop(): Promise<void> {
     this.#stopping = true;
     const worker = this.#worker;
@@ -168,6 +174,7 @@ export function startCatalogue(settings: CatalogueSettings): Catalogue {
   return catalogueOver(
     (method, args) => reader.ask(method, args),
     sparql,
+    () => reader.waiting,
     async () => {
       await Promise.all([index.stop(), reader.stop(), sparql.stop()]);
     },
@@ -179,6 +186,7 @@ export const noCatalogue = (): Catalogue =>
   catalogueOver(
     () => Promise.reject(unavailable('this market keeps none')),
     noSparql(),
+    () => 0,
     () => Promise.resolve(),
   );
 
@@ -189,11 +197,17 @@ const METHODS: readonly AnswersMethod[] = [
 function catalogueOver(
   ask: (method: AnswersMethod, args: readonly unknown[]) => Promise<unknown>,
   { query: sparql }: Pick<SparqlEndpoint, 'query'>,
+  waiting: () => number,
   stop: () => Promise<void>,
 ): Catalogue {
   const questions = METHODS.map((method) => [
     method,
     (...args: readonly unknown[]) => ask(method, args),
   ]);
-  return { ...(Object.fromEntries(questions) as Omit<Catalogue, 'stop' | 'sparql'>), sparql, stop };
+  return {
+    ...(Object.fromEntries(questions) as Omit<Catalogue, 'stop' | 'sparql' | 'waiting'>),
+    sparql,
+    waiting,
+    stop,
+  };
 }

@@ -76,6 +76,11 @@ export class ChainLink {
     this.#options = options;
   }
 
+  /** Transactions that wait to be posted. */
+  get waiting(): number {
+    return this.#outbox.length;
+  }
+
   submit(outgoing: Outgoing): void {
     if (this.#outbox.length >= OUTBOX_MAX) this.#outbox.shift();
     this.#outbox.push(outgoing);

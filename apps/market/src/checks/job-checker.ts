@@ -9,6 +9,7 @@ import {
 } from '#libs/market';
 import { type Logger, declareFailpoints, failpoint, replayJob } from '#libs/platform';
 import { type BlobStore, readBlob } from '#libs/storage';
+import { createAskQueue } from '../jobs/ask-queue.ts';
 import { fetchValidator, judgeResult } from './validator.ts';
 
 declareFailpoints(
@@ -24,6 +25,9 @@ type UnitsVerdict = Extract<MarketEvent, { kind: 'unitsValidated' }>['verdict'];
 
 /** Each is a thread of its own that computes: no more than these at once, the others wait. */
 const CONCURRENCY = 2;
+/** What waits for that, and how long: beyond either it is forgotten, and the reducer asks again. */
+const WAITING_MAX = 1_000;
+const WAITING_MAX_MS = 600_000;
 /** What one replay may burn; dearer results are not run again. */
 const REPLAY_FUEL_MAX = 500_000_000_000n;
 /** Storage is asked so often for what a replay needs. */
@@ -32,6 +36,8 @@ const RESULT_MAX_BYTES = 16 * 2 ** 20;
 const BATCH_MAX_BYTES = 4 * 2 ** 20;
 
 export interface JobChecker {
+  /** Looks that wait for their turn or are under way. */
+  readonly waiting: number;
   replay(effect: Effect<'replayJob'>): void;
   validate(effect: Effect<'validate'>): void;
   validateUnits(effect: Effect<'validateUnits'>): void;
@@ -48,9 +54,13 @@ export function createJobChecker(options: CheckerOptions): JobChecker {
   const { blobs, logger, dispatch } = options;
   const stopped = new AbortController();
   const { signal } = stopped;
-  const once = createQueue((error, key) => {
-    if (!signal.aborted) logger.warn({ err: error, key }, 'a result was not looked into');
+  const queue = createAskQueue({
+    ...{ concurrency: CONCURRENCY, waitingMax: WAITING_MAX, waitingMaxMs: WAITING_MAX_MS },
+    failed: (error, key) => {
+      if (!signal.aborted) logger.warn({ err: error, key }, 'a result was not looked into');
+    },
   });
+  const once = queue.ask;
   const tries = new Map<string, number>();
   const manifestOf = async (cid: string) => decodeManifest(await blobs.getBlock(cid, { signal }));
 
@@ -118,33 +128,9 @@ export function createJobChecker(options: CheckerOptions): JobChecker {
         failpoint('market.validate.after');
         dispatch({ kind: 'unitsValidated', lease: effect.lease, root: effect.root, verdict });
       }),
+    get waiting() {
+      return queue.waiting;
+    },
     stop: () => stopped.abort(),
-  };
-}
-
-/** Runs tasks, few at once and each key once at a time; what fails is asked for again by the reducer. */
-function createQueue(failed: (error: unknown, key: string) => void) {
-  const waiting: (() => Promise<void>)[] = [];
-  const asked = new Set<string>();
-  let running = 0;
-  const next = (): void => {
-    if (running >= CONCURRENCY) return;
-    const task = waiting.shift();
-    if (!task) return;
-    running += 1;
-    void task().finally(() => {
-      running -= 1;
-      next();
-    });
-  };
-  return (key: string, task: () => Promise<void>): void => {
-    if (asked.has(key)) return;
-    asked.add(key);
-    waiting.push(() =>
-      task()
-        .catch((error: unknown) => failed(error, key))
-        .finally(() => asked.delete(key)),
-    );
-    next();
   };
 }

@@ -3,6 +3,7 @@ import { type Bytes, isSeeleError } from '#libs/kernel';
 import { type MarketEvent, decodeManifest } from '#libs/market';
 import { type Logger, declareFailpoints, failpoint } from '#libs/platform';
 import { type BlobStore, fileSize, parseCid } from '#libs/storage';
+import { createAskQueue } from './ask-queue.ts';
 import { ImpossibleInput, type InputWanted, makeInput } from './make-input.ts';
 
 declareFailpoints(
@@ -22,6 +23,9 @@ type ManifestFound = Extract<MarketEvent, { kind: 'manifestFound' }>;
 
 /** Checks at once; more wait their turn. */
 const CONCURRENCY = 16;
+/** What waits, and how long: beyond either it is forgotten, and the reducer asks again. */
+const WAITING_MAX = 20_000;
+const WAITING_MAX_MS = 60_000;
 const CHECK_TIMEOUT_MS = 20_000;
 /** Thousands of outputs may have to be fetched. */
 const INPUT_TIMEOUT_MS = 300_000;
@@ -79,6 +83,8 @@ async function readManifest(blobs: BlobStore, cid: string): Promise<ManifestFoun
 }
 
 export interface ResultChecker {
+  /** Looks that wait for their turn or are under way. */
+  readonly waiting: number;
   check(order: string, fence: number, cid: string, maxBytes: number): void;
   /** Looks for the document with a batch's results. */
   checkUnits(lease: string, root: string, cid: string, maxBytes: number): void;
@@ -94,28 +100,19 @@ export function createResultChecker(options: {
   readonly blobs: BlobStore;
   readonly logger: Logger;
   dispatch(event: MarketEvent): void;
+  /** Preset: `performance.now`. */
+  readonly nowMs?: () => number;
 }): ResultChecker {
-  const waiting: (() => Promise<void>)[] = [];
-  /** One look at each thing at a time: the reducer may ask again while one runs. */
-  const asked = new Set<string>();
-  let running = 0;
-  const next = (): void => {
-    if (running >= CONCURRENCY) return;
-    const task = waiting.shift();
-    if (task === undefined) return;
-    running += 1;
-    void task().finally(() => {
-      running -= 1;
-      next();
-    });
-  };
-  const once = (key: string, task: () => Promise<void>): void => {
-    if (asked.has(key)) return;
-    asked.add(key);
-    waiting.push(() => task().finally(() => asked.delete(key)));
-    next();
-  };
+  const queue = createAskQueue({
+    ...{ concurrency: CONCURRENCY, waitingMax: WAITING_MAX, waitingMaxMs: WAITING_MAX_MS },
+    failed: (error, key) => options.logger.warn({ err: error, key }, 'a result was not looked at'),
+    nowMs: options.nowMs,
+  });
+  const once = queue.ask;
   return {
+    get waiting() {
+      return queue.waiting;
+    },
     check: (order, fence, cid, maxBytes) =>
       once(`${order}/${fence}`, async () => {
         failpoint('market.result.before');
