@@ -124,8 +124,9 @@ export async function measureWatch(options: {
   const folder = mkdtempSync(join(tmpdir(), 'seele-bench-'));
   let stopCluster: (() => Promise<void>) | undefined;
   try {
-    const owners: Owner[] = [];
-    for (let i = 0; i < lanes; i++) owners.push(await createOwner(folder, i));
+    const owners = await Promise.all(
+      Array.from({ length: lanes }, (_, i) => createOwner(folder, i)),
+    );
     const allocations = owners.map(({ account }) => ({ account, amount: FUNDS }));
     const cluster = await createCluster({ nodes: VALIDATORS, allocations });
     stopCluster = () => cluster.stop();
