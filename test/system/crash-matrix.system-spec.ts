@@ -1,6 +1,7 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import {
+  CHECK_PLACES,
   CONSENSUS_PLACES,
   COPY_PLACES,
   INPUT_PLACES,
@@ -21,6 +22,7 @@ describe('killing processes at named failpoints while jobs run', () => {
       .map(([, name]) => String(name));
     const known = [
       ...PLACES.map(({ name }) => name),
+      ...CHECK_PLACES,
       ...CONSENSUS_PLACES,
       ...COPY_PLACES,
       ...INPUT_PLACES,

@@ -43,6 +43,14 @@ const UNIT_PLACES: readonly Place[] = [
 /** What orders pass that read results of others; the matrix orders none. */
 export const INPUT_PLACES = ['market.input.before', 'market.input.after'] as const;
 
+/** What orders pass that the market replays or has validated; the matrix orders none. */
+export const CHECK_PLACES = [
+  'market.replay.before',
+  'market.replay.after',
+  'market.validate.before',
+  'market.validate.after',
+] as const;
+
 /** What markets with webhooks pass; test/e2e/webhooks.long-spec.ts kills one there. */
 export const WEBHOOK_PLACES = ['market.webhook.send.before', 'market.webhook.send.after'] as const;
 
