@@ -102,7 +102,11 @@ function optionOf(market: Market, needs: JobNeeds, choice: Choice, cell: string)
     startMs: Math.round(offer.startMs),
     finishMs: { likely: Math.round(likelyMs), earliest: lowMs, latest: highMs },
     ...{ isCalibrated, errorClass, score },
-    risk: cellRisk(needs, { domain: choice.cell.domain, level: choice.cell.level.name }),
+    risk: cellRisk(
+      needs,
+      { domain: choice.cell.domain, level: choice.cell.level.name },
+      market.config.replayShare,
+    ),
   };
 }
 

@@ -36,8 +36,23 @@ const finishText = ({ finishMs, isCalibrated }: QuoteOptionDocument): string =>
   `${formatDuration(finishMs.likely)} (${formatDuration(finishMs.earliest)} – ${formatDuration(finishMs.latest)}${isCalibrated ? '' : ', a guess'})`;
 
 /** What is left of wrong results, said with what it rests on. */
-const riskText = ({ risk: { wrong, colluders, check, replicas } }: QuoteOptionDocument): string =>
-  `${percentText(wrong)} if ${percentText(colluders)} collude (${check === 'quorum' ? `${replicas} replicas` : check})`;
+const riskText = ({ risk }: QuoteOptionDocument): string =>
+  `${percentText(risk.wrong)} if ${percentText(risk.colluders)} collude (${checkText(risk)})`;
+
+function checkText({
+  check,
+  replicas,
+  isAdaptive,
+  checkChance,
+}: QuoteOptionDocument['risk']): string {
+  if (check === 'quorum')
+    return isAdaptive
+      ? `2 of up to ${replicas} agree, trusted ones alone but for 1 in ${Math.round(1 / checkChance)}; each is paid`
+      : `majority of ${replicas}, each is paid`;
+  if (check === 'replay')
+    return `${percentText(checkChance)} run again by the market, then disputed`;
+  return check === 'validator' ? 'what your validator lets pass' : 'one provider’s word';
+}
 
 const percentText = (share: number): string => `${Number((100 * share).toPrecision(2))} %`;
 

@@ -155,6 +155,12 @@ export const quoteDocument = z
               colluders: share.describe('If this share of the operators lied together'),
               check: z.enum(['single', 'quorum', 'replay', 'validator']),
               replicas: count,
+              isAdaptive: z
+                .boolean()
+                .describe(
+                  'Two that agree decide; who is trusted works alone, checked now and then',
+                ),
+              checkChance: share.describe('Least share of results that somebody else looks at'),
             })
             .describe('What is done about wrong results there, and what is left'),
         }),

@@ -20,9 +20,6 @@ const ASK_AGAIN_MS = 30_000;
 const OPEN_AGAIN_MS = 3_000;
 const DRAW_BYTES = 4;
 
-export const replayShareOf = ({ replayShare }: { readonly replayShare?: number }): number =>
-  replayShare ?? REPLAY_CHANCE;
-
 /** A metered delivery was accepted: is it among those that are run again? */
 export function drawReplay(step: Step, id: string): void {
   const row = step.market.orders.get(id);
@@ -31,7 +28,7 @@ export function drawReplay(step: Step, id: string): void {
   if (!row?.delivery?.delivery.metered || row.replay || row.savePoint || row.sources) return;
   const draw =
     new DataView(step.randomness.bytes(DRAW_BYTES).slice().buffer).getUint32(0) / 2 ** 32;
-  if (draw >= replayShareOf(step.market.config)) return;
+  if (draw >= (step.market.config.replayShare ?? REPLAY_CHANCE)) return;
   updateOrder(step, id, { replay: { state: 'due' } });
   askReplay(step, id);
 }

@@ -136,7 +136,7 @@ interface Making extends ChooseOptions {
 }
 
 function toCell(market: Market, job: Job, cell: FitCell, making: Making): Cell<PlaceOffer> {
-  const risk = cellRisk(job.needs, cell).wrong;
+  const risk = cellRisk(job.needs, cell, market.config.replayShare).wrong;
   return {
     domain: cell.domain,
     level: LEVELS[cell.level],

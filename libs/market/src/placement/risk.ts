@@ -1,7 +1,12 @@
 /** How likely a wrong result is accepted in a cell, by what is done about it there. */
 import type { DomainName, Level } from '#libs/scheduler';
 import type { JobNeeds } from '../model/rows.ts';
-import { type VerificationRegime, regimeFor, wrongResultRisk } from '../verification/index.ts';
+import {
+  REPLAY_CHANCE,
+  type VerificationRegime,
+  regimeFor,
+  wrongResultRisk,
+} from '../verification/index.ts';
 
 /**
  * Share of a domain's operators assumed to lie together. Nobody can measure it: it is stated with
@@ -21,26 +26,52 @@ export interface CellRisk {
   /** What is done about it, and with how many replicas at most. */
   readonly check: 'single' | 'quorum' | 'replay' | 'validator';
   readonly replicas: number;
+  /** Two that agree decide, and who is trusted works alone, to be compared with `checkChance`. */
+  readonly isAdaptive: boolean;
+  /** Least share of results that somebody else looks at. */
+  readonly checkChance: number;
 }
 
-/** One provider's word: what an order gets that asks for no replicas. */
+/** One provider's word: what a `js` order of the tiers A and B gets. */
 const ALONE: VerificationRegime = {
   ...{ kind: 'single', terms: { quorum: 1, most: 1 }, isAdaptive: false, checkChance: 0 },
 };
 
+type Checked = Pick<JobNeeds, 'kind' | 'tier' | 'replicas' | 'hasValidator'>;
+
+/** What this market does about such an order; the rules know more than it does (docs/limits.md). */
+function regimeOf(
+  { kind = 'js', tier, replicas, hasValidator = false }: Checked,
+  level: Level['name'],
+  replayShare: number,
+): VerificationRegime {
+  if (replicas && replicas.most > 1)
+    return regimeFor({
+      ...{ kind, tier, level, replicas: replicas.most, isAdaptive: replicas.isAdaptive },
+    });
+  // The market runs it itself, so nobody can lie for it; what it lets pass is up to the program.
+  if (hasValidator) return { ...ALONE, kind: 'validator' };
+  return kind === 'js' ? ALONE : { ...ALONE, kind: 'replay', checkChance: replayShare };
+}
+
 /**
- * The real probability, of what this market does: the share of colluders with one provider, the odds
- * of their majority with the replicas that an order asks for.
+ * The real probability, of what this market does. A replay here is the market's own, which does not lie, but
+ * comes after the result was accepted: it bounds how often one lies unseen, and its provider's bond pays.
  */
 export function cellRisk(
-  { kind = 'js', tier }: Pick<JobNeeds, 'kind' | 'tier'>,
+  needs: Checked,
   { domain, level }: { readonly domain: DomainName; readonly level: Level['name'] },
-  replicas = 1,
+  replayShare: number = REPLAY_CHANCE,
 ): CellRisk {
-  const regime = replicas > 1 ? regimeFor({ kind, tier, level, replicas }) : ALONE;
+  const regime = regimeOf(needs, level, replayShare);
   const colluders = COLLUDERS_ASSUMED[domain];
+  const isSeen = regime.kind === 'replay' ? regime.checkChance : 0;
+  const wrong =
+    regime.kind === 'quorum'
+      ? wrongResultRisk(regime, { share: colluders })
+      : colluders * (1 - isSeen);
   return {
-    ...{ wrong: wrongResultRisk(regime, { share: colluders }), colluders },
-    ...{ check: regime.kind, replicas: regime.terms.most },
+    ...{ wrong, colluders, check: regime.kind, replicas: regime.terms.most },
+    ...{ isAdaptive: regime.isAdaptive, checkChance: regime.checkChance },
   };
 }

@@ -903,8 +903,12 @@ export interface components {
                 risk: {
                     /** @enum {string} */
                     check: "single" | "quorum" | "replay" | "validator";
+                    /** @description Least share of results that somebody else looks at */
+                    checkChance: number;
                     /** @description If this share of the operators lied together */
                     colluders: number;
+                    /** @description Two that agree decide; who is trusted works alone, checked now and then */
+                    isAdaptive: boolean;
                     replicas: number;
                     /** @description Probability that a wrong result is accepted */
                     wrong: number;
