@@ -46,6 +46,8 @@ export function checkLease(
 ): void {
   const bytes = manifestBytes(message.manifest);
   if (!bytes) return;
+  // Stopped in the same commit: the lease is dead before it arrives.
+  if (rowOf(rows, message.order)?.reason?.code === 'MARKET_INPUT_FAILED') return;
   const { inputs = [] } = message;
   const manifest = decodeManifest(bytes);
   const makers = makersOf(manifest);
@@ -82,9 +84,11 @@ export function checkGraphs({ world, rows }: Pick<GraphChecksOptions, 'world' | 
     world.check(row.work !== 'blocked', 'I11', () => `order ${row.id} is blocked for ever`);
     if (row.work !== 'done') continue;
     for (const { order, result, cid } of row.sources) {
-      const made = resultOf(rowOf(rows, order));
+      const maker = rowOf(rows, order);
+      const made = resultOf(maker);
+      // Units of an array may be taken back after its readers were done.
       world.check(
-        cid !== undefined && result === made,
+        cid !== undefined && (result === made || maker?.array !== undefined),
         'I11',
         () => `order ${row.id} was done with ${result}, ${order} resulted in ${made}`,
       );

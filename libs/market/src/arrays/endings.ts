@@ -313,6 +313,8 @@ export function takeBackUnits(step: Step, batch: UnitsRow, end: LeaseEnd): void 
   const { work, array } = orderOf(step.market, id);
   if (work === 'done' && array?.done === 0)
     updateOrder(step, id, { work: 'failed', reason: { code, text: reason } });
+  // What was read of it may count no more.
+  wakeFollowers(step, id);
   if (work === 'running') enqueueBatches(step, id);
   else storeArrayResult(step, id);
 }

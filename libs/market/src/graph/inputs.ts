@@ -54,6 +54,7 @@ function problemOf(
     return failed(
       `${maker.work === 'failed' ? 'failed' : `was ${maker.work}`}: ${maker.reason?.text ?? 'no reason given'}`,
     );
+  if (isTakenBack(source, maker)) return failed('had what was read of it taken back');
   if (source.cid !== undefined) return undefined;
   if (maker.array)
     return maker.array.failed > 0 && source.task === undefined
@@ -62,6 +63,10 @@ function problemOf(
   const { exit = 'unknown', result } = maker.delivery?.delivery ?? {};
   return result === undefined ? failed(`ended as ${exit}, without a result`) : undefined;
 }
+
+/** Units that were accepted count no more; of replicas others answered the same. */
+const isTakenBack = ({ result }: OrderSource, { array }: OrderRow): boolean =>
+  result !== undefined && array?.replicas === 1 && array.result !== result;
 
 function takeResult(step: Step, id: string, source: OrderSource, maker: OrderRow): void {
   const { name, isEach } = source;
