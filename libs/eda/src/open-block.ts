@@ -54,8 +54,10 @@ export class OpenBlock {
   }
 
   vote(peer: number, x: number, k: number): void {
-    grow(this.voteTicks, peer, -1);
-    grow(this.voteXs, peer, 0);
+    if (this.voteTicks.length <= peer) {
+      grow(this.voteTicks, peer, -1);
+      grow(this.voteXs, peer, 0);
+    }
     if (k <= (this.voteTicks[peer] as number)) return;
     this.voteTicks[peer] = k;
     this.voteXs[peer] = x;
@@ -134,6 +136,13 @@ export class AuthorChain {
 
   find(seq: number, hash: string): OpenBlock | undefined {
     return this.bySeq.get(seq)?.find(({ name }) => name.hash === hash);
+  }
+
+  /** The block of this name when nobody named another of its seq: all there is without a liar. */
+  sole({ seq, hash }: BlockName): OpenBlock | undefined {
+    const variants = this.bySeq.get(seq);
+    const [only] = variants ?? [];
+    return variants?.length === 1 && only?.name.hash === hash ? only : undefined;
   }
 
   open(name: BlockName): OpenBlock {

@@ -26,7 +26,7 @@ import { trimmed } from './weighted.ts';
 
 const QUIET_TICKS = 2;
 /** With more open blocks than this, a tick lists what stands still in turn. */
-const FULL_TICK_ENTRIES = 64;
+const FULL_TICK_ENTRIES = 24;
 /** Share of the seats heard that is cut off at each side. */
 const SAMPLED_TRIM = 0.34;
 /** How old, in ticks, a vote may be. */
@@ -187,16 +187,21 @@ export class Positions {
     const effects: EdaEffect[] = [];
     const { k, entries } = tick.message;
     const isHeard = !this.burned.has(peer);
+    let chain: AuthorChain | undefined;
     for (const entry of entries) {
       const { era, author, seq } = entry;
-      if (!this.isOrderable(era, author, seq)) continue;
-      const chain = this.chain(era, author);
-      const other = chain.otherAck(peer, entry);
+      // Entries of one author follow each other as a rule: the chain is looked for once.
+      if (chain?.era !== era || chain.author !== author) {
+        if (!this.isOrderable(era, author, seq)) continue;
+        chain = this.chain(era, author);
+      } else if (!chain.accepts(seq)) continue;
+      const sole = chain.sole(entry);
+      const other = sole ? undefined : chain.otherAck(peer, entry);
       if (other) {
         this.#accuse(peer, other.tick, tick, effects);
         continue;
       }
-      const open = chain.open(entry);
+      const open = sole ?? chain.open(entry);
       // Ticks overtake payloads: it is on its way, most likely.
       if (open.askAtUs === undefined) open.askAtUs = nowUs + FETCH_DELTAS * this.#options.deltaUs;
       if (!open.acks[peer]) {

@@ -128,8 +128,8 @@ export class TickLayer {
     const publicKey = set?.validators[message.from]?.publicKey;
     // Seats of another era are drawn from another beacon.
     if (!set || publicKey === undefined || (set.isLarge && era !== this.#era)) return;
-    if (!seals.isSigned('tick', message)) return;
     const peer = roster.numberOf(publicKey);
+    if (this.#ticks.knows(peer, message) || !seals.isSigned('tick', message)) return;
     const seats = set.isLarge ? (this.#committee?.proven(message.from, k, proof) ?? 0) : undefined;
     if (seats === 0) return;
     const other = this.#ticks.hear(peer, message, axis.at(nowUs), nowUs);

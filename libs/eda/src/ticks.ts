@@ -30,6 +30,13 @@ export class Ticks {
     this.#deltaUs = deltaUs;
   }
 
+  /** This very tick, signature and all, was heard before: others pass ticks on. */
+  knows(peer: number, { message, signature }: Sealed<Tick>): boolean {
+    const same = this.#heard.get(peer)?.ticks.find(({ message: { k } }) => k === message.k);
+    if (!same || !equalBytes(same.signature, signature)) return false;
+    return equalBytes(signedBytes('tick', same.message), signedBytes('tick', message));
+  }
+
   /** Takes a tick: `new`, `old` (seen or overtaken), or the other tick the peer signed for this k. */
   hear(
     peer: number,
