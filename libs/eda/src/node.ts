@@ -20,6 +20,7 @@ import {
   type SealedBlock,
 } from './messages.ts';
 import { OwnChain } from './own-chain.ts';
+import { nextOpening } from './pace.ts';
 import { Positions, blockHash } from './positions.ts';
 import { Recovery } from './recovery.ts';
 import { Roster } from './roster.ts';
@@ -395,7 +396,8 @@ export class EdaNode {
     const { eraUs } = this.#config.parameters;
     if (crossesEra(before, body.timeUs, eraUs) && this.#rules.eraByCut)
       this.#enterEra(this.#era + 1, out);
-    this.#openAtUs = Math.max(nowUs, this.#openAtUs + this.#cutIntervalUs);
+    const { length } = this.#roster.at(this.#era).set.validators;
+    this.#openAtUs = nextOpening(this.#openAtUs, nowUs, this.#cutIntervalUs, length);
     this.#voting = this.#openSlot(nowUs);
     this.#decisions.release(this.#positions.held, out);
   }

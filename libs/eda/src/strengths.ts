@@ -1,7 +1,8 @@
 /**
  * Finality strength of checkpoints: (q + Q − W − 1) / W, q the weight that attested. Who has a BLS key
- * attests by it, so that attestations add up to one signature. In sets up to 64 all tell all; in large
- * ones they tell the first leaders of the slot, who tell the sum.
+ * attests by it, so that attestations add up to one signature, which is checked instead of each: in a set
+ * of 16 that is two checks of a millisecond, not twenty. In sets up to 64 all tell all; in large ones they
+ * tell the first leaders of the slot, who tell the sum.
  */
 import type { Bytes } from '#libs/kernel';
 import { aggregateWeight } from './aggregate.ts';
@@ -31,8 +32,13 @@ interface Checkpoint {
   readonly attest: Attest;
   readonly set: ValidatorSet;
   readonly by: Map<number, Sealed<Attest>>;
+  /** Attested weight that was told last; what of it was checked one by one, and by a sum. */
   weight: number;
+  single: number;
+  summed: number;
   readonly tally: BlsTally;
+  /** Of those who attested by BLS, once they weigh Q. */
+  sum?: Aggregate | undefined;
   /** Weight in the sum last told by this node, and when it tells a larger one. */
   told: number;
   tellAtUs: number;
@@ -97,7 +103,8 @@ export class Strengths {
     const { slot } = attest;
     const tally = tallyOf(this.#bls, set, 'attest', attest);
     const told = { told: 0, tellAtUs: Number.POSITIVE_INFINITY };
-    this.#checkpoints.set(slot, { attest, set, by: new Map(), weight: 0, tally, ...told });
+    const weights = { weight: 0, single: 0, summed: 0 };
+    this.#checkpoints.set(slot, { attest, set, by: new Map(), ...weights, tally, ...told });
     for (const old of this.#checkpoints.keys())
       if (this.#checkpoints.size > KEPT_CHECKPOINTS) this.#checkpoints.delete(old);
     const slotOf = (early: Early) =>
@@ -115,19 +122,55 @@ export class Strengths {
     const { slot, hash } = sealed.message;
     const checkpoint = this.#checkpoints.get(slot);
     if (!checkpoint) return this.#keepEarly({ kind: 'attest', ...sealed });
-    const { by, set, attest, tally } = checkpoint;
-    if (set.isLarge && hash === attest.hash) return this.#collect(checkpoint, sealed, nowUs, out);
+    const { by, set, attest } = checkpoint;
+    const isSame = hash === attest.hash;
+    if (set.isLarge && isSame) return this.#collect(checkpoint, sealed, nowUs, out);
     const first = by.get(sealed.from);
-    if (first?.message.hash === hash || !this.#seals.isSigned('attest', sealed)) return;
-    if (first) {
-      const publicKey = set.validators[sealed.from]?.publicKey ?? '';
-      out.push({ kind: 'evidence', what: 'attest', publicKey, first, second: sealed });
-      return;
+    if (first && first.message.hash !== hash) return this.#contradicted(checkpoint, sealed, out);
+    const hasBls = set.validators[sealed.from]?.bls !== undefined;
+    if (isSame && hasBls) {
+      if (!first) by.set(sealed.from, sealed);
+      return this.#sumUp(checkpoint, sealed, nowUs, out);
     }
+    if (first || !this.#seals.isSigned('attest', sealed)) return;
     by.set(sealed.from, sealed);
-    if (hash !== attest.hash) return;
-    tally.add(sealed.from, sealed.signature);
-    this.#raise(checkpoint, checkpoint.weight + (set.weights[sealed.from] ?? 0), undefined, out);
+    if (!isSame) return;
+    checkpoint.single += set.weights[sealed.from] ?? 0;
+    this.#raise(checkpoint, checkpoint.single + checkpoint.summed, undefined, out);
+  }
+
+  /** Two words of one validator: evidence, if both are its own. */
+  #contradicted({ by, set }: Checkpoint, second: Sealed<Attest>, out: EdaEffect[]): void {
+    const first = by.get(second.from);
+    if (!first || !this.#seals.isSigned('attest', second)) return;
+    if (!this.#seals.isSigned('attest', first)) return void by.set(second.from, second);
+    const publicKey = set.validators[second.from]?.publicKey ?? '';
+    out.push({ kind: 'evidence', what: 'attest', publicKey, first, second });
+  }
+
+  /** Adds an attestation up unchecked; the sum is checked when it weighs Q, when it is whole, and late. */
+  #sumUp(
+    checkpoint: Checkpoint,
+    { from, signature }: Sealed<Attest>,
+    nowUs: number,
+    out: EdaEffect[],
+  ): void {
+    const { set, tally, single, summed } = checkpoint;
+    tally.add(from, signature);
+    const isEnough = summed === 0 && tally.weight >= set.quorum;
+    if (isEnough || single + tally.weight === set.total)
+      this.#checkSum(checkpoint, set.quorum, out);
+    else if (checkpoint.tellAtUs === Number.POSITIVE_INFINITY)
+      checkpoint.tellAtUs = nowUs + LATE_DELTAS * this.#parameters.deltaUs;
+  }
+
+  #checkSum(checkpoint: Checkpoint, needed: number, out: EdaEffect[]): void {
+    const { tally, single, set } = checkpoint;
+    const aggregate = tally.aggregate(needed);
+    if (!aggregate || tally.weight <= checkpoint.summed) return;
+    checkpoint.summed = tally.weight;
+    const proof = tally.weight >= set.quorum ? aggregate : undefined;
+    this.#raise(checkpoint, single + tally.weight, proof, out);
   }
 
   /** Large sets: adds up, tells the sum once it weighs Q and once more when the rest had time to come. */
@@ -147,7 +190,10 @@ export class Strengths {
     for (const checkpoint of this.#checkpoints.values()) {
       if (nowUs < checkpoint.tellAtUs) continue;
       checkpoint.tellAtUs = Number.POSITIVE_INFINITY;
-      if (checkpoint.tally.weight > checkpoint.told) this.#tellSum(checkpoint, out);
+      const { set, tally, told } = checkpoint;
+      // What is fewer than Q still adds to the strength.
+      if (!set.isLarge) this.#checkSum(checkpoint, 1, out);
+      else if (tally.weight > told) this.#tellSum(checkpoint, out);
     }
   }
 
@@ -176,12 +222,13 @@ export class Strengths {
     sum: Aggregate | undefined,
     out: EdaEffect[],
   ): void {
-    const { attest, set, tally } = checkpoint;
+    const { attest, set } = checkpoint;
     const { quorum, total } = set;
     checkpoint.weight = attested;
     const weight = Math.max(0, attested + quorum - total - 1);
     // One sum for those who attested by BLS, once they weigh enough alone.
-    const aggregate = sum ?? (weight > 0 ? tally.aggregate(quorum) : undefined);
+    const aggregate = sum ?? checkpoint.sum;
+    checkpoint.sum = aggregate;
     const { slot, hash } = attest;
     out.push({ kind: 'strength', slot, hash, weight, ...(aggregate && { aggregate }) });
   }
