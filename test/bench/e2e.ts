@@ -8,7 +8,7 @@ import { createSeededRandomness } from '#libs/kernel';
 import { cpuMsPer, cpuSecondsBy, runArray } from './e2e-array.ts';
 import { killMarkets } from './e2e-kills.ts';
 import { prepareTakeover } from './e2e-takeover.ts';
-import { startRedis } from './redis-server.ts';
+import { startRedis } from '../support/redis-server.ts';
 import { type LocalMachine, startLocalMachine } from '../support/local-machine.ts';
 import { type OwnMarket, startOwnMarket } from '../support/own-market.ts';
 import { type Bench, type BenchOptions, percentile, significant } from './harness.ts';

@@ -32,6 +32,19 @@ export interface LoggerOptions {
   readonly level?: string;
   /** Where lines go; stderr, written synchronously, unless a test says otherwise. */
   readonly stream?: DestinationStream;
+  /** File descriptor to write to instead of stderr. */
+  readonly fd?: number;
+}
+
+const STDERR = 2;
+/** Lines that wait to be written at most; later ones are dropped. */
+const WAITING_MAX_BYTES = 1024 * 1024;
+
+/** A full disk under the log costs lines, not the work that they are about. */
+function openSink(fd: number): DestinationStream {
+  const sink = destination({ fd, sync: true, maxLength: WAITING_MAX_BYTES });
+  sink.on('error', () => {});
+  return sink;
 }
 
 function serializeError(error: unknown): unknown {
@@ -50,6 +63,6 @@ export function createLogger(options: LoggerOptions): Logger {
       redact: { paths: redactedPaths, censor: '[redacted]' },
       serializers: { err: serializeError, error: serializeError },
     },
-    options.stream ?? destination({ fd: 2, sync: true }),
+    options.stream ?? openSink(options.fd ?? STDERR),
   );
 }

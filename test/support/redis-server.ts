@@ -4,26 +4,25 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { freePort } from '../support/own-process.ts';
+import { freePort } from './own-process.ts';
 
 const START_MS = 5_000;
 
 export interface OwnRedis {
   readonly url: string;
+  /** SIGKILL, and another one in its place that knows nothing: a fail-over to a replica that was behind. */
+  failOver(): Promise<void>;
   stop(): void;
 }
 
 /** Durable as Redis is by its own presets for queues: append-only, synced every second. */
-export async function startRedis(): Promise<OwnRedis | undefined> {
-  const port = await freePort();
+async function startServer(port: number): Promise<(() => void) | undefined> {
   const folder = mkdtempSync(join(tmpdir(), 'seele-redis-'));
   const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder];
   const child: ChildProcess = spawn(
     'redis-server',
     [...args, '--appendonly', 'yes', '--save', ''],
-    {
-      stdio: ['ignore', 'pipe', 'ignore'],
-    },
+    { stdio: ['ignore', 'pipe', 'ignore'] },
   );
   const stop = (): void => {
     child.kill('SIGKILL');
@@ -36,9 +35,26 @@ export async function startRedis(): Promise<OwnRedis | undefined> {
     isReady ||= text.toString().includes('Ready to accept connections');
   });
   for (let waited = 0; waited < START_MS && !isMissing; waited += 50) {
-    if (isReady) return { url: `redis://127.0.0.1:${port}`, stop };
+    if (isReady) return stop;
     await sleep(50);
   }
   stop();
   return undefined;
+}
+
+/** Undefined where there is no redis-server. */
+export async function startRedis(): Promise<OwnRedis | undefined> {
+  const port = await freePort();
+  let stop = await startServer(port);
+  if (!stop) return undefined;
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    async failOver() {
+      stop?.();
+      await sleep(500);
+      stop = await startServer(port);
+      if (!stop) throw new Error('redis does not start again');
+    },
+    stop: () => stop?.(),
+  };
 }
