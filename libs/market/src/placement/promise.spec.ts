@@ -39,7 +39,10 @@ describe('a binding quote', () => {
     expect(eco).toMatchObject({ providers: 1, free: 1, isCalibrated: false });
     expect(eco?.finishMs.earliest).toBeLessThanOrEqual(eco?.finishMs.likely ?? 0);
     expect(eco?.finishMs.latest).toBeGreaterThanOrEqual(manifest.limits.wallMs);
-    expect(eco?.risk).toEqual({ wrong: 0.2, colluders: 0.2, check: 'single', replicas: 1 });
+    expect(eco?.risk).toEqual({
+      ...{ wrong: 0.2, colluders: 0.2, check: 'single', replicas: 1 },
+      ...{ isAdaptive: false, checkChance: 0 },
+    });
     expect(quote.validUntilUs).toBe(driver.nowUs + QUOTE_VALID_MS * 1000);
     expect(quote.id).toMatch(/^[0-9a-f]{64}$/);
   });
