@@ -7,6 +7,7 @@ it('a log whose disk is full loses lines and disturbs nobody', () => {
   if (!existsSync(FULL)) return console.warn('skipped: there is no /dev/full here');
   const fd = openSync(FULL, 'w');
   const logger = createLogger({ name: 'test', fd });
-  for (let i = 0; i < 200; i++) logger.error({ text: 'x'.repeat(10_000) }, 'no room for this');
+  const write = () => logger.error({ text: 'x'.repeat(10_000) }, 'no room for this');
+  for (let i = 0; i < 200; i++) expect(write).not.toThrow();
   closeSync(fd);
 });
