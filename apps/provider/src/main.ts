@@ -3,8 +3,8 @@ import { createLogger, runProcess, settingsOrExit } from '#libs/platform';
 import { type Provider, startProvider } from './provider.ts';
 import { providerSettings } from './settings.ts';
 
-/** A market that starts beside us is waited for so long before we say that we are ready. */
-const MARKET_WAIT_MS = 3_000;
+/** A market that starts beside us, for the first time and on a slow disk, is waited for so long before we say that we are ready. */
+const MARKET_WAIT_MS = 30_000;
 const LOOK_MS = 20;
 
 const settings = settingsOrExit(providerSettings);
