@@ -4,7 +4,7 @@ import { type Provider, startProvider } from './provider.ts';
 import { providerSettings } from './settings.ts';
 
 /** A market that starts beside us, for the first time and on a slow disk, is waited for so long before we say that we are ready. */
-const MARKET_WAIT_MS = 30_000;
+const MARKET_WAIT_MS = 20_000;
 const LOOK_MS = 20;
 
 const settings = settingsOrExit(providerSettings);
