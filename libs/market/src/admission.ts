@@ -3,6 +3,7 @@ import { formatAmount } from '#libs/kernel';
 import { BATCH_UNITS_MAX, ORDER_DOMAIN, type SignedOrder, orderBytes } from '#contracts';
 import { accountOf } from '#libs/crypto';
 import { lacksBond } from './checks/bonds.ts';
+import { operatorsFor } from './checks/operators.ts';
 import { needsOf } from './fitting.ts';
 import { type Ahead, type InGraph, placeInGraph, putAhead } from './graph/admission.ts';
 import { manifestCid, manifestProblem } from './manifest.ts';
@@ -18,7 +19,7 @@ import { relaxationText, relaxationsOf } from './why.ts';
 import { reservedOf } from './reserved.ts';
 import { type Market, RECENT_BLOCKS, type Step, isRebuilding } from './state.ts';
 import { usualMs } from './placement/outlook.ts';
-import { QUORUM_TERMS, asksForQuorum } from './verification/index.ts';
+import { asksForQuorum } from './verification/index.ts';
 
 const MS = 1000;
 
@@ -253,20 +254,11 @@ function canEverRun(market: Market, needs: JobNeeds, priceCap: bigint): boolean 
   );
 }
 
-/** Replicas go to distinct operators: with too few of them nothing could ever be decided. */
 function refuseOperators(market: Market, needs: JobNeeds, cap: bigint): Refusal | undefined {
-  const { most = 1, isAdaptive = false } = needs.replicas ?? {};
-  const wanted = isAdaptive ? QUORUM_TERMS.quorum : (most >> 1) + 1;
-  const { cells } = market.places.fits.of(market.providers, needs);
-  const fitting = cells.flatMap(({ candidates }) =>
-    candidates.filter(
-      ({ provider, price }) =>
-        price <= cap && !absenceOf(market, provider) && !lacksBond(market, provider, price),
-    ),
-  );
-  if (most === 1 || fitting.length >= wanted) return undefined;
+  const { wanted, there } = operatorsFor(market, needs, cap);
+  if (wanted === 1 || there >= wanted) return undefined;
   return {
     code: 'MARKET_TOO_FEW_OPERATORS',
-    message: `${wanted} operators must agree, ${fitting.length} that fit are there`,
+    message: `${wanted} operators must agree, ${there} that fit are there`,
   };
 }

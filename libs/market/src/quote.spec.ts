@@ -38,6 +38,20 @@ describe('quotes', () => {
     expect(quote.reasons).toEqual([expect.objectContaining({ code: 'domain', providers: 2 })]);
   });
 
+  test('what could not be ordered has no price: fewer operators than must agree', () => {
+    const array = { tasks: 1, replicas: 5, check: 'adaptive' } as const;
+    const needs = needsOf(manifestWith({ tier: 'C', array }));
+    const driver = market();
+    const { options, reasons } = quoteJob(driver.market, needs);
+    expect(options).toEqual([]);
+    expect(reasons[0]).toEqual({
+      ...{ code: 'operators', providers: 1 },
+      text: 'that fit, where 2 operators must agree',
+    });
+    driver.join('safer', { domain: 'confidential', isolation: 'S3' });
+    expect(quoteJob(driver.market, needs).options).not.toEqual([]);
+  });
+
   test('when nothing fits, every provider is accounted for by a reason', () => {
     const driver = market();
     driver.apply({ kind: 'agentGone', session: 'cheap' });

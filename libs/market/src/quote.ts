@@ -4,6 +4,7 @@ import { MISFITS, misfitOf } from './fitting.ts';
 import type { JobNeeds } from './model/rows.ts';
 import type { Quote, QuoteOption, QuoteReason } from './model/views.ts';
 import { lacksBondFor } from './checks/bonds.ts';
+import { operatorsFor } from './checks/operators.ts';
 import { type Absence, absenceOf } from './placement/absence.ts';
 import { type Choice, choosePlace } from './placement/choose.ts';
 import { foresee } from './placement/forecast.ts';
@@ -29,6 +30,7 @@ const FILTER_TEXT: Readonly<Record<Exclude<QuoteFilter, 'kind' | 'domain'>, stri
   price: 'above the price cap',
   bond: 'of level assured whose bond is too low for this price: a lie would pay them (seele dispute bond)',
   busy: 'that fit, with no slot or resources free now',
+  operators: 'that fit, where more operators must agree',
   neighbours: 'that fit, beside work that would slow it or be slowed beyond their level',
 };
 
@@ -61,13 +63,24 @@ export function quoteJob(market: Market, needs: JobNeeds, terms: QuoteTerms = {}
     const choice = choosePlace(market, job, { mustHaveRoom: false, nowMs, draws, cell: name });
     if (choice) options.push(quoteWhole(market, needs, optionOf(market, needs, choice, name)));
   }
+  const { wanted, there } = operatorsFor(market, needs, priceCap);
+  const isFew = wanted > 1 && there < wanted;
   options.sort((a, b) => a.score.total - b.score.total || (a.cell < b.cell ? -1 : 1));
   return {
-    options,
+    // What could not be ordered has no price.
+    options: isFew ? [] : options,
     considered: market.providers.size,
-    reasons: reasonsFor(market, needs, priceCap),
+    reasons: [
+      ...(isFew && there > 0 ? [fewOf(wanted, there)] : []),
+      ...reasonsFor(market, needs, priceCap),
+    ],
   };
 }
+
+const fewOf = (wanted: number, there: number): QuoteReason => ({
+  ...{ code: 'operators', providers: there },
+  text: `that fit, where ${wanted} operators must agree`,
+});
 
 /** Counted one by one only where that is quick; else by what offers alone say. */
 const COUNT_UP_TO = 1024;

@@ -75,7 +75,9 @@ const tierWords: Readonly<Record<Tier, string>> = { A: 'cheap', B: 'fast', C: 's
 function showQuotes(steps: Steps, quotes: ReadonlyMap<Tier, QuoteDocument>): void {
   const rows = [...quotes].map(([tier, { options, reasons }]) => {
     const [best] = options;
-    if (!best) return [`${tier} ${tierWords[tier]}`, reasons[0]?.text ?? 'nobody'];
+    const [why] = reasons;
+    if (!best)
+      return [`${tier} ${tierWords[tier]}`, why ? `${why.providers} ${why.text}` : 'nobody'];
     const price = `${money(best.expectedPrice)} (at most ${money(best.priceCap)})`;
     return [
       `${tier} ${tierWords[tier]}`,
