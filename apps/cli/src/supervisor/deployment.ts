@@ -89,11 +89,13 @@ function ensureStorageToken(home: Home): string {
   return readFileSync(path, 'utf8').trim();
 }
 
-type Priced = 'pricePerCoreSecond' | 'pricePerGibSecond' | 'storagePrice';
-type StoredProfile = Omit<ProviderProfile, Priced> & {
-  readonly pricePerCoreSecond: string;
-  readonly pricePerGibSecond: string;
-  readonly storagePrice?: string;
+/** As JSON has it: amounts as decimal strings. */
+type StoredProfile = {
+  readonly [K in keyof ProviderProfile]: ProviderProfile[K] extends bigint
+    ? string
+    : bigint extends ProviderProfile[K]
+      ? string | undefined
+      : ProviderProfile[K];
 };
 
 const profilesFile = (home: Home) => join(home.path, 'providers.json');
@@ -102,20 +104,22 @@ const profilesFile = (home: Home) => join(home.path, 'providers.json');
 export function readProfiles(home: Home): readonly ProviderProfile[] {
   const stored = readJsonFile<StoredProfile[]>(profilesFile(home));
   if (!stored) return DEVELOPMENT_PROVIDERS;
-  return stored.map(({ storagePrice, ...profile }) => ({
+  return stored.map(({ storagePrice, bond, ...profile }) => ({
     ...profile,
     pricePerCoreSecond: BigInt(profile.pricePerCoreSecond),
     pricePerGibSecond: BigInt(profile.pricePerGibSecond),
     ...(storagePrice === undefined ? {} : { storagePrice: BigInt(storagePrice) }),
+    ...(bond === undefined ? {} : { bond: BigInt(bond) }),
   }));
 }
 
 export function writeProfiles(home: Home, profiles: readonly ProviderProfile[]): void {
-  const stored: StoredProfile[] = profiles.map(({ storagePrice, ...profile }) => ({
+  const stored: StoredProfile[] = profiles.map(({ storagePrice, bond, ...profile }) => ({
     ...profile,
     pricePerCoreSecond: profile.pricePerCoreSecond.toString(),
     pricePerGibSecond: profile.pricePerGibSecond.toString(),
     ...(storagePrice === undefined ? {} : { storagePrice: storagePrice.toString() }),
+    ...(bond === undefined ? {} : { bond: bond.toString() }),
   }));
   replaceFile(profilesFile(home), `${JSON.stringify(stored, null, 2)}\n`);
 }
