@@ -397,7 +397,7 @@ export class EdaNode {
     if (crossesEra(before, body.timeUs, eraUs) && this.#rules.eraByCut)
       this.#enterEra(this.#era + 1, out);
     const { length } = this.#roster.at(this.#era).set.validators;
-    this.#openAtUs = nextOpening(this.#openAtUs, nowUs, this.#cutIntervalUs, length);
+    this.#openAtUs = nextOpening(this.#voting.openedAtUs, nowUs, this.#cutIntervalUs, length);
     this.#voting = this.#openSlot(nowUs);
     this.#decisions.release(this.#positions.held, out);
   }

@@ -3,7 +3,7 @@
 /** Up to so many validators a slot may open as soon as the one before is decided. */
 const SMALL_SET = 4;
 /** From so many on a whole interval lies between them. */
-const WIDE_SET = 16;
+const WIDE_SET = 7;
 
 /**
  * When the next slot opens: one interval after the one before opened, so that voting and executing do not

@@ -200,6 +200,11 @@ export class Voting {
     return leader;
   }
 
+  /** When the slot could first be voted on: it was open, and there was something to list. */
+  get openedAtUs(): number {
+    return Math.max(this.#slot.openAtUs, this.#listableAtUs ?? 0);
+  }
+
   #leads(view: number): boolean {
     return this.#leader(view) === this.#host.myIndex;
   }
