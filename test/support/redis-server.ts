@@ -1,6 +1,7 @@
 /** A Redis of our own on a free port, where the machine has one: nothing of it stays. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -12,6 +13,8 @@ export interface OwnRedis {
   readonly url: string;
   /** SIGKILL, and another one in its place that knows nothing: a fail-over to a replica that was behind. */
   failOver(): Promise<void>;
+  /** How many keys it has: none when nobody uses it. */
+  keys(): Promise<number>;
   stop(): void;
 }
 
@@ -42,6 +45,18 @@ async function startServer(port: number): Promise<(() => void) | undefined> {
   return undefined;
 }
 
+/** One inline command whose answer is a number. */
+function askNumber(port: number, command: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(`${command}\r\n`));
+    socket.once('error', reject);
+    socket.once('data', (answer) => {
+      socket.destroy();
+      resolve(Number(answer.toString().slice(1)));
+    });
+  });
+}
+
 /** Undefined where there is no redis-server. */
 export async function startRedis(): Promise<OwnRedis | undefined> {
   const port = await freePort();
@@ -55,6 +70,7 @@ export async function startRedis(): Promise<OwnRedis | undefined> {
       stop = await startServer(port);
       if (!stop) throw new Error('redis does not start again');
     },
+    keys: () => askNumber(port, 'DBSIZE'),
     stop: () => stop?.(),
   };
 }

@@ -7,7 +7,7 @@ import { type OwnMarket, startOwnMarket } from '../support/own-market.ts';
 import { descendants } from '../support/process-tree.ts';
 import { startRedis } from '../support/redis-server.ts';
 
-const TASKS = 3_000;
+const TASKS = 10_000;
 const STRIKES = 3;
 const NOOP_PROVIDER = { SEELE_PROVIDER_NOOP: 'true', SEELE_PROVIDER_SLOTS: '2' };
 
@@ -76,7 +76,10 @@ it('Redis fails over to one that knows nothing: every task is done, and paid onc
     await own.kill();
     await own.start({ REDIS_URL: redis.url });
     await own.providersAreBack();
-    await strikeInTheMidst(() => redis.failOver());
+    await strikeInTheMidst(async () => {
+      expect(await redis.keys()).toBeGreaterThan(0);
+      await redis.failOver();
+    });
   } finally {
     redis.stop();
   }
