@@ -15,6 +15,7 @@ import { ORDERS_CONTRACT } from '../orders/state.ts';
 import { viewMethods } from '../orders/views.ts';
 import { collectFrom } from '../token/token.ts';
 import { bondMethods, countOpen } from './bonds.ts';
+import { convictingMethods } from './convicting.ts';
 import { decide } from './deciding.ts';
 import { DISPUTES_CONTRACT, disputesEvents } from './events.ts';
 import {
@@ -174,7 +175,12 @@ const gameMethods = {
   }),
 };
 
-export const disputesMethods = { ...bondMethods, ...gameMethods, ...panelMethods };
+export const disputesMethods = {
+  ...bondMethods,
+  ...gameMethods,
+  ...panelMethods,
+  ...convictingMethods,
+};
 export const disputesCalls = callBuilders(DISPUTES_CONTRACT, disputesMethods);
 export const disputesContract: SystemContract = {
   name: DISPUTES_CONTRACT,

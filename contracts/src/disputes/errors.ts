@@ -20,6 +20,11 @@ export const DISPUTE_ERRORS = {
     title: 'Nothing that can be repeated',
     fix: 'Dispute the delivery of an order of kind verifiable while it counts.',
   },
+  DISPUTES_NOT_COMPARABLE: {
+    status: 409,
+    title: 'Deliveries that cannot be compared',
+    fix: 'Name three orders of one manifest, done by three providers, that ended by themselves.',
+  },
   DISPUTES_NOT_PARTY: {
     status: 403,
     title: 'Not yours to do',

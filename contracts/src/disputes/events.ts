@@ -1,4 +1,4 @@
-/** What contract `disputes` reports; reputation follows from `decided`. */
+/** What contract `disputes` reports; reputation follows from `decided` and `convicted`. */
 import { hash32, oneOf, record, u64, uint } from '#libs/kernel';
 import { defineEvent } from '../contract-kit.ts';
 
@@ -29,6 +29,12 @@ export const disputesEvents = {
     DISPUTES_CONTRACT,
     'drawn',
     record({ dispute: hash32, index: uint(), panel: uint() }),
+  ),
+  /** Two others came to the same, and this delivery's provider to something else. */
+  convicted: defineEvent(
+    DISPUTES_CONTRACT,
+    'convicted',
+    record({ order: hash32, market: hash32, provider: hash32, slashed: u64, toConsumer: u64 }),
   ),
   decided: defineEvent(
     DISPUTES_CONTRACT,

@@ -18,6 +18,8 @@ export function outcomesOf(event: EmittedEvent): readonly Outcome[] {
     const counts = { settled: countUnits(units), rejected: countUnits(withheld) };
     return [outcomeOf(provider, { ...counts, paid })];
   }
+  const convicted = readEvent(disputesEvents.convicted, event);
+  if (convicted) return [outcomeOf(convicted.provider, { disputesLost: 1 })];
   const decided = readEvent(disputesEvents.decided, event);
   if (decided?.ruling === 'defender') return [outcomeOf(decided.defender, { disputesWon: 1 })];
   if (decided && decided.ruling !== 'undecided')
