@@ -1,5 +1,5 @@
 /** Signatures to check, packed into one buffer that moves between threads without being copied. */
-import { TRANSACTION_DOMAIN, type TransactionEnvelope, type VerifySignature } from '#libs/ledger';
+import type { TransactionEnvelope, VerifySignature } from '#libs/ledger';
 import { type Bytes, bytesToHex, hexToBytes } from '#libs/kernel';
 
 const KEY_BYTES = 33;
@@ -27,8 +27,12 @@ export function packSignatures(envelopes: readonly TransactionEnvelope[]): Uint8
   return packed;
 }
 
-/** One byte per signature: 1 when it holds. */
-export function verifyPacked(packed: Bytes, verify: VerifySignature): Uint8Array<ArrayBuffer> {
+/** One byte per signature over `domain`: 1 when it holds. */
+export function verifyPacked(
+  packed: Bytes,
+  domain: string,
+  verify: VerifySignature,
+): Uint8Array<ArrayBuffer> {
   const view = new DataView(packed.buffer, packed.byteOffset, packed.length);
   const results = new Uint8Array(view.getUint32(0));
   let at = 4;
@@ -42,7 +46,7 @@ export function verifyPacked(packed: Bytes, verify: VerifySignature): Uint8Array
     at += 4;
     const message = packed.subarray(at, at + messageLength);
     at += messageLength;
-    results[i] = verify(publicKey, TRANSACTION_DOMAIN, message, signature) ? 1 : 0;
+    results[i] = verify(publicKey, domain, message, signature) ? 1 : 0;
   }
   return results;
 }

@@ -5,8 +5,9 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { verifySignature } from '#libs/crypto';
-import { type TransactionEnvelope, hasValidSignature } from '#libs/ledger';
+import { TRANSACTION_DOMAIN, type TransactionEnvelope, hasValidSignature } from '#libs/ledger';
 import { packSignatures } from './signature-batch.ts';
+import type { SignatureWork } from './signature-worker.ts';
 
 export interface SignaturePool {
   /** For each transaction, whether its signature holds. */
@@ -24,7 +25,8 @@ interface Thread {
 
 function startThread(onFailure: (error: unknown) => void): Thread {
   const file = `./signature-worker${extname(import.meta.filename)}`;
-  const worker = new Worker(new URL(file, import.meta.url));
+  const workerData: SignatureWork = { domain: TRANSACTION_DOMAIN };
+  const worker = new Worker(new URL(file, import.meta.url), { workerData });
   const thread: Thread = { worker, waiting: [] };
   worker.on('message', (results: Uint8Array) => thread.waiting.shift()?.(results));
   worker.on('error', onFailure);

@@ -1,9 +1,16 @@
-/** A thread that checks signatures for `signature-pool.ts`. */
-import { parentPort } from 'node:worker_threads';
+/** A thread that checks signatures for `signature-pool.ts`. It loads no more than that needs. */
+import { parentPort, workerData } from 'node:worker_threads';
 import { verifySignature } from '#libs/crypto';
 import { verifyPacked } from './signature-batch.ts';
 
+export interface SignatureWork {
+  /** What the signatures are over, before each message. */
+  readonly domain: string;
+}
+
+const { domain } = workerData as SignatureWork;
+
 parentPort?.on('message', (packed: Uint8Array<ArrayBuffer>) => {
-  const results = verifyPacked(packed, verifySignature);
+  const results = verifyPacked(packed, domain, verifySignature);
   parentPort?.postMessage(results, [results.buffer]);
 });

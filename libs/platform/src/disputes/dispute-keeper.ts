@@ -17,7 +17,6 @@ import {
 } from '#contracts';
 import { type Signer, hashOf } from '#libs/crypto';
 import { type Clock, bytesToHex, decodeWith, hexToBytes, isSeeleError, utf8 } from '#libs/kernel';
-import { decodeManifest } from '#libs/market';
 import type { BlobStore } from '#libs/storage';
 import type { Logger } from '../logger.ts';
 import type { NodeClient } from '../node-client.ts';
@@ -171,6 +170,8 @@ async function replayOrder(
   const stored = await node.state(ORDERS_CONTRACT, ordersKeys.order(order));
   if (stored === undefined) throw new Error(`the chain has no order ${order}`);
   const { manifest: cid } = decodeWith(orderRecord, stored).order;
+  // Loaded when there is a dispute: every process that uses this library would load the market at its start.
+  const { decodeManifest } = await import('#libs/market');
   const manifest = decodeManifest(await blobs.getBlock(cid, { signal }));
   const run = await replayJob(blobs, manifest, cid, signal);
   return tamper ? tamper(run) : run;

@@ -1,9 +1,12 @@
-/** Fetches what a metered job ran on, and runs it again in a thread of its own. */
+/**
+ * Fetches what a metered job ran on, and runs it again in a thread of its own. Market and storage are
+ * loaded when that is needed: every process that uses this library would load them at its start.
+ */
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { type Bytes, concatBytes } from '#libs/kernel';
-import { type MeteredClaim, meteredTermsOf } from '#libs/market';
-import { type BlobStore, createMemoryBlobStore, readBlob } from '#libs/storage';
+import type { MeteredClaim } from '#libs/market';
+import type { BlobStore } from '#libs/storage';
 import { JOB_VM_VERSIONS, type JobProgram, jobProgramOf } from '#libs/vm';
 import { platformError } from '../errors.ts';
 import type { ReplayNews, ReplayWork } from './replay-worker.ts';
@@ -29,6 +32,10 @@ export async function fetchGround(
     readonly run?: { readonly engine: string };
   },
 ): Promise<RunGround> {
+  const [{ meteredTermsOf }, { readBlob }] = await Promise.all([
+    import('#libs/market'),
+    import('#libs/storage'),
+  ]);
   const total = manifest.inputs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   if (total > INPUTS_MAX_BYTES)
     throw platformError(
@@ -91,6 +98,7 @@ export function runAgain<K extends 'verdict' | 'ruling'>(
 
 /** CID that storage would give this output. */
 export async function outputCid(output: readonly Bytes[]): Promise<string> {
+  const { createMemoryBlobStore } = await import('#libs/storage');
   const store = createMemoryBlobStore();
   try {
     return (await store.put(concatBytes(...output))).cid;
