@@ -4,6 +4,7 @@
  * does the process, with its exit code. Why: docs/decisions/0012-a-node-runs-on-a-large-stack.md.
  */
 import { extname } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 
 /** Sixteen nested frames with 2 MiB of counted stack each, and four times that as room to spare. */
@@ -14,6 +15,14 @@ const STACK_MB = 192;
  * 3.4 s with this (three times 128 MiB: V8 counts both halves and the large objects).
  */
 const YOUNG_GENERATION_MB = 384;
+
+/**
+ * Compiled once, loaded by every later start: a node that was killed is needed back at once. As
+ * trustworthy as the code beside it; where it cannot be written, Node goes without.
+ */
+const COMPILE_CACHE = '../../../../node_modules/.cache/compiled';
+if (extname(import.meta.filename) === '.js')
+  process.env['NODE_COMPILE_CACHE'] ??= fileURLToPath(new URL(COMPILE_CACHE, import.meta.url));
 
 // The same extension as this file's: the sources run as they are while they are developed.
 const program = new URL(`./node-process${extname(import.meta.filename)}`, import.meta.url);

@@ -23,7 +23,7 @@ import {
   type RunningService,
   type SettingsOf,
   createHealth,
-  createHttpApp,
+  createHttpServer,
   createMetrics,
   createSystemClock,
   describeSystemError,
@@ -40,8 +40,8 @@ import { watchDiskSpace } from './disk-space.ts';
 import { observeForwarded, observeLinks } from './eda/link-metrics.ts';
 import { copyState, isCopyBegun, mayBeBehind } from './eda/state-copy.ts';
 import { edaNotice, startValidator } from './eda/start-validator.ts';
-import { NodeContext } from './http/node-context.ts';
-import { NodeModule } from './http/node.module.ts';
+import type { NodeContext } from './http/node-context.ts';
+import { addRoutes } from './http/routes.ts';
 import { ChainNode } from './node-service.ts';
 import { observeStore } from './observed-store.ts';
 import type { nodeSettings } from './settings.ts';
@@ -293,13 +293,10 @@ async function serve(parts: Parts): Promise<RunningService> {
     const full = refusal();
     if (full) throw full;
   });
-  const app = await createHttpApp({
-    module: NodeModule.with(new NodeContext({ node, streams, ordering, consensus })),
-    logger,
-    health,
-    metrics,
-    bodyLimitBytes: BODY_MAX_BYTES,
-  });
+  const app = await createHttpServer(
+    { logger, health, metrics, bodyLimitBytes: BODY_MAX_BYTES },
+    (routes) => addRoutes(routes, { node, streams, ordering, consensus }),
+  );
   const stop = async (): Promise<void> => {
     health.stopping();
     streams.close();

@@ -5,9 +5,7 @@ import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 import type { RateLimitOptions } from './rate-limit.ts';
 
-export interface HttpAppOptions {
-  /** The app's Nest root module (a class or a dynamic module). */
-  readonly module: Type | object;
+export interface HttpServiceOptions {
   readonly logger: Logger;
   readonly health: Health;
   readonly metrics: Metrics;
@@ -17,4 +15,9 @@ export interface HttpAppOptions {
   readonly rateLimit?: RateLimitOptions;
   /** Believe X-Forwarded-For: only behind a proxy that sets it. */
   readonly trustProxy?: boolean;
+}
+
+export interface HttpAppOptions extends HttpServiceOptions {
+  /** The app's Nest root module (a class or a dynamic module). */
+  readonly module: Type | object;
 }

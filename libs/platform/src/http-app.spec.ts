@@ -4,6 +4,7 @@ import { z } from 'zod';
 import {
   createHealth,
   createHttpApp,
+  createHttpServer,
   createLogger,
   createMetrics,
   listenHttp,
@@ -155,4 +156,61 @@ it('answers 429 with Retry-After beyond the rate limit, but still tells its heal
   expect(statuses).toEqual([403, 403, 429, 429]);
   expect((await fetch(`${limited.url}/health/live`)).status).toBe(200);
   await limited.app.close();
+});
+
+describe('an HTTP service without Nest', () => {
+  const lines: string[] = [];
+  let url = '';
+  let server: Awaited<ReturnType<typeof createHttpServer>>;
+  beforeAll(async () => {
+    const logger = createLogger({
+      name: 'plain',
+      stream: { write: (line) => void lines.push(line) },
+    });
+    const metrics = createMetrics('plain');
+    server = await createHttpServer(
+      { logger, health: createHealth(), metrics, bodyLimitBytes: 1000 },
+      (routes) => {
+        routes.post('/v1/size', async ({ body }) => ({
+          bytes: body instanceof Uint8Array ? body.length : null,
+        }));
+        routes.get<{ Params: { how: string } }>('/v1/fail/:how', async ({ params }) => {
+          if (params.how === 'full') throw platformError('HTTP_RATE_LIMITED', 'come back later');
+          throw new Error('a secret that must not leave: hunter2');
+        });
+      },
+    );
+    url = await listenHttp(server, { host: '127.0.0.1', port: 0 });
+  });
+  afterAll(() => server.close());
+
+  const post = (body: string | Uint8Array<ArrayBuffer>, type: string) =>
+    fetch(`${url}/v1/size`, { method: 'POST', headers: { 'content-type': type }, body });
+
+  it('takes CBOR as bytes and answers as an app with Nest does', async () => {
+    const response = await post(new Uint8Array(7), 'application/cbor');
+    expect(await response.json()).toEqual({ bytes: 7 });
+    expect(response.headers.get('x-request-id')).toMatch(/^[a-z0-9-]+$/);
+    expect(response.headers.get('x-content-type-options')).toBe('nosniff');
+    expect((await fetch(`${url}/health/ready`)).status).toBe(200);
+    const metrics = await (await fetch(`${url}/metrics`)).text();
+    expect(metrics).toMatch(/request_seconds_count\{[^}]*route="\/v1\/size"/);
+  });
+
+  it.each([
+    ['too many bytes', () => post(new Uint8Array(1001), 'application/cbor'), 'HTTP_BODY_TOO_LARGE'],
+    ['another media type', () => post('a', 'text/csv'), 'HTTP_MEDIA_TYPE'],
+    ['malformed JSON', () => post('{', 'application/json'), 'HTTP_BAD_REQUEST'],
+    ['an unknown path', () => fetch(`${url}/nowhere`), 'HTTP_NOT_FOUND'],
+    ['a wrong method', () => fetch(`${url}/v1/size`), 'HTTP_NOT_FOUND'],
+    ['what time cures', () => fetch(`${url}/v1/fail/full`), 'HTTP_RATE_LIMITED'],
+    ['an error of ours', () => fetch(`${url}/v1/fail/else`), 'HTTP_INTERNAL'],
+  ])('RFC 9457: refuses %s as a problem', async (_what, ask, code) => {
+    const response = await ask();
+    expect(response.headers.get('content-type')).toMatch(/^application\/problem\+json/);
+    const text = await response.text();
+    expect(JSON.parse(text)).toMatchObject({ status: response.status, code });
+    expect(text).not.toContain('hunter2');
+    expect(response.headers.get('retry-after')).toBe(code === 'HTTP_RATE_LIMITED' ? '1' : null);
+  });
 });

@@ -4,6 +4,7 @@
  * only need settings or files do not wait for it.
  */
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyInstance } from 'fastify';
 import { describeSystemError } from './errors.ts';
 import type { HttpAppOptions } from './http-app-options.ts';
 
@@ -19,15 +20,17 @@ export async function createHttpApp(options: HttpAppOptions): Promise<NestFastif
  * @throws PLATFORM_PORT_IN_USE, PLATFORM_PERMISSION
  */
 export async function listenHttp(
-  app: NestFastifyApplication,
+  app: Pick<NestFastifyApplication, 'listen' | 'getHttpServer'> | FastifyInstance,
   at: { readonly host: string; readonly port: number },
 ): Promise<string> {
   try {
-    await app.listen(at.port, at.host);
+    if ('getHttpServer' in app) await app.listen(at.port, at.host);
+    else await app.listen(at);
   } catch (error) {
     throw describeSystemError(error, `${at.host}:${at.port}`);
   }
-  const address: unknown = app.getHttpServer().address();
+  const server: { address(): unknown } = 'getHttpServer' in app ? app.getHttpServer() : app.server;
+  const address = server.address();
   const port = (address as { port: number }).port;
   const host = at.host.includes(':') ? `[${at.host}]` : at.host;
   return `http://${host}:${port}`;

@@ -17,6 +17,7 @@ export * from './failpoints.ts';
 export * from './health.ts';
 export * from './http-app-options.ts';
 export * from './http-app.ts';
+export * from './http-server.ts';
 export * from './keystore-files.ts';
 export * from './logger.ts';
 export * from './make-directory.ts';

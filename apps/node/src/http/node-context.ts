@@ -3,8 +3,8 @@ import type { BlockStreams } from '../block-stream.ts';
 import type { ValidatorProducer } from '../eda/validator.ts';
 import type { NodeService } from '../node-service.ts';
 
-/** What the controller works on; made before Nest starts. */
-export class NodeContext {
+/** What the routes work on. */
+export interface NodeContext {
   readonly node: NodeService;
   readonly streams: BlockStreams;
   readonly ordering: Pick<OrderingPort, 'kind' | 'notice'>;
@@ -12,11 +12,4 @@ export class NodeContext {
   readonly consensus:
     | Pick<ValidatorProducer, 'status' | 'strengthOf' | 'finalityProof' | 'tentative'>
     | undefined;
-
-  constructor(parts: Pick<NodeContext, 'node' | 'streams' | 'ordering' | 'consensus'>) {
-    this.node = parts.node;
-    this.streams = parts.streams;
-    this.ordering = parts.ordering;
-    this.consensus = parts.consensus;
-  }
 }
