@@ -9,6 +9,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { arch, cpus, release, totalmem, type as osType } from 'node:os';
 import { basename, extname, join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { endOnSignals } from '../support/started.ts';
 
 export interface BenchOptions {
   /** Also run the long part; without it an area ends within 50 s. */
@@ -155,6 +156,7 @@ async function main(): Promise<void> {
     process.exitCode = 2;
     return;
   }
+  endOnSignals();
   try {
     const document = await runArea(area, {
       full,

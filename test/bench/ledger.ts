@@ -14,6 +14,7 @@ import { type Genesis, encodeGenesis } from '#libs/ledger';
 import { writeKeystoreFile } from '#libs/platform';
 import { type Bench, percentile, significant } from './harness.ts';
 import { type LoadReport, benchSigner } from './ledger-load.ts';
+import { mustEnd } from '../support/started.ts';
 
 const PASSPHRASE = 'bench';
 const ACCOUNTS = 100_000;
@@ -67,6 +68,7 @@ async function generateLoad(order: object, onReady: () => void): Promise<LoadRep
     [join(dist, 'test/bench/ledger-load.js'), JSON.stringify(order)],
     { stdio: ['pipe', 'pipe', 'inherit'] },
   );
+  const end = mustEnd(() => kill(child, 'SIGKILL'));
   try {
     for await (const line of createInterface({ input: child.stdout })) {
       if (line !== 'ready') return JSON.parse(line) as LoadReport;
@@ -74,7 +76,7 @@ async function generateLoad(order: object, onReady: () => void): Promise<LoadRep
       child.stdin.write('go\n');
     }
   } finally {
-    await kill(child, 'SIGKILL');
+    await end();
   }
   throw new Error('the load generator ended without a report');
 }
@@ -110,6 +112,10 @@ export const bench: Bench = async ({ full, seed, note }) => {
   const transactions = full ? 200_000 : 40_000;
   const senders = 20_000;
   const children: ChildProcess[] = [];
+  const end = mustEnd(async () => {
+    for (const child of children) await kill(child, 'SIGKILL');
+    rmSync(home, { recursive: true, force: true });
+  });
   const start = async (): Promise<Started> => {
     const started = await startNode(home);
     children.push(started.child);
@@ -144,7 +150,6 @@ export const bench: Bench = async ({ full, seed, note }) => {
       },
     };
   } finally {
-    for (const child of children) await kill(child, 'SIGKILL');
-    rmSync(home, { recursive: true, force: true });
+    await end();
   }
 };

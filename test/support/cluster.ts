@@ -14,6 +14,7 @@ import { type Profile, deriveBlsSigner } from '#libs/eda';
 import { createSeededRandomness, utf8 } from '#libs/kernel';
 import { type Genesis, encodeGenesis, genesisId, provenBlsKey } from '#libs/ledger';
 import { type NodeClient, createNodeClient, writePrivateFile } from '#libs/platform';
+import { mustEnd } from './started.ts';
 
 /** The compiled nodes, whether this file is compiled or not. */
 const dist = join(import.meta.dirname, '..', '..').replace(/\/dist$/, '') + '/dist';
@@ -195,6 +196,11 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
     await entry.exit;
     running.delete(node);
   };
+  const stop = mustEnd(async () => {
+    await Promise.all([...running.keys()].map((node) => kill(node)));
+    for (const stopTwin of twins) await stopTwin();
+    rmSync(root, { recursive: true, force: true });
+  });
 
   return {
     genesis,
@@ -213,10 +219,6 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
     },
     pid: (node) => running.get(node)?.child.pid,
     exited: (node) => running.get(node)?.exit ?? Promise.resolve(null),
-    async stop() {
-      await Promise.all([...running.keys()].map((node) => kill(node)));
-      for (const stop of twins) await stop();
-      rmSync(root, { recursive: true, force: true });
-    },
+    stop,
   };
 }

@@ -18,6 +18,7 @@ import {
   signOrder,
 } from '#libs/sdk';
 import { type BlobStore, createKuboBlobStore } from '#libs/storage';
+import { mustEnd } from './started.ts';
 
 const root = process.cwd();
 const CLI = join(root, 'dist/apps/cli/src/main.js');
@@ -134,13 +135,17 @@ export async function startLocalMachine(
   const home = mkdtempSync(join(folder, 'seele-test-'));
   chmodSync(home, 0o711);
   const inHome = (...args: readonly string[]) => seele([...args, '--home', home], env);
-  const stop = async () => {
+  let starting: Promise<unknown> = Promise.resolve();
+  const stop = mustEnd(async () => {
+    await starting;
     await inHome('down');
     rmSync(home, { recursive: true, force: true });
-  };
+  });
   // Four more processes start and run only where a test is about them.
   const ordering = env['SEELE_TEST_VALIDATORS'] === undefined ? ['--solo'] : [];
-  const up = await inHome('up', '--ports', 'auto', '--json', ...ordering);
+  const upping = inHome('up', '--ports', 'auto', '--json', ...ordering);
+  starting = upping;
+  const up = await upping;
   if (up.code !== 0) {
     await stop();
     throw new Error(`seele up failed: ${up.stderr}`);

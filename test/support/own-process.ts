@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { App } from './app-process.ts';
+import { mustEnd } from './started.ts';
 
 const START_MS = 60_000;
 
@@ -58,6 +59,8 @@ export async function startOwnProcess(
     if (child.exitCode === null && child.signalCode === null) child.kill(signal);
     await ended;
   };
+  const forget = mustEnd(() => kill());
+  child.once('close', () => void forget());
   const ready = await Promise.race([isReady(child), sleep(START_MS, false, { ref: false })]);
   if (!ready || child.pid === undefined) {
     await kill();

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from './own-process.ts';
+import { mustEnd } from './started.ts';
 
 const START_MS = 5_000;
 
@@ -27,10 +28,11 @@ async function startServer(port: number): Promise<(() => void) | undefined> {
     [...args, '--appendonly', 'yes', '--save', ''],
     { stdio: ['ignore', 'pipe', 'ignore'] },
   );
-  const stop = (): void => {
+  const end = mustEnd(() => {
     child.kill('SIGKILL');
     rmSync(folder, { recursive: true, force: true });
-  };
+  });
+  const stop = (): void => void end();
   let isReady = false;
   let isMissing = false;
   child.once('error', () => (isMissing = true));

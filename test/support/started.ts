@@ -1,0 +1,39 @@
+/**
+ * What this process started and must not leave behind. A bench that is told to stop in its middle ends it
+ * all the same.
+ */
+
+const started = new Set<() => Promise<void>>();
+
+/**
+ * Notes how something that was started is ended; do this before it starts. The function that is returned
+ * ends it, once, however often it is called.
+ */
+export function mustEnd(end: () => Promise<void> | void): () => Promise<void> {
+  let ending: Promise<void> | undefined;
+  const once = (): Promise<void> => {
+    ending ??= Promise.resolve(end()).finally(() => started.delete(once));
+    return ending;
+  };
+  started.add(once);
+  return once;
+}
+
+const CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+
+/** From now on a signal ends first what was started, the newest first, and then this process; a second one does at once. */
+export function endOnSignals(): void {
+  let isEnding = false;
+  const ended = async (signal: keyof typeof CODES): Promise<void> => {
+    if (isEnding) process.exit(CODES[signal]);
+    isEnding = true;
+    process.stderr.write(`${signal}: ending what was started\n`);
+    // What goes on meanwhile may start more.
+    while (started.size > 0)
+      for (const end of [...started].toReversed())
+        await end().catch((error: unknown) => process.stderr.write(`${String(error)}\n`));
+    process.exit(CODES[signal]);
+  };
+  for (const signal of Object.keys(CODES) as (keyof typeof CODES)[])
+    process.on(signal, () => void ended(signal));
+}
