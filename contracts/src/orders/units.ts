@@ -11,7 +11,7 @@ import {
   record,
   uint,
 } from '#libs/kernel';
-import { logLeafHash, logRootOfHashes } from '#libs/merkle';
+import { logLeafHash, logRootOf } from '#libs/merkle';
 import { EXIT_CLASSES, type ExitClass, type Usage } from './documents.ts';
 
 export const TASKS_MAX = 10_000;
@@ -179,5 +179,4 @@ export const unitLeafHashes = (leaves: readonly Bytes[]): string[] =>
   leaves.map((leaf) => logLeafHash(leaf));
 
 /** RFC 9162 root over the leaves in unit order: what a batch's delivery signs. */
-export const unitsRoot = (leaves: readonly Bytes[]): string =>
-  logRootOfHashes(unitLeafHashes(leaves));
+export const unitsRoot = (leaves: readonly Bytes[]): string => logRootOf(leaves);

@@ -1,5 +1,5 @@
 /**
- * `block/put`, `block/get` and `add` over Node's own HTTP. kubo-rpc-client makes them through fetch, which
+ * `block/put`, `block/get`, `pin/add` and `add` over Node's own HTTP. kubo-rpc-client makes them through fetch, which
  * copies a block of 1 MiB several times, and holds all of a streamed body until the end (for a redirect).
  */
 import { randomUUID } from 'node:crypto';
@@ -22,6 +22,8 @@ export interface BlockCalls {
   get(cid: CID, signal: AbortSignal): Promise<Bytes>;
   /** A stream as a file under the profile of `kuboAddProfile`; holds no more of it than a few chunks. */
   add(source: AsyncIterable<Bytes>, pin: boolean, signal: AbortSignal | undefined): Promise<CID>;
+  /** Pins it with everything below it. */
+  pin(cid: CID, signal: AbortSignal): Promise<void>;
   close(): void;
 }
 
@@ -216,6 +218,20 @@ export function createBlockCalls(
     },
     get: (cid, signal) =>
       post(`block/get?arg=${cid.toString()}`, undefined, MAX_BLOCK_BYTES, signal),
+    async pin(cid, signal) {
+      const answer = await post(
+        `pin/add?arg=${cid.toString()}`,
+        undefined,
+        MAX_ANSWER_BYTES,
+        signal,
+      );
+      const { Pins } = JSON.parse(answer.toString('utf8')) as { Pins?: unknown };
+      if (!Array.isArray(Pins) || Pins.length === 0)
+        throw storageError(
+          'STORAGE_FAILED',
+          `the endpoint did not say that ${cid.toString()} is pinned`,
+        );
+    },
     close: () => agent.destroy(),
   };
 }

@@ -121,9 +121,7 @@ export function createKuboBlobStore(options: KuboBlobStoreOptions): BlobStore {
     getBlock: async (cid, { signal } = {}) => readBlock(parseCid(cid), signal),
     async pin(cid, { signal } = {}) {
       const parsed = parseCid(cid);
-      await call(signal, async (callSignal) =>
-        (await open()).pin.add(parsed, { signal: callSignal }),
-      );
+      await call(signal, (callSignal) => blocks.pin(parsed, callSignal));
     },
     async unpin(cid, { signal } = {}) {
       const parsed = parseCid(cid);

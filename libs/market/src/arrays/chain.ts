@@ -1,5 +1,5 @@
 /** What an order of many tasks wants of the chain, batch by batch, and what its blocks say of them. */
-import { batchDeliveryHash } from '#contracts';
+import { type SignedBatchDelivery, batchDeliveryHash } from '#contracts';
 import { MARKET_ENTRIES } from '#libs/audit';
 import { logStep } from '../job-log.ts';
 import type { UnitsFact } from '../model/events.ts';
@@ -31,7 +31,9 @@ export function arrayCalls(market: Market, row: OrderRow): readonly MarketCall[]
 
 function nextBatchCall(batch: UnitsRow): MarketCall | undefined {
   const { order, fence, chain, state, delivery, withheld } = batch;
-  const isOurs = delivery && batch.chainDelivery === batchDeliveryHash(delivery.delivery);
+  // Asked of every open batch at every step, so the hash is made only where there is one to compare.
+  const isOurs = (signed: SignedBatchDelivery) =>
+    batch.chainDelivery === batchDeliveryHash(signed.delivery);
   switch (chain) {
     case 'none': {
       if (state === 'lost') return undefined;
@@ -43,7 +45,7 @@ function nextBatchCall(batch: UnitsRow): MarketCall | undefined {
       if (state !== 'delivered' || !delivery) return undefined;
       return { kind: 'payUnits', delivery, isDelivered: false, ...(withheld && { withheld }) };
     case 'delivered':
-      if (state === 'delivered' && delivery && isOurs)
+      if (state === 'delivered' && delivery && isOurs(delivery))
         return { kind: 'payUnits', delivery, isDelivered: true, ...(withheld && { withheld }) };
       // Relayed by somebody; until the batch is decided it stays.
       if (!batch.chainUnits || (state !== 'lost' && state !== 'delivered')) return undefined;
