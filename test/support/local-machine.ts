@@ -13,6 +13,7 @@ import { homePassphrase, keystorePath, readKeystoreFile } from '#libs/platform';
 import {
   type JobDescription,
   type MarketClient,
+  type QuoteDocument,
   createMarketClient,
   describeJob,
   signOrder,
@@ -62,6 +63,8 @@ export type Orderer = (
   job: Omit<JobDescription, 'code'> & {
     readonly code: string;
     readonly priceCap: bigint | 'quoted';
+    /** Told of the quote that an order comes with, before the order is sent. */
+    readonly onQuote?: (id: string, quote: QuoteDocument) => void;
   },
 ) => Promise<() => Promise<string>>;
 
@@ -100,7 +103,7 @@ export const createOrderer =
     market: MarketClient,
     marketAccount: string,
   ): Orderer =>
-  async ({ code, priceCap, ...job }) => {
+  async ({ code, priceCap, onQuote, ...job }) => {
     const stored = await store.put(utf8(code));
     const manifest = describeJob({ minIsolation: 'S0', ...job, code: stored.cid });
     const { cid } = await store.putBlock(encodeManifest(manifest), { codec: 'dag-cbor' });
@@ -122,6 +125,7 @@ export const createOrderer =
           },
         }),
       });
+      if (quote) onQuote?.(id, quote);
       await market.submit(signed, manifest, quote?.signed);
       return id;
     };
