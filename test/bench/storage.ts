@@ -170,7 +170,10 @@ export const bench: Bench = async ({ full, seed, note }) => {
         heliaCatMegabytesPerSecond: significant(rate(heliaSamples.cat), 3),
         rounds,
         smallBlobs: small,
-        ...(await sealedFigures(store, content(CONTENT_BYTES, seed), 2)),
+        ...(await sealedFigures(store, content(CONTENT_BYTES, seed), {
+          rounds: full ? 15 : 9,
+          pid: storage.pid,
+        })),
         ...bulk.figures,
         ...memory.figures,
         ...erasureFigures(content, seed),

@@ -6,7 +6,7 @@ import { rmSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 
 /** Raised whenever tables change. */
-const LAYOUT = 2;
+const LAYOUT = 3;
 
 const TABLES = `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -72,6 +72,11 @@ CREATE VIRTUAL TABLE words USING fts5 (
 );
 `;
 
+/** Words of a transaction are kept together up to this before they are written as one part of the index. */
+const WORDS_HELD_BYTES = 16 * 2 ** 20;
+/** Pages written twice between two checkpoints cost one write; 16 MiB of them. */
+const CHECKPOINT_PAGES = 4_096;
+
 // Mapped, pages of the index are read where the system caches them, not copied one by one.
 const COMMON = `PRAGMA busy_timeout = 5000; PRAGMA cache_size = -32000; PRAGMA foreign_keys = OFF;
 PRAGMA mmap_size = ${16 * 2 ** 30};`;
@@ -79,7 +84,10 @@ PRAGMA mmap_size = ${16 * 2 ** 30};`;
 function open(file: string): DatabaseSync {
   const database = new DatabaseSync(file);
   // A cache: a power cut may cost the last seconds, which the chain gives again.
-  database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; ${COMMON}`);
+  database.exec(
+    `PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
+     PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; ${COMMON}`,
+  );
   return database;
 }
 
@@ -115,7 +123,10 @@ export function openCatalogueTables(file: string, chain: string): DatabaseSync {
       throwAway(file);
     }
   const database = open(file);
-  database.exec(`BEGIN; ${TABLES} PRAGMA user_version = ${LAYOUT}; COMMIT;`);
+  database.exec(
+    `BEGIN; ${TABLES} INSERT INTO words (words, rank) VALUES ('hashsize', ${WORDS_HELD_BYTES});
+     PRAGMA user_version = ${LAYOUT}; COMMIT;`,
+  );
   database.prepare("INSERT INTO meta VALUES ('chain', ?)").run(chain);
   return database;
 }

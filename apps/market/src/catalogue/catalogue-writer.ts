@@ -15,6 +15,13 @@ export interface MissingDocument {
   readonly sequence: number;
 }
 
+/** One whose document is to be read now. */
+export interface DueDocument extends MissingDocument {
+  readonly record: Uint8Array;
+  /** How often it was begun before. */
+  readonly tries: number;
+}
+
 const SECOND_MS = 1_000;
 const RETRY_MS_MAX = 3_600_000;
 const PROBLEM_MAX = 500;
@@ -145,11 +152,11 @@ export class CatalogueWriter {
   }
 
   /** Versions whose documents are to be read now. */
-  missing(nowMs: number, count: number): readonly (MissingDocument & { record: Uint8Array })[] {
+  missing(nowMs: number, count: number): readonly DueDocument[] {
     return this.#prepare(
-      `SELECT d.owner, d.path, v.sequence, v.record FROM version v JOIN dataset d ON d.id = v.dataset
+      `SELECT d.owner, d.path, v.sequence, v.record, v.tries FROM version v JOIN dataset d ON d.id = v.dataset
        WHERE v.retryAtMs <= ? ORDER BY v.retryAtMs LIMIT ?`,
-    ).all(nowMs, count) as unknown as (MissingDocument & { record: Uint8Array })[];
+    ).all(nowMs, count) as unknown as DueDocument[];
   }
 
   /** Makes what is searched agree with what every reader takes at `height`. */

@@ -21,7 +21,7 @@ import { MDDS_LIMITS, type ShapeValidator } from '#libs/mdds';
 import type { NodeClient } from '#libs/platform';
 import type { BlobStore } from '#libs/storage';
 import { type AdmissionParts, admitVersion, uaiOf } from './admit-version.ts';
-import type { CatalogueWriter, MissingDocument } from './catalogue-writer.ts';
+import type { CatalogueWriter, DueDocument, MissingDocument } from './catalogue-writer.ts';
 
 export interface FollowerParts {
   readonly node: Pick<NodeClient, 'status' | 'genesis' | 'state' | 'scan' | 'blocks'>;
@@ -33,7 +33,11 @@ export interface FollowerParts {
 }
 
 const DOCUMENT_TIMEOUT_MS = 30_000;
-const DOCUMENTS_AT_ONCE = 16;
+const DOCUMENTS_AT_ONCE = 32;
+/** Of documents read together; a longer one is read alone. */
+const SHORT_DOCUMENT_BYTES = 256 * 1024;
+/** Records of the chain that one transaction takes in. */
+const RECORDS_AT_ONCE = 500;
 const RETRY_MS = 1_000;
 const IDLE_MS = 100;
 
@@ -98,15 +102,19 @@ export class ChainFollower {
   async #takeAll(chainName: string): Promise<void> {
     const { node, writer } = this.#parts;
     const { height } = await node.status();
-    for await (const [, value] of node.scan(METADATA_CONTRACT, metadataKeys.datasets)) {
-      const record = decodeWith(datasetRecord, value);
-      writer.inTransaction(() => writer.putDataset(uaiOf(chainName, record), record, height));
-    }
+    await inBatches(node.scan(METADATA_CONTRACT, metadataKeys.datasets), (values) =>
+      writer.inTransaction(() => {
+        for (const record of values.map((value) => decodeWith(datasetRecord, value)))
+          writer.putDataset(uaiOf(chainName, record), record, height);
+      }),
+    );
     let versions = 0;
-    for await (const [, value] of node.scan(METADATA_CONTRACT, metadataKeys.versions)) {
-      writer.inTransaction(() => writer.putVersion(decodeWith(versionRecord, value), height));
-      versions++;
-    }
+    await inBatches(node.scan(METADATA_CONTRACT, metadataKeys.versions), (values) =>
+      writer.inTransaction(() => {
+        for (const value of values) writer.putVersion(readVersion(value), height);
+        versions += values.length;
+      }),
+    );
     writer.inTransaction(() => writer.advance(height));
     if (versions > 0) this.#parts.onNote({ versions, height }, 'catalogue filled from the chain');
   }
@@ -131,16 +139,15 @@ export class ChainFollower {
     });
   }
 
-  async #document(record: ReturnType<typeof readVersion>): Promise<Bytes> {
-    const { document } = record;
+  async #document({ document }: ReturnType<typeof readVersion>, maxBytes: number): Promise<Bytes> {
     if (document.kind === 'inline') return document.bytes;
     const signal = AbortSignal.any([
       this.#stopped.signal,
       AbortSignal.timeout(DOCUMENT_TIMEOUT_MS),
     ]);
-    const limits = { maxBytes: MDDS_LIMITS.documentBytesMax, signal };
     const chunks: Bytes[] = [];
-    for await (const chunk of this.#parts.blobs.get(document.cid, limits)) chunks.push(chunk);
+    for await (const chunk of this.#parts.blobs.get(document.cid, { maxBytes, signal }))
+      chunks.push(chunk);
     return concatBytes(...chunks);
   }
 
@@ -150,32 +157,68 @@ export class ChainFollower {
     const { signal } = this.#stopped;
     while (!signal.aborted) {
       const admission = this.#admission;
-      const missing = admission ? writer.missing(nowMs(), DOCUMENTS_AT_ONCE) : [];
-      if (admission) for (const each of missing) await this.#readDocument(admission, each);
-      if (missing.length === 0) await sleep(IDLE_MS, undefined, { signal }).catch(() => undefined);
+      const due = admission ? writer.missing(nowMs(), DOCUMENTS_AT_ONCE) : [];
+      const [first] = due;
+      if (!admission || !first) await sleep(IDLE_MS, undefined, { signal }).catch(() => undefined);
+      // Together while nothing speaks against it; one that failed, or ended this thread, is read alone.
+      else if (first.tries > 0) await this.#read(admission, [first], MDDS_LIMITS.documentBytesMax);
+      else {
+        const fresh = due.filter(({ tries }) => tries === 0);
+        await this.#read(admission, fresh, SHORT_DOCUMENT_BYTES);
+      }
     }
   }
 
-  async #readDocument(
+  /** Fetches at once, then takes in with one transaction: each alone costs several writes. */
+  async #read(
     admission: AdmissionParts,
-    missing: MissingDocument & { readonly record: Bytes },
+    due: readonly DueDocument[],
+    maxBytes: number,
   ): Promise<void> {
     const { writer, nowMs } = this.#parts;
-    writer.begin(missing, nowMs());
+    writer.inTransaction(() => {
+      for (const each of due) writer.begin(each, nowMs());
+    });
+    const outcomes = await Promise.all(due.map((each) => this.#outcome(admission, each, maxBytes)));
+    if (this.#stopped.signal.aborted) return;
+    writer.inTransaction(() => {
+      for (const [i, each] of due.entries()) outcomes[i]?.(each);
+    });
+  }
+
+  /** What is to be written of a document. */
+  async #outcome(
+    admission: AdmissionParts,
+    { record: bytes }: DueDocument,
+    maxBytes: number,
+  ): Promise<(of: MissingDocument) => void> {
+    const { writer } = this.#parts;
     try {
-      const record = readVersion(missing.record);
-      const bytes = await this.#document(record);
-      const outcome = await admitVersion(admission, record, bytes);
-      writer.inTransaction(() => {
-        if (outcome.admitted) writer.admit(missing, outcome.entry, bytes, writer.height);
-        else writer.refuse(missing, outcome.problem);
-      });
+      const record = readVersion(bytes);
+      const document = await this.#document(record, maxBytes);
+      const outcome = await admitVersion(admission, record, document);
+      if (!outcome.admitted) return (of) => writer.refuse(of, outcome.problem);
+      return (of) => writer.admit(of, outcome.entry, document, writer.height);
     } catch (error) {
-      if (this.#stopped.signal.aborted) return;
       const why = error instanceof Error ? error.message : String(error);
-      writer.postpone(missing, `the document cannot be read: ${why}`);
+      return (of) => writer.postpone(of, `the document cannot be read: ${why}`);
     }
   }
+}
+
+/** The values of a scan, some at a time. */
+async function inBatches(
+  scan: AsyncIterable<readonly [Bytes, Bytes]>,
+  take: (values: readonly Bytes[]) => void,
+): Promise<void> {
+  let values: Bytes[] = [];
+  for await (const [, value] of scan) {
+    values.push(value);
+    if (values.length < RECORDS_AT_ONCE) continue;
+    take(values);
+    values = [];
+  }
+  take(values);
 }
 
 const readVersion = (bytes: Bytes) => decodeWith(versionRecord, bytes);
