@@ -14,7 +14,8 @@ import { type NodeClient, createNodeClient, sendCalls } from '#libs/sdk';
 import { cliError } from '../errors.ts';
 import type { CommandContext } from '../frame/command.ts';
 import { accountNamed, serviceUrl, signerOf } from '../frame/connect.ts';
-import { type Home, prepareHome } from '../frame/home.ts';
+import type { Home } from '../frame/home.ts';
+import { prepareHome } from '../frame/prepare-home.ts';
 import { accountFile, createAccount, listAccounts } from '../frame/keys.ts';
 import { tableLines } from '../frame/table.ts';
 

@@ -25,7 +25,7 @@ import {
 } from '#libs/ledger';
 import { cliError } from '../errors.ts';
 import { type CommandContext, wholeNumber } from '../frame/command.ts';
-import { prepareHome } from '../frame/home.ts';
+import { prepareHome } from '../frame/prepare-home.ts';
 import { accountFile, ensureAccount } from '../frame/keys.ts';
 
 const STAKE_UNIT = 1_000n * TOKEN;

@@ -14,7 +14,8 @@ import type { BlobStore } from '#libs/storage';
 import type { CommandContext } from './command.ts';
 import { connectStorage, serviceUrl } from './connect.ts';
 import { openAccount } from './keys.ts';
-import { type Home, prepareHome } from './home.ts';
+import type { Home } from './home.ts';
+import { prepareHome } from './prepare-home.ts';
 
 export interface DataServices {
   readonly node?: string;

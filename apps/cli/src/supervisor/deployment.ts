@@ -9,7 +9,8 @@ import { DEFAULT_PARAMETERS, DEFAULT_PROFILE, deriveBlsSigner } from '#libs/eda'
 import { TOKEN } from '#libs/kernel';
 import { type Genesis, decodeGenesis, encodeGenesis, genesisId, provenBlsKey } from '#libs/ledger';
 import { readJsonFile, replaceFile } from '../frame/files.ts';
-import { type Home, prepareHome } from '../frame/home.ts';
+import type { Home } from '../frame/home.ts';
+import { prepareHome } from '../frame/prepare-home.ts';
 import { ensureAccount, readPassphrase } from '../frame/keys.ts';
 import type { Ports } from './ports.ts';
 import {

@@ -3,7 +3,7 @@
  * everything on SIGTERM.
  */
 import type { CommandContext } from '../frame/command.ts';
-import { prepareHome } from '../frame/home.ts';
+import { prepareHome } from '../frame/prepare-home.ts';
 import { prepareDeployment, readProfiles } from './deployment.ts';
 import { choosePorts } from './ports.ts';
 import { planOf, providerProcess, providerSpec, urlsOf } from './processes.ts';
