@@ -274,7 +274,7 @@ function measurements(): void {
       .option('--plots <dir>', 'consensus-sim: also write the figures as SVG')
       .option('--attacks <dir>', 'sandbox: folder of hostile programs to run, a verdict for each')
       .option('--nodes <n>', 'consensus-cluster: validators, as processes')
-      .option('--kill <n>', 'consensus-cluster: kill so many and measure how they come back'),
+      .option('--kill <n>', 'consensus-cluster, e2e: kill so many and measure how they come back'),
     async () => (await import('./commands/bench.ts')).bench,
   );
   const sim = group(program, 'sim', 'Simulations that replay by their seed');
