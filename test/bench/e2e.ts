@@ -8,7 +8,7 @@ import { createSeededRandomness } from '#libs/kernel';
 import { type ArrayRun, type Site, cpuMsPer, cpuSecondsBy, runArray } from './e2e-array.ts';
 import { killMarkets } from './e2e-kills.ts';
 import { type QuotedOrder, quoteFigures, quotedOrder } from './e2e-quotes.ts';
-import { prepareTakeover } from './e2e-takeover.ts';
+import { type Takeovers, prepareTakeover } from './e2e-takeover.ts';
 import { startRedis } from '../support/redis-server.ts';
 import { type LocalMachine, startLocalMachine } from '../support/local-machine.ts';
 import { type OwnMarket, startOwnMarket } from '../support/own-market.ts';
@@ -164,6 +164,16 @@ async function arrays(machine: LocalMachine, own: OwnMarket, note: BenchOptions[
   }
 }
 
+function missedTakeovers({ takeoverMissed, takeoverTries }: Takeovers): Record<string, string> {
+  const missed = (['standard', 'fast'] as const).filter((level) => takeoverMissed[level] > 0);
+  return Object.fromEntries(
+    missed.map((level) => [
+      `takeoverMsP95.${level}`,
+      `${takeoverMissed[level]} of ${takeoverTries[level]} tasks were not taken over in a minute`,
+    ]),
+  );
+}
+
 export const bench: Bench = async (options) => {
   const { full, kill, note, seed } = options;
   const closing: (() => Promise<void>)[] = [];
@@ -202,8 +212,12 @@ export const bench: Bench = async (options) => {
     await prepared.stop();
     const { postgres, redis } = await arrays(machine, own, note);
     const absent = 'no redis-server on this machine';
+    const skipped = {
+      ...(!redis && { 'arrayTasksPerSecond.redis': absent }),
+      ...missedTakeovers(takeover),
+    };
     return {
-      skipped: redis ? {} : { 'arrayTasksPerSecond.redis': absent },
+      skipped,
       figures: {
         arrayTasksPerSecond: {
           postgres: postgres.tasksPerSecond,
