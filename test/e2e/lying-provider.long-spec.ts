@@ -1,6 +1,6 @@
 /**
- * A provider that lies, beside honest ones on real processes: found out by a replay, disputed, narrowed,
- * judged by a panel, slashed; outvoted in an array with replicas; turned down by a validator.
+ * A provider that lies, beside honest ones on real processes: found out by an audit and convicted; by a replay,
+ * disputed, narrowed, judged by a panel, slashed; outvoted in an array with replicas; turned down by a validator.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -32,6 +32,8 @@ const LIES_FROM = 3;
 const LIE = 'ab'.repeat(32);
 /** What it says of tasks instead of their outputs. */
 const isLyingInUnits = true;
+/** Of a whole job it gives this instead of its result. */
+let lieAboutJobs: string | undefined;
 
 const spoil = (checkpoint: Checkpoint, index: number): Checkpoint =>
   index < LIES_FROM ? checkpoint : { ...checkpoint, root: LIE };
@@ -51,6 +53,8 @@ function say(event: AgentEvent): AgentEvent {
     const metered = { ...event.outcome.metered, outputChain: LIE, checkpointsRoot: root };
     return { ...event, outcome: { ...event.outcome, metered } };
   }
+  if (event.kind === 'finished' && event.outcome.exit === 'ok' && lieAboutJobs !== undefined)
+    return { ...event, outcome: { ...event.outcome, result: lieAboutJobs } };
   if (event.kind === 'unitsReported' && isLyingInUnits) {
     const results = event.report.results.map(({ output, ...rest }) => {
       if (!output) return rest;
@@ -101,6 +105,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'seele-liar-'));
   machine = await startLocalMachine({
     SEELE_MARKET_REPLAY_SHARE: '1',
+    SEELE_MARKET_AUDIT_SHARE: '1',
     SEELE_MARKET_DISPUTES_EVERY_MS: '300',
     SEELE_PROVIDER_DISPUTES_EVERY_MS: '300',
   });
@@ -143,6 +148,30 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 }, 60_000);
 
+describe('a provider that lies about a js job of tier A', () => {
+  it('is paid, then found out by two others at the market’s cost, and convicted; the price goes back', async () => {
+    const { cid } = await machine.store.put(new TextEncoder().encode('a lie'), { pin: true });
+    lieAboutJobs = cid;
+    const order = await machine.orderer({
+      ...{ code: 'export default () => "the truth"', tier: 'A', priceCap: 2_000_000_000n },
+    });
+    const id = await order();
+    const ended = await machine.market.waitForEnd(id, { timeoutMs: 60_000 });
+    lieAboutJobs = undefined;
+    expect(ended).toMatchObject({ status: 'settled', result: cid });
+    const texts = async () => {
+      const { decisions } = await machine.market.why(id);
+      return decisions.map(({ text }) => text).join('\n');
+    };
+    const said = await until('the conviction', async () => {
+      const all = await texts();
+      return all.includes('convicted') ? all : undefined;
+    });
+    expect(said).toContain('two other operators came to something else');
+    expect(await bondOf(account)).toBe(10_000_000_000n);
+  }, 150_000);
+});
+
 describe('a provider that lies about a verifiable job', () => {
   let order: string;
   let dispute: Dispute;
@@ -178,12 +207,12 @@ describe('a provider that lies about a verifiable job', () => {
   }, 180_000);
 
   it('loses half of its bond, and its reputation says so', async () => {
-    expect(await bondOf(account)).toBe(10_000_000_000n);
+    expect(await bondOf(account)).toBe(5_000_000_000n);
     const reputation = await machine.seele('audit', 'reputation', '--json');
     const { providers } = JSON.parse(reputation.stdout) as {
       providers: { disputesLost: number; isSame: boolean }[];
     };
-    expect(providers.filter(({ disputesLost }) => disputesLost === 1)).toHaveLength(1);
+    expect(providers.filter(({ disputesLost }) => disputesLost === 2)).toHaveLength(1);
     const why = await machine.seele('why', order);
     expect(why.stdout).toContain('replay-wrong');
     expect(why.stdout).toContain('disputed');

@@ -1,5 +1,5 @@
 import { readSimMarketArguments } from './market/main.ts';
-import { consumerOf, playTiers } from './market/tiers/run-tiers.ts';
+import { auditsOf, consumerOf, playTiers } from './market/tiers/run-tiers.ts';
 
 /** A fortieth of the full length; `market-tiers.long-spec.ts` judges the figures of a whole run. */
 const MINUTES = 1;
@@ -11,6 +11,13 @@ describe('tiers scenario of the market simulation', () => {
     expect(A.cost).toBeLessThan(Math.min(B.cost, C.cost));
     expect(B.finishMs).toBeLessThan(Math.min(A.finishMs, C.finishMs));
     expect(world.placements.outsideDomain).toBe(0);
+    // Liars about work that one provider does are found out as often as the chances say, and lose by it.
+    const { drawn, lies, caughtShare, expectedShare, cheatingBalance } = auditsOf(world.audits);
+    expect(drawn).toBeGreaterThan(0);
+    expect(lies).toBeGreaterThan(0);
+    const spread = 4 * Math.sqrt((expectedShare * (1 - expectedShare)) / lies);
+    expect(Math.abs(caughtShare - expectedShare)).toBeLessThan(spread);
+    expect(cheatingBalance).toBeLessThan(0);
     const traceOf = (tasks: typeof done) =>
       tasks.map(({ id, accepted, acceptedMs, cost }) => `${id} ${accepted} ${acceptedMs} ${cost}`);
     const again = playTiers(5, 'independent', MINUTES);

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { parseAccount } from '#libs/kernel';
-import { REPLAY_CHANCE } from '#libs/market';
+import { AUDIT_LEAST, REPLAY_CHANCE } from '#libs/market';
 import {
   type SettingsOf,
   defineSettings,
@@ -191,6 +191,12 @@ export const marketSettings = defineSettings('market', {
     schema: z.coerce.number().min(0).max(1),
     default: REPLAY_CHANCE,
     help: 'Share of the results of wasm and verifiable jobs that the market runs again itself, drawn at random; what it finds wrong it disputes on the chain. Quotes tell it.',
+  },
+  auditShare: {
+    env: 'SEELE_MARKET_AUDIT_SHARE',
+    schema: z.coerce.number().min(0).max(1),
+    default: AUDIT_LEAST,
+    help: 'Least share of the results of js jobs of the tiers A and B that the market has done again by another operator, at its own cost and drawn at random; five times as much of who is not trusted yet. 0 for none. Quotes tell it.',
   },
   disputesEveryMs: {
     env: 'SEELE_MARKET_DISPUTES_EVERY_MS',

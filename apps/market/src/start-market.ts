@@ -82,6 +82,8 @@ export interface MarketParts {
   readonly fuelPrice: bigint;
   /** Share of metered results that are run again. */
   readonly replayShare?: number;
+  /** Least share of one provider's results that another does again. */
+  readonly auditShare?: number;
   /** Plays the market's part in disputes it opened, by the node's full interface. */
   readonly disputes?: Pick<NodeClient, 'state' | 'scan'>;
   readonly disputesEveryMs?: number;
@@ -151,6 +153,7 @@ async function openMarket(parts: MarketParts) {
       fuelPrice: parts.fuelPrice,
       slashedPerMille: await slashedPerMille(parts),
       ...(parts.replayShare !== undefined && { replayShare: parts.replayShare }),
+      ...(parts.auditShare !== undefined && { auditShare: parts.auditShare }),
       ...(parts.tenants && { tenants: parts.tenants }),
     },
     await restoredRows(rows, clock, times),

@@ -89,11 +89,13 @@ function takeOrders(
   return { rows, repeated: fresh.size === 0 };
 }
 
-function createOrder(
+/** @param audits what an order of the market's own has beside */
+export function createOrder(
   step: Step,
   id: string,
   signed: SignedOrder,
   { inGraph: { sources, depth }, ...wanted }: Admitted,
+  audits: Pick<OrderRow, 'auditOf' | 'avoid' | 'topUp'> = {},
 ): void {
   const { market, now } = step;
   const isBlocked = sources.length > 0;
@@ -103,6 +105,7 @@ function createOrder(
     id,
     signed,
     ...wanted,
+    ...audits,
     acceptedAtUs: now.timeUs,
     work: isBlocked ? 'blocked' : work,
     ...(isBlocked && { sources: [...sources], depth }),

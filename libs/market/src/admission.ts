@@ -2,7 +2,7 @@
 import { formatAmount } from '#libs/kernel';
 import { BATCH_UNITS_MAX, ORDER_DOMAIN, type SignedOrder, orderBytes } from '#contracts';
 import { accountOf } from '#libs/crypto';
-import { lacksBond } from './checks/bonds.ts';
+import { distrustOf } from './checks/bonds.ts';
 import { operatorsFor } from './checks/operators.ts';
 import { needsOf } from './fitting.ts';
 import { type Ahead, type InGraph, placeInGraph, putAhead } from './graph/admission.ts';
@@ -249,7 +249,7 @@ function canEverRun(market: Market, needs: JobNeeds, priceCap: bigint): boolean 
   return cells.some(({ candidates }) =>
     candidates.some(
       ({ provider, price }) =>
-        price <= priceCap && !absenceOf(market, provider) && !lacksBond(market, provider, price),
+        price <= priceCap && !absenceOf(market, provider) && !distrustOf(market, provider, price),
     ),
   );
 }

@@ -13,6 +13,7 @@ import { bindingDue, bindingOverdue, enqueueBinding, fillProvider } from './bind
 import { takeBlock } from './blocks.ts';
 import { cancelOrder, completeOverdue, placeOverdue } from './closing.ts';
 import { isStepWanted, pursueChain, pursueWanting } from './chain-steps.ts';
+import { fundRead, pursueAudit } from './checks/audits.ts';
 import { askBond, bondRead } from './checks/bonds.ts';
 import { askReplay, disputeMove, replayed } from './checks/replays.ts';
 import { checkResult, resultChecked, validated } from './deliveries.ts';
@@ -80,7 +81,7 @@ function dispatch(step: Step, event: MarketEvent): void {
       return takeBlock(step, event);
     case 'balanceRead':
       for (const id of balanceRead(step, event)) enqueueBatches(step, id);
-      return;
+      return fundRead(step, event.account);
     case 'unitsChecked':
       return unitsChecked(step, event);
     case 'unitsValidated':
@@ -161,6 +162,8 @@ function onDeadline(step: Step, kind: string, id: string): void {
       return storeLearned(step);
     case 'replay':
       return askReplay(step, id);
+    case 'audit':
+      return pursueAudit(step, id);
     case 'bond':
       return askBond(step, id);
   }
@@ -174,6 +177,7 @@ function resume(step: Step, rebuildTo: number | undefined): void {
   resumeLane(step);
   for (const row of [...market.orders.values()]) {
     if (row.replay) askReplay(step, row.id);
+    if (row.audit) pursueAudit(step, row.id);
     if (row.endedAtUs === undefined) resumeOrder(step, row);
     else keepEnded(step, row);
     if (row.log.length > row.checkpointed) market.unanchored.add(row.id);

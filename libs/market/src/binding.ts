@@ -26,7 +26,14 @@ import {
 import { type Victim, preemptionReason, victimFor } from './placement/preempt.ts';
 import { madeInputsOf } from './graph/followers.ts';
 import { takeRoom } from './room.ts';
-import { type ProviderState, type Step, emit, orderOf, updateOrder } from './state.ts';
+import {
+  type ProviderState,
+  type Step,
+  emit,
+  orderOf,
+  updateOrder,
+  withoutFields,
+} from './state.ts';
 
 const MS = 1000;
 
@@ -61,7 +68,8 @@ function bindOrWait(step: Step, row: OrderRow): void {
   const job = jobOf(row, now.timeUs);
   const best = bestPlace(step, job);
   if (best) return grant(step, row, best.offer.provider, inputsOf(step, row, best));
-  const victim = victimFor(market, job, row.signed.order.consumer);
+  // An audit can wait.
+  const victim = row.auditOf === undefined && victimFor(market, job, row.signed.order.consumer);
   if (victim) preempt(step, row, victim);
   else waitForRoom(step, row);
 }
@@ -114,7 +122,14 @@ function grant(step: Step, row: OrderRow, provider: ProviderState, inputs: Lease
     price,
     inputs,
   });
-  updateOrder(step, row.id, { work: 'leased', fence, lease: granted });
+  const isResumed = row.savePoint !== undefined;
+  updateOrder(step, row.id, {
+    work: 'leased',
+    fence,
+    lease: granted,
+    ...(isResumed && { isResumed }),
+  });
+  if (!isResumed && row.isResumed) withoutFields(step, row.id, 'isResumed');
   takeRoom(provider, row);
   market.places.tenants.take(row.id, row.signed.order.consumer, row.needs);
   market.leases.set(lease, row.id);

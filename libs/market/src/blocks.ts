@@ -9,6 +9,7 @@ import {
   unitsContradicted,
 } from './arrays/endings.ts';
 import { depositSeen } from './arrays/funds.ts';
+import { convictionAnswered } from './checks/audits.ts';
 import { askBond } from './checks/bonds.ts';
 import { disputeAnswered } from './checks/replays.ts';
 import { pursueChain, pursueWanting, resetChainTries, retryChainStep } from './chain-steps.ts';
@@ -123,6 +124,7 @@ function takeOwn(step: Step, fact: OwnTransactionFact, height: number): void {
     bindingEnded(step, answered);
     if (answered.call.kind === 'anchor') anchorAnswered(step, answered, fact, height);
     else if (answered.call.kind === 'dispute') disputeAnswered(step, answered.call.order, fact);
+    else if (answered.call.kind === 'convict') convictionAnswered(step, answered.call, fact);
     else if (!fact.ok) stepReverted(step, answered, fact.code ?? 'unknown');
   }
   if (displaced) {
@@ -138,6 +140,7 @@ function takeOwn(step: Step, fact: OwnTransactionFact, height: number): void {
 /** Refusals of a placing that no repetition can mend. */
 const UNPLACEABLE: ReadonlySet<string> = new Set([
   'ORDERS_PREPAID_TOO_LOW',
+  'TOKEN_BALANCE_TOO_LOW',
   'ORDERS_EXPIRED',
   'ORDERS_TIMES',
   'ORDERS_SIGNATURE',

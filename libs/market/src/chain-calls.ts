@@ -14,8 +14,13 @@ import type { MarketCall, TransactionRow } from './model/rows.ts';
 
 export function marketCallToCalls(call: MarketCall): readonly ContractCall[] {
   switch (call.kind) {
-    case 'place':
-      return [ordersCalls.place(call.order)];
+    case 'place': {
+      const { order, topUp } = call;
+      const placed = ordersCalls.place(order);
+      if (topUp === undefined) return [placed];
+      const { consumer: account } = order.order;
+      return [ordersCalls.deposit({ account, amount: topUp }), placed];
+    }
     case 'bind': {
       const { order, provider, price, fence } = call;
       return [ordersCalls.bind({ order, provider, price, fence })];
@@ -34,6 +39,8 @@ export function marketCallToCalls(call: MarketCall): readonly ContractCall[] {
       return [auditCalls.anchor({ size: call.size, root: call.root })];
     case 'dispute':
       return [disputesCalls.open({ order: call.order, claim: call.claim })];
+    case 'convict':
+      return [disputesCalls.convict({ order: call.order, others: call.others })];
     case 'move': {
       const { method, args } = call;
       return [{ contract: DISPUTES_CONTRACT, method, args }];

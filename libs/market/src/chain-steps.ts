@@ -15,7 +15,7 @@ export function nextCall(row: OrderRow, nowUs: number): MarketCall | undefined {
   if (row.rebuilding === true && row.work === 'queued') return undefined;
   switch (row.chain.state) {
     case 'none':
-      return isWorthPlacing(row, nowUs) ? { kind: 'place', order: row.signed } : undefined;
+      return isWorthPlacing(row, nowUs) ? placeOf(row) : undefined;
     case 'placed':
     case 'bound':
       return nextOfHeld(row, nowUs);
@@ -25,6 +25,11 @@ export function nextCall(row: OrderRow, nowUs: number): MarketCall | undefined {
       return undefined;
   }
 }
+
+const placeOf = ({ signed: order, topUp }: OrderRow): MarketCall => ({
+  ...{ kind: 'place', order },
+  ...(topUp !== undefined && { topUp }),
+});
 
 function isWorthPlacing(row: OrderRow, nowUs: number): boolean {
   if (row.work === 'rejected' || nowUs > row.signed.order.placeByUs) return false;
@@ -124,7 +129,12 @@ export function pursueWanting(step: Step): void {
 }
 
 /** Calls of no order's own course; in disputes a second one reverts. */
-const ORDERLESS: ReadonlySet<MarketCall['kind']> = new Set(['anchor', 'dispute', 'move']);
+const ORDERLESS: ReadonlySet<MarketCall['kind']> = new Set([
+  'anchor',
+  'dispute',
+  'convict',
+  'move',
+]);
 
 /** True while the transaction would still bring its order on. */
 export function isStepWanted(step: Step, row: TransactionRow): boolean {

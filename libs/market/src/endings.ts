@@ -6,7 +6,7 @@ import { pursueChain } from './chain-steps.ts';
 import { abandonBatches, stopArray } from './arrays/endings.ts';
 import { type LeaseEnd, RETRY_RULES } from './retry.ts';
 import { backoffMs, countFault, noteOffer } from './faults.ts';
-import { isReplayDue } from './checks/replay-due.ts';
+import { isAuditWanted, isReplayDue, wakeAudit } from './checks/replay-due.ts';
 import { observeGivenUp } from './placement/forecast.ts';
 import { storeLater } from './placement/observe.ts';
 import { indexSources, isReadByOthers, wakeFollowers } from './graph/followers.ts';
@@ -46,6 +46,7 @@ export function failWork(
   if (row.array) stopArray(step, id, reason.text);
   logStep(step, id, work, MARKET_ENTRIES[work], { code: reason.code, reason: reason.text });
   observeGivenUp(step, orderOf(step.market, id));
+  wakeAudit(step, row);
   storeLater(step);
   wakeFollowers(step, id);
   if (isNeverPlaced) endOrder(step, id);
@@ -184,7 +185,7 @@ export function evictOrder(step: Step, id: string): void {
     (row.checkpointed === row.log.length &&
       row.leaf !== undefined &&
       row.leaf < market.meta.anchoredLeaves);
-  const isWanted = isReadByOthers(market, id) || isReplayDue(row);
+  const isWanted = isReadByOthers(market, id) || isReplayDue(row) || isAuditWanted(market, row);
   if (!isAnchored || market.transactionOf.has(id) || isWanted) {
     market.deadlines.set(`evict/${id}`, now.monotonicMs + market.config.times.keepEndedMs);
     return;

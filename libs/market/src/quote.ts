@@ -3,7 +3,7 @@ import type { Randomness } from '#libs/kernel';
 import { MISFITS, misfitOf } from './fitting.ts';
 import type { JobNeeds } from './model/rows.ts';
 import type { Quote, QuoteOption, QuoteReason } from './model/views.ts';
-import { lacksBondFor } from './checks/bonds.ts';
+import { distrustFor } from './checks/bonds.ts';
 import { operatorsFor } from './checks/operators.ts';
 import { type Absence, absenceOf } from './placement/absence.ts';
 import { type Choice, choosePlace } from './placement/choose.ts';
@@ -28,6 +28,7 @@ const FILTER_TEXT: Readonly<Record<Exclude<QuoteFilter, 'kind' | 'domain'>, stri
   memory: 'with too little memory',
   disk: 'with too little disk',
   price: 'above the price cap',
+  barred: 'whose results were found wrong too often',
   bond: 'of level assured whose bond is too low for this price: a lie would pay them (seele dispute bond)',
   busy: 'that fit, with no slot or resources free now',
   operators: 'that fit, where more operators must agree',
@@ -39,6 +40,7 @@ const FILTERS: readonly QuoteFilter[] = [
   ...(['offline', 'draining', 'unsteady'] satisfies Absence[]),
   ...MISFITS,
   'bond',
+  'barred',
   ...(['busy', 'neighbours'] as const),
 ];
 
@@ -93,7 +95,7 @@ function reasonsFor(market: Market, needs: JobNeeds, priceCap: bigint | undefine
     const code =
       absenceOf(market, provider) ??
       misfitOf(provider.row.offer, needs, priceCap) ??
-      (lacksBondFor(market, provider, needs) ? 'bond' : undefined);
+      distrustFor(market, provider, needs);
     if (code) left.set(code, (left.get(code) ?? 0) + 1);
   }
   return reasonsOf(left, needs);
@@ -118,7 +120,7 @@ function optionOf(market: Market, needs: JobNeeds, choice: Choice, cell: string)
     risk: cellRisk(
       needs,
       { domain: choice.cell.domain, level: choice.cell.level.name },
-      market.config.replayShare,
+      market.config,
     ),
   };
 }

@@ -92,6 +92,8 @@ export interface Market {
   readonly readyMs: WeakMap<UnitGroup, number>;
   /** Lease → why a batch was lost whose delivered part is still being looked at. */
   readonly batchEnds: Map<string, LeaseEnd>;
+  /** Orders whose audit is due. */
+  readonly audits: Set<string>;
   /** Order → open orders that read its result. */
   readonly followers: Map<string, Set<string>>;
   /** Order with replicas → what its tasks came to, by number; read from its rows when needed. */
@@ -145,6 +147,7 @@ export function createMarket(config: MarketConfig): Market {
     batchesOf: new Map(),
     readyMs: new WeakMap(),
     batchEnds: new Map(),
+    audits: new Set(),
     followers: new Map(),
     replicas: new Map(),
     balances: new Map(),

@@ -6,7 +6,7 @@
 import { MARKET_ENTRIES, type MarketEntryKind, isMarketKind } from '#libs/audit';
 import { type Bytes, type Codec, decodeWith, formatAmount } from '#libs/kernel';
 import { kindsOf } from './agent-protocol.ts';
-import { lacksBondFor } from './checks/bonds.ts';
+import { distrustFor } from './checks/bonds.ts';
 import { cellOf, misfitOf, misfitsOf } from './fitting.ts';
 import type { JobNeeds, OrderRow } from './model/rows.ts';
 import type {
@@ -49,7 +49,7 @@ function filtersOf(
     const code =
       absenceOf(market, provider, nowMs) ??
       misfitOf(offer, needs, priceCap) ??
-      (lacksBondFor(market, provider, needs) ? 'bond' : undefined) ??
+      distrustFor(market, provider, needs) ??
       fullness(market, provider, needs);
     const cell = cells.get(cellOf(offer)) ?? { providers: 0, fitting: 0, free: 0, left: {} };
     cells.set(cellOf(offer), cell);

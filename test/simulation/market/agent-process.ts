@@ -29,6 +29,7 @@ import {
   encodeMarketMessage,
   nextAgentTickMs,
 } from '#libs/market';
+import { lieOf, truthOf } from './audit-checks.ts';
 import { type BatchCheats, batchSent } from './batch-cheats.ts';
 import type { MarketProcess } from './market-process.ts';
 import { type ResultStore, cidOf } from './result-store.ts';
@@ -56,6 +57,8 @@ export interface AgentOptions extends BatchCheats {
   readonly results: ResultStore;
   /** Of units it says something else in so many of a hundred; always the same lie of its own. */
   readonly lie?: { readonly number: number; readonly share: number } | undefined;
+  /** It says something else of so many whole jobs of a hundred. */
+  readonly wholeLies?: number | undefined;
   /** What the job under this manifest does. */
   readonly scriptOf: (manifest: string) => JobScript | undefined;
   /** Hands a signed delivery to the chain, past the market. */
@@ -364,16 +367,24 @@ export class AgentProcess {
     return unitOutput(lie.number);
   }
 
-  #finish({ lease, order, fence }: StoredLease, script: JobScript, wallMs: number): void {
+  /** The same by whoever runs it, unless one lies. */
+  #result(manifest: string): string {
+    const { world, wholeLies = 0 } = this.#options;
+    if (wholeLies === 0 || this.#random.below(100) >= wholeLies) return truthOf(manifest);
+    world.count('fault lie about a whole job');
+    return lieOf(manifest);
+  }
+
+  #finish({ lease, manifest }: StoredLease, script: JobScript, wallMs: number): void {
     const { world, results } = this.#options;
     this.#running.delete(lease);
     let exit: ExitClass = script.ending === 'hangs' ? 'wall-limit' : script.ending;
     if (world.fault('slot crashes', 0.03)) exit = 'crash';
     const outputBytes = exit === 'ok' ? 100 : 0;
     const usage = { cpuMs: wallMs, wallMs, peakMemoryBytes: 1, inputBytes: 0, outputBytes };
-    const result = cidOf(`${order}/${fence}/${this.#random.below(1000)}`);
-    const sizeBytes = world.fault('result too large', 0.01) ? 10 ** 9 : outputBytes;
-    if (exit === 'ok') results.put(result, sizeBytes);
+    const isLarge = world.fault('result too large', 0.01);
+    const result = isLarge ? cidOf(`too much of ${manifest}`) : this.#result(manifest);
+    if (exit === 'ok') results.put(result, isLarge ? 10 ** 9 : outputBytes);
     this.#apply({
       kind: 'finished',
       lease,

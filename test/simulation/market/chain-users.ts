@@ -6,11 +6,13 @@ import {
   type ContractCall,
   type SignedBatchDelivery,
   type SignedDelivery,
+  disputesCalls,
   ordersCalls,
 } from '#contracts';
 import type { Signer } from '#libs/crypto';
 import type { SeededRandomness } from '#libs/kernel';
 import { signTransaction } from '#libs/ledger';
+import { BOND, bondOf } from './audit-checks.ts';
 import type { Invariants } from './invariants.ts';
 import type { NodeProcess } from './node-process.ts';
 import type { World } from './world.ts';
@@ -29,6 +31,8 @@ export interface ChainUsersOptions {
   readonly stranger: Signer;
   readonly attackEveryMs: number;
   readonly patient: Signer;
+  /** They put down what a lie costs. */
+  readonly providers: readonly Signer[];
 }
 
 export class ChainUsers {
@@ -47,6 +51,10 @@ export class ChainUsers {
       this.#insist(consumer, call, () => (node.readBalance(account, 0)?.amount ?? 0n) > 0n);
       if (i > consumers.length - hostile)
         world.after(world.between(2000, 8000), 'withdraw', () => this.#withdraw(consumer));
+    }
+    for (const provider of options.providers) {
+      const call = disputesCalls.bond({ amount: BOND });
+      this.#insist(provider, call, () => !!node.chain && bondOf(node.chain, provider.account) > 0n);
     }
     world.after(options.attackEveryMs, 'attack', () => this.#attack());
   }

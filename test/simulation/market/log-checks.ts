@@ -62,7 +62,8 @@ function checkLog(
         return wrong(`entry ${entry.seq} does not follow ${seq - 1}`);
       seq += 1;
       head = entryHash(entry);
-      last = entry.kind;
+      // A result is checked after the order has ended, too.
+      if (entry.kind !== 'checked') last = entry.kind;
       if (entry.kind === 'leased') holder = decodeWith(MARKET_ENTRIES.leased, entry.data).provider;
       const isMarkets = isMarketKind(entry.kind);
       const writer = accountOf(batch.publicKey);

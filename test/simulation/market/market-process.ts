@@ -22,6 +22,7 @@ import {
   restoreMarket,
 } from '#libs/market';
 import { type TransactionBody, signTransaction } from '#libs/ledger';
+import { bondOf } from './audit-checks.ts';
 import type { BindingQueue } from './binding-queue.ts';
 import type { LeaseMessage } from './graph-checks.ts';
 import type { Invariants } from './invariants.ts';
@@ -345,6 +346,13 @@ export class MarketProcess {
         };
         world.after(2, 'balance', read, isAlive);
         return;
+      }
+      case 'readBond': {
+        const { account } = effect;
+        const { chain } = this.#options.node;
+        const bonded = chain ? bondOf(chain, account) : 0n;
+        const read = (): void => this.dispatch({ kind: 'bondRead', account, bonded });
+        return world.after(2, 'bond', read, isAlive);
       }
       case 'jobEvent':
         return world.count(`log ${effect.event.kind}`);

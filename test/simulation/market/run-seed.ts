@@ -21,6 +21,7 @@ import {
   manifestCid,
 } from '#libs/market';
 import { AgentProcess } from './agent-process.ts';
+import { checkAudits } from './audit-checks.ts';
 import { BindingQueue } from './binding-queue.ts';
 import { ChainUsers } from './chain-users.ts';
 import { type ConsumerOptions, Consumers } from './consumers.ts';
@@ -67,8 +68,11 @@ const TIMES: MarketTimes = {
   placeByMaxMs: 60_000,
   completeByMaxMs: 600_000,
   keepEndedMs: 5000,
+  auditPatienceMs: 15_000,
 };
 
+/** So many results are done again, so that some dozens of seeds see every end of an audit. */
+const AUDIT_SHARE = 0.06;
 const GIB = 2 ** 30;
 const ORDERS = 16;
 /** For so many orders there is a graph of them more. */
@@ -99,6 +103,8 @@ class Simulation {
   readonly #graphs: GraphConsumers;
   readonly #invariants: Invariants;
   readonly #faultsMs: number;
+  readonly #providers: readonly string[];
+  readonly #liar: string | undefined;
 
   constructor(seed: number, orders: number, mutant: Mutant | undefined) {
     const world = new World(seed);
@@ -146,6 +152,7 @@ class Simulation {
       verify: mutant?.believesAll ? () => true : verify,
       times: { ...TIMES, ...mutant?.times },
       caps: { ...DEFAULT_MARKET_CAPS, orders: 64, openOrders: 12, transactions: 8, faults: 3 },
+      ...{ auditShare: AUDIT_SHARE, slashedPerMille: 500n },
       fuelLimit: 5_000_000n,
       fuelPrice: 1n,
     };
@@ -173,12 +180,15 @@ class Simulation {
       deposit: DEPOSIT,
       stranger,
       attackEveryMs: 400,
-      patient,
+      ...{ patient, providers },
     });
     const scripts = new Map<string, JobScript>();
     const cheats = world.random.chance(0.4) ? world.random.below(3) : -1;
     // One of those that check each other lies in every second world.
     const liar = world.random.chance(0.5) ? 2 + world.random.below(3) : -1;
+    const jobLiar = world.random.chance(0.5) ? world.random.below(providers.length) : -1;
+    this.#liar = providers[jobLiar]?.account;
+    this.#providers = providers.map(({ account }) => account);
     for (const [i, signer] of providers.entries())
       this.#agents.push(
         new AgentProcess({
@@ -189,6 +199,7 @@ class Simulation {
           results,
           isCheat: i === cheats,
           lie: i === liar ? { number: 7, share: world.random.pick([5, 50, 100]) } : undefined,
+          wholeLies: i === jobLiar ? world.random.pick([20, 50, 100]) : undefined,
           scriptOf: (manifest) => scripts.get(manifest),
           relay: (delivery) => users.relay(signer, delivery),
           relayUnits: (delivery) => users.relayUnits(signer, delivery),
@@ -282,6 +293,8 @@ class Simulation {
     const { rows } = this.#market;
     this.#invariants.final(rows);
     checkGraphs({ world, rows });
+    const { chain } = this.#node;
+    checkAudits({ world, rows, chain, providers: this.#providers, liar: this.#liar });
   }
 }
 

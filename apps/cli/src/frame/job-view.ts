@@ -51,7 +51,10 @@ function checkText({
       : `majority of ${replicas}, each is paid`;
   if (check === 'replay')
     return `${percentText(checkChance)} run again by the market, then disputed`;
-  return check === 'validator' ? 'what your validator lets pass' : 'one provider’s word';
+  if (check === 'validator') return 'what your validator lets pass';
+  return checkChance > 0
+    ? `one provider’s word, ${percentText(checkChance)} or more done again by another`
+    : 'one provider’s word';
 }
 
 const percentText = (share: number): string => `${Number((100 * share).toPrecision(2))} %`;

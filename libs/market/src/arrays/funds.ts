@@ -12,7 +12,7 @@ import { type Market, type Step, emit, orderOf, updateOrder, withoutFields } fro
 import { arrayOf, pendingUnits } from './batches.ts';
 
 /** What the consumer's balance still covers, as far as it was read; undefined when it never was. */
-function coverOf(market: Market, consumer: string): bigint | undefined {
+export function coverOf(market: Market, consumer: string): bigint | undefined {
   const read = market.balances.get(consumer);
   return read && read.amount - reservedOf(market, consumer, read.height);
 }

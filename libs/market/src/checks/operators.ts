@@ -3,7 +3,7 @@ import type { JobNeeds } from '../model/rows.ts';
 import { absenceOf } from '../placement/absence.ts';
 import type { Market } from '../state.ts';
 import { QUORUM_TERMS } from '../verification/index.ts';
-import { lacksBond } from './bonds.ts';
+import { distrustOf } from './bonds.ts';
 
 export interface Operators {
   /** So many must agree; 1 where one operator's word is taken. */
@@ -21,7 +21,7 @@ export function operatorsFor(market: Market, needs: JobNeeds, cap: bigint | unde
   for (const { candidates } of cells)
     for (const { provider, price } of candidates) {
       if (cap !== undefined && price > cap) continue;
-      if (!absenceOf(market, provider) && !lacksBond(market, provider, price)) there++;
+      if (!absenceOf(market, provider) && !distrustOf(market, provider, price)) there++;
     }
   return { wanted: most === 1 ? 1 : wanted, there };
 }

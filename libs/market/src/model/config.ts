@@ -34,6 +34,8 @@ export interface MarketTimes {
   /** An order may ask to be placed at most so far in the future; ended ones are kept as long. */
   readonly placeByMaxMs: number;
   readonly completeByMaxMs: number;
+  /** An audit that nobody has done so long after it was ordered is given up. */
+  readonly auditPatienceMs: number;
   /** An ended order leaves memory this long after it can no longer be resubmitted. */
   readonly keepEndedMs: number;
 }
@@ -55,6 +57,7 @@ export const DEFAULT_MARKET_TIMES: MarketTimes = {
   anchorMs: 500,
   placeByMaxMs: 15 * 60_000,
   completeByMaxMs: 7 * 24 * 3_600_000,
+  auditPatienceMs: 30 * 60_000,
   keepEndedMs: 60_000,
 };
 
@@ -124,6 +127,11 @@ export interface MarketConfig {
    * and quotes say so.
    */
   readonly replayShare?: number;
+  /**
+   * Least share of the results of `js` orders of the tiers A and B that others do again, at the market's
+   * cost; more of who is not trusted (`auditChance`). None where nothing is said.
+   */
+  readonly auditShare?: number;
   /** Share of a bond that a lost dispute takes; with it level `assured` is for bonded providers only. */
   readonly slashedPerMille?: bigint;
   /** Fuel limit and price of the market's own transactions. */

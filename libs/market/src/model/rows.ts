@@ -268,6 +268,18 @@ export const replayState = record({
 });
 export type ReplayState = CodecValue<typeof replayState>;
 
+/**
+ * `due` until other operators have done it again; `right`, `wrong` (somebody is alone with its result: `odd`
+ * is the order in which), or `undone`. `orders` are the market's own, at most two.
+ */
+export const auditState = record({
+  state: oneOf('due', 'right', 'wrong', 'undone'),
+  orders: list(hash32, 2),
+  odd: optional(hash32),
+  isOpened: optional(bool),
+});
+export type AuditState = CodecValue<typeof auditState>;
+
 export const orderRow = record({
   version: uint(),
   id: hash32,
@@ -320,6 +332,15 @@ export const orderRow = record({
   resultBytes: optional(uint()),
   /** Its result is run again, or was: what came of that. */
   replay: optional(replayState),
+  /** Its last lease began from a save point of another. */
+  isResumed: optional(bool),
+  /** Other operators do it again, or did. */
+  audit: optional(auditState),
+  /** An order of the market itself: it does this one again, by none of those to `avoid`. */
+  auditOf: optional(hash32),
+  avoid: optional(list(hash32, 2)),
+  /** Paid into the market's prepaid balance when it is placed. */
+  topUp: optional(u64),
 });
 export type OrderRow = CodecValue<typeof orderRow>;
 
@@ -338,7 +359,8 @@ export type ProviderRow = CodecValue<typeof providerRow>;
 
 /** What the market asks of the chain; turned into contract calls by `bodyOf`. */
 export const marketCall = variant({
-  place: record({ order: signedOrder }),
+  /** With `topUp` that much is paid into its consumer's prepaid balance first: audits only. */
+  place: record({ order: signedOrder, topUp: optional(u64) }),
   bind: record({ order: hash32, provider: hash32, price: u64, fence: uint() }),
   deliver: record({ delivery: signedDelivery }),
   settle: record({ order: hash32, fence: uint() }),
@@ -364,6 +386,8 @@ export const marketCall = variant({
   releaseUnits: record({ order: hash32, fence: uint() }),
   /** Opens a dispute about an order's delivery. */
   dispute: record({ order: hash32, claim: disputedClaim }),
+  /** Two others came to the same, and the provider of this one to something else. */
+  convict: record({ order: hash32, others: list(hash32, 2) }),
   /** The market's part in a dispute; arguments as contract `disputes` takes them. */
   move: record({ key: text(160), method: oneOf('show', 'timeout'), args: byteString(64 * 1024) }),
 });

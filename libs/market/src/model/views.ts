@@ -107,7 +107,7 @@ export interface QuoteOption {
 
 /** Why some providers were left out: one line per filter, with how many it removed. */
 export interface QuoteReason {
-  readonly code: Absence | Misfit | 'bond' | 'operators' | 'busy' | 'neighbours';
+  readonly code: Absence | Misfit | 'bond' | 'barred' | 'operators' | 'busy' | 'neighbours';
   readonly providers: number;
   readonly text: string;
 }

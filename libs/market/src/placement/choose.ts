@@ -19,7 +19,7 @@ import { domainsOf, isolationRank } from '../fitting.ts';
 import type { JobNeeds } from '../model/rows.ts';
 import { hasRoom } from '../room.ts';
 import type { Market, ProviderState } from '../state.ts';
-import { lacksBond } from '../checks/bonds.ts';
+import { distrustOf } from '../checks/bonds.ts';
 import { absenceOf } from './absence.ts';
 import type { Candidate, Fit, FitCell } from './fits.ts';
 import { type Run, RunOutlook, START_MS, slowdownOf, transferMs, waitMs } from './outlook.ts';
@@ -136,7 +136,7 @@ interface Making extends ChooseOptions {
 }
 
 function toCell(market: Market, job: Job, cell: FitCell, making: Making): Cell<PlaceOffer> {
-  const risk = cellRisk(job.needs, cell, market.config.replayShare).wrong;
+  const risk = cellRisk(job.needs, cell, market.config).wrong;
   return {
     domain: cell.domain,
     level: LEVELS[cell.level],
@@ -185,7 +185,7 @@ function offerOf(
   const { provider, price, priceUnits, nodeClass, pace } = candidate;
   if (absenceOf(market, provider, mustHaveRoom ? nowMs : undefined)) return undefined;
   if (priceCap !== undefined && price > priceCap) return undefined;
-  if (avoid?.has(provider.row.provider) || lacksBond(market, provider, price)) return undefined;
+  if (avoid?.has(provider.row.provider) || distrustOf(market, provider, price)) return undefined;
   if (mustHaveRoom && !hasRoom(provider, needs)) return undefined;
   const slowdown = slowdownOf(market, needs, provider);
   if (slowdown === undefined && mustHaveRoom) return undefined;

@@ -1,7 +1,7 @@
 /** Placing orders: which queue, which provider, whose turn when a slot falls free, and why. */
 import { MARKET_ENTRIES } from '#libs/audit';
 import { type CodecValue, formatAmount } from '#libs/kernel';
-import { lacksBondFor } from '../checks/bonds.ts';
+import { distrustFor } from '../checks/bonds.ts';
 import { misfitOf } from '../fitting.ts';
 import type { JobNeeds, OrderRow } from '../model/rows.ts';
 import { freeSlots, hasRoom } from '../room.ts';
@@ -35,6 +35,7 @@ export const jobOf = (row: OrderRow, nowUs: number): Job => ({
   priceCap: capOf(row),
   deadlineMs: (row.signed.order.completeByUs - nowUs) / MS,
   tried: row.array?.again[0]?.tried ?? row.tried,
+  ...(row.avoid && { avoid: new Set(row.avoid) }),
 });
 
 /** The best provider with room now; undefined when there is none. */
@@ -69,7 +70,7 @@ export function mayTake({ market, now }: Step, provider: ProviderState, job: Job
     !absenceOf(market, provider, now.monotonicMs) &&
     hasRoom(provider, needs) &&
     misfitOf(provider.row.offer, needs, priceCap) === undefined &&
-    !lacksBondFor(market, provider, needs) &&
+    distrustFor(market, provider, needs) === undefined &&
     slowdownOf(market, needs, provider) !== undefined
   );
 }
@@ -128,7 +129,7 @@ function describe(step: Step, needs: JobNeeds, priceCap: bigint | undefined): De
     const code =
       absenceOf(market, provider, now.monotonicMs) ??
       misfitOf(provider.row.offer, needs, priceCap) ??
-      (lacksBondFor(market, provider, needs) ? 'bond' : undefined) ??
+      distrustFor(market, provider, needs) ??
       (hasRoom(provider, needs) ? undefined : 'busy');
     if (code) left.set(code, (left.get(code) ?? 0) + 1);
     else candidates += 1;

@@ -32,7 +32,13 @@ export interface CellRisk {
   readonly checkChance: number;
 }
 
-/** One provider's word: what a `js` order of the tiers A and B gets. */
+/** What a market does beside what orders ask for: shares of results that are done again, 0 for none. */
+export interface MarketChecks {
+  readonly replayShare?: number;
+  readonly auditShare?: number;
+}
+
+/** One provider's word. */
 const ALONE: VerificationRegime = {
   ...{ kind: 'single', terms: { quorum: 1, most: 1 }, isAdaptive: false, checkChance: 0 },
 };
@@ -43,7 +49,7 @@ type Checked = Pick<JobNeeds, 'kind' | 'tier' | 'replicas' | 'hasValidator'>;
 function regimeOf(
   { kind = 'js', tier, replicas, hasValidator = false }: Checked,
   level: Level['name'],
-  replayShare: number,
+  { replayShare = REPLAY_CHANCE, auditShare = 0 }: MarketChecks,
 ): VerificationRegime {
   if (replicas && replicas.most > 1)
     return regimeFor({
@@ -51,21 +57,24 @@ function regimeOf(
     });
   // The market runs it itself, so nobody can lie for it; what it lets pass is up to the program.
   if (hasValidator) return { ...ALONE, kind: 'validator' };
-  return kind === 'js' ? ALONE : { ...ALONE, kind: 'replay', checkChance: replayShare };
+  if (kind !== 'js') return { ...ALONE, kind: 'replay', checkChance: replayShare };
+  // Of many tasks none is done again, and nothing that must stay where it is.
+  return replicas || tier === 'C' ? ALONE : { ...ALONE, checkChance: auditShare };
 }
 
 /**
- * The real probability, of what this market does. A replay here is the market's own, which does not lie, but
+ * The real probability, of what this market does. A replay is the market's own, which does not lie; like an audit it
  * comes after the result was accepted: it bounds how often one lies unseen, and its provider's bond pays.
  */
 export function cellRisk(
   needs: Checked,
   { domain, level }: { readonly domain: DomainName; readonly level: Level['name'] },
-  replayShare: number = REPLAY_CHANCE,
+  checks: MarketChecks = {},
 ): CellRisk {
-  const regime = regimeOf(needs, level, replayShare);
+  const regime = regimeOf(needs, level, checks);
   const colluders = COLLUDERS_ASSUMED[domain];
-  const isSeen = regime.kind === 'replay' ? regime.checkChance : 0;
+  // Another operator may lie for it; the market does not.
+  const isSeen = regime.checkChance * (regime.kind === 'replay' ? 1 : 1 - colluders);
   const wrong =
     regime.kind === 'quorum'
       ? wrongResultRisk(regime, { share: colluders })

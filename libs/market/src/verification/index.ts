@@ -4,6 +4,7 @@
  */
 export * from './collusion.ts';
 export * from './quorum.ts';
+export * from './audit.ts';
 export * from './regime.ts';
 export * from './stake.ts';
 export * from './terms.ts';

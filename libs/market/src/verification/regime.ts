@@ -7,6 +7,7 @@ import {
   answersNeeded,
   quorumOdds,
 } from './collusion.ts';
+import { AUDIT_LEAST } from './audit.ts';
 import { QUORUM_TERMS } from './terms.ts';
 import { CHECK_AT_LEAST_ONE_IN } from './trust.ts';
 
@@ -26,13 +27,6 @@ export interface VerificationRegime {
   readonly checkChance: number;
 }
 
-/** Share of `single` results that are run again afterwards, by level. */
-export const AUDIT_CHANCE: Readonly<Record<LevelName, number>> = {
-  eco: 0,
-  standard: 0.02,
-  fast: 0.02,
-  assured: 1 / CHECK_AT_LEAST_ONE_IN,
-};
 /** Share of metered results that are run again. */
 export const REPLAY_CHANCE = 1 / CHECK_AT_LEAST_ONE_IN;
 const ALONE: QuorumTerms = { quorum: 1, most: 1 };
@@ -65,7 +59,7 @@ export function regimeFor(needs: VerificationNeeds): VerificationRegime {
       ...{ kind: 'quorum', isAdaptive: true, checkChance: 1 / CHECK_AT_LEAST_ONE_IN },
       terms: { ...QUORUM_TERMS, most: replicas ?? QUORUM_TERMS.most },
     };
-  return { kind: 'single', terms: ALONE, isAdaptive: false, checkChance: AUDIT_CHANCE[level] };
+  return { kind: 'single', terms: ALONE, isAdaptive: false, checkChance: AUDIT_LEAST };
 }
 
 /**

@@ -40,6 +40,16 @@ export interface TiersReport {
   readonly replicasPerTaskFromStart: number;
   /** Tasks accepted on one word alone, with no check at all, that were wrong (consumer A). */
   readonly wrongUnchecked: number;
+  /** Results of one provider that another did again, at random. */
+  readonly audits: {
+    readonly drawn: number;
+    /** Lies of one provider's word, the share that was found out, and what their chances come to. */
+    readonly lies: number;
+    readonly caughtShare: number;
+    readonly expectedShare: number;
+    /** What the lies were paid, less what their stakes lost; smallest units. */
+    readonly cheatingBalance: number;
+  };
   readonly takenBack: number;
   readonly lostLeases: number;
   readonly excludedProviders: number;
@@ -83,6 +93,16 @@ export function consumerOf(done: readonly SimTask[], owner: 'A' | 'B' | 'C') {
   return { cost: Math.round(cost), finishMs: Math.round(finishMs), done: own.length };
 }
 
+export function auditsOf(audits: TiersWorld['audits']): TiersReport['audits'] {
+  const { drawn, lies, caught, expected, gained, lost } = audits;
+  return {
+    ...{ drawn, lies },
+    caughtShare: digits(caught / Math.max(1, lies), 4),
+    expectedShare: digits(expected / Math.max(1, lies), 4),
+    cheatingBalance: Number(gained - lost),
+  };
+}
+
 /** Plays a seed; the same seed gives the same report, byte for byte. */
 export function runTiers(seed: number, minutes = TIERS_MINUTES): TiersReport {
   const { world, done, compared } = playTiers(seed, 'independent', minutes);
@@ -118,6 +138,7 @@ export function runTiers(seed: number, minutes = TIERS_MINUTES): TiersReport {
     replicasPerTask: digits(meanReplicas(late), 4),
     replicasPerTaskFromStart: digits(meanReplicas(compared), 4),
     wrongUnchecked: digits(shareOf(ofA, isWrong), 4),
+    audits: auditsOf(world.audits),
     takenBack: world.takenBack,
     lostLeases: world.lostLeases,
     excludedProviders: world.providers.filter(({ trust }) => isExcluded(trust)).length,
@@ -141,6 +162,7 @@ export function tiersText(report: TiersReport): string {
     `wrong results accepted: ${percent(wrong.independent20)} with 20 % independent liars`,
     `  20 % colluding: ${percent(wrong.colludingBlunt20)} when they always lie, ${percent(wrong.colludingCautious20)} when only in company`,
     `replicas per task: ${report.replicasPerTask} in the last half, ${report.replicasPerTaskFromStart} from the start`,
+    `${report.audits.drawn} single results done again at random; of ${report.audits.lies} lies ${percent(report.audits.caughtShare)} found out (chances ${percent(report.audits.expectedShare)}), the liars’ balance ${formatAmount(BigInt(report.audits.cheatingBalance))}`,
     `${report.trustedProviders} providers trusted, ${report.excludedProviders} excluded; ${report.takenBack} results taken back before they were paid`,
   ];
   return `${lines.join('\n')}\n`;

@@ -40,6 +40,8 @@ export interface SimTask {
   isChecked: boolean;
   /** Judged by quorum from now on. */
   isCompared: boolean;
+  /** Done by one provider, and again by others at random: by whom first. */
+  audited?: Attempt;
   /** What counts at the moment, and since when. */
   accepted?: string;
   acceptedMs?: number;

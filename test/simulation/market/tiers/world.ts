@@ -3,13 +3,22 @@
  * come and go, some lie, and the real verification policy decides what is accepted and who is paid.
  */
 import { type SeededRandomness, createSeededRandomness } from '#libs/kernel';
-import { judgeReplicas, checkChance, isTrusted, provedRight, provedWrong } from '#libs/market';
+import {
+  AUDIT_TERMS,
+  type ReplicaDecision,
+  auditChance,
+  checkChance,
+  isTrusted,
+  judgeReplicas,
+  provedRight,
+  provedWrong,
+} from '#libs/market';
 import { DOMAIN_BITS, FairShare } from '#libs/scheduler';
 import { EventQueue } from '../../eda/event-queue.ts';
 import { CONSUMERS, CONSUMER_JOBS, CROWD, TENANT_CELL, TENANT_JOBS } from './consumers.ts';
 import { Placements } from './placement.ts';
 import { type Liars, type SimProvider, createProviders } from './scenario.ts';
-import { type Attempt, type JobClass, type SimTask, answerOf } from './task.ts';
+import { type Attempt, type JobClass, RIGHT, type SimTask, answerOf } from './task.ts';
 
 const MINUTE_MS = 60_000;
 /** Tenants and the crowd order until then, consumers A, B and C during the first half. */
@@ -47,6 +56,8 @@ export class TiersWorld {
   readonly shareSums = TENANT_JOBS.map(() => 0);
   lostLeases = 0;
   takenBack = 0;
+  /** What became of results of one provider that others did again at random. */
+  readonly audits = { drawn: 0, lies: 0, caught: 0, expected: 0, gained: 0n, lost: 0n };
   events = 0;
   nowMs = 0;
   readonly #endMs: number;
@@ -217,8 +228,9 @@ export class TiersWorld {
     const isAlone = task.answers.length === 1 && !task.isCompared;
     if (isAlone && regime.kind === 'single') {
       this.#accept(task, key, [attempt]);
-      return;
+      return this.#drawAudit(task, attempt);
     }
+    if (task.audited) return this.#judgeAudit(task, task.audited);
     if (isAlone && !task.isChecked) {
       this.#accept(task, key, [attempt]);
       this.#heldOf(attempt.provider).push({ task, untilMs: this.nowMs + HOLD_MS });
@@ -231,8 +243,39 @@ export class TiersWorld {
     const agreeing = new Set(decision.agreeing.map((one) => one.provider));
     const paid = task.attempts.filter(({ provider }) => agreeing.has(provider.id));
     this.#accept(task, decision.key, paid);
-    for (const { provider } of decision.agreeing) this.#proved(provider, true);
-    for (const { provider } of decision.odd) this.#proved(provider, false);
+    this.#learn(decision);
+  }
+
+  #learn({ agreeing, odd }: Extract<ReplicaDecision, { kind: 'accepted' }>): void {
+    for (const { provider } of agreeing) this.#proved(provider, true);
+    for (const { provider } of odd) this.#proved(provider, false);
+  }
+
+  /** One word was taken: shall another operator do it again? The result stands meanwhile, and is paid. */
+  #drawAudit(task: SimTask, attempt: Attempt): void {
+    const { provider, price } = attempt;
+    const chance = auditChance(provider.trust, { gain: price, atStake: provider.stake / 2n });
+    const isLie = task.accepted !== RIGHT;
+    if (isLie) {
+      this.audits.lies++;
+      this.audits.expected += chance;
+      this.audits.gained += price;
+    }
+    if (!this.#random.chance(chance)) return;
+    this.audits.drawn++;
+    task.audited = attempt;
+    task.isCompared = true;
+    this.#want(task, 1);
+  }
+
+  #judgeAudit(task: SimTask, audited: Attempt): void {
+    const decision = judgeReplicas(AUDIT_TERMS, task.answers, task.pending);
+    if (decision.kind === 'more') this.#want(task, decision.replicas);
+    if (decision.kind !== 'accepted') return;
+    this.#learn(decision);
+    if (decision.odd.every(({ provider }) => provider !== audited.provider.id)) return;
+    this.audits.caught++;
+    this.audits.lost += audited.provider.stake / 2n;
   }
 
   #accept(task: SimTask, key: string, paid: readonly Attempt[]): void {
