@@ -1,9 +1,10 @@
 /** Questions about what is final: state, proofs, receipts, blocks. All read the last commit. */
-import { createStateTree } from '#libs/merkle';
+import { type NodeReader, createStateTree } from '#libs/merkle';
 import {
   type AccountId,
   type Bytes,
   type KeyValueReader,
+  type KeyValueSnapshot,
   type KeyValueStore,
   type TimeUs,
   bytesToHex,
@@ -46,6 +47,7 @@ import { UserRun } from './frames.ts';
 import { stateTreeKeyBytes, stateValueHashBytes } from './state-keys.ts';
 import { withHandovers } from './handovers.ts';
 import { type StateProof } from './state-proof.ts';
+import type { Unwritten } from './unwritten.ts';
 
 export interface ScanOptions {
   /** Only entries after this key. */
@@ -67,6 +69,8 @@ export interface ChainReads {
   ): readonly (readonly [key: Bytes, value: Bytes])[];
   /** Value and proof of one moment. @throws LEDGER_NOT_FOUND while only block 0 exists */
   prove(contract: string, key: Bytes): StateProof;
+  /** The store of one moment, the state tree of its last block included. Must be closed. */
+  snapshot(): KeyValueSnapshot;
   /** Runs a method on the last state and forgets its changes; free, with a bounded amount of fuel. */
   view<A, R>(
     contract: string,
@@ -106,8 +110,12 @@ const VIEW_FUEL = 100_000_000n;
 const NOBODY = '00'.repeat(32);
 const ENTRIES_PER_STEP = 256;
 
-function* checkStateEntries(store: KeyValueReader, height: number): Generator<number, void> {
-  const tree = createStateTree({ reader: store, keyPrefix: TREE_PREFIX });
+function* checkStateEntries(
+  store: KeyValueReader,
+  nodes: NodeReader,
+  height: number,
+): Generator<number, void> {
+  const tree = createStateTree({ reader: nodes, keyPrefix: TREE_PREFIX });
   let checked = 0;
   for (const [stored, value] of store.range(STATE_RANGE)) {
     const parts = readStateKey(stored);
@@ -126,13 +134,14 @@ export interface ChainSources {
   readonly store: KeyValueStore;
   /** Committed state in the store. */
   readonly state: StateReader;
+  readonly unwritten: Unwritten;
   readonly machine: Machine;
   readonly id: string;
   readonly limits: ChainLimits;
 }
 
 export function createChainReads(
-  { store, state, machine, id, limits }: ChainSources,
+  { store, state, unwritten, machine, id, limits }: ChainSources,
   fees: FeePort,
   head: () => ChainHead,
   era: () => number,
@@ -178,7 +187,7 @@ export function createChainReads(
       return found;
     },
     prove(contract, key) {
-      const snapshot = store.snapshot();
+      const snapshot = unwritten.snapshot();
       try {
         const { height } = head().header;
         // The store may be one commit ahead of what has been announced.
@@ -199,6 +208,7 @@ export function createChainReads(
         snapshot.close();
       }
     },
+    snapshot: () => unwritten.snapshot(),
     view: (contract, method, args, origin = NOBODY) =>
       machine.run(viewRun(origin, VIEW_FUEL), {
         contract,
@@ -223,7 +233,7 @@ export function createChainReads(
     },
     receipt(transactionId) {
       const bytes = store.get(indexKey(transactionId));
-      const place = bytes && decodePlace(bytes);
+      const place = bytes ? decodePlace(bytes) : unwritten.place(transactionId);
       if (place === undefined || place.height > head().header.height) return undefined;
       const { height, index, offset, length } = place;
       const packed = store.get(receiptsKey(height));
@@ -240,6 +250,6 @@ export function createChainReads(
       }
     },
     checkBlock: (height) => checkBlock(store, height),
-    checkState: () => checkStateEntries(store, head().header.height),
+    checkState: () => checkStateEntries(store, unwritten.nodes, head().header.height),
   };
 }

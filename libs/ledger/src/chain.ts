@@ -5,7 +5,7 @@
  */
 import { accountOf } from '#libs/crypto';
 import type { EraParameters, ValidatorSet } from '#libs/eda';
-import type { StateTree } from '#libs/merkle';
+import type { NodeWrites, StateTree } from '#libs/merkle';
 import {
   ByteArena,
   type Bytes,
@@ -37,9 +37,7 @@ import { type StateChange, createStateJournal } from './journal.ts';
 import {
   HEAD_KEY,
   encodeHeight,
-  encodePlace,
   headerKey,
-  indexKey,
   packList,
   receiptsKey,
   stateReaderOf,
@@ -48,6 +46,7 @@ import {
 import type { VerifySignature } from './frames.ts';
 import { type Machine, createMachine } from './machine.ts';
 import { type ChainHead, checkStoredChain, storeGenesis } from './open-chain.ts';
+import { Unwritten } from './unwritten.ts';
 import type { Cut, InvalidTransactions } from './ordering.ts';
 import { headerHash } from './state-keys.ts';
 import { genesisId, isCertifiedIn } from './state-proof.ts';
@@ -119,7 +118,9 @@ export interface Chain extends ChainReads {
 
 interface Pending {
   readonly execution: Execution;
+  /** State entries. */
   readonly writes: readonly KeyValueWrite[];
+  readonly nodes: NodeWrites;
   readonly receiptBytes: readonly Bytes[];
   readonly changes: readonly StateChange[];
 }
@@ -132,6 +133,7 @@ class StoredChain {
   readonly #options: ChainOptions;
   readonly #machine: Machine;
   readonly #state: StateCache;
+  readonly #unwritten: Unwritten;
   #tree: StateTree;
   #pending: Pending | undefined;
   #isCommitting = false;
@@ -141,6 +143,7 @@ class StoredChain {
     options: ChainOptions,
     machine: Machine,
     state: StateCache,
+    unwritten: Unwritten,
     id: string,
     head: ChainHead,
   ) {
@@ -151,11 +154,12 @@ class StoredChain {
     this.#options = options;
     this.#machine = machine;
     this.#state = state;
+    this.#unwritten = unwritten;
     this.#tree = this.#openTree();
   }
 
   #openTree(): StateTree {
-    return openStateTree(this.#options.store, this.#options.maxCachedNodes);
+    return openStateTree(this.#unwritten.nodes, this.#options.maxCachedNodes);
   }
 
   execute(cut: Cut, invalidTransactions: InvalidTransactions): Execution {
@@ -173,7 +177,7 @@ class StoredChain {
       );
     const outcome = this.#runCut(cut, invalidTransactions);
     if (this.#pending) this.#tree = this.#openTree(); // It holds the changes of a forgotten block.
-    const { root: stateRoot, writes } = updateStateTree(this.#tree, outcome.changes);
+    const { root: stateRoot, nodes } = updateStateTree(this.#tree, outcome.changes);
     const arena = new ByteArena();
     const receiptBytes = outcome.receipts.map((receipt) => encodeReceipt(receipt, arena));
     const header: Header = {
@@ -191,7 +195,8 @@ class StoredChain {
     const execution = { header, headerHash: headerHash(header), transactions, receipts, dropped };
     this.#pending = {
       execution,
-      writes: [...stateWrites(outcome.changes), ...writes],
+      writes: stateWrites(outcome.changes),
+      nodes,
       receiptBytes,
       changes: outcome.changes,
     };
@@ -286,11 +291,14 @@ class StoredChain {
     const { store } = this.#options;
     if (!this.isCertified(header, certificate))
       throw ledgerError('LEDGER_CERTIFICATE_INVALID', `block ${header.height} is not certified`);
-    const { receiptBytes } = pending;
+    const { receiptBytes, writes, nodes } = pending;
+    const { height } = header;
+    const stateKeys = writes.map(({ key }) => key);
     this.#isCommitting = true;
     try {
       await store.commit([
-        ...pending.writes,
+        ...writes,
+        ...this.#unwritten.stage({ height, nodes, stateKeys, receipts, receiptBytes }),
         ...blockWrites(execution, certificate, receiptBytes),
         ...also,
       ]);
@@ -301,6 +309,7 @@ class StoredChain {
       this.#isCommitting = false;
     }
     this.#pending = undefined;
+    this.#unwritten.stored();
     this.#state.committed(pending.changes);
     this.head = { header, hash, certificate };
     return { header, hash, certificate, transactions, receipts, receiptBytes };
@@ -333,31 +342,17 @@ class StoredChain {
 }
 
 function blockWrites(
-  { header, transactions, receipts }: Execution,
+  { header, transactions }: Execution,
   certificate: Certificate,
   receiptBytes: readonly Bytes[],
 ): KeyValueWrite[] {
   const { height } = header;
-  const { packed, offsets } = packList(receiptBytes);
-  const writes: KeyValueWrite[] = [
+  return [
     { key: HEAD_KEY, value: encodeHeight(height) },
     { key: headerKey(height), value: encodeWith(certifiedHeader, { header, certificate }) },
-    { key: transactionsKey(height), value: packList(transactions.map((t) => t.bytes)).packed },
-    { key: receiptsKey(height), value: packed },
+    { key: transactionsKey(height), value: packList(transactions.map((t) => t.bytes)) },
+    { key: receiptsKey(height), value: packList(receiptBytes) },
   ];
-  for (let index = 0; index < receipts.length; index++) {
-    const { transaction, status } = receipts[index] as Execution['receipts'][0];
-    // An ordered but invalid transaction did not happen: it may still be made valid later.
-    if (status === 'invalid') continue;
-    const place = {
-      height,
-      index,
-      offset: offsets[index] as number,
-      length: (receiptBytes[index] as Bytes).length,
-    };
-    writes.push({ key: indexKey(transaction), value: encodePlace(place) });
-  }
-  return writes;
 }
 
 /**
@@ -369,13 +364,14 @@ export async function createChain(options: ChainOptions): Promise<Chain> {
   const id = genesisId(genesis);
   const machine = createMachine(options);
   const head =
-    checkStoredChain(store, genesis, id, options.verifySignature) ??
+    (await checkStoredChain(store, genesis, id, options.verifySignature)) ??
     (await storeGenesis(store, genesis, id, machine));
   const state = createStateCache(stateReaderOf(store), [LEDGER_STATE, ...machine.contracts.keys()]);
-  const chain = new StoredChain(options, machine, state, id, head);
+  const unwritten = new Unwritten(store, head.header.height);
+  const chain = new StoredChain(options, machine, state, unwritten, id, head);
   const { limits } = chain;
   const reads = createChainReads(
-    { store, state, machine, id, limits },
+    { store, state, unwritten, machine, id, limits },
     options.fees,
     () => chain.head,
     () => chain.era,

@@ -3,6 +3,8 @@
  *
  *   01 'genesis', 01 'head'      genesis bytes; height of the last block
  *   01 'floor'                   height of the first block, where the state below was copied
+ *   01 'changed', height mod 64  what follows from that block in 05 and 07, where it is not written
+ *                                (unwritten.ts)
  *   02 height                    header and certificate
  *   03 height, 04 height         transactions, receipts (packed lists)
  *   05 transaction id            height, index, and where its receipt lies in the packed list
@@ -17,6 +19,10 @@ import type { StateReader } from './journal.ts';
 export const GENESIS_KEY = concatBytes(Uint8Array.of(1), utf8('genesis'));
 export const HEAD_KEY = concatBytes(Uint8Array.of(1), utf8('head'));
 export const FLOOR_KEY = concatBytes(Uint8Array.of(1), utf8('floor'));
+/** More than blocks are ever not written. */
+export const CHANGED_SLOTS = 64;
+export const changedKey = (height: number): Bytes =>
+  concatBytes(Uint8Array.of(1), utf8('changed'), Uint8Array.of(height % CHANGED_SLOTS));
 export const TREE_PREFIX = Uint8Array.of(7);
 /** Keys that the ordering keeps beside the chain. */
 export const ORDERING = { start: Uint8Array.of(8), end: Uint8Array.of(16) };
@@ -116,26 +122,24 @@ export function firstHeightOf(reader: KeyValueReader): number {
   return (stored && decodeHeight(stored)) ?? 0;
 }
 
+/** Bytes before the first item of a packed list. */
+export const packedListHead = (items: number): number => 4 + 4 * items;
+
 /** A list of byte strings: count, lengths (u32, big endian), contents. */
-export function packList(items: readonly Bytes[]): {
-  readonly packed: Bytes;
-  /** Where each item begins. */
-  readonly offsets: readonly number[];
-} {
-  let offset = 4 + 4 * items.length;
-  const offsets = items.map((item) => {
-    const at = offset;
-    offset += item.length;
-    return at;
-  });
-  const packed = new Uint8Array(offset);
+export function packList(items: readonly Bytes[]): Bytes {
+  let offset = packedListHead(items.length);
+  let size = offset;
+  for (const { length } of items) size += length;
+  const packed = new Uint8Array(size);
   const view = new DataView(packed.buffer);
   view.setUint32(0, items.length);
-  for (const [i, item] of items.entries()) {
+  for (let i = 0; i < items.length; i++) {
+    const item = items[i] as Bytes;
     view.setUint32(4 + 4 * i, item.length);
-    packed.set(item, offsets[i]);
+    packed.set(item, offset);
+    offset += item.length;
   }
-  return { packed, offsets };
+  return packed;
 }
 
 /** Undefined when the list is damaged. */
@@ -143,7 +147,7 @@ export function unpackList(packed: Bytes): Bytes[] | undefined {
   if (packed.length < 4) return undefined;
   const view = new DataView(packed.buffer, packed.byteOffset, packed.length);
   const count = view.getUint32(0);
-  let offset = 4 + 4 * count;
+  let offset = packedListHead(count);
   if (offset > packed.length) return undefined;
   const items: Bytes[] = [];
   for (let i = 0; i < count; i++) {

@@ -51,6 +51,7 @@ import { headerHash } from './state-keys.ts';
 import { genesisId, isCertifiedIn } from './state-proof.ts';
 import { UserRun } from './frames.ts';
 import { openStateTree, stateWrites, updateStateTree } from './state-store.ts';
+import { catchUp } from './unwritten.ts';
 
 export interface ChainHead extends CertifiedHeader {
   /** Hash of the header, hex. */
@@ -205,15 +206,15 @@ function checkHeaders(
 
 /**
  * Checks the chain in a store: genesis, the last headers with their certificates, the last blocks, the
- * root of the state. Undefined when the store is empty.
+ * root of the state, after what the last blocks left to do was done. Undefined when the store is empty.
  * @throws LEDGER_GENESIS_MISMATCH, LEDGER_DATA_CORRUPT
  */
-export function checkStoredChain(
-  store: KeyValueReader,
+export async function checkStoredChain(
+  store: KeyValueStore,
   genesis: Genesis,
   id: string,
   verifySignature: VerifySignature,
-): ChainHead | undefined {
+): Promise<ChainHead | undefined> {
   const storedGenesis = store.get(GENESIS_KEY);
   if (storedGenesis === undefined) {
     // What the ordering keeps may outlive a chain that begins anew.
@@ -234,6 +235,7 @@ export function checkStoredChain(
   checkHeaders(store, genesis, head, verifySignature);
   const below = Math.max(firstHeightOf(store) - 1, 0, height - BLOCKS_CHECKED);
   for (let h = height; h > below; h--) checkBlock(store, h);
+  await catchUp(store, head.header);
   checkStateRoot(store, head);
   return head;
 }

@@ -1,6 +1,6 @@
 /** State entries and the tree over them, as they lie in the store. */
-import { type StateTree, createStateTree } from '#libs/merkle';
-import type { KeyValueReader, KeyValueWrite } from '#libs/kernel';
+import { type NodeReader, type StateTree, createStateTree } from '#libs/merkle';
+import type { KeyValueWrite } from '#libs/kernel';
 import type { StateChange } from './journal.ts';
 import { TREE_PREFIX, stateKey } from './layout.ts';
 import { stateTreeKeyText, stateValueHashText } from './state-keys.ts';
@@ -8,7 +8,7 @@ import { stateTreeKeyText, stateValueHashText } from './state-keys.ts';
 const DEFAULT_CACHED_NODES = 500_000;
 
 /** The state tree as it was committed last. */
-export function openStateTree(reader: KeyValueReader, maxCachedNodes?: number): StateTree {
+export function openStateTree(reader: NodeReader, maxCachedNodes?: number): StateTree {
   return createStateTree({
     reader,
     keyPrefix: TREE_PREFIX,

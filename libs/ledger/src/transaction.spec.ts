@@ -134,7 +134,7 @@ const decoders: readonly [name: string, valid: Bytes, decode: (bytes: Bytes) => 
     encodeStateProof({ contract: 'c', key: Uint8Array.of(1), path, header, certificate }),
     decodeStateProof,
   ],
-  ['packed list', packList([transactionBytes, receiptBytes]).packed, unpackList],
+  ['packed list', packList([transactionBytes, receiptBytes]), unpackList],
   ['receipt place', new Uint8Array(20), decodePlace],
 ];
 

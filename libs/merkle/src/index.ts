@@ -16,6 +16,7 @@ export * from './errors.ts';
 export * from './log-multi-proof.ts';
 export * from './log-proofs.ts';
 export * from './log-tree.ts';
+export { NodeWrites } from './node-writes.ts';
 export * from './sectors.ts';
 export * from './state-proof.ts';
 export * from './state-range.ts';

@@ -7,6 +7,7 @@ import { sha256Text } from '#libs/crypto';
 import type { ByteArena, Bytes } from '#libs/kernel';
 import { type ByteText, bytesToText, writeText } from './byte-text.ts';
 import { merkleError } from './errors.ts';
+import type { NodeWrites } from './node-writes.ts';
 import { HASH_BYTES } from './state-proof.ts';
 
 const LEAF_TAG = 0;
@@ -88,12 +89,21 @@ export function nodeAddress(
   { depth, path }: Stub | Branch,
   arena: ByteArena,
 ): Bytes {
-  const at = prefix.length;
-  const address = arena.take(at + 1 + path.length);
-  for (let i = 0; i < at; i++) address[i] = prefix[i] as number;
-  address[at] = depth;
-  writeText(path, address, at + 1);
+  const address = arena.take(prefix.length + 1 + path.length);
+  writeAddress(prefix, depth, path, address, 0);
   return address;
+}
+
+function writeAddress(
+  prefix: Bytes,
+  depth: number,
+  path: ByteText,
+  out: Bytes,
+  at: number,
+): number {
+  for (let i = 0; i < prefix.length; i++) out[at + i] = prefix[i] as number;
+  out[at + prefix.length] = depth;
+  return writeText(path, out, at + prefix.length + 1);
 }
 
 /** What is hashed: 0x00 ‖ key ‖ value hash, and 0x01 ‖ depth ‖ left ‖ right (state-proof.ts). */
@@ -130,18 +140,28 @@ function writeReference(out: Bytes, at: number, node: Node): number {
   return writeText(hashOfNode(node), out, writeText(node.path, out, at + 2));
 }
 
-/** Stored form of one reference: the root's. */
-export function encodeReference(node: Node): Bytes {
-  const out = new Uint8Array(referenceBytes(node));
-  writeReference(out, 0, node);
-  return out;
+/** Notes the stored form of the root's reference, or that there is none. */
+export function saveReference(writes: NodeWrites, prefix: Bytes, root: Node | null): void {
+  const at = writes.add(prefix.length, root ? referenceBytes(root) : undefined);
+  const out = writes.buffer;
+  out.set(prefix, at);
+  if (root) writeReference(out, at + prefix.length, root);
 }
 
-/** Stored form of a branch: the references of its children. */
-export function encodeBranch(branch: Branch, arena: ByteArena): Bytes {
-  const out = arena.take(referenceBytes(branch.left) + referenceBytes(branch.right));
-  writeReference(out, writeReference(out, 0, branch.left), branch.right);
-  return out;
+/** Notes the stored form of a branch: the references of its children. */
+export function saveBranch(writes: NodeWrites, prefix: Bytes, branch: Branch): void {
+  const { depth, path, left, right } = branch;
+  const sizeBytes = referenceBytes(left) + referenceBytes(right);
+  const at = writes.add(prefix.length + 1 + path.length, sizeBytes);
+  const out = writes.buffer;
+  const valueAt = writeAddress(prefix, depth, path, out, at);
+  writeReference(out, writeReference(out, valueAt, left), right);
+}
+
+/** Notes that a branch is no more. */
+export function removeBranch(writes: NodeWrites, prefix: Bytes, { depth, path }: Branch): void {
+  const at = writes.add(prefix.length + 1 + path.length, undefined);
+  writeAddress(prefix, depth, path, writes.buffer, at);
 }
 
 const corrupt = (what: string) => merkleError('MERKLE_NODE_CORRUPT', what);

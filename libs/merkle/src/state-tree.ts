@@ -6,6 +6,7 @@
 import { ByteArena, type Bytes, type KeyValueWrite, bytesToHex } from '#libs/kernel';
 import { type ByteText, bytesToText, textBitAt, textToBytes } from './byte-text.ts';
 import { merkleError } from './errors.ts';
+import { NodeWrites } from './node-writes.ts';
 import {
   Branch,
   Leaf,
@@ -13,12 +14,13 @@ import {
   Stub,
   decodeBranch,
   decodeReference,
-  encodeBranch,
-  encodeReference,
   hashOfNode,
   nodeAddress,
   partingBit,
   pathOf,
+  removeBranch,
+  saveBranch,
+  saveReference,
 } from './state-nodes.ts';
 import {
   EMPTY_STATE_ROOT,
@@ -50,6 +52,8 @@ export interface StateCommit {
    * the next batch may be prepared meanwhile, but not committed before these are stored.
    */
   readonly writes: readonly KeyValueWrite[];
+  /** The same, for who does not store them at once. */
+  readonly nodes: NodeWrites;
 }
 
 interface Change {
@@ -95,7 +99,7 @@ export class StateTree {
   readonly #maxCached: number;
   #root: Node | null;
   #pending: Change[] = [];
-  #writes: KeyValueWrite[] = [];
+  #writes = new NodeWrites();
   /** Grows with every commit and read; the age of what is cached. */
   #now = 0;
   #cached = 0;
@@ -144,7 +148,8 @@ export class StateTree {
     this.#arena = new ByteArena();
     const changes = this.#sortedChanges();
     this.#pending = [];
-    this.#writes = [];
+    const nodes = new NodeWrites();
+    this.#writes = nodes;
     if (changes.length > 0) {
       const before = this.root;
       this.#root = this.#apply(this.#root, changes, 0, changes.length, 0);
@@ -152,10 +157,15 @@ export class StateTree {
       if (this.root !== before) this.#saveRoot();
     }
     this.#committedAt = this.#now;
-    const writes = this.#writes;
-    this.#writes = [];
+    this.#writes = new NodeWrites();
     this.#evict();
-    return { root: this.root, writes };
+    return {
+      root: this.root,
+      nodes,
+      get writes() {
+        return nodes.writes();
+      },
+    };
   }
 
   /** Hash of the value a key holds after the last commit. @throws MERKLE_NODE_CORRUPT */
@@ -272,10 +282,7 @@ export class StateTree {
       return branch;
     }
     this.#cached--;
-    this.#writes.push({
-      key: nodeAddress(this.#prefix, branch, this.#arena),
-      value: null,
-    });
+    removeBranch(this.#writes, this.#prefix, branch);
     return newLeft ?? newRight;
   }
 
@@ -348,15 +355,11 @@ export class StateTree {
     if (branch.right instanceof Branch) this.#save(branch.right);
     hashOfNode(branch);
     branch.writtenAt = this.#now;
-    this.#writes.push({
-      key: nodeAddress(this.#prefix, branch, this.#arena),
-      value: encodeBranch(branch, this.#arena),
-    });
+    saveBranch(this.#writes, this.#prefix, branch);
   }
 
   #saveRoot(): void {
-    const value = this.#root ? encodeReference(this.#root) : null;
-    this.#writes.push({ key: this.#prefix, value });
+    saveReference(this.#writes, this.#prefix, this.#root);
   }
 
   /** Puts the least recently used branches out of memory once there are too many. */

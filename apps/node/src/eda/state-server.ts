@@ -16,7 +16,7 @@ import {
   kernelError,
   record,
 } from '#libs/kernel';
-import { STATE_LAYOUT, certifiedHeader, storedHead } from '#libs/ledger';
+import { type Chain, STATE_LAYOUT, certifiedHeader, storedHead } from '#libs/ledger';
 import {
   ANCHOR_MAX_BYTES,
   NODE_PROTOCOLS,
@@ -62,10 +62,12 @@ function readHeight(question: Bytes): number {
 }
 
 export function serveStates({
+  chain,
   store,
   transport,
   clock,
 }: {
+  readonly chain: Chain;
   readonly store: KeyValueStore;
   readonly transport: Transport;
   readonly clock: Clock;
@@ -76,7 +78,7 @@ export function serveStates({
 
   /** Nothing is frozen before somebody asks. */
   const offerNow = (): void => {
-    const snapshot = store.snapshot();
+    const snapshot = chain.snapshot();
     const head = storedHead(snapshot);
     const base = snapshot.get(BASE_KEY);
     const height = head?.header.height ?? 0;

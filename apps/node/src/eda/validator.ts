@@ -217,7 +217,7 @@ export class ValidatorProducer implements Producer {
     });
     const all = genesisValidators(ordering).validators.map(({ publicKey }) => publicKey);
     this.#roll = new RollCall(signer.publicKey, options.journal.id, all, options.began);
-    this.#states = serveStates({ store, transport, clock });
+    this.#states = serveStates({ chain, store, transport, clock });
     this.#listen();
     this.#timer = setInterval(() => this.#look(), LOOK_MS);
     const begins = options.began?.length ? Promise.resolve(this.#consensus.begin()) : this.#begin();
