@@ -37,6 +37,7 @@ import { lockDirectory, openLmdbStore } from '#libs/store';
 import { createBlockStreams } from './block-stream.ts';
 import { createContractEngine } from './contract-engine.ts';
 import { watchDiskSpace } from './disk-space.ts';
+import { observeStages } from './eda/finality-stages.ts';
 import { observeForwarded, observeLinks } from './eda/link-metrics.ts';
 import { copyState, isCopyBegun, mayBeBehind } from './eda/state-copy.ts';
 import { edaNotice, startValidator } from './eda/start-validator.ts';
@@ -233,6 +234,7 @@ async function startOrdering(
     ordering,
     store,
     logger,
+    observeStage: observeStages(metrics),
     directory: path,
     listen,
     peers,

@@ -15,6 +15,7 @@ import {
   type Roots,
   type SealedBlock,
   EdaNode,
+  blockHash,
   encodeMessage,
 } from '#libs/eda';
 import type { Bytes } from '#libs/kernel';
@@ -43,11 +44,15 @@ export interface ConsensusOptions {
     nowUs: number,
   ) => { readonly payload: Bytes; readonly count: number } | undefined;
   readonly onDecided: (body: Body, commit: CommitCertificate) => void;
+  /** This node made a block. */
+  readonly onMade: (hash: string) => void;
   /** Validators of weight Q hold this block. */
   readonly onAvailable: (hash: string) => void;
   readonly onReady: (slot: number, blocks: readonly SealedBlock[]) => void;
   readonly onStrength: (slot: number, weight: number, aggregate: Aggregate | undefined) => void;
   readonly onEvidence: (evidence: Extract<EdaEffect, { kind: 'evidence' }>) => void;
+  /** Events were handled, and their effects not carried out yet. */
+  readonly onHandled: () => void;
   /** After a lost journal: the node votes again. */
   readonly onRecovered: (slot: number) => void;
   readonly onExpired: (block: SealedBlock) => void;
@@ -140,7 +145,7 @@ export class Consensus {
   }
 
   #handleBatch(): readonly EdaEffect[] {
-    const { nowUs, nextPayload } = this.#options;
+    const { nowUs, nextPayload, onMade, onHandled } = this.#options;
     const effects: EdaEffect[] = [];
     this.#isStirred = false;
     const events = this.#inbox.splice(0, BATCH_MAX);
@@ -149,11 +154,15 @@ export class Consensus {
     if (this.node.mayAuthor) {
       const block = nextPayload(nowUs());
       if (block)
-        for (const effect of this.node.handle({ kind: 'author', ...block }, nowUs()))
+        for (const effect of this.node.handle({ kind: 'author', ...block }, nowUs())) {
           effects.push(effect);
+          if (effect.kind === 'broadcast' && effect.message.kind === 'block')
+            onMade(blockHash(effect.message.message));
+        }
     }
     if (nowUs() >= this.node.nextWakeUs)
       for (const effect of this.node.handle({ kind: 'wake' }, nowUs())) effects.push(effect);
+    onHandled();
     return effects;
   }
 

@@ -5,7 +5,6 @@
 import type { Signer } from '#libs/crypto';
 import {
   type EdaBase,
-  type EraParameters,
   type JournalRecord,
   blockHash,
   createAuthenticator,
@@ -34,6 +33,7 @@ import { createAccuser } from './accuser.ts';
 import { BlockSync } from './block-sync.ts';
 import { Consensus } from './consensus.ts';
 import { Executor, rootsOf } from './executor.ts';
+import { FinalityStages, type ObserveStage } from './finality-stages.ts';
 import { Forwarder, type ForwarderCounts } from './forwarder.ts';
 import type { JournalFile } from './journal-file.ts';
 import { OwnBlocks } from './own-blocks.ts';
@@ -41,6 +41,13 @@ import { createPayloads } from './payloads.ts';
 import { serveStates } from './state-server.ts';
 import { type AttestedHeight, StrengthBook } from './strength-book.ts';
 import { type Began, type Roll, RollCall, encodeBegan } from './roll-call.ts';
+import {
+  type TentativeBlock,
+  type ValidatorStatus,
+  type Voting,
+  statusOf,
+  tentativeOf,
+} from './validator-status.ts';
 import { BASE_KEY, BEGIN_KEY, type SyncItem, decodeResult, encodeResult } from './wire.ts';
 
 const LOOK_MS = 250;
@@ -63,28 +70,8 @@ export interface ValidatorOptions {
   readonly signatures: SignaturePool;
   readonly clock: Clock;
   readonly logger: Logger;
-}
-
-export interface ValidatorStatus {
-  readonly slot: number;
-  readonly view: number;
-  readonly era: number;
-  /** `watches`: what it voted may be lost (docs/cluster.md). */
-  readonly voting: 'yes' | 'watches' | 'waits for all validators' | 'no validator';
-  readonly peers: readonly string[];
-  readonly validators: readonly { readonly publicKey: string; readonly weight: number }[];
-  readonly quorum: number;
-  /** Of consensus, in force in this era; without a sampling rate: 200 seats, or all. */
-  readonly parameters: EraParameters;
-  readonly seenHeight: number;
-}
-
-export interface TentativeBlock {
-  readonly block: string;
-  /** This node's position of it on the axis. */
-  readonly positionUs: number;
-  /** Ids; empty while this node does not hold the block. */
-  readonly transactions: readonly string[];
+  /** Is told how long own blocks take for each stage. */
+  readonly observeStage?: ObserveStage;
 }
 
 /** Where consensus goes on: what the store holds beside the last block. */
@@ -105,6 +92,7 @@ export class ValidatorProducer implements Producer {
   readonly #nowUs: () => number;
   readonly #own: OwnBlocks;
   readonly #strengths: StrengthBook;
+  readonly #stages: FinalityStages;
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #running: Promise<void>;
   /** Hashes of blocks that arrived and whose transactions are being checked. */
@@ -122,6 +110,7 @@ export class ValidatorProducer implements Producer {
     const bls = deriveBlsSigners(seed);
     this.#payloads = createPayloads(signatures);
     this.#strengths = new StrengthBook(store);
+    this.#stages = new FinalityStages(options.observeStage ?? noStage, () => clock.monotonicMs());
     const base = storedBase(store, chain, parameters.eraUs);
     const rootsAt = (height: number) => {
       const stored = chain.header(height);
@@ -159,11 +148,20 @@ export class ValidatorProducer implements Producer {
       transport,
       nowUs,
       nextPayload: (atUs) => this.#own.next(atUs, clock.nowUs()),
+      onMade: (hash) => this.#stages.made(hash),
+      onHandled: () => this.#noteAgreed(),
       onAvailable: (hash) => {
+        this.#stages.available(hash);
         const block = this.#consensus.node.positions.held.get(hash);
         if (block) this.#own.available(block.payload);
       },
-      onDecided: (body, commit) => this.#executor.decided(body, commit),
+      onDecided: (body, commit) => {
+        this.#stages.decided(
+          body.slot,
+          body.entries.map(({ hash }) => hash),
+        );
+        this.#executor.decided(body, commit);
+      },
       onReady: (slot, blocks) => this.#executor.ready(slot, blocks),
       onStrength: (slot, weight, aggregate) => this.#strengths.note(slot, weight, aggregate),
       onEvidence: (evidence) => {
@@ -190,7 +188,10 @@ export class ValidatorProducer implements Producer {
       bls,
       payloads: this.#payloads,
       strengths: this.#strengths,
-      onExecuted: (slot, roots) => this.#consensus.executed(slot, roots),
+      onExecuted: (slot, roots) => {
+        this.#stages.executed(slot);
+        this.#consensus.executed(slot, roots);
+      },
       onSet: (era, set, changed) => {
         this.#consensus.install({ kind: 'set', era, set, ...changed });
         transport.review();
@@ -231,27 +232,14 @@ export class ValidatorProducer implements Producer {
 
   status(): ValidatorStatus {
     const { chain, transport } = this.#options;
-    const { slot, view, era } = this.#consensus.node;
-    const { epsilonUs, samplingPerMille } = this.#consensus.node.parameters;
-    const { validators, quorum } = chain.validators(era);
-    return {
-      ...{ slot, view, era, voting: this.#voting(), peers: transport.peers(), validators, quorum },
-      seenHeight: this.#sync.seenHeight,
-      parameters: { epsilonUs, ...(samplingPerMille !== undefined && { samplingPerMille }) },
-    };
+    const { seenHeight } = this.#sync;
+    const { node } = this.#consensus;
+    return statusOf(node, { chain, transport, seenHeight, voting: this.#voting() });
   }
 
   /** Blocks that are not final, in the order of this node's own positions: what a later cut may change. */
   tentative(limit: number): readonly TentativeBlock[] {
-    const { node } = this.#consensus;
-    return node
-      .tentative()
-      .slice(0, limit)
-      .map(({ hash, x }) => {
-        const block = node.positions.held.get(hash);
-        const transactions = block ? this.#payloads.transactionsOf(block.payload) : [];
-        return { block: hash, positionUs: x, transactions: transactions.map(({ id }) => id) };
-      });
+    return tentativeOf(this.#consensus.node, this.#payloads, limit);
   }
 
   /** Transactions between nodes, for metrics. */
@@ -259,7 +247,7 @@ export class ValidatorProducer implements Producer {
     return this.#forwarder.counts;
   }
 
-  #voting(): ValidatorStatus['voting'] {
+  #voting(): Voting {
     if (!this.#isValidator(this.#options.signer.publicKey)) return 'no validator';
     if (!this.#consensus.node.isWatching) return 'yes';
     if (!this.#roll.isWaiting || this.#sync.seenHeight > 0) return 'watches';
@@ -397,8 +385,17 @@ export class ValidatorProducer implements Producer {
       this.#consensus.hear(peer, { kind: 'final', body: cut.body, certificate: cut.commit });
   }
 
+  /** Positions of own blocks that count as agreed on by now. */
+  #noteAgreed(): void {
+    const { unagreed } = this.#stages;
+    if (unagreed.length === 0) return;
+    for (const { name, isConverged } of this.#consensus.node.positions.open())
+      if (isConverged && unagreed.includes(name.hash)) this.#stages.agreed(name.hash);
+  }
+
   #onBlock(block: CommittedBlock, execution: Execution | undefined): void {
     this.#own.onBlock(block, execution, this.#nowUs());
+    this.#stages.stored(block.header.height);
     this.#blocks.push(block);
     this.#sync.moved();
     this.#wake?.();
@@ -407,6 +404,7 @@ export class ValidatorProducer implements Producer {
   // The producer.
 
   submitted(): void {
+    this.#stages.submitted();
     this.#passOn();
     this.#consensus.stir();
   }
@@ -436,6 +434,8 @@ export class ValidatorProducer implements Producer {
     await this.#options.journal.close();
   }
 }
+
+const noStage: ObserveStage = () => undefined;
 
 /** Monotonic µs, set once to wall time. */
 function monotonicUs(clock: Clock): () => number {
