@@ -112,6 +112,13 @@ export function storageKey(prefix: string, ...hexParts: readonly string[]): Byte
   return concatBytes(prefixBytes(prefix), ...parts);
 }
 
+/** A number as part of a key: eight bytes, so that keys sort as their numbers do. */
+export function numberKey(value: number): Bytes {
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(value));
+  return bytes;
+}
+
 export function readValue<T>(
   storage: Pick<ContractStorage, 'get'>,
   key: Bytes,

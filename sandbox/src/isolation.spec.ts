@@ -31,7 +31,7 @@ describe('layers the machine may lack', () => {
     ['without either, the levels below', []],
   ] as const)('%s', async (_what, tools) => {
     const layers = defaultLayers(DEFAULT_JOB_LIMITS.memoryBytes, tools);
-    const weaker = await createSlotPool({ slots: 1, spares: 0, layers });
+    const weaker = await createSlotPool({ slots: 1, spares: 0, layers, kinds: ['js'] });
     const { level, layers: found, failing } = weaker.isolation;
     const holds = (name: string) => found.some((layer) => layer.name === name && layer.holds);
     // A tool that works here makes a slot that starts: a layer is never lost silently.

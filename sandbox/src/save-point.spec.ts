@@ -8,7 +8,7 @@ import type { SandboxTask, TaskHost, TaskInput } from './task.ts';
 
 let pool: SlotPool;
 beforeAll(async () => {
-  pool = await createSlotPool({ slots: 1, spares: 1 });
+  pool = await createSlotPool({ slots: 1, spares: 1, kinds: ['js'] });
 });
 afterAll(() => pool.close());
 

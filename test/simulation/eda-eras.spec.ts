@@ -1,28 +1,9 @@
 /** Scenarios of era borders, on real reducers: sets and parameters that change, nodes away, idle time. */
 import { createValidatorSet } from '#libs/eda';
-import { World, type WorldOptions } from './eda/world.ts';
+import { feed, isClean, network, nodeOf as node } from './eda/scenario.ts';
 
 const MS = 1000;
 const S = 1_000_000;
-
-function isClean(world: World): void {
-  expect(world.invariants.violations).toEqual([]);
-  expect(world.invariants.checked).toBeGreaterThan(0);
-}
-
-const network = (options: Partial<WorldOptions>) =>
-  new World({ seed: 1, nodes: 4, delayUs: [500, 20_000], ...options });
-
-function feed(world: World, fromUs: number, everyUs: number, count: number): void {
-  for (let i = 0; i < count; i++)
-    world.at(fromUs + i * everyUs, () => world.submit(i % world.nodes.length));
-}
-
-const node = (world: World, index: number) => {
-  const found = world.nodes[index];
-  if (!found) throw new Error(`node ${index}`);
-  return found;
-};
 
 describe('eras', () => {
   const ERA_US = 4 * S;

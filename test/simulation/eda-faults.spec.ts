@@ -7,32 +7,10 @@ import {
   isContradiction,
 } from '#libs/eda';
 import { ADVERSARIES, type Behaviour } from './eda/adversaries.ts';
-import { World, type WorldOptions } from './eda/world.ts';
+import { allFinal, feed, isClean, network, nodeOf as node } from './eda/scenario.ts';
 
 const MS = 1000;
 const S = 1_000_000;
-
-function isClean(world: World): void {
-  expect(world.invariants.violations).toEqual([]);
-  expect(world.invariants.checked).toBeGreaterThan(0);
-}
-
-const allFinal = (world: World) =>
-  [...world.submittedAt.keys()].every((hash) => world.finalAt.has(hash));
-
-const network = (options: Partial<WorldOptions>) =>
-  new World({ seed: 1, nodes: 4, delayUs: [500, 20_000], ...options });
-
-function feed(world: World, fromUs: number, everyUs: number, count: number): void {
-  for (let i = 0; i < count; i++)
-    world.at(fromUs + i * everyUs, () => world.submit(i % world.nodes.length));
-}
-
-const node = (world: World, index: number) => {
-  const found = world.nodes[index];
-  if (!found) throw new Error(`node ${index}`);
-  return found;
-};
 
 describe('a journal that was lost', () => {
   test('the validator signs nothing until later slots are final, then votes again', () => {

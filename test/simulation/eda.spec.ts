@@ -8,22 +8,10 @@ import { MUTANTS, catchMutant } from './eda/mutants.ts';
 import { runPbft } from './eda/pbft.ts';
 import { minimise, runSeed } from './eda/run-seed.ts';
 import { runFull, simulateEda } from './eda/simulate.ts';
-import { World, type WorldOptions } from './eda/world.ts';
+import { allFinal, isClean, network } from './eda/scenario.ts';
 
 const MS = 1000;
 const S = 1_000_000;
-
-function isClean(world: World): void {
-  expect(world.invariants.violations).toEqual([]);
-  expect(world.invariants.checked).toBeGreaterThan(0);
-}
-
-/** All submitted blocks are final. */
-const allFinal = (world: World) =>
-  [...world.submittedAt.keys()].every((hash) => world.finalAt.has(hash));
-
-const network = (options: Partial<WorldOptions>) =>
-  new World({ seed: 1, nodes: 4, delayUs: [500, 20_000], ...options });
 
 describe('seeds: random networks, faults, liars', () => {
   test('12 seeds keep every invariant; views change and nodes die in them', () => {

@@ -3,17 +3,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LOG_START } from '#libs/audit';
 import { DELIVERY_DOMAIN, type MeteredRun, deliveryBytes } from '#contracts';
-import { verifySignature } from '#libs/crypto';
-import { decodeWith, utf8, utf8Decode } from '#libs/kernel';
+import { sealKeystore, verifySignature } from '#libs/crypto';
+import { createSeededRandomness, decodeWith, utf8, utf8Decode } from '#libs/kernel';
 import {
   DEFAULT_JOB_LIMITS,
   type JobLimits,
   type Manifest,
   PROVIDER_ENTRIES,
+  type ProviderOffer,
   type SavePointRef,
   encodeManifest,
 } from '#libs/market';
-import { createLogger, loadSettings } from '#libs/platform';
+import { createLogger, keystorePath, loadSettings, writePrivateFile } from '#libs/platform';
 import { type BlobStore, createMemoryBlobStore, readBlob } from '#libs/storage';
 import { JOB_VM_VERSIONS, checkpointsRoot } from '#libs/vm';
 import { createContentCache } from './content-cache.ts';
@@ -21,7 +22,14 @@ import { startProvider } from './provider.ts';
 import { providerSettings } from './settings.ts';
 import { type FakeMarket, startFakeMarket } from './testing/fake-market.ts';
 
-const id = (digit: string) => digit.repeat(64);
+/** Ids differ from case to case: most of them share one provider. */
+let series = 0;
+const id = (digit: string) => `${digit}${series.toString(16)}`.repeat(32);
+
+const PASSPHRASE = 'test';
+const randomness = createSeededRandomness(3);
+/** Stretched little: each provider opens it at its start. */
+const KEY = sealKeystore(randomness.bytes(32), PASSPHRASE, randomness, { n: 2 ** 12, r: 8, p: 1 });
 
 let home: string;
 let market: FakeMarket;
@@ -31,7 +39,7 @@ let provider: Awaited<ReturnType<typeof startProvider>> | undefined;
 function start(env: Readonly<Record<string, string>> = {}) {
   const settings = loadSettings(providerSettings, {
     env: {
-      ...{ SEELE_HOME: home, SEELE_PASSPHRASE: 'test', SEELE_MARKET_URL: market.url },
+      ...{ SEELE_HOME: home, SEELE_PASSPHRASE: PASSPHRASE, SEELE_MARKET_URL: market.url },
       // Nobody listens there: the offer stays off the chain, the work goes on.
       ...{ SEELE_NODE_URL: 'http://127.0.0.1:1', SEELE_PROVIDER_SLOTS: '2' },
       SEELE_PROVIDER_DRAIN_MS: '100',
@@ -65,25 +73,35 @@ const entriesOf = (order: string) =>
     .flatMap((message) => (message.kind === 'events' ? message.batch.entries : []))
     .filter(({ job }) => job === order);
 
-beforeEach(async () => {
+async function setUp(): Promise<void> {
   home = await mkdtemp(join(tmpdir(), 'seele-provider-'));
+  await writePrivateFile(keystorePath(home, 'provider-own'), KEY);
   market = await startFakeMarket();
   blobs = createMemoryBlobStore();
-});
-afterEach(async () => {
+}
+async function tearDown(): Promise<void> {
   await provider?.stop();
   provider = undefined;
   await market.close();
   await rm(home, { recursive: true, force: true });
-});
+}
+beforeEach(() => void series++);
 
 describe('a provider', () => {
+  let running: NonNullable<typeof provider>;
+  let offer: ProviderOffer;
+  beforeAll(async () => {
+    await setUp();
+    running = provider = await start();
+    ({ offer } = await market.next('hello'));
+  });
+  beforeEach(() => void ((market.heard as unknown[]).length = 0));
+  afterAll(tearDown);
+
   it('runs a lease over stored data and delivers result, use and log, signed', async () => {
-    provider = await start();
-    const { offer } = await market.next('hello');
-    expect(offer).toMatchObject({ slots: 2, isolation: provider.pool.isolation.level });
-    expect(offer.probe?.codeHash).toBe(provider.pool.isolation.codeHash);
-    expect(offer.probe?.failing?.layer).toBe(provider.pool.isolation.failing?.name);
+    expect(offer).toMatchObject({ slots: 2, isolation: running.pool.isolation.level });
+    expect(offer.probe?.codeHash).toBe(running.pool.isolation.codeHash);
+    expect(offer.probe?.failing?.layer).toBe(running.pool.isolation.failing?.name);
     expect(offer.probe?.verdicts.map(({ attempt }) => attempt)).toContain('read /etc/passwd');
     expect(offer.benchmarkScore).toBeGreaterThan(0);
     const manifest = await storeJob(
@@ -120,8 +138,6 @@ describe('a provider', () => {
   });
 
   it('delivers a verifiable job with fuel and checkpoints, in the delivery and in the log', async () => {
-    provider = await start();
-    const { offer } = await market.next('hello');
     expect(offer.kinds).toEqual(['js', 'wasm', 'verifiable']);
     const manifest = await storeJob(
       `export default async ({ inputs }) => {
@@ -159,26 +175,7 @@ describe('a provider', () => {
     expect(ended.charge).toBeGreaterThan(0n);
   });
 
-  it('offers the kinds it was told to, and hands back others', async () => {
-    provider = await start({ SEELE_PROVIDER_KINDS: 'verifiable, wasm' });
-    const { offer } = await market.next('hello');
-    expect(offer.kinds).toEqual(['wasm', 'verifiable']);
-    expect(offer.probe?.flags).toBe('M');
-    market.lease({ lease: id('1'), order: id('a'), manifest: await storeJob('export default 1') });
-    expect(await market.next('decline', id('1'))).toMatchObject({
-      ...{ code: 'PROVIDER_KIND', reason: expect.stringContaining('not js') as string },
-    });
-  });
-
-  it('without compilers in its slots offers no metered kind', async () => {
-    provider = await start({ SEELE_PROVIDER_JITLESS: 'true' });
-    const { offer } = await market.next('hello');
-    expect([offer.kinds, offer.probe?.flags]).toEqual([['js'], 'J']);
-  });
-
   it('delivers a failing job with its exit and without a result', async () => {
-    provider = await start();
-    await market.next('hello');
     const loops = await storeJob('export default () => { for (;;); }', {
       limits: { ...DEFAULT_JOB_LIMITS, cpuMs: 100 },
     });
@@ -199,8 +196,6 @@ describe('a provider', () => {
   });
 
   it('hands back what it cannot fetch or is too weak for', async () => {
-    provider = await start();
-    await market.next('hello');
     const gone = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy';
     market.lease({ lease: id('1'), order: id('a'), manifest: gone });
     expect(await market.next('decline', id('1'))).toMatchObject({ code: 'PROVIDER_STORAGE' });
@@ -209,41 +204,7 @@ describe('a provider', () => {
     expect(await market.next('decline', id('2'))).toMatchObject({ code: 'PROVIDER_ISOLATION' });
   });
 
-  it('loses nothing when the line is cut, and delivers after a restart what nobody acknowledged', async () => {
-    provider = await start();
-    await market.next('hello');
-    market.acknowledges = false;
-    const manifest = await storeJob(
-      'export default () => new Promise((done) => setTimeout(done, 300, "late"))',
-    );
-    market.lease({ lease: id('1'), order: id('a'), manifest });
-    await market.next('accept');
-    market.dropConnections();
-    const first = await market.next('deliver', id('1'));
-    await provider.stop();
-    (market.heard as unknown[]).length = 0;
-    market.acknowledges = true;
-    provider = await start();
-    expect((await market.next('deliver', id('1'))).delivery).toEqual(first.delivery);
-    const { loop } = provider;
-    while (loop.agent.leases.size > 0) await new Promise((done) => setTimeout(done, 5));
-  });
-
-  it('hands running work back when it is stopped', async () => {
-    provider = await start();
-    await market.next('hello');
-    const manifest = await storeJob('export default () => new Promise(() => {})');
-    market.lease({ lease: id('1'), order: id('a'), manifest });
-    await market.next('events');
-    await provider.stop();
-    provider = undefined;
-    expect(await market.next('decline', id('1'))).toMatchObject({ code: 'PROVIDER_STOPPING' });
-    expect(entriesOf(id('a'))[0]).toMatchObject({ kind: 'started', prev: LOG_START });
-  });
-
   it('goes on from what the guest saved under an earlier lease, and begins anew without it', async () => {
-    provider = await start();
-    await market.next('hello');
     const manifest = await storeJob(`export default async ({ save, saved }) => {
       const from = saved ? Number(await saved.text()) : 0;
       if (from > 0) return 'from ' + from;
@@ -277,14 +238,66 @@ describe('a provider', () => {
   });
 
   it('kills a cancelled job and is free again', async () => {
-    provider = await start();
-    await market.next('hello');
     const manifest = await storeJob('export default () => { for (;;); }');
     market.lease({ lease: id('1'), order: id('a'), manifest });
     await market.next('events');
     market.send({ kind: 'cancel', lease: id('1'), reason: 'test' });
-    while (provider.pool.freeSlots < 2) await new Promise((done) => setTimeout(done, 5));
-    expect(provider.loop.agent.leases.size).toBe(0);
+    while (running.pool.freeSlots < 2) await new Promise((done) => setTimeout(done, 5));
+    expect(running.loop.agent.leases.size).toBe(0);
+  });
+});
+
+describe('a provider of its own', () => {
+  beforeEach(setUp);
+  afterEach(tearDown);
+
+  it('offers the kinds it was told to, and hands back others', async () => {
+    provider = await start({ SEELE_PROVIDER_KINDS: 'verifiable, wasm' });
+    const { offer } = await market.next('hello');
+    expect(offer.kinds).toEqual(['wasm', 'verifiable']);
+    expect(offer.probe?.flags).toBe('M');
+    market.lease({ lease: id('1'), order: id('a'), manifest: await storeJob('export default 1') });
+    expect(await market.next('decline', id('1'))).toMatchObject({
+      ...{ code: 'PROVIDER_KIND', reason: expect.stringContaining('not js') as string },
+    });
+  });
+
+  it('without compilers in its slots offers no metered kind', async () => {
+    provider = await start({ SEELE_PROVIDER_JITLESS: 'true' });
+    const { offer } = await market.next('hello');
+    expect([offer.kinds, offer.probe?.flags]).toEqual([['js'], 'J']);
+  });
+
+  it('loses nothing when the line is cut, and delivers after a restart what nobody acknowledged', async () => {
+    provider = await start();
+    await market.next('hello');
+    market.acknowledges = false;
+    const manifest = await storeJob(
+      'export default () => new Promise((done) => setTimeout(done, 300, "late"))',
+    );
+    market.lease({ lease: id('1'), order: id('a'), manifest });
+    await market.next('accept');
+    market.dropConnections();
+    const first = await market.next('deliver', id('1'));
+    await provider.stop();
+    (market.heard as unknown[]).length = 0;
+    market.acknowledges = true;
+    provider = await start();
+    expect((await market.next('deliver', id('1'))).delivery).toEqual(first.delivery);
+    const { loop } = provider;
+    while (loop.agent.leases.size > 0) await new Promise((done) => setTimeout(done, 5));
+  });
+
+  it('hands running work back when it is stopped', async () => {
+    provider = await start();
+    await market.next('hello');
+    const manifest = await storeJob('export default () => new Promise(() => {})');
+    market.lease({ lease: id('1'), order: id('a'), manifest });
+    await market.next('events');
+    await provider.stop();
+    provider = undefined;
+    expect(await market.next('decline', id('1'))).toMatchObject({ code: 'PROVIDER_STOPPING' });
+    expect(entriesOf(id('a'))[0]).toMatchObject({ kind: 'started', prev: LOG_START });
   });
 });
 

@@ -21,6 +21,7 @@ import {
   callBuilders,
   defineEvent,
   emit,
+  numberKey,
   readValue,
   storageKey,
   writeValue,
@@ -40,19 +41,13 @@ export const anchor = record({
 });
 export type Anchor = CodecValue<typeof anchor>;
 
-function sizeBytes(size: number): Bytes {
-  const bytes = new Uint8Array(8);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(size));
-  return bytes;
-}
-
 const anchorsOf = (operator: AccountId): Bytes =>
   concatBytes(storageKey('anchor/', operator), utf8('/'));
 
 export const auditKeys = {
   /** → `anchor` */
   anchor: (operator: AccountId, size: number): Bytes =>
-    concatBytes(anchorsOf(operator), sizeBytes(size)),
+    concatBytes(anchorsOf(operator), numberKey(size)),
   /** Prefix of an operator's anchors, in order of size. */
   anchorsOf,
   /** → `anchor` */

@@ -28,6 +28,7 @@ import {
   defineEvent,
   defineSettings,
   done,
+  numberKey,
   readValue,
   storageKey,
   writeValue,
@@ -145,11 +146,7 @@ export function challengesAfter({ epoch, recent }: Beacon, last: number): number
   return count;
 }
 
-const numberBytes = (value: number, length: 2 | 8): Bytes => {
-  const bytes = new Uint8Array(8);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(value));
-  return bytes.subarray(8 - length);
-};
+const numberBytes = (value: number, length: 2 | 8): Bytes => numberKey(value).subarray(8 - length);
 
 export const dealsKeys = {
   /** → `dealRecord` */

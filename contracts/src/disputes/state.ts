@@ -22,7 +22,7 @@ import {
   utf8,
 } from '#libs/kernel';
 import type { Context } from '#libs/ledger';
-import { defineSettings, readValue, storageKey, writeValue } from '../contract-kit.ts';
+import { defineSettings, numberKey, readValue, storageKey, writeValue } from '../contract-kit.ts';
 import { exitClass } from '../orders/documents.ts';
 import { DISPUTES_CONTRACT, ruling } from './events.ts';
 
@@ -96,19 +96,13 @@ export const disputeRecord = record({
 });
 export type DisputeRecord = CodecValue<typeof disputeRecord>;
 
-const uint64 = (value: number): Bytes => {
-  const bytes = new Uint8Array(8);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(value));
-  return bytes;
-};
-
 export const disputesKeys = {
   /** → `bondRecord` */
   bond: (account: AccountId): Bytes => storageKey('bond/', account),
   bonds: utf8('bond/'),
   /** → `unbondingRecord` */
   unbonding: (account: AccountId, releasedAtUs: number): Bytes =>
-    concatBytes(storageKey('unbonding/', account), uint64(releasedAtUs)),
+    concatBytes(storageKey('unbonding/', account), numberKey(releasedAtUs)),
   unbondings: (account: AccountId): Bytes => storageKey('unbonding/', account),
   /** → `disputeRecord` */
   dispute: (id: string): Bytes => storageKey('dispute/', id),

@@ -20,7 +20,7 @@ import {
   storedEraParameters,
   validatorSetKey,
 } from '#libs/ledger';
-import { readValue, storageKey, writeValue } from '../contract-kit.ts';
+import { numberKey, readValue, storageKey, writeValue } from '../contract-kit.ts';
 
 /** Unbonding amounts of one validator at once: all of them can be slashed in one transaction. */
 export const UNBONDINGS_MAX = 32;
@@ -57,19 +57,13 @@ export const consensusRecord = record({ stakeUnit: u64 });
 export const parameterVote = storedEraParameters;
 export type ParameterVote = StoredEraParameters;
 
-const uint64 = (value: number): Bytes => {
-  const bytes = new Uint8Array(8);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(value));
-  return bytes;
-};
-
 export const stakeKeys = {
   /** → `validatorRecord` */
   validator: (key: string): Bytes => storageKey('validator/', key),
   validators: utf8('validator/'),
   /** → `unbondingRecord` */
   unbonding: (key: string, releasedAtUs: number): Bytes =>
-    concatBytes(storageKey('unbonding/', key), uint64(releasedAtUs)),
+    concatBytes(storageKey('unbonding/', key), numberKey(releasedAtUs)),
   unbondings: (key: string): Bytes => storageKey('unbonding/', key),
   /** → validators of an era, where they change */
   set: validatorSetKey,

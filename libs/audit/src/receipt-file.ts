@@ -7,10 +7,7 @@ import {
   type Bytes,
   type CodecValue,
   byteString,
-  decodeWith,
   encodeWith,
-  equalBytes,
-  isSeeleError,
   list,
   oneOf,
   optional,
@@ -19,17 +16,16 @@ import {
 } from '#libs/kernel';
 import { genesis, stateProof } from '#libs/ledger';
 import { logProof } from '#libs/merkle';
-import { auditError } from './errors.ts';
 import { eventBatch } from './event.ts';
 import { checkpoint } from './operator-log.ts';
 import { paidBatches } from './units.ts';
+import { readCanonical } from './receipt-bytes.ts';
 
 export const RECEIPT_FILE_SUFFIX = '.seele';
 export const RECEIPT_VERSION = 1;
 export const RECEIPT_MAX_BYTES = 64 * 2 ** 20;
 const BATCHES_MAX = 100_000;
 const CHECKPOINTS_MAX = 10_000;
-const MAX_DEPTH = 12;
 
 export const receiptFile = record({
   magic: oneOf('seele-receipt'),
@@ -77,19 +73,6 @@ export function buildReceipt(parts: ReceiptParts): Bytes {
 
 /** Reads a receipt without judging it. @throws AUDIT_RECEIPT_MALFORMED */
 export function readReceipt(bytes: Bytes): ReceiptFile {
-  try {
-    const file = decodeWith(receiptFile, bytes, {
-      maxBytes: RECEIPT_MAX_BYTES,
-      maxDepth: MAX_DEPTH,
-    });
-    // What was read must be the whole of what is there, or two files could mean the same.
-    if (file.version === RECEIPT_VERSION && equalBytes(encodeWith(receiptFile, file), bytes))
-      return file;
-  } catch (cause) {
-    if (!isSeeleError(cause)) throw cause;
-    throw auditError('AUDIT_RECEIPT_MALFORMED', `the file cannot be read: ${cause.message}`, {
-      cause,
-    });
-  }
-  throw auditError('AUDIT_RECEIPT_MALFORMED', 'the file is of another version or not canonical');
+  const limits = { version: RECEIPT_VERSION, maxBytes: RECEIPT_MAX_BYTES };
+  return readCanonical(receiptFile, bytes, limits);
 }

@@ -22,10 +22,7 @@ import {
   type Bytes,
   type CodecValue,
   byteString,
-  decodeWith,
   encodeWith,
-  equalBytes,
-  isSeeleError,
   list,
   oneOf,
   record,
@@ -34,7 +31,7 @@ import {
 } from '#libs/kernel';
 import { genesis, stateProof } from '#libs/ledger';
 import { LogTree, logProof } from '#libs/merkle';
-import { auditError } from './errors.ts';
+import { readCanonical } from './receipt-bytes.ts';
 
 /** Batches of an order: even if each held one unit. */
 const PAID_BATCHES_MAX = TASKS_MAX * 2;
@@ -71,7 +68,6 @@ const TASK_MAGIC = 'seele-task-receipt';
 const TASK_VERSION = 1;
 /** Most bytes of a receipt of one task: the other payments of its order are most of it. */
 export const TASK_RECEIPT_MAX_BYTES = 8 * 2 ** 20;
-const MAX_DEPTH = 12;
 
 /** That one task, in one replica, was done and paid. */
 const paidUnit = record({
@@ -145,18 +141,6 @@ export function isTaskReceipt(bytes: Bytes): boolean {
 
 /** Reads a task's receipt without judging it. @throws AUDIT_RECEIPT_MALFORMED */
 export function readTaskReceipt(bytes: Bytes): TaskReceiptFile {
-  try {
-    const file = decodeWith(taskReceiptFile, bytes, {
-      maxBytes: TASK_RECEIPT_MAX_BYTES,
-      maxDepth: MAX_DEPTH,
-    });
-    if (file.version === TASK_VERSION && equalBytes(encodeWith(taskReceiptFile, file), bytes))
-      return file;
-  } catch (cause) {
-    if (!isSeeleError(cause)) throw cause;
-    throw auditError('AUDIT_RECEIPT_MALFORMED', `the file cannot be read: ${cause.message}`, {
-      cause,
-    });
-  }
-  throw auditError('AUDIT_RECEIPT_MALFORMED', 'the file is of another version or not canonical');
+  const limits = { version: TASK_VERSION, maxBytes: TASK_RECEIPT_MAX_BYTES };
+  return readCanonical(taskReceiptFile, bytes, limits);
 }
