@@ -40,7 +40,11 @@ export default {
     { ...base, displayName: 'conformance', testMatch: ['<rootDir>/test/conformance/**/*.spec.ts'] },
     { ...base, displayName: 'simulation', testMatch: ['<rootDir>/test/simulation/**/*.spec.ts'] },
     { ...withNest, displayName: 'e2e', testMatch: ['<rootDir>/test/**/*.e2e-spec.ts'] },
-    { ...withNest, displayName: 'system', testMatch: ['<rootDir>/test/system/**/*.system-spec.ts'] },
+    {
+      ...withNest,
+      displayName: 'system',
+      testMatch: ['<rootDir>/test/system/**/*.system-spec.ts'],
+    },
     ...(process.env.SEELE_TEST_LONG === undefined ? [] : [long]),
   ],
 };

@@ -1,13 +1,6 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  CHECK_PLACES,
-  CONSENSUS_PLACES,
-  COPY_PLACES,
-  INPUT_PLACES,
-  PLACES,
-  WEBHOOK_PLACES,
-} from './failpoint-list.ts';
+import { CONSENSUS_PLACES, COPY_PLACES, PLACES, WEBHOOK_PLACES } from './failpoint-list.ts';
 
 describe('killing processes at named failpoints while jobs run', () => {
   it('knows every failpoint that the processes have', () => {
@@ -22,10 +15,8 @@ describe('killing processes at named failpoints while jobs run', () => {
       .map(([, name]) => String(name));
     const known = [
       ...PLACES.map(({ name }) => name),
-      ...CHECK_PLACES,
       ...CONSENSUS_PLACES,
       ...COPY_PLACES,
-      ...INPUT_PLACES,
       ...WEBHOOK_PLACES,
     ];
     expect(known.toSorted()).toEqual(declared.toSorted());

@@ -50,6 +50,17 @@ const TASKS_CODE = `export default async ({ task }) => {
   return { x };
 };`;
 const TASKS = 120;
+
+/** Run again by the market, each of them: little work, since it is done twice. */
+const METERED_CODE = `export default ({ params }) => {
+  let x = params.n;
+  for (let i = 0; i < 2e4; i++) x = (x * 1103515245 + 12345) % 2147483648;
+  return { x };
+};`;
+const FUEL = 2_000_000_000n;
+/** Takes every result. */
+const VALIDATOR_CODE = `export default async ({ inputs }) => JSON.parse(await inputs.result.text()).n >= 0;`;
+const VALIDATED_BYTES = 10_000;
 const TASK_LIMITS = { wallMs: 1_000, cpuMs: 1_000, memoryBytes: 64 * 2 ** 20 };
 
 const PRICE_CAP = 300_000_000n;
@@ -57,7 +68,7 @@ const TASK_PRICE = 100_000_000n;
 const LEASE_MS = 2_000;
 const STOP_MS = 2 * LEASE_MS;
 const IN_FLIGHT = 3;
-const STRIKE_LIMIT_MS = 15_000;
+const STRIKE_LIMIT_MS = 30_000;
 const KILL_EVERY_MS = 3_000;
 const SUBMIT_LIMIT_MS = 60_000;
 const GC_GRACE_MS = 1_500;
@@ -95,14 +106,36 @@ export interface MatrixOptions {
   note(text: string): void;
 }
 
+interface Orders extends InFlight {
+  readonly arrays: ReadonlyMap<string, number>;
+  /** Every second order is from now on one that passes such places. */
+  favour(passedBy: Place['passedBy']): void;
+}
+
+/** The kinds of orders, each by what it is described with. */
+async function kindsOf({ store }: LocalMachine) {
+  const put = async (text: string) => (await store.put(utf8(text), { pin: true })).cid;
+  const [code, tasksCode] = [await put(CODE), await put(TASKS_CODE)];
+  const [metered, validator] = [await put(METERED_CODE), await put(VALIDATOR_CODE)];
+  const limits = { wallMs: 20_000, cpuMs: 20_000 };
+  const whole = { code, limits };
+  return {
+    whole,
+    many: { code: tasksCode, limits: TASK_LIMITS, tasks: TASKS },
+    replayed: { ...whole, code: metered, kind: 'verifiable', metering: { fuel: FUEL } },
+    validated: {
+      ...whole,
+      ...{ limits: { ...limits, outputBytes: VALIDATED_BYTES }, validator: { code: validator } },
+    },
+  } as const;
+}
+
 /** Orders whose submission is repeated until the market answers: what it took must end. */
-async function createOrders(
-  machine: LocalMachine,
-): Promise<InFlight & { readonly arrays: ReadonlyMap<string, number> }> {
+async function createOrders(machine: LocalMachine): Promise<Orders> {
   const { market: account } = await machine.market.status();
-  const code = await machine.store.put(utf8(CODE), { pin: true });
-  const tasksCode = await machine.store.put(utf8(TASKS_CODE), { pin: true });
+  const kinds = await kindsOf(machine);
   const arrays = new Map<string, number>();
+  let favoured: Place['passedBy'] = 'orders';
   // One attempt: the failpoints break calls, and this loop repeats them itself.
   const market = createMarketClient({
     url: machine.urls.market,
@@ -112,14 +145,22 @@ async function createOrders(
   });
   let n = 0;
 
+  /** Every third is of many tasks; of the others those that a place wants. */
+  const kindOf = (number: number) => {
+    if (number % 3 === 2) return kinds.many;
+    if (number % 3 === 0) return kinds.whole;
+    const source = [...arrays.keys()].at(-1);
+    if (favoured === 'reading' && source !== undefined)
+      return { ...kinds.whole, from: [{ name: 'before', order: source, task: number % TASKS }] };
+    return favoured === 'replayed' || favoured === 'validated' ? kinds[favoured] : kinds.whole;
+  };
+
   const submit = async (isOver: () => boolean) => {
-    const isArray = n % 3 === 2;
+    const kind = kindOf(n);
+    const isArray = kind === kinds.many;
     const params = { n: n++ };
     const tier = n % 2 === 0 ? 'A' : 'B';
-    const whole = { code: code.cid, limits: { wallMs: 20_000, cpuMs: 20_000 } };
-    const many = { code: tasksCode.cid, limits: TASK_LIMITS, tasks: TASKS };
-    const job = { params, tier, minIsolation: 'S0', ...(isArray ? many : whole) } as const;
-    const manifest = describeJob(job);
+    const manifest = describeJob({ params, tier, minIsolation: 'S0', ...kind });
     const bytes = encodeManifest(manifest);
     let cid: string | undefined;
     while (cid === undefined && !isOver())
@@ -148,7 +189,8 @@ async function createOrders(
       }
     }
   };
-  return { ...keepInFlight(market, IN_FLIGHT, submit), arrays };
+  const favour = (passedBy: Place['passedBy']): void => void (favoured = passedBy);
+  return { ...keepInFlight(market, IN_FLIGHT, submit), arrays, favour };
 }
 
 /** What was lost in a provider that dies is taken back. */
@@ -215,8 +257,9 @@ async function strike(
       killProvider(machine, randomness);
       killAt = performance.now() + KILL_EVERY_MS;
     }
-    if (isLoss || place.passedBy === 'orders') await sleep(10);
-    else await storing.step(place.passedBy === 'collect');
+    if (place.passedBy === 'add' || place.passedBy === 'collect')
+      await storing.step(place.passedBy === 'collect');
+    else await sleep(10);
   }
   rmSync(file, { force: true });
   if (!existsSync(struck)) return false;
@@ -249,6 +292,7 @@ export async function runMatrix(options: MatrixOptions): Promise<MatrixReport> {
       SEELE_MARKET_HEARTBEAT_MS: '500',
       SEELE_MARKET_LEASE_MS: String(LEASE_MS),
       SEELE_STORAGE_GC_GRACE_MS: String(GC_GRACE_MS),
+      SEELE_MARKET_REPLAY_SHARE: '1',
     },
     5_000,
   );
@@ -260,6 +304,7 @@ export async function runMatrix(options: MatrixOptions): Promise<MatrixReport> {
     const tried = { kill: 0, stop: 0 };
     for (const one of options.cases) {
       const at = performance.now();
+      orders.favour(one.place.passedBy);
       const isStruck = await strike(machine, file, one, storing, randomness);
       if (isStruck) tried[one.action]++;
       else notReached.push(`${one.place.name} ${one.action}`);

@@ -3,10 +3,11 @@
 export interface Place {
   readonly name: string;
   /**
-   * Running orders pass it, or only when their providers die, or storing something does, or only a
-   * collection of garbage does.
+   * Running orders pass it, or only when their providers die; or only orders whose results are run again, that
+   * name a validator, or that read a task of another one; or storing something does, or only a collection
+   * of garbage does.
    */
-  readonly passedBy: 'orders' | 'losses' | 'add' | 'collect';
+  readonly passedBy: 'orders' | 'losses' | 'replayed' | 'validated' | 'reading' | 'add' | 'collect';
 }
 
 const group = (passedBy: Place['passedBy'], prefix: string, ...ends: readonly string[]) =>
@@ -40,17 +41,6 @@ const UNIT_PLACES: readonly Place[] = [
   ...group('orders', 'market.array-result', 'before', 'after'),
 ];
 
-/** What orders pass that read results of others; the matrix orders none. */
-export const INPUT_PLACES = ['market.input.before', 'market.input.after'] as const;
-
-/** What orders pass that the market replays or has validated; the matrix orders none. */
-export const CHECK_PLACES = [
-  'market.replay.before',
-  'market.replay.after',
-  'market.validate.before',
-  'market.validate.after',
-] as const;
-
 /** What markets with webhooks pass; test/e2e/webhooks.long-spec.ts kills one there. */
 export const WEBHOOK_PLACES = ['market.webhook.send.before', 'market.webhook.send.after'] as const;
 
@@ -80,6 +70,9 @@ export const PLACES: readonly Place[] = [
   ...group('orders', 'provider.delivery', 'before-save', 'after-save'),
   ...group('orders', 'provider.forget', 'before'),
   ...UNIT_PLACES,
+  ...group('reading', 'market.input', 'before', 'after'),
+  ...group('replayed', 'market.replay', 'before', 'after'),
+  ...group('validated', 'market.validate', 'before', 'after'),
   ...group('add', 'storage.add', 'before', 'during', 'after'),
   ...group('add', 'storage.block', 'before', 'during', 'after'),
   ...group('add', 'storage.pin', 'before', 'during', 'after'),

@@ -13,6 +13,9 @@ function jobOptions(command: Command): Command {
     .option('--tier <tier>', 'A cheap, B fast, C safe', 'A')
     .option('--tasks <n>', 'run it n times (1 to 10 000); each gets its number as task.index')
     .option('--replicas <n>', 'do each task n times on distinct providers; a majority decides')
+    .option('--validator <file|cid>', 'a program that says of each result whether it counts')
+    .option('--validator-param <key=value>', 'a parameter of it; repeat for more', collect, [])
+    .option('--validator-fuel <n>', 'most fuel of each of its runs (default 20000000000)')
     .option('--name <text>', 'what the job is called')
     .option('--wall <seconds>', 'longest run', '60')
     .option('--memory <MiB>', 'most memory', '256')
@@ -42,6 +45,7 @@ export function addJobs(program: Command): void {
         summary: 'Order a job, or the jobs of a job file (.yaml, .json)',
         examples: [
           'seele run sum.js --in data=data.csv --tier A --follow',
+          'seele run sum.js --in data=data.csv --validator check.js --validator-param least=10',
           'seele run frame.js --tasks 1000 --follow --out frames',
           'seele run job.yaml --dry-run',
           'seele run job.yaml --follow',

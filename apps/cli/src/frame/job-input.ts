@@ -19,8 +19,9 @@ import { pairs, wholeNumber } from './command.ts';
 import { placementOf } from './placement-options.ts';
 import { readUserFile } from './files.ts';
 import { readProgram } from './job-program.ts';
+import { type ValidatorOptions, validatorOf } from './validator-options.ts';
 
-export interface JobOptions {
+export interface JobOptions extends ValidatorOptions {
   readonly in: readonly string[];
   readonly param: readonly string[];
   readonly tier: string;
@@ -58,8 +59,8 @@ async function stored(store: BlobStore, what: string): Promise<BlobRef> {
   return { cid: what, sizeBytes };
 }
 
-function parameters(given: readonly string[]): Record<string, unknown> {
-  const entries = pairs('--param', given).map(([key, text]) => {
+function parameters(given: readonly string[], option = '--param'): Record<string, unknown> {
+  const entries = pairs(option, given).map(([key, text]) => {
     try {
       return [key, JSON.parse(text) as unknown];
     } catch {
@@ -128,6 +129,8 @@ export async function prepareJob(
   const program = readProgram(codePath, options.kind);
   const metering = meteringOf(program.kind, options);
   const placement = placementOf(options);
+  const readParameters = (given: readonly string[]) => parameters(given, '--validator-param');
+  const validator = validatorOf(options, readParameters);
   const code = await store.put(program.code);
   const inputs = await Promise.all(
     named.map(async ([name, what]) => ({ name, ...(await stored(store, what)) })),
@@ -145,7 +148,8 @@ export async function prepareJob(
     params,
     tier,
     minIsolation,
-    limits: { wallMs, cpuMs: wallMs, memoryBytes },
+    limits: { wallMs, cpuMs: wallMs, memoryBytes, ...validator.limits },
+    ...(await validator.store(store)),
     ...(tasks !== undefined && { tasks }),
     ...(replicas !== undefined && { replicas }),
   });

@@ -53,11 +53,13 @@ export const isJobFile = (path: string): boolean => /\.(ya?ml|json)$/i.test(path
 
 /** Said in the file, so that a run can be repeated by it alone. */
 const IN_FILE_ONLY = {
-  ...{ in: [], param: [], domain: [], level: [], region: [] },
+  ...{ in: [], param: [], validatorParam: [], domain: [], level: [], region: [] },
   ...{ tier: 'A', wall: '60', memory: '256', within: '3600' },
   ...{ kind: undefined, name: undefined, fuel: undefined, checkpointFuel: undefined },
   ...{ clock: undefined, weights: undefined, priority: undefined, minIsolation: undefined },
   ...{
+    validator: undefined,
+    validatorFuel: undefined,
     tasks: undefined,
     replicas: undefined,
     cap: undefined,
