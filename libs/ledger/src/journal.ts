@@ -3,10 +3,12 @@
  * and an undo list that takes back any suffix of the changes (revert, trap, invalid transaction).
  */
 import type { Bytes } from '#libs/kernel';
+import { type ByteText, bytesToText } from '#libs/merkle';
 
 /** Committed state, by contract and key. */
 export interface StateReader {
-  get(contract: string, key: Bytes): Bytes | undefined;
+  /** @param text the key as `keyText` gives it, where that is known */
+  get(contract: string, key: Bytes, text?: ByteText): Bytes | undefined;
   /** Entries whose key begins with `prefix`, in key order, strictly after `cursor` when given. */
   scan(
     contract: string,
@@ -18,6 +20,8 @@ export interface StateReader {
 export interface StateChange {
   readonly contract: string;
   readonly key: Bytes;
+  /** The key as `keyText` gives it. */
+  readonly text: ByteText;
   readonly before: Bytes | undefined;
   readonly after: Bytes | undefined;
 }
@@ -43,6 +47,7 @@ export interface StateJournal {
 
 interface Entry {
   readonly key: Bytes;
+  readonly text: ByteText;
   readonly before: Bytes | undefined;
   after: Bytes | undefined;
 }
@@ -57,17 +62,19 @@ interface Layer {
   readonly entries: Map<string, Entry>;
   /** Text keys in order; made by the first scan, kept in order from then on. */
   sorted: string[] | undefined;
+  /** The two entries asked for last: payer and payee are asked for again and again. */
+  last: Entry | undefined;
+  lastBut: Entry | undefined;
 }
 
-const CHUNK = 8192;
+/** A key as text of one character per byte: what maps are keyed by. Keys are few bytes (`MAX_KEY_BYTES`). */
+export const keyText = (bytes: Bytes): ByteText => bytesToText(bytes);
 
-/** A key as text of one character per byte: what maps are keyed by. */
-export function keyText(bytes: Bytes): string {
-  if (bytes.length <= CHUNK) return String.fromCharCode.apply(null, bytes as unknown as number[]);
-  let out = '';
-  for (let i = 0; i < bytes.length; i += CHUNK)
-    out += String.fromCharCode.apply(null, bytes.subarray(i, i + CHUNK) as unknown as number[]);
-  return out;
+/** From the end: keys of one contract mostly begin alike. */
+function sameKey(a: Bytes, b: Bytes): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = a.length - 1; i >= 0; i--) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 /** Index of the first element that is not below `text`. */
@@ -101,7 +108,7 @@ class Journal implements StateJournal {
   #layer(contract: string): Layer {
     let layer = this.#layers.get(contract);
     if (layer === undefined) {
-      layer = { entries: new Map(), sorted: undefined };
+      layer = { entries: new Map(), sorted: undefined, last: undefined, lastBut: undefined };
       this.#layers.set(contract, layer);
     }
     return layer;
@@ -109,11 +116,23 @@ class Journal implements StateJournal {
 
   #entry(contract: string, key: Bytes): Entry {
     const layer = this.#layer(contract);
+    const { last, lastBut } = layer;
+    if (last !== undefined && sameKey(last.key, key)) return last;
+    const entry =
+      lastBut !== undefined && sameKey(lastBut.key, key)
+        ? lastBut
+        : this.#find(layer, contract, key);
+    layer.lastBut = last;
+    layer.last = entry;
+    return entry;
+  }
+
+  #find(layer: Layer, contract: string, key: Bytes): Entry {
     const text = keyText(key);
     let entry = layer.entries.get(text);
     if (entry === undefined) {
-      const before = this.#base.get(contract, key);
-      entry = { key: key.slice(), before, after: before };
+      const before = this.#base.get(contract, key, text);
+      entry = { key: key.slice(), text, before, after: before };
       layer.entries.set(text, entry);
       if (layer.sorted) layer.sorted.splice(lowerBound(layer.sorted, text), 0, text);
     }
@@ -193,8 +212,8 @@ class Journal implements StateJournal {
   changes(): StateChange[] {
     const out: StateChange[] = [];
     for (const [contract, { entries }] of this.#layers)
-      for (const { key, before, after } of entries.values())
-        if (!sameBytes(before, after)) out.push({ contract, key, before, after });
+      for (const { key, text, before, after } of entries.values())
+        if (!sameBytes(before, after)) out.push({ contract, key, text, before, after });
     return out;
   }
 }

@@ -1,6 +1,7 @@
 import { type Bytes, bytesToHex } from '#libs/kernel';
 import fc from 'fast-check';
 import type { StateReader } from './journal.ts';
+import { keyText } from './journal.ts';
 import { createStateCache } from './state-cache.ts';
 
 const CACHED = 'token';
@@ -69,7 +70,9 @@ describe('state cache', () => {
         for (const { block, read } of steps) {
           for (const { contract, key: changed, after } of block)
             reader.put(contract, changed, after);
-          cache.committed(block.map((change) => ({ ...change, before: undefined })));
+          cache.committed(
+            block.map((change) => ({ ...change, text: keyText(change.key), before: undefined })),
+          );
           const expected = reader.get(read.contract, read.key);
           expect(cache.get(read.contract, read.key)).toEqual(expected);
         }

@@ -61,10 +61,9 @@ export function createStateCache(
   const isSmall = (value: Bytes | undefined) =>
     value === undefined || value.length <= VALUE_MAX_BYTES;
   return {
-    get(contract, key) {
+    get(contract, key, text = keyText(key)) {
       const entries = recent.get(contract);
       if (entries === undefined) return reader.get(contract, key);
-      const text = keyText(key);
       const known = entries.get(text);
       if (known !== undefined) return known ?? undefined;
       const value = reader.get(contract, key);
@@ -73,10 +72,9 @@ export function createStateCache(
     },
     scan: (contract, prefix, cursor) => reader.scan(contract, prefix, cursor),
     committed(changes) {
-      for (const { contract, key, after } of changes) {
+      for (const { contract, text, after } of changes) {
         const entries = recent.get(contract);
         if (entries === undefined) continue;
-        const text = keyText(key);
         if (isSmall(after)) entries.set(text, after ?? null);
         else entries.forget(text);
       }

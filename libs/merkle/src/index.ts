@@ -12,6 +12,7 @@
  * const { root, writes } = tree.commit();
  * verifyStateProof(root, keyHex, valueHashHex, tree.prove(key)); // true
  */
+export { type ByteText, bytesToText } from './byte-text.ts';
 export * from './errors.ts';
 export * from './log-multi-proof.ts';
 export * from './log-proofs.ts';
