@@ -75,6 +75,12 @@ export class BlockSync {
     this.look();
   }
 
+  /** What came from this height on is not to be taken over: asks again, somebody else. */
+  refused(height: number): void {
+    this.#comesUpTo = Math.min(this.#comesUpTo, height - 1);
+    this.look();
+  }
+
   /** Asks if there is something to ask for. To be called now and then. */
   look(): void {
     const { clock, transport } = this.#options;

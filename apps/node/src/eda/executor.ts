@@ -35,7 +35,14 @@ import type { Payloads } from './payloads.ts';
 import type { StrengthBook } from './strength-book.ts';
 import { type Awaited, Results, collectorsOf } from './results.ts';
 import { type ToldCertificate, ToldCertificates } from './told-certificates.ts';
-import { BASE_KEY, baseHashKey, type ResultMessage, cutKey, encodeCut } from './wire.ts';
+import {
+  BASE_KEY,
+  type ResultMessage,
+  SYNC_ITEMS_MAX,
+  baseHashKey,
+  cutKey,
+  encodeCut,
+} from './wire.ts';
 
 declareFailpoints(
   'node.execute.before',
@@ -66,7 +73,15 @@ export interface ExecutorOptions {
   readonly onSet: (era: number, set: ValidatorSet, changed: EraParameters) => void;
   /** To these peers; to all without. */
   readonly say: (message: ResultMessage, to?: readonly string[]) => void;
+  /** A peer gave a block that is not the result of its cut; no honest one does. */
+  readonly onLie: (peer: string, height: number) => void;
   readonly onBlock: (block: CommittedBlock, execution: Execution | undefined) => void;
+}
+
+/** What a peer gave. */
+interface SyncedBlock {
+  readonly block: Block;
+  readonly peer: string;
 }
 
 interface DecidedCut {
@@ -82,7 +97,7 @@ export class Executor {
   readonly #options: ExecutorOptions;
   readonly #cuts = new Map<number, DecidedCut>();
   readonly #ready = new Map<number, readonly SealedBlock[]>();
-  readonly #synced = new Map<number, Block>();
+  readonly #synced = new Map<number, SyncedBlock>();
   readonly #results = new Results(verifySignature);
   readonly #told = new ToldCertificates();
   #awaited: Execution | undefined;
@@ -123,10 +138,12 @@ export class Executor {
     this.#stir();
   }
 
-  /** A block that weight Q has certified, from a peer. */
-  synced(block: Block): void {
+  /** A block that weight Q is said to have certified, from a peer; the first one of a height is looked at. */
+  synced(block: Block, peer: string): void {
     const { height } = block.header;
-    if (height > this.#height) this.#synced.set(height, block);
+    const ahead = height - this.#height;
+    if (ahead < 1 || ahead > SYNC_ITEMS_MAX || this.#synced.has(height)) return;
+    this.#synced.set(height, { block, peer });
     this.#stir();
   }
 
@@ -173,10 +190,10 @@ export class Executor {
     while (!this.#isStopping) {
       const next = this.#height + 1;
       const cut = this.#cuts.get(next);
-      const block = this.#synced.get(next);
+      const synced = this.#synced.get(next);
       const blocks = this.#ready.get(next);
-      if (cut && block && !this.#isGenuine(cut, block)) this.#synced.delete(next);
-      else if (cut && block) await this.#takeOver(cut, block);
+      if (cut && synced && !this.#isGenuine(cut, synced.block)) this.#refuse(next, synced.peer);
+      else if (cut && synced) await this.#takeOver(cut, synced.block);
       else if (cut && blocks) await this.#execute(cut, blocks);
       else await this.#news();
     }
@@ -213,6 +230,12 @@ export class Executor {
       this.#options.chain.isCertified(header, certificate) &&
       entriesRoot(transactions) === header.transactionsRoot
     );
+  }
+
+  /** Nothing of what this peer gave is looked at any more. */
+  #refuse(height: number, peer: string): void {
+    for (const [at, synced] of this.#synced) if (synced.peer === peer) this.#synced.delete(at);
+    this.#options.onLie(peer, height);
   }
 
   async #takeOver(cut: DecidedCut, block: Block): Promise<void> {

@@ -198,6 +198,7 @@ export class ValidatorProducer implements Producer {
       },
       say: (message, to) =>
         transport.broadcast(NODE_PROTOCOLS.results.id, encodeResult(message), to),
+      onLie: (peer, height) => this.#onLie(peer, height),
       onBlock: (block, execution) => this.#onBlock(block, execution),
     });
     this.#sync = new BlockSync({
@@ -380,9 +381,17 @@ export class ValidatorProducer implements Producer {
 
   #onSynced({ cut, block }: SyncItem, peer: string): void {
     if (cut.body.slot !== block.header.height) return;
-    this.#executor.synced(block);
+    this.#executor.synced(block, peer);
     if (this.#isSetKnown(cut.body.era))
       this.#consensus.hear(peer, { kind: 'final', body: cut.body, certificate: cut.commit });
+  }
+
+  /** Barred for a while, and what it gave is asked of another. */
+  #onLie(peer: string, height: number): void {
+    const { transport, logger } = this.#options;
+    logger.warn({ peer, height }, 'a peer gave a block that is not the result of its cut');
+    transport.hangUp(peer, 'misbehaved');
+    this.#sync.refused(height);
   }
 
   /** Positions of own blocks that count as agreed on by now. */
