@@ -155,8 +155,8 @@ describe('the market loop', () => {
 
 const program = (url: string): string => `
   const { writeSync } = await import('node:fs');
-  const { openRowStore } = await import('./apps/market/src/store/row-store.ts');
-  const { MarketLoop } = await import('./apps/market/src/market-loop.ts');
+  const { openRowStore } = await import('./dist/apps/market/src/store/row-store.js');
+  const { MarketLoop } = await import('./dist/apps/market/src/market-loop.js');
   const { createLogger, armFailpoints } = await import('#libs/platform');
   const logger = createLogger({ name: 'crash', level: 'silent' });
   const rows = await openRowStore({ url: ${JSON.stringify(url)}, logger, identity: 'test', onLost: () => process.exit(3) });
@@ -208,7 +208,7 @@ describe('group commit on PostgreSQL, killed with SIGKILL', () => {
   ): Promise<{ signal: string | null; code: number | null; said: string[] }> {
     const child = spawn(
       process.execPath,
-      ['-C', 'source', '--no-warnings', '--input-type=module', '-e', program(server.url)],
+      ['--no-warnings', '--input-type=module', '-e', program(server.url)],
       {
         cwd: join(import.meta.dirname, '../../..'),
         stdio: ['ignore', 'pipe', 'inherit'],

@@ -56,7 +56,7 @@ describe('failpoints', () => {
     const code = `const { failpoint } = await import('#libs/platform'); failpoint('a.b'); console.log('once'); failpoint('a.b'); console.log('alive');`;
     const { signal, stdout } = spawnSync(
       process.execPath,
-      ['-C', 'source', '--no-warnings', '--input-type=module', '-e', code],
+      ['--no-warnings', '--input-type=module', '-e', code],
       { cwd: repository, env: { ...process.env, SEELE_FAILPOINTS: 'a.b=kill@2' } },
     );
     expect([signal, stdout.toString()]).toEqual(['SIGKILL', 'once\n']);

@@ -20,7 +20,7 @@ const QUICK = { lockMs: 1_000, stalledCheckMs: 500 };
 
 function spawnHolder(create: string, url: string, queue: string): ChildProcess {
   const program = `
-    const queues = await import('./apps/market/src/queue/bullmq-queue.ts');
+    const queues = await import('./dist/apps/market/src/queue/bullmq-queue.js');
     const { createLogger } = await import('#libs/platform');
     const logger = createLogger({ name: 'holder', level: 'silent' });
     const port = await queues.${create}({ url: ${JSON.stringify(url)}, logger, lockMs: 1000, stalledCheckMs: 500 });
@@ -28,11 +28,10 @@ function spawnHolder(create: string, url: string, queue: string): ChildProcess {
       process.stdout.write('held\\n');
       return new Promise(() => {});
     });`;
-  return spawn(
-    process.execPath,
-    ['-C', 'source', '--no-warnings', '--input-type=module', '-e', program],
-    { cwd: join(import.meta.dirname, '../../../..'), stdio: ['ignore', 'pipe', 'inherit'] },
-  );
+  return spawn(process.execPath, ['--no-warnings', '--input-type=module', '-e', program], {
+    cwd: join(import.meta.dirname, '../../../..'),
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
 }
 
 describe('embedded PostgreSQL', () => {

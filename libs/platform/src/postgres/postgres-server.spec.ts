@@ -38,7 +38,7 @@ function launch(
 ): Promise<{ child: ChildProcess; said: Record<string, unknown> }> {
   const child = spawn(
     process.execPath,
-    ['-C', 'source', '--no-warnings', '--input-type=module', '-e', program(directory)],
+    ['--no-warnings', '--input-type=module', '-e', program(directory)],
     {
       cwd: repository,
       stdio: ['ignore', 'pipe', 'inherit'],
