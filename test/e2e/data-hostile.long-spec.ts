@@ -12,10 +12,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openSource, watchSource } from '#libs/data';
-import { createSeededRandomness } from '#libs/kernel';
+import { tableFromArrays, tableToIPC } from '@uwdata/flechette';
+import { EXTRACTION_LIMITS, extractSource, openSource, watchSource } from '#libs/data';
+import { createSeededRandomness, isSeeleError } from '#libs/kernel';
 import { type RdfFormat, readJsonLd, readRdf } from '#libs/mdds';
-import { pdf, sheetXml, tiff, workbook } from '../support/sample-files.ts';
+import { mutated, parquet, pdf, sheetXml, tiff, workbook } from '../support/sample-files.ts';
 
 const MIB = 2 ** 20;
 const MUTATIONS = 40;
@@ -95,6 +96,57 @@ describe('files of every format with bytes changed', () => {
     expect(profile.faults.map(({ kind }) => kind)).toContain('unreadable-file');
     await opened.close();
   }, 120_000);
+
+  it.each(['parquet', 'arrow'])(
+    '%s by itself: what can be read or a named fault, soon and in little memory',
+    async (format) => {
+      const table = tableFromArrays({ n: [1, null, 3], name: ['x', 'y', 'x'] });
+      const arrow = tableToIPC(table, { format: 'file' }) ?? new Uint8Array();
+      const whole = format === 'parquet' ? parquet() : arrow;
+      const limits = { ...EXTRACTION_LIMITS, fileMs: 5_000, memoryBytes: 512 * MIB };
+      const randomness = createSeededRandomness(8);
+      const seen = new Map<string, number>();
+      for (let i = 0; i < 100; i++) {
+        const path = join(folder, `${i}.${format}`);
+        writeFileSync(path, mutated(whole, randomness));
+        const beganMs = performance.now();
+        const outcome = await extractSource(path, limits).then(
+          ({ profile }) => (profile.parts[0]?.tables[0]?.rows ?? 0) <= 100 && 'read',
+          (error: unknown) => isSeeleError(error) && error.code,
+        );
+        expect(performance.now() - beganMs).toBeLessThan(30_000);
+        seen.set(String(outcome), (seen.get(String(outcome)) ?? 0) + 1);
+      }
+      const known = ['read', 'DATA_BROKEN', 'DATA_LIMIT', 'DATA_EXTRACTION'];
+      expect(known).toEqual(expect.arrayContaining([...seen.keys()]));
+      expect(seen.get('DATA_BROKEN')).toBeGreaterThan(20);
+    },
+    900_000,
+  );
+
+  it('SQLite that says it is enormous, or has views and triggers that never end, is looked at all the same', async () => {
+    const path = join(folder, 'a.db');
+    const database = new DatabaseSync(path);
+    database.exec(`
+      CREATE TABLE t (a, b GENERATED ALWAYS AS (a || 'x')); INSERT INTO t VALUES (1), (2);
+      CREATE VIEW endless AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT * FROM n;
+      CREATE VIEW v1 AS SELECT * FROM endless, endless; CREATE VIEW v2 AS SELECT * FROM v1, v1;
+      CREATE TRIGGER again AFTER INSERT ON t BEGIN INSERT INTO t VALUES (new.a + 1); END;
+      CREATE TABLE c (a);`);
+    database.close();
+    const read = await extractSource(path);
+    expect(read.profile.parts[0]?.tables.map(({ name, rows }) => [name, rows])).toEqual([
+      ['c', 0],
+      ['t', 2],
+    ]);
+    const bytes = readFileSync(path);
+    bytes.writeUInt32BE(0x7fffffff, 28); // pages of the file, as its header says
+    writeFileSync(path, bytes);
+    await extractSource(path).then(
+      ({ profile }) => expect(profile.parts[0]?.tables).toHaveLength(2),
+      (error: unknown) => expect(error).toMatchObject({ code: 'DATA_BROKEN' }),
+    );
+  }, 60_000);
 
   it('a field of a hundred megabytes, quoted and not', async () => {
     for (const quote of ['', '"']) {

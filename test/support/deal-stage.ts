@@ -58,10 +58,20 @@ export async function until(
   }
 }
 
-/** A development machine and so many more providers, all offers on the chain. */
-export async function startDealStage(count: number): Promise<DealStage> {
+/**
+ * A development machine and so many more providers, all offers on the chain.
+ *
+ * @param settings of the machine's processes
+ */
+export async function startDealStage(
+  count: number,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<DealStage> {
   const env = { SEELE_STORAGE_SWARM: 'off', SEELE_STORAGE_GATEWAY: '127.0.0.1:0' };
-  const [machine, storage] = await Promise.all([startLocalMachine(), startStorage({ env })]);
+  const [machine, storage] = await Promise.all([
+    startLocalMachine(settings),
+    startStorage({ env }),
+  ]);
   const blobs = createKuboBlobStore({ url: storage.url, token: storage.token });
   const node = createNodeClient(machine.urls.node);
   const reader = createDealReader(node);

@@ -1,5 +1,6 @@
 /** Small files of binary formats, written by hand after their specifications. */
 import { deflateRawSync } from 'node:zlib';
+import type { SeededRandomness } from '#libs/kernel';
 
 /** A ZIP of deflated members, by hand (APPNOTE 4.3). */
 function zip(members: Readonly<Record<string, string | Uint8Array>>): Uint8Array {
@@ -106,4 +107,95 @@ export function tiff(): Uint8Array {
     [4, 5, 3, degrees(3, 30)],
   ]);
   return bytes;
+}
+
+/** Unsigned, seven bits a byte. */
+function varint(value: number): number[] {
+  const bytes: number[] = [];
+  for (let left = value; ; left >>>= 7) {
+    if (left < 128) return [...bytes, left];
+    bytes.push((left & 127) | 128);
+  }
+}
+const zigzag = (value: number): number[] => varint((value << 1) ^ (value >> 31));
+
+/** Thrift, compact protocol: a field's value with its type. */
+type Thrift = readonly [type: number, bytes: readonly number[]];
+const i32 = (value: number): Thrift => [5, zigzag(value)];
+const i64 = (value: number): Thrift => [6, zigzag(value)];
+const binary = (text: string): Thrift => [8, [...varint(text.length), ...Buffer.from(text)]];
+const list = (type: number, items: readonly (readonly number[])[]): Thrift => [
+  9,
+  [(items.length << 4) | type, ...items.flat()],
+];
+/** Fields by their numbers, which are below 16 from one to the next. */
+function struct(fields: Readonly<Record<number, Thrift>>): Thrift {
+  let before = 0;
+  const bytes = Object.entries(fields).flatMap(([id, [type, value]]) => {
+    const head = ((Number(id) - before) << 4) | type;
+    before = Number(id);
+    return [head, ...value];
+  });
+  return [12, [...bytes, 0]];
+}
+
+/** A Parquet file of three rows in two plain columns, `n` (INT64) and `name` (text, one missing). */
+export function parquet(): Uint8Array {
+  const [int64, byteArray] = [2, 6];
+  const texts = ['An', 'na'].flatMap((text) => [text.length, 0, 0, 0, ...Buffer.from(text)]);
+  const numbers = Buffer.alloc(24);
+  [1, 2, 3].forEach((value, i) => numbers.writeBigInt64LE(BigInt(value), 8 * i));
+  // Definition levels 1, 0, 1 in one run of eight, bit-packed.
+  const levels = [2, 0, 0, 0, 3, 0b101];
+  const columns = [
+    { name: 'n', type: int64, repetition: 0, body: [...numbers] },
+    { name: 'name', type: byteArray, repetition: 1, body: [...levels, ...texts] },
+  ];
+  const body = [...Buffer.from('PAR1')];
+  const chunks = columns.map(({ name, type, body: data }) => {
+    const offset = body.length;
+    const page = struct({ 1: i32(3), 2: i32(0), 3: i32(3), 4: i32(3) });
+    const head = struct({ 1: i32(0), 2: i32(data.length), 3: i32(data.length), 5: page });
+    body.push(...head[1], ...data);
+    const size = body.length - offset;
+    const meta = struct({
+      ...{ 1: i32(type), 2: list(5, [zigzag(0)]), 3: list(8, [binary(name)[1]]), 4: i32(0) },
+      ...{ 5: i64(3), 6: i64(size), 7: i64(size), 9: i64(offset) },
+    });
+    return struct({ 2: i64(offset), 3: meta })[1];
+  });
+  const schema = [
+    struct({ 4: binary('root'), 5: i32(columns.length) })[1],
+    ...columns.map(
+      ({ name, type, repetition }) =>
+        struct({
+          ...{ 1: i32(type), 3: i32(repetition), 4: binary(name) },
+          ...(type === byteArray && { 6: i32(0) }),
+        })[1],
+    ),
+  ];
+  const group = struct({ 1: list(12, chunks), 2: i64(body.length), 3: i64(3) })[1];
+  const [, footer] = struct({
+    ...{ 1: i32(1), 2: list(12, schema), 3: i64(3), 4: list(12, [group]) },
+  });
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(footer.length);
+  return Uint8Array.from([...body, ...footer, ...length, ...Buffer.from('PAR1')]);
+}
+
+/** A copy with some bytes changed, numbers made as large as they get, pieces moved, or the end cut off. */
+export function mutated(whole: Uint8Array, randomness: SeededRandomness): Uint8Array {
+  const bytes = Uint8Array.from(whole);
+  for (let left = 1 + randomness.below(3); left > 0; left--) {
+    const at = randomness.below(bytes.length);
+    const ways = [
+      () => void (bytes[at] = randomness.below(256)),
+      () => void ((bytes[at] as number) ^= 1 << randomness.below(8)),
+      () => void bytes.fill(0xff, at, at + 1 + randomness.below(8)),
+      () => void bytes.fill(0x7f, at, at + 1 + randomness.below(4)),
+      () => void bytes.copyWithin(at, randomness.below(bytes.length)),
+    ];
+    ways[randomness.below(ways.length)]?.();
+  }
+  return randomness.below(7) === 0 ? bytes.subarray(0, randomness.below(bytes.length)) : bytes;
 }

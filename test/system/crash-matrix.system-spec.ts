@@ -1,14 +1,26 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { CONSENSUS_PLACES, COPY_PLACES, PLACES, WEBHOOK_PLACES } from './failpoint-list.ts';
+import {
+  CONSENSUS_PLACES,
+  COPY_PLACES,
+  DATA_PLACES,
+  KEEPER_PLACES,
+  PLACES,
+  REPAIR_PLACES,
+  WEBHOOK_PLACES,
+} from './failpoint-list.ts';
 
 describe('killing processes at named failpoints while jobs run', () => {
   it('knows every failpoint that the processes have', () => {
-    const files = readdirSync('apps', { recursive: true, encoding: 'utf8' });
-    const declared = files
-      .filter((file) => file.endsWith('.ts') && !file.endsWith('.spec.ts'))
+    const declared = ['apps', 'libs']
+      .flatMap((folder) =>
+        readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((file) =>
+          join(folder, file),
+        ),
+      )
+      .filter((file) => file.endsWith('.ts') && !/(\.spec|failpoints?)\.ts$/.test(file))
       .flatMap((file) => {
-        const text = readFileSync(join('apps', file), 'utf8');
+        const text = readFileSync(file, 'utf8');
         const calls = text.matchAll(/declareFailpoints\(([^)]*)\)/g);
         return [...calls].flatMap(([, names = '']) => [...names.matchAll(/'([^']+)'/g)]);
       })
@@ -17,6 +29,9 @@ describe('killing processes at named failpoints while jobs run', () => {
       ...PLACES.map(({ name }) => name),
       ...CONSENSUS_PLACES,
       ...COPY_PLACES,
+      ...DATA_PLACES,
+      ...KEEPER_PLACES,
+      ...REPAIR_PLACES,
       ...WEBHOOK_PLACES,
     ];
     expect(known.toSorted()).toEqual(declared.toSorted());

@@ -44,6 +44,22 @@ const UNIT_PLACES: readonly Place[] = [
 /** What markets with webhooks pass; test/e2e/webhooks.long-spec.ts kills one there. */
 export const WEBHOOK_PLACES = ['market.webhook.send.before', 'market.webhook.send.after'] as const;
 
+/** What a provider passes that keeps shards of storage deals, while it takes, proves and drops them. */
+export const KEEPER_PLACES = [
+  ...['deals.keep.fetched', 'deals.keep.before-accept', 'deals.keep.after-accept'],
+  ...['deals.prove.before', 'deals.prove.after', 'deals.drop.before'],
+] as const;
+/** What a repairer passes; `deals-crash.long-spec.ts` kills both there. */
+export const REPAIR_PLACES = [
+  ...['deals.repair.before', 'deals.repair.stored', 'deals.repair.after'],
+] as const;
+
+/** What owners of data pass while they publish, watch and serve; `data-watch-kills.long-spec.ts` kills there. */
+export const DATA_PLACES = [
+  ...['data.prepare.before', 'data.prepare.after', 'data.store.after', 'data.record.after'],
+  ...['data.watch.noticed', 'data.watch.taken', 'data.watch.published', 'data.serve.counted'],
+] as const;
+
 /** What every node passes. */
 export const EXECUTION_PLACES = [
   'node.commit.before',

@@ -5,6 +5,7 @@
  */
 import { type DealRecord, type ShardRecord, dealsCalls } from '#contracts';
 import type { Clock } from '#libs/kernel';
+import { declareFailpoints, failpoint } from '#libs/platform';
 import type { BlobStore } from '#libs/storage';
 import type { ChainSender, DealReader } from './chain.ts';
 import type { OpenDeal } from './descriptor.ts';
@@ -13,6 +14,8 @@ import { type ListedOffer, fitsOffer } from './offer.ts';
 import { assignShards, inviteAll, storeShards } from './place.ts';
 import { layoutOf, shardReaders } from './retrieve.ts';
 import { stripesFrom } from './shards.ts';
+
+declareFailpoints('deals.repair.stored');
 
 export interface RepairParts {
   readonly reader: DealReader;
@@ -121,6 +124,7 @@ export async function repairDeal(
   const wrong = stored.find(({ index, plainRoot }) => plainRoot !== content.shardRoots[index]);
   if (wrong !== undefined)
     throw dealsError('DEALS_CONTENT_WRONG', `shard ${wrong.index} was made of a wrong one`);
+  failpoint('deals.repair.stored');
   await inviteAll(parts.sender, id, stored, { source: parts.source, shardBytes });
   return stored.map(({ index, provider }) => ({ index, provider }));
 }

@@ -1,6 +1,6 @@
 /** Starts the extraction process, holds it to its limits, and takes what it says. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { dirname, extname, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { createInterface } from 'node:readline';
@@ -11,12 +11,17 @@ import type { SourceProfile } from './source-profile.ts';
 
 export interface ExtractionLimits {
   readonly timeoutMs: number;
+  /** Of one file, and for each MB of it besides: a small file that its reader does not get through. */
+  readonly fileMs: number;
+  readonly fileMsPerMb: number;
   /** Resident memory of the process. */
   readonly memoryBytes: number;
 }
 
 export const EXTRACTION_LIMITS: ExtractionLimits = {
   timeoutMs: 20 * 60_000,
+  fileMs: 30_000,
+  fileMsPerMb: 1_000,
   memoryBytes: 1024 * 1024 * 1024,
 };
 
@@ -55,6 +60,8 @@ function residentBytes(pid: number): number {
 
 interface Running {
   readonly child: ChildProcess;
+  /** It begins with a file now. */
+  readonly at: (path: string) => void;
   /** Resolves when the process ended; tells why when it was ended. */
   readonly ended: Promise<string | undefined>;
 }
@@ -80,6 +87,15 @@ function start(request: ExtractionRequest, limits: ExtractionLimits): Running {
     () => stop(`it takes longer than ${limits.timeoutMs} ms`),
     limits.timeoutMs,
   );
+  let fileTimer: NodeJS.Timeout | undefined;
+  const at = (path: string): void => {
+    clearTimeout(fileTimer);
+    const stats = statSync(path, { throwIfNoEntry: false });
+    const megabytes = stats?.isFile() ? stats.size / 1e6 : 0;
+    const ms = Math.ceil(limits.fileMs + limits.fileMsPerMb * megabytes);
+    if (stats?.isFile())
+      fileTimer = setTimeout(() => stop(`its reader takes longer than ${ms} ms`), ms);
+  };
   const watch = setInterval(() => {
     if (child.pid !== undefined && residentBytes(child.pid) > limits.memoryBytes)
       stop(`it needs more than ${limits.memoryBytes} bytes of memory`);
@@ -87,6 +103,7 @@ function start(request: ExtractionRequest, limits: ExtractionLimits): Running {
   const ended = new Promise<string | undefined>((resolve) => {
     const end = (reason: string | undefined): void => {
       clearTimeout(timer);
+      clearTimeout(fileTimer);
       clearInterval(watch);
       resolve(why ?? reason);
     };
@@ -101,7 +118,7 @@ function start(request: ExtractionRequest, limits: ExtractionLimits): Running {
       ),
     );
   });
-  return { child, ended };
+  return { child, at, ended };
 }
 
 function refusalOf({ code, message }: ExtractionNews & { is: 'refusal' }): Error {
@@ -118,16 +135,17 @@ export async function profileInProcess(
   names: readonly string[],
   limits: ExtractionLimits = EXTRACTION_LIMITS,
 ): Promise<SourceProfile> {
-  const { child, ended } = start(request, limits);
+  const { child, at: begins, ended } = start(request, limits);
   (child.stdin as Writable).end(JSON.stringify(names));
+  begins(request.path);
   child.stdout?.resume();
   let at = request.path;
   let last: ExtractionNews | undefined;
   const lines = createInterface({ input: child.stdio[NEWS_FD] as Readable });
   for await (const line of lines) {
     const news = JSON.parse(line) as ExtractionNews;
-    if (news.is === 'at') at = news.name;
-    else last = news;
+    if (news.is !== 'at') last = news;
+    else begins(join(request.path, (at = news.name)));
   }
   const why = await ended;
   if (last?.is === 'profile' && why === undefined) return finishProfile(last.profile);

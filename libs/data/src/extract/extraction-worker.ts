@@ -14,6 +14,9 @@ import { FaultList } from './source-profile.ts';
 const out = createWriteStream('', { fd: NEWS_FD });
 const say = (news: ExtractionNews): void => void out.write(`${JSON.stringify(news)}\n`);
 
+// Readers read parts side by side; of several that fail one is reported, and the others end nothing.
+process.on('unhandledRejection', () => undefined);
+
 async function profile(request: ExtractionRequest & { is: 'profile' }): Promise<void> {
   const profiler = new SourceProfiler(request.kind);
   if (request.kind === 'file') await profiler.add(request.path, '');

@@ -5,12 +5,20 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { tableFromArrays, tableToIPC } from '@uwdata/flechette';
 import fc from 'fast-check';
-import { isSeeleError } from '#libs/kernel';
-import { pdf, sheetXml, tiff, workbook } from '../../../../test/support/sample-files.ts';
+import { createSeededRandomness, isSeeleError } from '#libs/kernel';
+import {
+  mutated,
+  parquet,
+  pdf,
+  sheetXml,
+  tiff,
+  workbook,
+} from '../../../../test/support/sample-files.ts';
 import { DistinctCounter } from '../profile/distinct-counter.ts';
 import { TableProfiler } from '../profile/table-profiler.ts';
 import { kindOfText } from '../profile/value-kinds.ts';
 import { extractSource } from './extract-source.ts';
+import { EXTRACTION_LIMITS } from './extraction-process.ts';
 import { finishProfile } from './finish-profile.ts';
 import { listFolder } from './folder.ts';
 import { CsvReader, profileCsv, sniffDelimiter } from './formats/csv.ts';
@@ -247,6 +255,27 @@ describe('other formats', () => {
     expect(temporal).toEqual({ start: '2001-01-01', end: '2001-07-01' });
   });
 
+  it('Arrow: a column that says it has more values than there are is refused at once', async () => {
+    const whole = tableToIPC(tableFromArrays({ n: Int32Array.of(1, 2, 3) }), { format: 'file' });
+    const bytes = Buffer.from(whole ?? new Uint8Array());
+    const three = Buffer.from([3, 0, 0, 0, 0, 0, 0, 0]);
+    // Wherever lengths of three stand: of the batch, and of its column.
+    for (let at = bytes.indexOf(three); at >= 0; at = bytes.indexOf(three, at + 8))
+      bytes.writeUInt32LE(90_000_000, at);
+    await expect(profileOf('a.arrow', bytes)).rejects.toMatchObject({ code: 'DATA_BROKEN' });
+  });
+
+  it('Parquet: small files are read whole', async () => {
+    const { parts } = await profileOf('a.parquet', parquet());
+    expect(parts[0]?.tables[0]).toMatchObject({
+      rows: 3,
+      columns: [
+        { name: 'n', datatype: 'integer', nullRatio: 0, minimum: '1', maximum: '3' },
+        { name: 'name', datatype: 'string', nullRatio: 0.3333, distinct: 2 },
+      ],
+    });
+  });
+
   it('a PDF: title, author, pages', async () => {
     const { facts, parts } = await profileOf('a.pdf', pdf());
     expect(parts[0]).toMatchObject({ format: 'pdf', tables: [] });
@@ -324,11 +353,25 @@ describe('folders', () => {
 
 describe('the process that looks into files', () => {
   it.each([
-    ['time', { timeoutMs: 1, memoryBytes: 2 ** 30 }],
-    ['memory', { timeoutMs: 60_000, memoryBytes: 1 }],
+    ['time', { timeoutMs: 1 }],
+    ['time for a file', { fileMs: 1 }],
+    ['memory', { memoryBytes: 1 }],
   ])('is ended when it takes more %s than it may', async (_what, limits) => {
     const path = file('a.csv', 'a,b\n1,2\n');
-    await expect(extractSource(path, limits)).rejects.toMatchObject({ code: 'DATA_EXTRACTION' });
+    await expect(extractSource(path, { ...EXTRACTION_LIMITS, ...limits })).rejects.toMatchObject({
+      code: 'DATA_EXTRACTION',
+    });
+  });
+
+  it('goes on after Parquet files with bytes changed, cut off or said to be longer', async () => {
+    const whole = parquet();
+    const randomness = createSeededRandomness(1);
+    const count = 120;
+    for (let i = 0; i < count; i++) file(`${i}.parquet`, mutated(whole, randomness));
+    const { profile } = await extractSource(folder);
+    expect(profile.files).toBe(count);
+    const [fault] = profile.faults.filter(({ kind }) => kind === 'unreadable-file');
+    expect(fault?.count).toBeGreaterThan(count / 2);
   });
 
   it('is not asked about links that lead nowhere', async () => {

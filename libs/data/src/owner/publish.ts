@@ -57,10 +57,12 @@ const CONTENT_SALT_BYTES = 32;
 const DRAFT_SECRET = new Uint8Array(SECRET_BYTES);
 const DRAFT = { version: 'draft', modified: '2000-01-01T00:00:00Z' } as const;
 
-const POINTS = ['prepare.before', 'prepare.after', 'store.after', 'record.after'].map(
-  (place) => `data.${place}`,
+declareFailpoints(
+  'data.prepare.before',
+  'data.prepare.after',
+  'data.store.after',
+  'data.record.after',
 );
-declareFailpoints(...POINTS);
 
 const textOfLines = (lines: readonly string[]) => lines.map((line) => `${line}\n`).join('');
 

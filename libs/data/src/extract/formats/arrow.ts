@@ -8,6 +8,7 @@ import {
   setCompressionCodec,
   tableFromIPC,
 } from '@uwdata/flechette';
+import { isSeeleError } from '#libs/kernel';
 import { dataError } from '../../errors.ts';
 import { TableProfiler, columnName } from '../../profile/table-profiler.ts';
 import type { Cell } from '../../profile/value-kinds.ts';
@@ -15,6 +16,7 @@ import type { Cell } from '../../profile/value-kinds.ts';
 /** The format is made for memory: columns are read where they lie. */
 const FILE_BYTES_MAX = 256 * 1024 * 1024;
 const BUFFER_BYTES_MAX = 256 * 1024 * 1024;
+const ROWS_MAX = 100_000_000;
 
 const zstd: Codec = {
   encode: () => {
@@ -36,12 +38,37 @@ export async function profileArrow(
     const table: Table = tableFromIPC(new Uint8Array(await readFile(path)), {
       ...{ useDate: true, useBigInt: true, useDecimalInt: false, useMap: false },
     });
+    demandRows(table);
     return profileTable(table, onRecord);
   } catch (cause) {
+    if (isSeeleError(cause)) throw cause;
     throw dataError('DATA_BROKEN', `not a whole Arrow file: ${(cause as Error).message}`, {
       cause,
     });
   }
+}
+
+/** A column may say that it has more values than there are bytes; reading it would never end. */
+function demandRows({ numRows, children }: Table): void {
+  if (numRows > ROWS_MAX)
+    throw dataError('DATA_LIMIT', `${numRows} rows; ${ROWS_MAX} are read of an Arrow file`);
+  for (const column of children) {
+    if (column.length !== numRows)
+      throw new Error(`a column of ${column.length} values in a table of ${numRows} rows`);
+    for (const { length, values, offsets } of column.data as readonly BatchBuffers[]) {
+      // Values may be single bits.
+      const isShort =
+        values !== undefined && ArrayBuffer.isView(values) && 8 * values.length < length;
+      if (isShort || (offsets !== undefined && offsets.length <= length))
+        throw new Error(`${length} values are said to be where fewer are`);
+    }
+  }
+}
+
+interface BatchBuffers {
+  readonly length: number;
+  readonly values?: ArrayLike<unknown>;
+  readonly offsets?: ArrayLike<unknown>;
 }
 
 function profileTable(

@@ -90,14 +90,22 @@ export async function profileParquet(
   const handle = await open(path, 'r');
   try {
     const { size } = await handle.stat();
+    const slice = async (start: number, end: number) => {
+      if (!(start >= 0 && start <= end && end <= size))
+        throw new Error(`bytes ${start} to ${end} of ${size}`);
+      const length = end - start;
+      if (length > GROUP_BYTES_MAX) throw new Error(`a part of ${length} bytes`);
+      const bytes = new Uint8Array(length);
+      await handle.read(bytes, 0, length, start);
+      return bytes.buffer;
+    };
     const file: AsyncBuffer = {
       byteLength: size,
-      slice: async (start, end = size) => {
-        const length = Math.max(0, Math.min(end, size) - start);
-        if (length > GROUP_BYTES_MAX) throw new Error(`a part of ${length} bytes`);
-        const bytes = new Uint8Array(length);
-        await handle.read(bytes, 0, length, start);
-        return bytes.buffer;
+      slice: (start, end = size) => {
+        const part = slice(start, Math.min(end, size));
+        // Parts are asked for ahead: one that fails before another is awaited must not end the process.
+        part.catch(() => undefined);
+        return part;
       },
     };
     const metadata = await readFooter(file, size);
