@@ -4,7 +4,11 @@
  * own count of kept quotes is not asked.
  */
 import type { MarketClient, OrderDocument, QuoteDocument } from '#libs/sdk';
+import { endOf } from './e2e-single.ts';
 import { significant } from './harness.ts';
+
+/** Others are at work meanwhile. */
+const POLL_MS = 60;
 
 /** An order that ended, with the quote that it came with. */
 export interface QuotedOrder {
@@ -29,15 +33,20 @@ export function endOfQuote({ quote, order, deliveredAt }: QuotedOrder): QuoteEnd
 export const isRefunded = ({ order: { chain, priceCap } }: QuotedOrder): boolean =>
   BigInt(chain.paid) + BigInt(chain.refunded) === BigInt(priceCap);
 
-/** What became of an order; only once it ended. */
+/** Follows an order to its end. */
 export async function quotedOrder(
   market: MarketClient,
-  order: OrderDocument,
+  id: string,
   quote: QuotedOrder['quote'],
 ): Promise<QuotedOrder> {
-  for await (const { kind, time } of market.events(order.id, { patienceMs: 5_000 }))
-    if (kind === 'delivered') return { quote, order, deliveredAt: time };
-  return { quote, order };
+  let deliveredAt: string | undefined;
+  for await (const { kind, time } of market.events(id, { patienceMs: 10_000 })) {
+    if (kind !== 'delivered') continue;
+    deliveredAt = time;
+    break;
+  }
+  const order = await endOf(market, id, POLL_MS);
+  return { quote, order, ...(deliveredAt !== undefined && { deliveredAt }) };
 }
 
 export function quoteFigures(ended: readonly QuotedOrder[]) {

@@ -13,10 +13,10 @@ import { percentile } from './harness.ts';
 
 /** Waits, so that many of them side by side measure the take-over and not the processor. */
 const WAITS = `export default async () => {
-  await new Promise((done) => setTimeout(done, 50_000));
+  await new Promise((done) => setTimeout(done, 80_000));
   return 'done';
 };`;
-const LIMITS = { wallMs: 60_000, cpuMs: 5_000 };
+const LIMITS = { wallMs: 90_000, cpuMs: 5_000 };
 /** Dear enough for no other job of the bench to go there. */
 const PRICE = '100000000';
 const HEIR_PRICE = '200000000';
@@ -84,9 +84,9 @@ interface Victim {
   readonly tasks: readonly Watched[];
 }
 
-function starter(machine: LocalMachine, slots: number) {
+async function starter(machine: LocalMachine, slots: number) {
   const common = {
-    ...settingsBeside(machine, 'takeover'),
+    ...(await settingsBeside(machine, 'takeover', [HEIR, ...LEVELS.map(victimOf)])),
     SEELE_MARKET_URL: machine.urls.market,
     SEELE_PROVIDER_SPARES: '0',
     SEELE_PROVIDER_KINDS: 'js',
@@ -124,7 +124,7 @@ export interface Preparation {
 
 /** Two providers, one of each level, with `tries` tasks each in work, and one with room for them all. */
 export async function prepareTakeover(machine: LocalMachine, tries: number): Promise<Preparation> {
-  const start = starter(machine, tries);
+  const start = await starter(machine, tries);
   const running: OwnProcess[] = [];
   const watched: Watched[] = [];
   const stop = async () => {

@@ -8,6 +8,7 @@ import { createSeededRandomness } from '#libs/kernel';
 import { type ArrayRun, type Site, cpuMsPer, cpuSecondsBy, runArray } from './e2e-array.ts';
 import { killMarkets } from './e2e-kills.ts';
 import { type QuotedOrder, quoteFigures, quotedOrder } from './e2e-quotes.ts';
+import { submitToStartMs } from './e2e-single.ts';
 import { type Takeovers, prepareTakeover } from './e2e-takeover.ts';
 import { startRedis } from '../support/redis-server.ts';
 import { type LocalMachine, startLocalMachine } from '../support/local-machine.ts';
@@ -28,32 +29,6 @@ const LOST: ReadonlySet<OrderDocument['status']> = new Set(['refunded', 'cancell
 const STALL_MS = 30_000;
 /** Seldom, because listing the orders is work of the market as well. */
 const POLL_MS = 150;
-
-async function startedMs(machine: LocalMachine, id: string): Promise<number> {
-  for await (const event of machine.market.events(id, { patienceMs: 10_000 }))
-    if (event.kind === 'started') return Date.parse(event.time);
-  throw new Error(`order ${id} never started`);
-}
-
-/** Milliseconds from sending the order to its first guest statement, one order at a time. */
-async function latencies(machine: LocalMachine, orders: number): Promise<number[]> {
-  const order = await machine.orderer({
-    code: NOOP,
-    limits: LIMITS,
-    tier: 'B',
-    priceCap: PRICE_CAP,
-  });
-  const samples: number[] = [];
-  for (let i = 0; i < orders + 3; i++) {
-    const sentMs = Date.now();
-    const id = await order();
-    const tookMs = (await startedMs(machine, id)) - sentMs;
-    await machine.market.waitForEnd(id, { timeoutMs: STALL_MS });
-    // The first ones warm connections and slots.
-    if (i >= 3) samples.push(Math.max(0, tookMs));
-  }
-  return samples;
-}
 
 /** Orders done per second when many are under way, spread over the three providers. */
 async function throughput(
@@ -97,7 +72,7 @@ async function throughput(
 const SPIN =
   'export default async ({ params }) => { let n = 0; for (let i = 0; i < params.loops; i++) n = (n * 31 + i) | 0; return { n }; };';
 /** Three sizes of one program: what it will take must be learned, and is never quite the same. */
-const LOOPS = [2_000_000, 20_000_000, 100_000_000];
+const LOOPS = [2_000_000, 12_000_000, 60_000_000];
 
 /** Orders with a binding quote each, and what became of them. */
 async function quotes({ market, orderer }: LocalMachine, count: number) {
@@ -118,9 +93,8 @@ async function quotes({ market, orderer }: LocalMachine, count: number) {
   const work = async () => {
     for (let i = next++; i < count; i = next++) {
       const id = (await orderers[i % orderers.length]?.()) ?? '';
-      const order = await market.waitForEnd(id, { timeoutMs: STALL_MS });
       const quote = given.get(id);
-      if (quote) ended.push(await quotedOrder(market, order, quote));
+      if (quote) ended.push(await quotedOrder(market, id, quote));
     }
   };
   await Promise.all(Array.from({ length: 4 }, work));
@@ -132,6 +106,11 @@ const NOOP_PROVIDER = {
   SEELE_PROVIDER_KINDS: 'js',
   SEELE_PROVIDER_SLOTS: '2',
   SEELE_PROVIDER_SPARES: '0',
+};
+const NOOP_PROVIDERS = {
+  'noop-1': NOOP_PROVIDER,
+  'noop-2': NOOP_PROVIDER,
+  'noop-3': NOOP_PROVIDER,
 };
 const TASKS = 10_000;
 /** The first one finds a market that was just started: compilers and connections are cold. */
@@ -177,29 +156,32 @@ function missedTakeovers({ takeoverMissed, takeoverTries }: Takeovers): Record<s
 export const bench: Bench = async (options) => {
   const { full, kill, note, seed } = options;
   const closing: (() => Promise<void>)[] = [];
+  const closedLater = <T extends { stop(): Promise<void> }>(one: T): T => {
+    closing.push(() => one.stop());
+    return one;
+  };
   try {
     note('starting a local machine');
-    const machine = await startLocalMachine({}, 1_500);
-    closing.push(machine.stop);
+    const machine = closedLater(await startLocalMachine({}, 1_500));
     const tries = full ? 20 : 6;
     note(`${tries} tasks on each of two providers, which are killed`);
-    const prepared = await prepareTakeover(machine, tries);
-    closing.push(prepared.stop);
+    const [own, prepared] = await Promise.all([
+      startOwnMarket(machine, NOOP_PROVIDERS).then(closedLater),
+      prepareTakeover(machine, tries).then(closedLater),
+    ]);
     const takingOver = prepared.kill();
     takingOver.catch(() => {}); // met below, after what is done meanwhile
     // The silence of a lease of the standard level is a time in which other things can be measured.
     const single = full ? 200 : 30;
     note(`${single} single orders`);
-    const samples = await latencies(machine, single);
+    const samples = await submitToStartMs(
+      machine,
+      { code: NOOP, limits: LIMITS, tier: 'B', priceCap: PRICE_CAP },
+      single,
+    );
     const quoted = full ? 400 : 60;
     note(`${quoted} orders with a quote`);
     const kept = await quotes(machine, quoted);
-    const own = await startOwnMarket(machine, {
-      'noop-1': NOOP_PROVIDER,
-      'noop-2': NOOP_PROVIDER,
-      'noop-3': NOOP_PROVIDER,
-    });
-    closing.push(own.stop);
     const many = full ? 200 : 90;
     note(`${many} orders at once`);
     const { perSecond, cpuMs } = await throughput(machine, many);

@@ -6,8 +6,9 @@ import { execFile } from 'node:child_process';
 import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ordersCalls } from '#contracts';
 import { type Signer, createSigner } from '#libs/crypto';
-import { parseAccount, utf8 } from '#libs/kernel';
+import { TOKEN, parseAccount, utf8 } from '#libs/kernel';
 import { encodeManifest } from '#libs/market';
 import { homePassphrase, keystorePath, readKeystoreFile } from '#libs/platform';
 import {
@@ -15,7 +16,9 @@ import {
   type MarketClient,
   type QuoteDocument,
   createMarketClient,
+  createNodeClient,
   describeJob,
+  sendCalls,
   signOrder,
 } from '#libs/sdk';
 import { type BlobStore, createKuboBlobStore } from '#libs/storage';
@@ -163,8 +166,9 @@ export async function startLocalMachine(
     const token = readFileSync(join(home, 'storage-token'), 'utf8').trim();
     const store = createKuboBlobStore({ url: urls.storage, token });
     if (depositTokens > 0) {
-      const deposited = await inHome('account', 'deposit', String(depositTokens));
-      if (deposited.code !== 0) throw new Error(`deposit failed: ${deposited.stderr}`);
+      const amount = BigInt(depositTokens) * TOKEN;
+      const call = ordersCalls.deposit({ account: signer.account, amount });
+      await sendCalls(createNodeClient(urls.node), signer, [call]);
     }
     const { market: marketAccount } = await market.status();
     return {

@@ -6,11 +6,15 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { type MarketClient, createMarketClient } from '#libs/sdk';
+import { tokenCalls } from '#contracts';
+import { generateKeyPair, sealKeystore } from '#libs/crypto';
+import { TOKEN, parseAccount } from '#libs/kernel';
+import { createSystemRandomness, keystorePath, writePrivateFile } from '#libs/platform';
+import { type MarketClient, createMarketClient, createNodeClient, sendCalls } from '#libs/sdk';
 import { type LocalMachine, type Orderer, createOrderer } from './local-machine.ts';
 import { type OwnProcess, freePort, startOwnProcess } from './own-process.ts';
 
-const FUNDS = '800';
+const FUNDS = 800n * TOKEN;
 const LIMIT_MS = 60_000;
 const POLL_MS = 20;
 
@@ -26,13 +30,31 @@ export interface OwnMarket {
   stop(): Promise<void>;
 }
 
-/** Settings of a process that belongs to this machine, with a home of its own below the machine's. */
-export function settingsBeside(machine: LocalMachine, home: string) {
+const PASSPHRASE = 'for a bench';
+/** Cheap to open: providers are started by the dozen, and how soon is measured of none. */
+const KEY_COST = { n: 2 ** 14, r: 8, p: 1 };
+
+/**
+ * Settings of processes that belong to this machine, with a home of their own below the machine's.
+ *
+ * @param providers names of the providers among them
+ */
+export async function settingsBeside(
+  machine: LocalMachine,
+  home: string,
+  providers: readonly string[],
+) {
   const path = join(machine.home, home);
   mkdirSync(path, { recursive: true, mode: 0o700 });
+  const randomness = createSystemRandomness();
+  for (const name of providers) {
+    const { seed } = generateKeyPair(randomness);
+    const sealed = sealKeystore(seed, PASSPHRASE, randomness, KEY_COST);
+    await writePrivateFile(keystorePath(path, `provider-${name}`), sealed);
+  }
   return {
     SEELE_HOME: path,
-    SEELE_PASSPHRASE: 'for a bench',
+    SEELE_PASSPHRASE: PASSPHRASE,
     SEELE_NODE_URL: machine.urls.node,
     STORAGE_RPC_URL: machine.urls.storage,
     STORAGE_RPC_TOKEN: readFileSync(join(machine.home, 'storage-token'), 'utf8').trim(),
@@ -57,7 +79,7 @@ export async function startOwnMarket(
 ): Promise<OwnMarket> {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  const common = settingsBeside(machine, 'own-market');
+  const common = await settingsBeside(machine, 'own-market', Object.keys(providers));
   const own = {
     ...common,
     SEELE_MARKET_PORT: String(port),
@@ -86,8 +108,9 @@ export async function startOwnMarket(
     await Promise.all([start(), ...starting]);
     const market = createMarketClient({ url, signer: machine.signer });
     const { market: account } = await market.status();
-    const sent = await machine.seele('account', 'send', account, FUNDS);
-    if (sent.code !== 0) throw new Error(`the market has no money: ${sent.stderr}`);
+    const to = parseAccount(account);
+    const call = tokenCalls.transfer({ to, amount: FUNDS });
+    await sendCalls(createNodeClient(machine.urls.node), machine.signer, [call]);
     const providersAreBack = async () => {
       for (const fromMs = performance.now(); performance.now() - fromMs < LIMIT_MS;) {
         const found = await market.providers().catch(() => []);
