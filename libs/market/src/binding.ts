@@ -4,13 +4,15 @@
  * twice: each carries the order's binding number, and only the newest counts.
  */
 import { batchDue, handOutBatch } from './arrays/binding.ts';
+import { freeBatch, loseBatch } from './arrays/endings.ts';
 import { enqueueBatches } from './arrays/messages.ts';
 import { leaseId, sendBinding } from './binding-messages.ts';
 import { failWork, loseLease } from './endings.ts';
 import { logStep } from './job-log.ts';
 import { MARKET_ENTRIES } from '#libs/audit';
 import type { MarketEvent } from './model/events.ts';
-import type { Lease, OrderRow } from './model/rows.ts';
+import type { Lease, OrderRow, UnitsRow } from './model/rows.ts';
+import type { LeaseEnd } from './retry.ts';
 import { priceAtLimits } from './pricing.ts';
 import { pursueChain } from './chain-steps.ts';
 import {
@@ -75,11 +77,24 @@ function bindOrWait(step: Step, row: OrderRow): void {
 }
 
 /** Takes the slot of cheap work for this order. */
-function preempt(step: Step, row: OrderRow, { order, provider }: Victim): void {
+function preempt(step: Step, row: OrderRow, { order, provider, batch }: Victim): void {
   const inputs = inputsOfPreemption(step, row, order);
   const reason = preemptionReason(step.market, row.id);
-  loseLease(step, order, { code: 'PREEMPTED', reason, retry: 'preempted' });
+  const end = { code: 'PREEMPTED', reason, retry: 'preempted' } as const;
+  if (!batch) loseLease(step, order, end);
+  else preemptBatch(step, batch, end);
   grant(step, row, provider, inputs);
+}
+
+/** What of the batch was delivered is looked at and counts; the rest goes back, and the slot is free at once. */
+function preemptBatch(step: Step, batch: UnitsRow, end: LeaseEnd): void {
+  const { preempted = 0 } = orderOf(step.market, batch.order);
+  updateOrder(step, batch.order, { preempted: preempted + 1 });
+  loseBatch(step, batch, end);
+  freeBatch(step, batch);
+  const { lease } = batch;
+  if (step.market.batches.has(lease))
+    step.market.deadlines.set(`units/${lease}`, step.now.monotonicMs);
 }
 
 /** A grant that cannot end in time only wastes the provider's work: the order ends now instead. */

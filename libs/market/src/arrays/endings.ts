@@ -172,7 +172,9 @@ function putBack(step: Step, batch: UnitsRow, units: UnitSet, end: LeaseEnd): vo
   const { caps } = market.config;
   const faults = batch.faults + (isFault ? 1 : 0);
   const poisoned = isPoison ? [...new Set([...batch.poisoned, batch.provider])] : batch.poisoned;
-  const tried = [...batch.tried, batch.provider].slice(-TRIED_MAX);
+  // Who had to make room has not failed.
+  const isPreempted = end.retry === 'preempted';
+  const tried = isPreempted ? batch.tried : [...batch.tried, batch.provider].slice(-TRIED_MAX);
   if (poisoned.length >= caps.poisonedProviders)
     return giveUp(
       step,
