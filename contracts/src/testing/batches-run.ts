@@ -2,9 +2,8 @@
  * Drives the batch methods of contract `orders` and their model side by side through one generated
  * history and compares them after every step: purses, records, batches, and every unit's bit.
  */
-import { type Bytes, type Codec, decodeWith } from '#libs/kernel';
+import { type Bytes } from '#libs/kernel';
 import type { HarnessOutcome } from '#libs/ledger';
-import { CONTRACT_ERRORS } from '../errors.ts';
 import {
   BATCH_DELIVERY_DOMAIN,
   batchDeliveryBytes,
@@ -15,6 +14,7 @@ import { type Order, orderRecord } from '../orders/documents.ts';
 import { ordersMethods } from '../orders/orders.ts';
 import type { OrdersRules } from '../orders/rules.ts';
 import { ORDERS_CONTRACT, ordersKeys, prepaid } from '../orders/state.ts';
+import { decoded, expectSame, judge } from './judge-step.ts';
 import { unitSetOf } from '../orders/units.ts';
 import type { BatchStep, LiveArray, ModelArray, ModelBatch, Ranges } from './batches-model.ts';
 import {
@@ -80,19 +80,6 @@ function call({ world, documents }: Run, step: BatchStep): HarnessOutcome<unknow
   }
 }
 
-function expectSame(what: string, seen: unknown, wanted: unknown): void {
-  if (seen !== wanted)
-    throw new Violation(`${what} is ${String(seen)} where ${String(wanted)} is right`);
-}
-
-/** Values are compared after every step and mostly unchanged, so each is decoded once. */
-const decodedValues = new WeakMap<Bytes, unknown>();
-
-function decoded<T>(codec: Codec<T>, bytes: Bytes): T {
-  if (!decodedValues.has(bytes)) decodedValues.set(bytes, decodeWith(codec, bytes));
-  return decodedValues.get(bytes) as T;
-}
-
 const prepaidOf = ({ world }: Run, name: string): bigint => {
   const bytes = world.get(ORDERS_CONTRACT, ordersKeys.prepaid(signerOf(name).account));
   return bytes ? decoded(prepaid, bytes).balance : 0n;
@@ -154,16 +141,7 @@ function compareBatch(world: World, id: string, batch: ModelBatch): void {
 function take(run: Run, step: BatchStep): boolean {
   const nowUs = run.world.timeUs;
   const outcome = call(run, step);
-  const wanted = run.model.step(step, nowUs);
-  if (outcome.ok !== wanted)
-    throw new Violation(`${step.kind} was ${outcome.ok ? 'allowed' : `refused (${outcome.code})`}`);
-  if (
-    !outcome.ok &&
-    (outcome.status !== 'reverted' || !Object.hasOwn(CONTRACT_ERRORS, outcome.code))
-  )
-    throw new Violation(`${step.kind}: ${outcome.status} with ${outcome.code}`);
-  const key = outcome.ok ? step.kind : outcome.code;
-  run.tally.set(key, (run.tally.get(key) ?? 0) + 1);
+  judge(step.kind, outcome, run.model.step(step, nowUs), run.tally);
   if (outcome.ok && step.kind === 'settleUnits' && step.withheld)
     run.tally.set('withheld', (run.tally.get('withheld') ?? 0) + 1);
   compare(run);

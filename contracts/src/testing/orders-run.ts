@@ -2,11 +2,11 @@
  * Drives contract `orders` and its model side by side through one generated history and compares them
  * after every step. Anything that should not be is thrown as a `Violation`.
  */
-import { type Bytes, type Codec, decodeWith, equalBytes } from '#libs/kernel';
-import { CONTRACT_ERRORS } from '../errors.ts';
+import { type Bytes, equalBytes } from '#libs/kernel';
 import { type OrderRecord, orderRecord } from '../orders/documents.ts';
 import type { OrdersRules } from '../orders/rules.ts';
 import { ORDERS_CONTRACT, hasEnded, ordersKeys, prepaid } from '../orders/state.ts';
+import { decoded, expectSame, judge } from './judge-step.ts';
 import { TOKEN_CONTRACT, tokenAmount, tokenKeys } from '../token/token.ts';
 import type { ModelOrder, Stage, Step } from './orders-model.ts';
 import {
@@ -115,20 +115,6 @@ function stepOf({ model, orders }: Run, chosen: Choice): Step | undefined {
   }
 }
 
-function expectSame(what: string, seen: unknown, wanted: unknown): void {
-  if (seen !== wanted)
-    throw new Violation(`${what} is ${String(seen)} where ${String(wanted)} is right`);
-}
-
-/** Values are compared after every step and mostly unchanged, so each is decoded once. */
-const decodedValues = new WeakMap<Bytes, unknown>();
-
-function decoded<T>(codec: Codec<T>, bytes: Bytes | undefined): T | undefined {
-  if (!bytes) return undefined;
-  if (!decodedValues.has(bytes)) decodedValues.set(bytes, decodeWith(codec, bytes));
-  return decodedValues.get(bytes) as T;
-}
-
 const purses = NAMES.map((name) => ({
   name,
   balanceKey: tokenKeys.balance(accountOfName(name)),
@@ -180,16 +166,7 @@ function compareOrder({ world, model, keys, ended }: Run, id: string): bigint {
 function take(run: Run, step: Step): boolean {
   const nowUs = run.world.timeUs;
   const outcome = call(run, step);
-  const wanted = run.model.step(step, nowUs);
-  if (outcome.ok !== wanted)
-    throw new Violation(`${step.kind} was ${outcome.ok ? 'allowed' : `refused (${outcome.code})`}`);
-  if (
-    !outcome.ok &&
-    !(outcome.status === 'reverted' && Object.hasOwn(CONTRACT_ERRORS, outcome.code))
-  )
-    throw new Violation(`${step.kind}: ${outcome.status} with ${outcome.code}`);
-  const key = outcome.ok ? step.kind : outcome.code;
-  run.tally.set(key, (run.tally.get(key) ?? 0) + 1);
+  judge(step.kind, outcome, run.model.step(step, nowUs), run.tally);
   compare(run);
   return outcome.ok;
 }
