@@ -72,15 +72,41 @@ async function generate(order: ClusterLoadOrder, onReady: () => void): Promise<C
   throw new Error('the load generator ended without a report');
 }
 
-/** CPU time that the nodes have used, from their metrics. */
-async function cpuSecondsOf(cluster: Cluster, nodes: number): Promise<number> {
-  const each = await Promise.all(
-    Array.from({ length: nodes }, async (_, node) => {
-      const text = await (await fetch(`${cluster.client(node).url}/metrics`)).text();
-      return Number(/^process_cpu_seconds\S* (\S+)$/m.exec(text)?.[1] ?? Number.NaN);
-    }),
-  );
-  return each.reduce((sum, seconds) => sum + seconds, 0);
+/** What the nodes count, added up over all of them. */
+interface Counted {
+  readonly cpuSeconds: number;
+  /** Of each stage of finality: seconds, and blocks that they are of. */
+  readonly stages: ReadonlyMap<string, { readonly sum: number; readonly count: number }>;
+}
+
+const STAGE =
+  /^seele_node_finality_stage_seconds_(sum|count)\{[^}]*stage="([a-z-]+)"[^}]*\} (\S+)$/gm;
+
+async function countedBy(cluster: Cluster, nodes: number): Promise<Counted> {
+  let cpuSeconds = 0;
+  const stages = new Map<string, { sum: number; count: number }>();
+  const read = async (node: number): Promise<void> => {
+    const text = await (await fetch(`${cluster.client(node).url}/metrics`)).text();
+    cpuSeconds += Number(/^process_cpu_seconds\S* (\S+)$/m.exec(text)?.[1] ?? Number.NaN);
+    for (const [, what, stage, value] of text.matchAll(STAGE)) {
+      const counted = stages.get(stage as string) ?? { sum: 0, count: 0 };
+      counted[what as 'sum' | 'count'] += Number(value);
+      stages.set(stage as string, counted);
+    }
+  };
+  await Promise.all(Array.from({ length: nodes }, (_, node) => read(node)));
+  return { cpuSeconds, stages };
+}
+
+/** Mean time of own blocks in each stage, in ms. */
+function stageMeans(before: Counted, after: Counted): Record<string, number> {
+  const means: Record<string, number> = {};
+  for (const [stage, { sum, count }] of after.stages) {
+    const old = before.stages.get(stage) ?? { sum: 0, count: 0 };
+    if (count > old.count)
+      means[stage] = Math.round(((sum - old.sum) / (count - old.count)) * 1000);
+  }
+  return means;
 }
 
 const all = (nodes: number) => Array.from({ length: nodes }, (_, node) => node);
@@ -111,12 +137,14 @@ async function measureThroughput(
       transfers: Math.round(Math.min(limit, SIGNED_PER_SECOND) * seconds),
       seed,
     };
-    let cpuBefore = Promise.resolve(0);
+    let before: Promise<Counted> | undefined;
     const load = await generate(order, () => {
       note(`${order.transfers} transfers signed, ${window} under way at a time`);
-      cpuBefore = cpuSecondsOf(cluster, nodes);
+      before = countedBy(cluster, nodes);
     });
-    const cpu = (await cpuSecondsOf(cluster, nodes)) - (await cpuBefore);
+    const after = await countedBy(cluster, nodes);
+    const counted = (await before) ?? after;
+    const cpu = after.cpuSeconds - counted.cpuSeconds;
     const tps = load.final === 0 ? 0 : load.final / load.seconds;
     note(
       `${load.final} final in ${load.seconds.toFixed(2)} s, ${load.refused} refused, ${load.lost} lost`,
@@ -136,6 +164,8 @@ async function measureThroughput(
       deltaMs: deltaUs / 1000,
       /** All nodes together, warm-up included. */
       cpuMicrosPerTransfer: Math.round((cpu * 1e6) / load.sent),
+      /** Where that time goes, warm-up included (docs/consensus.md). */
+      stageMsMean: stageMeans(counted, after),
       blocks: height,
       divergences: different.length,
       heightsCompared: height,

@@ -1,9 +1,14 @@
 /** Sets above 64 validators under faults, liars and changed sampling rates. */
+import { hashOf } from '#libs/crypto';
+import { type Certificate, type EdaEffect, type Validator, genesisBase, leaderOf } from '#libs/eda';
+import { utf8 } from '#libs/kernel';
 import { ADVERSARIES, type Behaviour } from './eda/adversaries.ts';
 import { World, type WorldOptions } from './eda/world.ts';
 
 const MS = 1000;
 const S = 1_000_000;
+/** Of the world with seed 1. */
+const CHAIN = hashOf('seele/sim-chain/1', utf8('1'));
 /** Some ten CPU seconds each, on a machine that may be busy. */
 const PATIENT_MS = 300_000;
 
@@ -123,6 +128,58 @@ test(
     world.run(6 * S);
     expect(honestFinal(world)).toBe(true);
     expect(world.cuts.some(({ certificate }) => certificate.view > 0)).toBe(true);
+    isClean(world);
+  },
+  PATIENT_MS,
+);
+
+const isCertified = (effect: EdaEffect) =>
+  (effect.kind === 'broadcast' || effect.kind === 'send') && effect.message.kind === 'certified';
+
+/** What a lying leader makes of the certificates it should tell: to each half of the others what suits it. */
+const lyingLeaders: readonly Behaviour[] = [
+  { name: 'withholds', rewrite: (_sim, effects) => effects.filter((one) => !isCertified(one)) },
+  {
+    name: 'names who did not vote',
+    rewrite: (_sim, effects) =>
+      rewritten(effects, ({ aggregate, ...rest }) => ({
+        ...rest,
+        ...(aggregate && {
+          aggregate: { ...aggregate, signers: aggregate.signers.map((byte) => byte ^ 21) },
+        }),
+      })),
+  },
+  {
+    name: 'certifies another cut',
+    rewrite: (_sim, effects) => rewritten(effects, (it) => ({ ...it, hash: 'ab'.repeat(32) })),
+  },
+];
+
+function rewritten(
+  effects: readonly EdaEffect[],
+  change: (certificate: Certificate) => Certificate,
+): readonly EdaEffect[] {
+  return effects.map((effect) => {
+    if (effect.kind !== 'broadcast' && effect.kind !== 'send') return effect;
+    if (effect.message.kind !== 'certified') return effect;
+    const { certificate } = effect.message;
+    return { ...effect, message: { ...effect.message, certificate: change(certificate) } };
+  });
+}
+
+test.each(lyingLeaders)(
+  'a leader of the first view that $name: another view decides, one cut for all',
+  (behaviour) => {
+    const { set, validators } = large({});
+    const leader = leaderOf(set, genesisBase(CHAIN, 0, 1).eraBeacon, 1, 0);
+    const liar = validators.indexOf(set.validators[leader] as Validator);
+    expect(liar).toBeGreaterThanOrEqual(0);
+    const world = large({ behaviours: new Map([[liar, behaviour]]) });
+    for (let i = 0; i < 4; i++)
+      world.at((500 + 30 * i) * MS, () => world.submit((liar + 1 + i * 7) % 66));
+    world.run(3 * S);
+    expect(honestFinal(world)).toBe(true);
+    expect(world.cuts[0]?.certificate.view).toBeGreaterThan(0);
     isClean(world);
   },
   PATIENT_MS,

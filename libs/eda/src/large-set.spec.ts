@@ -154,6 +154,37 @@ test('final: a sum of COMMITs of weight Q; single votes are of smaller sets', ()
   expect(isFinalCut(trusted, cutHeadOf(body), whole, neverAsked)).toBe(true);
 });
 
+test('a leader that lies about votes moves nobody: sums of votes never cast, of other votes, of too few', () => {
+  const hash = cutHash(body);
+  const vote = { chain: CHAIN, era, slot: 1, view: 0, hash };
+  const { quorum } = set;
+  const certified = (aggregate: ReturnType<typeof signedBy>): EdaMessage => {
+    const certificate = { view: 0, hash, votes: [], aggregate };
+    return { kind: 'certified', what: 'prepare', chain: CHAIN, era, slot: 1, certificate };
+  };
+  const cast = signedBy(quorum - 1, 'prepare', vote);
+  // One more is named than has voted.
+  const named = cast.signers.slice();
+  const next = quorum - 1;
+  named[next >> 3] = (named[next >> 3] as number) | (1 << (next & 7));
+  const everybody = cast.signers.map(() => 255);
+  const lies = {
+    'too few': cast,
+    'one who did not vote': { ...cast, signers: named },
+    'everybody and more': { ...cast, signers: everybody },
+    'COMMITs as PREPAREs': signedBy(quorum, 'commit', vote),
+    'votes for another cut': signedBy(quorum, 'prepare', { ...vote, hash: 'ab'.repeat(32) }),
+    'votes of another view': signedBy(quorum, 'prepare', { ...vote, view: 1 }),
+    'votes of another slot': signedBy(quorum, 'prepare', { ...vote, slot: 2 }),
+    'no signature': { ...cast, signers: named, signature: new Uint8Array(96) },
+  };
+  const node = createNode();
+  for (const [what, aggregate] of Object.entries(lies))
+    expect([what, effectsOf(node, certified(aggregate))]).toEqual([what, []]);
+  // Nothing of it is in the way of what is true.
+  expect(effectsOf(node, certified(signedBy(quorum, 'prepare', vote)))).toContain('journal');
+});
+
 test('in a set that votes by ed25519 a sum is no certificate', () => {
   const small = createValidatorSet(
     set.validators.slice(0, 4).map(({ publicKey, bls }) => ({ publicKey, weight: 1, bls })),
