@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { allProcesses } from '../support/process-tree.ts';
 
 /** The local machine's home, as the command line of its supervisor names it. */
@@ -20,6 +21,9 @@ test('a bench that is told to stop in its middle leaves no process and no file b
   const supervisor = ours().find(({ command }) => command.includes('--supervise'));
   const home = HOME.exec(supervisor?.command ?? '')?.[1] ?? '';
   expect(existsSync(home)).toBe(true);
+  // As `timeout` does, which signals the process and then its group.
+  bench.kill('SIGTERM');
+  await sleep(50);
   bench.kill('SIGTERM');
   expect(await ended).toEqual([143, null]);
   expect(ours().filter(({ command }) => command.includes(home))).toEqual([]);

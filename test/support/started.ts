@@ -21,12 +21,21 @@ export function mustEnd(end: () => Promise<void> | void): () => Promise<void> {
 
 const CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
-/** From now on a signal ends first what was started, the newest first, and then this process; a second one does at once. */
+/** Whoever signals a process and its group, as `timeout` and a terminal do, means it once. */
+const SAME_SIGNAL_MS = 2_000;
+
+/**
+ * From now on a signal ends first what was started, the newest first, and then this process; one that
+ * comes later ends it at once.
+ */
 export function endOnSignals(): void {
-  let isEnding = false;
+  let sinceMs: number | undefined;
   const ended = async (signal: keyof typeof CODES): Promise<void> => {
-    if (isEnding) process.exit(CODES[signal]);
-    isEnding = true;
+    if (sinceMs !== undefined) {
+      if (performance.now() - sinceMs > SAME_SIGNAL_MS) process.exit(CODES[signal]);
+      return;
+    }
+    sinceMs = performance.now();
     process.stderr.write(`${signal}: ending what was started\n`);
     // What goes on meanwhile may start more.
     while (started.size > 0)
