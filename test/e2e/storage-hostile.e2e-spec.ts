@@ -364,6 +364,13 @@ describe('what the storage process refuses', () => {
 });
 
 describe('a folder or port that cannot be used', () => {
+  /** One for all cases; the last of them stops it. */
+  let first: StorageProcess;
+  beforeAll(async () => {
+    first = await startStorage({ env: { SEELE_STORAGE_SWARM: 'off' } });
+  });
+  afterAll(() => first.discard());
+
   it('names the folder and what to do', async () => {
     const home = await mkdtemp(join(tmpdir(), 'seele-storage-'));
     const asRoot = process.getuid?.() === 0;
@@ -381,36 +388,34 @@ describe('a folder or port that cannot be used', () => {
   });
 
   it('refuses a second process on one folder, and the first goes on', async () => {
-    const first = await startStorage();
     await expect(startStorage({ home: first.home })).rejects.toThrow(/another storage process/);
     expect((await first.client.id()).agentVersion).toMatch(/^seele-storage/);
-    await first.discard();
   });
 
   it('names a port that is taken', async () => {
-    const first = await startStorage();
     const home = await mkdtemp(join(tmpdir(), 'seele-storage-'));
     const { port } = new URL(first.url);
     await expect(startStorage({ home, env: { SEELE_STORAGE_PORT: port } })).rejects.toThrow(
       /PLATFORM_PORT_IN_USE/,
     );
-    await first.discard();
     await rm(home, { recursive: true });
   });
 
   it('refuses to write into the reserve of the disk, and still reads', async () => {
-    const first = await startStorage();
     const { cid } = await first.client.add('kept');
     await first.stop();
     const full = await startStorage({
       home: first.home,
-      env: { SEELE_STORAGE_RESERVE_BYTES: String(Number.MAX_SAFE_INTEGER) },
+      env: {
+        SEELE_STORAGE_RESERVE_BYTES: String(Number.MAX_SAFE_INTEGER),
+        SEELE_STORAGE_SWARM: 'off',
+      },
     });
     await expect(full.client.add('more')).rejects.toThrow(/no space left/);
     for await (const chunk of full.client.cat(cid))
       expect(Buffer.from(chunk).toString()).toBe('kept');
     const ready = await fetch(`${full.url}/health/ready`);
     expect(ready.status).toBe(503);
-    await full.discard();
+    await full.stop();
   });
 });
