@@ -20,7 +20,7 @@ export {
 export type * from './extract/source-profile.ts';
 export * from './describe/describe-file.ts';
 export * from './describe/proposal.ts';
-export { isTableUrl } from './extract/postgres.ts';
+export { isTableUrl, parseTableUrl } from './extract/postgres.ts';
 export * from './extract/open-source.ts';
 export * from './owner/data-home.ts';
 export * from './owner/owner-store.ts';

@@ -12,6 +12,7 @@ import {
   draftDescribeFile,
   isDatasetName,
   isTableUrl,
+  parseTableUrl,
   openSource,
   parseDescribeFile,
   proposalOf,
@@ -41,7 +42,7 @@ interface DataAddOptions extends DataServices {
 function nameOf(source: string, given: string | undefined): string {
   if (given !== undefined) return given;
   const last = isTableUrl(source)
-    ? (new URL(source).hash.slice(1).split('.').at(-1) ?? '')
+    ? parseTableUrl(source).table
     : basename(resolve(source), extname(source));
   const name = last
     .toLowerCase()

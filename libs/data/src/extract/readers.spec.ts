@@ -25,6 +25,7 @@ import { CsvReader, profileCsv, sniffDelimiter } from './formats/csv.ts';
 import { JsonSplitter } from './formats/json-elements.ts';
 import { profileJson, profileJsonLines } from './formats/json.ts';
 import { textChunks } from './formats/text-chunks.ts';
+import { parseTableUrl } from './postgres.ts';
 import { SourceProfiler } from './profile-file.ts';
 import { FaultList } from './source-profile.ts';
 
@@ -373,6 +374,13 @@ describe('the process that looks into files', () => {
     const [fault] = profile.faults.filter(({ kind }) => kind === 'unreadable-file');
     expect(fault?.count).toBeGreaterThan(count / 2);
   });
+
+  it.each(['postgresql://', 'postgres://u@host/db?table=t', 'postgres://h/d#a.b.c'])(
+    'is not asked about %s, which names no table',
+    (url) => {
+      expect(() => parseTableUrl(url)).toThrow(expect.objectContaining({ code: 'DATA_SOURCE' }));
+    },
+  );
 
   it('is not asked about links that lead nowhere', async () => {
     symlinkSync(join(folder, 'nothing'), join(folder, 'link'));
