@@ -18,7 +18,7 @@ import { type Bench, type BenchOptions, percentile, significant } from './harnes
 const NOOP = 'export default async ({ params }) => ({ n: params.n ?? 0 });';
 const PRICE_CAP = 200_000_000n;
 const LIMITS = { wallMs: 5_000, cpuMs: 5_000 };
-/** One job for each of the three providers; what tier C is for is not measured here. */
+/** One job for each cell of the machine; what tier C is for is not measured here. */
 const MACHINES = [
   { tier: 'A' },
   { tier: 'B' },
@@ -30,7 +30,7 @@ const STALL_MS = 30_000;
 /** Seldom, because listing the orders is work of the market as well. */
 const POLL_MS = 150;
 
-/** Orders done per second when many are under way, spread over the three providers. */
+/** Orders done per second when many are under way, spread over its providers. */
 async function throughput(
   machine: LocalMachine,
   orders: number,

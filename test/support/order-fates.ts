@@ -13,11 +13,22 @@ const READY_LIMIT_MS = 60_000;
 const END_LIMIT_MS = 120_000;
 const LOOK_MS = 40;
 
+/** A disk that is full keeps a run state from being written: what it says may have died since. */
+function lives(pid: number | undefined): boolean {
+  try {
+    return pid !== undefined && process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
 /** Waits until every process of the machine serves. */
 export async function allReady(machine: Pick<LocalMachine, 'processes'>): Promise<void> {
   const deadline = performance.now() + READY_LIMIT_MS;
   for (;;) {
-    const waiting = machine.processes().filter(({ state }) => state !== 'ready');
+    const waiting = machine
+      .processes()
+      .filter(({ state, pid }) => state !== 'ready' || !lives(pid));
     if (waiting.length === 0) return;
     if (performance.now() > deadline)
       throw new Error(`not ready again: ${waiting.map(({ name }) => name).join(', ')}`);

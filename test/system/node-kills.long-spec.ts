@@ -6,6 +6,6 @@ describe('a node that is killed (SIGKILL) under load', () => {
   it.each(Object.keys(KILLS) as (keyof typeof KILLS)[])(
     '%s loses nothing that was final and conserves money',
     killUnderLoad,
-    60_000,
+    30_000,
   );
 });

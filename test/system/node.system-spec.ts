@@ -38,7 +38,7 @@ describe('a node that is killed (SIGKILL) under load', () => {
   it.each(['at any time', 'while a block is stored'] as const)(
     '%s loses nothing that was final and conserves money',
     killUnderLoad,
-    60_000,
+    30_000,
   );
 
   it('streams every block once, across its restart, and proves state offline', async () => {

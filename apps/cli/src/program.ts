@@ -23,7 +23,7 @@ function lifecycle(program: Command): void {
   );
   runs(
     leaf(program, 'up', {
-      summary: 'Start a development machine: four validators, storage, market, three providers',
+      summary: 'Start a development machine: four validators, storage, market, four providers',
       examples: ['seele up', 'seele up --ports auto --home /tmp/seele'],
     })
       .option('--ports <choice>', 'default or auto (free ones)', 'default')

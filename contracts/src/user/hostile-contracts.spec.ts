@@ -50,7 +50,7 @@ describe('hostile contracts', () => {
         // A fault would be thrown; every refusal has a code.
         expect(chain.failure('run') ?? 'OK').toMatch(/^[A-Z][A-Z0-9_]*$/);
       }),
-      { numRuns: process.env['SEELE_TEST_LONG'] === undefined ? 30 : 300 },
+      { numRuns: process.env['SEELE_TEST_LONG'] === undefined ? 60 : 300 },
     );
   });
 });

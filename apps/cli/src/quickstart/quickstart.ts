@@ -67,7 +67,7 @@ export async function quickstart(given: CommandContext, options: QuickstartOptio
   try {
     output.line(output.style('bold', 'Seele quickstart'));
     const started = await steps.run(
-      'Start chain, storage, market and three providers',
+      'Start chain, storage, market and four providers',
       async (say) => {
         // Whatever happens from here on, what runs in this home is ours to stop.
         ours = liveRunState(home) === undefined;

@@ -11,7 +11,7 @@ import { type Genesis, decodeGenesis, encodeGenesis, genesisId, provenBlsKey } f
 import { readJsonFile, replaceFile } from '../frame/files.ts';
 import type { Home } from '../frame/home.ts';
 import { prepareHome } from '../frame/prepare-home.ts';
-import { ensureAccount, readPassphrase } from '../frame/keys.ts';
+import { accountFile, ensureAccount, readPassphrase } from '../frame/keys.ts';
 import type { Ports } from './ports.ts';
 import {
   DEFAULT_ACCOUNT,
@@ -101,10 +101,11 @@ type StoredProfile = {
 
 const profilesFile = (home: Home) => join(home.path, 'providers.json');
 
-/** The providers that this home runs. */
+/** The providers that this home runs: those of its chain's first allocations until others are written. */
 export function readProfiles(home: Home): readonly ProviderProfile[] {
   const stored = readJsonFile<StoredProfile[]>(profilesFile(home));
-  if (!stored) return DEVELOPMENT_PROVIDERS;
+  const hasKey = (name: string) => existsSync(accountFile(home, providerProcess(name)));
+  if (!stored) return DEVELOPMENT_PROVIDERS.filter(({ name }) => hasKey(name));
   return stored.map(({ storagePrice, bond, ...profile }) => ({
     ...profile,
     pricePerCoreSecond: BigInt(profile.pricePerCoreSecond),

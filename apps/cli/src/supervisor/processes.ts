@@ -27,7 +27,17 @@ const DEVELOPMENT_STORAGE_BYTES = 2 ** 30;
 /** Enough to be drawn for a panel. */
 const DEVELOPMENT_BOND = 10_000_000_000n;
 
-/** What `seele up` starts: one provider per kind of consumer. */
+const ASSURED = {
+  domain: 'confidential',
+  level: 'assured',
+  slots: 2,
+  pricePerCoreSecond: 8_000_000n,
+  pricePerGibSecond: 800_000n,
+  // A lie is found out once in twenty and costs half of it: enough for jobs of up to 5 tokens.
+  bond: 210_000_000_000n,
+} as const;
+
+/** What `seele up` starts: one provider per kind of consumer, and for tier C one that checks the other. */
 export const DEVELOPMENT_PROVIDERS: readonly ProviderProfile[] = [
   {
     name: 'eco',
@@ -50,17 +60,12 @@ export const DEVELOPMENT_PROVIDERS: readonly ProviderProfile[] = [
     storagePrice: 2_000_000_000n,
   },
   {
+    ...ASSURED,
     name: 'assured',
-    domain: 'confidential',
-    level: 'assured',
-    slots: 2,
-    pricePerCoreSecond: 8_000_000n,
-    pricePerGibSecond: 800_000n,
-    // A lie is found out once in twenty and costs half of it: enough for jobs of up to 5 tokens.
-    bond: 210_000_000_000n,
     storageBytes: DEVELOPMENT_STORAGE_BYTES,
     storagePrice: 4_000_000_000n,
   },
+  { ...ASSURED, name: 'witness' },
 ];
 
 export const SEQUENCER_KEY = 'sequencer';

@@ -2,6 +2,7 @@
  * The supervisor as a process: starts everything, stays, follows `providers.json` on SIGHUP, stops
  * everything on SIGTERM.
  */
+import { writeSync } from 'node:fs';
 import type { CommandContext } from '../frame/command.ts';
 import { prepareHome } from '../frame/prepare-home.ts';
 import { prepareDeployment, readProfiles } from './deployment.ts';
@@ -11,6 +12,15 @@ import { type RunState, processStartTicks } from './run-state.ts';
 import { type Supervisor, createSupervisor, endOrphans } from './supervisor.ts';
 
 const OWNER_CHECK_MS = 1_000;
+
+/** A line that a full disk does not take is missing in the log, and that is all. */
+function say(text: string): void {
+  try {
+    writeSync(process.stderr.fd, `${text}\n`);
+  } catch {
+    // A stream would end the supervisor here, and with it what keeps the machine running.
+  }
+}
 
 /** Prints every change of a process on stderr, for the log or the person in front of it. */
 function teller(context: CommandContext): (state: RunState) => void {
@@ -26,7 +36,8 @@ function teller(context: CommandContext): (state: RunState) => void {
         .join(' ');
       if (told.get(name) === words) continue;
       told.set(name, words);
-      context.output.note(`${new Date().toISOString()} ${name} ${words}`);
+      context.output.status('');
+      say(`${new Date().toISOString()} ${name} ${words}`);
     }
   };
 }

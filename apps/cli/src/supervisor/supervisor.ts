@@ -23,6 +23,8 @@ import {
 
 const STOP_GRACE_MS = 6_000;
 const START_LIMIT_MS = 90_000;
+/** Until a run state that the disk did not take is written again. */
+const WRITE_AGAIN_MS = 500;
 
 export interface Plan {
   readonly home: Home;
@@ -85,6 +87,18 @@ export function createSupervisor(
   let phase: RunState['phase'] = 'starting';
   let failure: RunState['error'];
   let wake = () => {};
+  let writeAgain: NodeJS.Timeout | undefined;
+
+  /** What serves goes on, and what died is started again, also while the disk is full. */
+  const write = (state: RunState) => {
+    clearTimeout(writeAgain);
+    try {
+      writeRunState(home, state);
+    } catch (error) {
+      if (phase === 'starting') throw error;
+      writeAgain = setTimeout(publish, WRITE_AGAIN_MS);
+    }
+  };
 
   const publish = () => {
     const processes = [...children.values()].map(({ child: { status } }) => {
@@ -101,7 +115,7 @@ export function createSupervisor(
       ...plan.facts,
       processes,
     };
-    writeRunState(home, state);
+    write(state);
     changed(state);
     wake();
   };
@@ -147,6 +161,7 @@ export function createSupervisor(
       await Promise.all(
         group.flatMap((name) => children.get(name)?.child.stop(STOP_GRACE_MS) ?? []),
       );
+    clearTimeout(writeAgain);
     if (phase !== 'failed') removeRunState(home);
   };
 
