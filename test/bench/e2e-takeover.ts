@@ -116,9 +116,15 @@ async function online(machine: LocalMachine, names: readonly string[]): Promise<
   throw new Error('the providers do not reach the market');
 }
 
+export interface Killing {
+  /** When the tasks of that provider were begun elsewhere: what else is done meanwhile would count against it. */
+  readonly of: Readonly<Record<TakeoverLevel, Promise<unknown>>>;
+  readonly all: Promise<Takeovers>;
+}
+
 export interface Preparation {
-  /** Kills both providers now; resolves when their tasks were begun elsewhere. */
-  kill(): Promise<Takeovers>;
+  /** Kills both providers now. */
+  kill(): Killing;
   stop(): Promise<void>;
 }
 
@@ -159,19 +165,30 @@ export async function prepareTakeover(machine: LocalMachine, tries: number): Pro
   }
 }
 
-async function killAll(machine: LocalMachine, victims: readonly Victim[]): Promise<Takeovers> {
-  const found = await machine.market.providers();
-  const all = victims.map(async ({ level, process, tasks }) => {
-    const own = parseAccount(found.find(({ name }) => name === victimOf(level))?.provider ?? '');
-    const its = tasks.filter(({ providers }) => providers.every((one) => one === own));
+function killAll(machine: LocalMachine, victims: readonly Victim[]): Killing {
+  const providers = machine.market.providers();
+  const kill = async ({ level, process, tasks }: Victim) => {
+    const found = (await providers).find(({ name }) => name === victimOf(level));
+    const own = parseAccount(found?.provider ?? '');
+    const its = tasks.filter((task) => task.providers.every((one) => one === own));
     const fromMs = performance.now();
     await process.kill();
     const begun = await Promise.all(its.map((task) => task.begun((one) => one !== own)));
     const tookMs = begun.flatMap((atMs) => (atMs === undefined ? [] : [atMs - fromMs]));
     await Promise.allSettled(tasks.map(({ id }) => machine.market.cancel(id)));
     return { level, tookMs, missed: begun.length - tookMs.length };
-  });
-  const measured = await Promise.all(all);
+  };
+  const measuring = victims.map(kill);
+  const of = Object.fromEntries(victims.map(({ level }, i) => [level, measuring[i]]));
+  return {
+    of: of as Record<TakeoverLevel, Promise<unknown>>,
+    all: Promise.all(measuring).then(report),
+  };
+}
+
+function report(
+  measured: readonly { level: TakeoverLevel; tookMs: readonly number[]; missed: number }[],
+): Takeovers {
   const by = <T>(value: (one: (typeof measured)[number]) => T) =>
     Object.fromEntries(measured.map((one) => [one.level, value(one)])) as Record<TakeoverLevel, T>;
   return {

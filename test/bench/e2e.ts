@@ -183,7 +183,8 @@ export const bench: Bench = async (options) => {
       prepareTakeover(machine, tries).then(closedLater),
     ]);
     const takingOver = prepared.kill();
-    takingOver.catch(() => {}); // met below, after what is done meanwhile
+    takingOver.all.catch(() => {}); // met below, after what is done meanwhile
+    await takingOver.of.fast;
     // The silence of a lease of the standard level is a time in which other things can be tried.
     const quoted = full ? 400 : 60;
     note(`${quoted} orders with a quote`);
@@ -191,7 +192,7 @@ export const bench: Bench = async (options) => {
     const kills = kill ?? (full ? 100 : 2);
     note(`${kills} markets killed in the midst of arrays`);
     const killed = await killMarkets(machine, own, kills, createSeededRandomness(seed));
-    const takeover = await takingOver;
+    const takeover = await takingOver.all;
     await prepared.stop();
     const { postgres, redis } = await arrays(machine, own, note);
     const absent = 'no redis-server on this machine';
