@@ -64,8 +64,11 @@ export class LinkTransport implements Transport, LinkHost {
   }
 
   #maintainLater(): void {
-    this.#cancelMaintenance = this.timers.after(this.limits.silenceMs / 3, () => {
-      for (const link of [...this.#links.values()]) link.maintain();
+    const everyMs = this.limits.silenceMs / 3;
+    const dueMs = this.timers.nowMs() + everyMs;
+    this.#cancelMaintenance = this.timers.after(everyMs, () => {
+      const stoodStillMs = Math.max(0, this.timers.nowMs() - dueMs);
+      for (const link of [...this.#links.values()]) link.maintain(stoodStillMs);
       this.#maintainLater();
     });
   }

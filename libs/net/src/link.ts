@@ -126,11 +126,16 @@ export class Link {
     return true;
   }
 
-  /** Once every few seconds: signs of life, age limits. */
-  maintain(): void {
+  /**
+   * Once every few seconds: signs of life, age limits. A process that stood still (suspended, starved) has not
+   * read what lies there, and wakes up here first: that time is nobody's silence.
+   */
+  maintain(stoodStillMs: number): void {
     if (this.#state !== 'open') return;
     const { timers, limits } = this.#host;
     const nowMs = timers.nowMs();
+    this.#heardAtMs += stoodStillMs;
+    this.#takenAtMs += stoodStillMs;
     this.#queues.expire(nowMs);
     const isWaiting = this.#inFlight > 0 || !this.#queues.isEmpty;
     if (isWaiting && nowMs - this.#takenAtMs > limits.stallMs) return this.end('stalled');

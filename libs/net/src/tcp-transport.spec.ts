@@ -2,7 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DEFAULT_LIMITS } from './limits.ts';
 import { LinkTransport } from './link-transport.ts';
 import { type TcpCarrier, createTcpCarrier } from './tcp-carrier.ts';
-import { describeTransport } from './transport.conformance.ts';
+import { createTcpTransport } from './tcp-transport.ts';
+import {
+  TEST_NETWORK,
+  TEST_PROTOCOLS,
+  describeTransport,
+  testSigner,
+} from './transport.conformance.ts';
 
 const clock = { nowUs: () => Date.now() * 1000, monotonicMs: () => performance.now() };
 const randomness = { bytes: (length: number) => crypto.getRandomValues(new Uint8Array(length)) };
@@ -29,4 +35,29 @@ describeTransport('tcp', () => {
     kill: (transport) => carriers.get(transport)?.kill(),
     cleanUp: async () => undefined,
   };
+});
+
+test('a process that stood still blames no peer for what it did not hear meanwhile', async () => {
+  const heard: number[] = [];
+  const ends: string[] = [];
+  const create = (n: number) =>
+    createTcpTransport({
+      ...{ network: TEST_NETWORK, protocols: TEST_PROTOCOLS, admit: () => true },
+      ...{ signer: testSigner(n), clock, randomness, host: '127.0.0.1', port: 0 },
+      limits: { silenceMs: 300, stallMs: 300 },
+      onNote: ({ what, end = '' }) => void (what === 'down' && ends.push(end)),
+    });
+  const [a, b] = [create(1), create(2)];
+  b.onMessage(2, (_, bytes) => void heard.push(bytes.length));
+  a.dial(b.publicKey, await b.listen());
+  try {
+    for (let i = 0; i < 400 && !a.isLinked(b.publicKey); i++) await sleep(5);
+    a.send(b.publicKey, 2, new Uint8Array(50_000));
+    for (const untilMs = Date.now() + 1_000; Date.now() < untilMs;); // as a machine that was suspended
+    for (let i = 0; i < 400 && heard.length === 0; i++) await sleep(5);
+    await sleep(150);
+    expect([heard, ends]).toEqual([[50_000], []]);
+  } finally {
+    await Promise.all([a.close(), b.close()]);
+  }
 });
