@@ -57,9 +57,12 @@ function malformed(what: string, offset: number): Error {
   return kernelError('KERNEL_CBOR_INVALID', `${what} at byte ${offset}`, { detail: { offset } });
 }
 
-/** Whether the numbers in a CID that was read are in their shortest form. */
-function isShortestCid(cid: CID): boolean {
-  const { bytes, version, code, multihash } = cid;
+/**
+ * Whether a CID is written as these bytes: its numbers in their shortest form, and version 0, which has no
+ * number of its own, without one.
+ */
+function isWrittenAs(cid: CID, bytes: Bytes): boolean {
+  const { version, code, multihash } = cid;
   const { size } = multihash;
   const plain =
     version === 1 && bytes.length === 4 + size && bytes[1] === code && bytes[2] === multihash.code;
@@ -193,8 +196,9 @@ class Reader {
     if (bytes[0] !== 0) throw malformed('CID without its zero prefix', at);
     let cid: CID;
     try {
-      cid = CID.decode(bytes.slice(1));
-      if (isShortestCid(cid)) return cid;
+      const given = bytes.slice(1);
+      cid = CID.decode(given);
+      if (isWrittenAs(cid, given)) return cid;
     } catch {
       throw malformed('malformed CID', at);
     }

@@ -139,6 +139,15 @@ describe('typed shapes', () => {
     expect(encodeWith(uint(), -0)).toEqual(Uint8Array.of(0));
   });
 
+  it('read a CID of version 0 from its one encoding only', () => {
+    const digest = [18, 32, ...Array.from({ length: 32 }, (_, i) => i)];
+    const tagged = (...bytes: number[]) => Uint8Array.of(0xd8, 42, 0x58, bytes.length, ...bytes);
+    const plain = tagged(0, ...digest);
+    expect(encodeWith(cid, decodeWith(cid, plain))).toEqual(plain);
+    const outcome = refusal(() => decodeWith(cid, tagged(0, 0, 113, ...digest)));
+    expect(outcome).toMatch(/^KERNEL_CBOR_INVALID/);
+  });
+
   it('answer any bytes with a value that encodes back, or with a clear error', () => {
     const valid = encodeWith(shape, value);
     const mutated = fc.tuple(fc.nat(valid.length - 1), fc.nat(255)).map(([at, byte]) => {
