@@ -3,11 +3,11 @@ import { SOMETIMES, catchMutant, simulateMarket } from './market/simulate.ts';
 import { runSeed } from './market/run-seed.ts';
 
 /** Few seeds, few orders per world, so that the whole file stays within seconds: market.long-spec.ts. */
-const SEEDS = 25;
+const SEEDS = 50;
 const ORDERS = 8;
 
 describe('simulation of the market: real ledger, contracts, market and agents under faults', () => {
-  test('25 seeds keep every invariant, and every fault and branch happens in them', async () => {
+  test('50 seeds keep every invariant, and every fault and branch happens in them', async () => {
     const report = await simulateMarket({ from: 1, to: SEEDS, orders: ORDERS, repeatEvery: 0 });
     expect(report.failures).toEqual([]);
     expect(report.seedsTried).toBe(SEEDS);
