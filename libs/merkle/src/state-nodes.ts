@@ -27,7 +27,7 @@ export class Leaf {
 }
 
 /** A branch known by its hash only, not yet loaded or put out of memory again. */
-export class Stub {
+export class Unread {
   readonly depth: number;
   readonly path: ByteText;
   readonly hash: ByteText;
@@ -63,7 +63,7 @@ export class Branch {
   }
 }
 
-export type Node = Leaf | Stub | Branch;
+export type Node = Leaf | Unread | Branch;
 
 /** The first `depth` bits of a key in whole bytes. */
 export function pathOf(key: ByteText, depth: number): ByteText {
@@ -86,7 +86,7 @@ export function partingBit(a: ByteText, b: ByteText, limit: number): number {
 /** prefix ‖ depth ‖ path; the root reference lies at the bare prefix. */
 export function nodeAddress(
   prefix: Bytes,
-  { depth, path }: Stub | Branch,
+  { depth, path }: Unread | Branch,
   arena: ByteArena,
 ): Bytes {
   const address = arena.take(prefix.length + 1 + path.length);
@@ -123,7 +123,7 @@ export function hashOfNode(node: Node): ByteText {
     writeText(node.valueHash, leafInput, writeText(node.key, leafInput, 1));
     node.hash = sha256Text(leafInput);
   }
-  if (!(node instanceof Stub)) node.dirty = false;
+  if (!(node instanceof Unread)) node.dirty = false;
   return node.hash;
 }
 
@@ -176,7 +176,7 @@ function readReference(bytes: Bytes, at: number): readonly [Node, number] {
   const hash = bytesToText(bytes, middle, end);
   return isLeaf
     ? [new Leaf(bytesToText(bytes, at + 1, middle), hash), end]
-    : [new Stub(depth, bytesToText(bytes, at + 2, middle), hash), end];
+    : [new Unread(depth, bytesToText(bytes, at + 2, middle), hash), end];
 }
 
 /** @throws MERKLE_NODE_CORRUPT */
@@ -187,13 +187,13 @@ export function decodeReference(bytes: Bytes): Node {
 }
 
 /** Loads a branch and checks it against the hash its parent knows. @throws MERKLE_NODE_CORRUPT */
-export function decodeBranch(stub: Stub, bytes: Bytes | undefined, usedAt: number): Branch {
-  if (!bytes) throw corrupt(`the branch at bit ${stub.depth} is not in the store`);
+export function decodeBranch(unread: Unread, bytes: Bytes | undefined, usedAt: number): Branch {
+  if (!bytes) throw corrupt(`the branch at bit ${unread.depth} is not in the store`);
   const [left, middle] = readReference(bytes, 0);
   const [right, end] = readReference(bytes, middle);
   if (end !== bytes.length) throw corrupt('a branch record has trailing data');
-  const branch = new Branch(stub.depth, stub.path, left, right, usedAt);
-  if (hashOfNode(branch) !== stub.hash)
-    throw corrupt(`the branch at bit ${stub.depth} does not match its hash`);
+  const branch = new Branch(unread.depth, unread.path, left, right, usedAt);
+  if (hashOfNode(branch) !== unread.hash)
+    throw corrupt(`the branch at bit ${unread.depth} does not match its hash`);
   return branch;
 }

@@ -10,7 +10,7 @@ import { writeText } from './byte-text.ts';
 import {
   Leaf,
   type Node,
-  Stub,
+  Unread,
   decodeBranch,
   decodeReference,
   hashOfNode,
@@ -85,7 +85,7 @@ class RangeWriter {
   write(node: Node): void {
     if (node instanceof Leaf) return this.#writeLeaf(node);
     const branch =
-      node instanceof Stub
+      node instanceof Unread
         ? decodeBranch(node, this.#reader.get(nodeAddress(this.#prefix, node, this.#arena)), 0)
         : node;
     this.#out[this.#at++] = BRANCH;

@@ -7,11 +7,12 @@ import { ByteArena, type Bytes, type KeyValueWrite, bytesToHex } from '#libs/ker
 import { type ByteText, bytesToText, textBitAt, textToBytes } from './byte-text.ts';
 import { merkleError } from './errors.ts';
 import { NodeWrites } from './node-writes.ts';
+import { type Change, changeOf, compareText, inKeyOrder, splitAt } from './state-changes.ts';
 import {
   Branch,
   Leaf,
   type Node,
-  Stub,
+  Unread,
   decodeBranch,
   decodeReference,
   hashOfNode,
@@ -56,30 +57,12 @@ export interface StateCommit {
   readonly nodes: NodeWrites;
 }
 
-interface Change {
-  readonly key: ByteText;
-  /** Leading 48 bits, which decide almost every comparison. */
-  readonly rank: number;
-  readonly valueHash: ByteText | null;
-}
-
 const DEFAULT_MAX_CACHED_NODES = 200_000;
-
-function rankOf(key: ByteText): number {
-  let rank = 0;
-  for (let i = 0; i < 6; i++) rank = rank * 256 + key.charCodeAt(i);
-  return rank;
-}
-
-function compareText(a: ByteText, b: ByteText): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
-}
 
 /** Whether a child still has the hash its parent was computed with; loading it changes nothing. */
 function isUnchanged(before: Node, after: Node): boolean {
   if (after.dirty) return false;
-  return before === after || (before instanceof Stub && before.hash === hashOfNode(after));
+  return before === after || (before instanceof Unread && before.hash === hashOfNode(after));
 }
 
 /** The same leaf with another value; clean when the value is the one it has. */
@@ -90,8 +73,6 @@ function rewritten(leaf: Leaf, valueHash: ByteText): Leaf {
   }
   return leaf;
 }
-
-const byKey = (a: Change, b: Change): number => a.rank - b.rank || compareText(a.key, b.key);
 
 export class StateTree {
   readonly #reader: NodeReader;
@@ -134,7 +115,7 @@ export class StateTree {
   updateText(key: ByteText, valueHash: ByteText | null): void {
     if (key.length !== HASH_BYTES || (valueHash && valueHash.length !== HASH_BYTES))
       throw merkleError('MERKLE_KEY_INVALID', `a key or hash that has not ${HASH_BYTES} bytes`);
-    this.#pending.push({ key, rank: rankOf(key), valueHash });
+    this.#pending.push(changeOf(key, valueHash));
   }
 
   /** Forgets the changes noted since the last commit. */
@@ -146,7 +127,7 @@ export class StateTree {
   commit(): StateCommit {
     this.#now++;
     this.#arena = new ByteArena();
-    const changes = this.#sortedChanges();
+    const changes = inKeyOrder(this.#pending);
     this.#pending = [];
     const nodes = new NodeWrites();
     this.#writes = nodes;
@@ -186,7 +167,7 @@ export class StateTree {
     const steps: { depth: number; sibling: Bytes }[] = [];
     this.#now++;
     let node: Node | null = this.#root;
-    if (node instanceof Stub) node = this.#root = this.#load(node);
+    if (node instanceof Unread) node = this.#root = this.#load(node);
     while (node instanceof Branch) {
       node.usedAt = this.#now;
       const right = bitAt(key, node.depth) === 1;
@@ -201,26 +182,17 @@ export class StateTree {
   /** A child, loaded if need be. */
   #child(parent: Branch, right: boolean): Leaf | Branch {
     const child = right ? parent.right : parent.left;
-    if (!(child instanceof Stub)) return child;
+    if (!(child instanceof Unread)) return child;
     const loaded = this.#load(child);
     if (right) parent.right = loaded;
     else parent.left = loaded;
     return loaded;
   }
 
-  #load(stub: Stub): Branch {
-    const bytes = this.#reader.get(nodeAddress(this.#prefix, stub, this.#arena));
+  #load(unread: Unread): Branch {
+    const bytes = this.#reader.get(nodeAddress(this.#prefix, unread, this.#arena));
     this.#cached++;
-    return decodeBranch(stub, bytes, this.#now);
-  }
-
-  /** Changes in key order, the last one of each key. */
-  #sortedChanges(): Change[] {
-    const sorted = this.#pending.sort(byKey);
-    return sorted.filter((change, i) => {
-      const next = sorted[i + 1];
-      return next?.rank !== change.rank || next.key !== change.key;
-    });
+    return decodeBranch(unread, bytes, this.#now);
   }
 
   /** The subtree after changes [from, to), whose first `shared` bits are those of the subtree. */
@@ -234,7 +206,7 @@ export class StateTree {
     if (from === to) return node;
     if (node === null) return this.#build(null, changes, from, to);
     if (node instanceof Leaf) return this.#build(node, changes, from, to);
-    const branch = node instanceof Stub ? this.#load(node) : node;
+    const branch = node instanceof Unread ? this.#load(node) : node;
     branch.usedAt = this.#now;
     return branch.depth === shared
       ? this.#applyBelow(branch, changes, from, to)
@@ -270,7 +242,7 @@ export class StateTree {
   /** Changes all of which share the branch's path. */
   #applyBelow(branch: Branch, changes: Change[], from: number, to: number): Node | null {
     if (from === to) return branch;
-    const middle = this.#split(changes, from, to, branch.depth);
+    const middle = splitAt(changes, from, to, branch.depth);
     const { left, right } = branch;
     const shared = branch.depth + 1;
     const newLeft = this.#apply(left, changes, from, middle, shared);
@@ -326,18 +298,6 @@ export class StateTree {
     return new Branch(depth, path, left, right, this.#now);
   }
 
-  /** Where, in [from, to), the keys turn from bit 0 to bit 1. */
-  #split(changes: Change[], from: number, to: number, depth: number): number {
-    let low = from;
-    let high = to;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (textBitAt((changes[middle] as Change).key, depth) === 0) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
-
   /** The changes that share `path`, and where they split at its end; the others delete nothing. */
   #within(changes: Change[], from: number, to: number, path: ByteText, depth: number) {
     let first = from;
@@ -345,7 +305,7 @@ export class StateTree {
     const apart = (i: number) => partingBit((changes[i] as Change).key, path, depth) < depth;
     while (first < last && apart(first)) first++;
     while (last > first && apart(last - 1)) last--;
-    return [first, this.#split(changes, first, last, depth), last] as const;
+    return [first, splitAt(changes, first, last, depth), last] as const;
   }
 
   /** Hashes and writes the changed branches below, deepest first. */
@@ -388,7 +348,7 @@ export class StateTree {
     if (!(node instanceof Branch)) return node;
     const mayBeUnstored = node.writtenAt === this.#committedAt;
     if (node.usedAt < oldest && !mayBeUnstored)
-      return new Stub(node.depth, node.path, hashOfNode(node));
+      return new Unread(node.depth, node.path, hashOfNode(node));
     this.#cached++;
     node.left = this.#prune(node.left, oldest);
     node.right = this.#prune(node.right, oldest);
