@@ -249,8 +249,9 @@ describe('a provider that lies about tasks', () => {
     expect(said).toContain('MARKET_ODD_RESULT');
   }, 150_000);
 
-  it('of tier C nothing is taken on that no second operator could check', async () => {
-    const job = await machine.orderer({ code, tier: 'C', priceCap: 20_000_000_000n });
+  it('nothing is taken on where fewer operators are there than must agree', async () => {
+    const replicas = 15;
+    const job = await machine.orderer({ code, replicas, priceCap: 20_000_000_000n });
     await expect(job()).rejects.toMatchObject({ code: 'MARKET_TOO_FEW_OPERATORS' });
   }, 30_000);
 });
