@@ -21,6 +21,11 @@ describe('seele', () => {
     }
   });
 
+  it('ends well when its reader has gone, in the midst of a help text too', async () => {
+    const { code, stderr } = await seele(['run', '--help'], {}, { isRead: false });
+    expect([code, stderr]).toEqual([0, '']);
+  });
+
   it.each([
     [['nonsense']],
     [['account', 'send', 'onlyone']],

@@ -38,16 +38,18 @@ export interface CliOutcome {
 export function seele(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  { isRead = true } = {},
 ): Promise<CliOutcome> {
   const merged = { ...process.env, ...env };
   delete merged['SEELE_HOME'];
   delete merged['NODE_OPTIONS'];
   return new Promise((resolve) => {
     const options = { env: { ...merged, ...env }, timeout: UP_LIMIT_MS, maxBuffer: 2 ** 26 };
-    execFile(process.execPath, [CLI, ...args], options, (error, stdout, stderr) => {
+    const child = execFile(process.execPath, [CLI, ...args], options, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 1;
       resolve({ code, stdout, stderr });
     });
+    if (!isRead) child.stdout?.destroy();
   });
 }
 

@@ -67,11 +67,7 @@ export function runs<O extends Options>(command: Command, load: () => Promise<Ru
 /** Aborted by Ctrl-C, SIGTERM, or when whoever reads our output has gone (`seele … | head`). */
 function interruption(): AbortSignal {
   const controller = new AbortController();
-  for (const stream of [process.stdout, process.stderr])
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
-      controller.abort();
-    });
+  onReaderGone(() => controller.abort());
   for (const [signal, code] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],
@@ -83,6 +79,15 @@ function interruption(): AbortSignal {
       process.once(signal, () => process.exit(code));
     });
   return controller.signal;
+}
+
+/** A reader that has seen enough (`seele … | head`) is no failure of ours, in help texts neither. */
+function onReaderGone(then: () => void): void {
+  for (const stream of [process.stdout, process.stderr])
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+      then();
+    });
 }
 
 function report(output: Output, error: unknown): void {
@@ -101,6 +106,7 @@ function report(output: Output, error: unknown): void {
 /** Runs the command line; the exit code is set, never thrown. */
 export async function runProgram(program: Command, argv: readonly string[]): Promise<void> {
   const json = argv.includes('--json');
+  onReaderGone(() => {});
   const quiet = (command: Command) => {
     command.exitOverride();
     command.configureOutput({ outputError: () => {} });
