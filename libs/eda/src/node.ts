@@ -322,7 +322,7 @@ export class EdaNode {
       case 'tick':
         // Who ticks in a later era holds cuts that this node lacks, though nobody may be voting now.
         if (message.message.era > this.#era) this.#catchup.ask(peer, this.slot, nowUs, out);
-        return this.#ticks.onTick(message, nowUs, out);
+        return this.#ticks.onTick(peer, message, nowUs, out);
       case 'attest':
         return this.#strengths.onAttest(message, nowUs, out);
       case 'attested':

@@ -1,7 +1,7 @@
 /**
  * Finality strength of checkpoints: (q + Q − W − 1) / W, q the weight that attested. Who has a BLS key
  * attests by it, so that attestations add up to one signature, which is checked instead of each: in a set
- * of 16 that is two checks of a millisecond, not twenty. In sets up to 64 all tell all; in large ones they
+ * of 16 that is one check of a millisecond, not sixteen. In sets up to 64 all tell all; in large ones they
  * tell the first leaders of the slot, who tell the sum.
  */
 import type { Bytes } from '#libs/kernel';
@@ -148,18 +148,16 @@ export class Strengths {
     out.push({ kind: 'evidence', what: 'attest', publicKey, first, second });
   }
 
-  /** Adds an attestation up unchecked; the sum is checked when it weighs Q, when it is whole, and late. */
+  /** Adds an attestation up unchecked; the sum is checked once it is whole, or what there is of it late. */
   #sumUp(
     checkpoint: Checkpoint,
     { from, signature }: Sealed<Attest>,
     nowUs: number,
     out: EdaEffect[],
   ): void {
-    const { set, tally, single, summed } = checkpoint;
+    const { set, tally, single } = checkpoint;
     tally.add(from, signature);
-    const isEnough = summed === 0 && tally.weight >= set.quorum;
-    if (isEnough || single + tally.weight === set.total)
-      this.#checkSum(checkpoint, set.quorum, out);
+    if (single + tally.weight === set.total) this.#checkSum(checkpoint, set.quorum, out);
     else if (checkpoint.tellAtUs === Number.POSITIVE_INFINITY)
       checkpoint.tellAtUs = nowUs + LATE_DELTAS * this.#parameters.deltaUs;
   }

@@ -6,7 +6,7 @@ import type { Bytes } from '#libs/kernel';
 import { Availability } from './availability.ts';
 import type { Axis } from './axis.ts';
 import { Committee } from './committee.ts';
-import type { MessageOf, Tick } from './messages.ts';
+import type { MessageOf, Sealed, Tick } from './messages.ts';
 import { type Positions, blockHash } from './positions.ts';
 import type { EraRoster, Roster } from './roster.ts';
 import type { Seals } from './seals.ts';
@@ -35,6 +35,8 @@ export class TickLayer {
   readonly #ticks: Ticks;
   #era = 0;
   #committee: Committee | undefined;
+  /** Ticks whose signature was found genuine. */
+  readonly #genuine = new WeakSet<object>();
 
   constructor(parts: TickLayerParts) {
     this.#parts = parts;
@@ -103,10 +105,33 @@ export class TickLayer {
     if (drawn) committee?.hear(seat.me, k, drawn.seats);
     const sealed = seals.seal('tick', message, this.#era);
     out.push({ kind: 'broadcast', message: { kind: 'tick', ...sealed } });
-    const other = isIdle ? undefined : this.#ticks.forwarded(current, sealed.signature);
+    if (!isIdle) this.#passOn(current, sealed.signature, out);
+  }
+
+  /** One tick of somebody to somebody else. What is passed on is checked: so most ticks are, by somebody. */
+  #passOn(current: EraRoster, draw: Bytes, out: EdaEffect[]): void {
+    const { roster } = this.#parts;
+    const other = this.#ticks.drawn(current, draw);
     if (!other) return;
-    const to = roster.keyOf(other.to);
-    out.push({ kind: 'send', to, message: { kind: 'tick', ...other.tick } });
+    const { about, to, tick } = other;
+    if (!this.#isGenuine(tick)) return this.#mute(about);
+    if (to === undefined) return;
+    out.push({ kind: 'send', to: roster.keyOf(to), message: { kind: 'tick', ...tick } });
+  }
+
+  #isGenuine(tick: Sealed<Tick>): boolean {
+    const isKnown = this.#genuine.has(tick);
+    const isGenuine = isKnown || this.#parts.seals.isSigned('tick', tick);
+    if (isGenuine && !isKnown) this.#genuine.add(tick);
+    return isGenuine;
+  }
+
+  /**
+   * It sent a tick over its own link that it did not sign: nothing that others can be shown, but no honest
+   * validator does so. Not heard in this era, as if it were silent.
+   */
+  #mute(peer: number): void {
+    this.#parts.positions.burned.add(peer);
   }
 
   #followOthers(current: EraRoster, nowUs: number): void {
@@ -120,22 +145,39 @@ export class TickLayer {
     );
   }
 
-  onTick(message: MessageOf<'tick'>, nowUs: number, out: EdaEffect[]): void {
-    const { roster, seals, axis, positions } = this.#parts;
-    const { era, k, proof } = message.message;
-    if (era < this.#era - 1 || era > this.#era + 1) return;
+  /**
+   * @param from the neighbour's public key, proven by its link. What a validator says over its own link needs
+   * no signature to be believed; only what is passed on to others does, and is checked then.
+   */
+  onTick(from: string, message: MessageOf<'tick'>, nowUs: number, out: EdaEffect[]): void {
+    const { config, roster, axis, positions } = this.#parts;
+    const { chain, era, k, proof } = message.message;
+    if (chain !== config.chain || era < this.#era - 1 || era > this.#era + 1) return;
     const set = roster.find(era)?.set;
     const publicKey = set?.validators[message.from]?.publicKey;
     // Seats of another era are drawn from another beacon.
     if (!set || publicKey === undefined || (set.isLarge && era !== this.#era)) return;
     const peer = roster.numberOf(publicKey);
-    if (this.#ticks.knows(peer, message) || !seals.isSigned('tick', message)) return;
+    const isOwnWord = from === publicKey && !set.isLarge;
+    if (!isOwnWord && (this.#ticks.knows(peer, message) || !this.#isGenuine(message))) return;
     const seats = set.isLarge ? (this.#committee?.proven(message.from, k, proof) ?? 0) : undefined;
     if (seats === 0) return;
     const other = this.#ticks.hear(peer, message, axis.at(nowUs), nowUs);
     if (other === 'old' || positions.burned.has(peer)) return;
-    if (other !== 'new') return positions.burn(peer, other, message, out);
+    if (other !== 'new') {
+      if (this.#areGenuine(peer, other, message)) positions.burn(peer, other, message, out);
+      return;
+    }
     if (seats !== undefined) this.#committee?.hear(peer, k, seats);
-    out.push(...positions.hear(peer, message, nowUs));
+    for (const effect of positions.hear(peer, message, nowUs))
+      if (effect.kind !== 'evidence' || this.#areGenuine(peer, effect.first, effect.second))
+        out.push(effect);
+  }
+
+  /** Whether two ticks show to others that a validator contradicts itself. If not, only this node knows. */
+  #areGenuine(peer: number, first: Sealed<unknown>, second: Sealed<unknown>): boolean {
+    const areGenuine = [first, second].every((tick) => this.#isGenuine(tick as Sealed<Tick>));
+    if (!areGenuine) this.#mute(peer);
+    return areGenuine;
   }
 }

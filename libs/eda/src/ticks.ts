@@ -60,20 +60,22 @@ export class Ticks {
   }
 
   /**
-   * A tick of some other validator for a third one to compare with what it heard itself: how two ticks
-   * of one number come together when each was told to some only. Chosen by a signature of this node, so
-   * that nobody knows beforehand who compares with whom.
+   * The last tick of some other validator, for a third one to compare with what it heard itself: how two
+   * ticks of one number come together when each was told to some only. Chosen by a signature of this node,
+   * so that nobody knows beforehand which one it is and who compares. `to` is absent when there is no third.
    */
-  forwarded(
+  drawn(
     current: EraRoster,
     signature: Uint8Array,
-  ): { readonly to: number; readonly tick: Sealed<Tick> } | undefined {
+  ):
+    | { readonly about: number; readonly to: number | undefined; readonly tick: Sealed<Tick> }
+    | undefined {
     const { peers } = current;
     const draw = (at: number) => (signature[at] ?? 0) * 256 + (signature[at + 1] ?? 0);
     const about = peers[draw(0) % peers.length] as number;
     const to = peers[draw(2) % peers.length] as number;
     const tick = this.#heard.get(about)?.ticks.at(-1);
-    return tick && to !== about && to !== this.#seat.me ? { to, tick } : undefined;
+    return tick && { about, to: to === about || to === this.#seat.me ? undefined : to, tick };
   }
 
   #isFresh(heard: Heard, nowUs: number, deltas: number = FRESH_DELTAS): boolean {

@@ -112,7 +112,10 @@ export interface EdaConfig {
 export type EdaEvent =
   /** Time passed; to be sent no later than `nextWakeUs` says. */
   | { readonly kind: 'wake' }
-  /** A message arrived; `peer` is the transport's name of the neighbour, a public key. */
+  /**
+   * A message arrived; `peer` is the public key that the neighbour has proven to the transport. What a
+   * validator says itself is believed to be its own; empty for a message that came in another way.
+   */
   | { readonly kind: 'message'; readonly peer: string; readonly message: EdaMessage }
   /** Make a block of this payload (`count` transactions). */
   | { readonly kind: 'author'; readonly payload: Bytes; readonly count: number }

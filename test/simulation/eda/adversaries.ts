@@ -89,6 +89,18 @@ const equivocator: Behaviour = {
     }),
 };
 
+/** The same with ticks that nobody can be shown: what it says over its own links is not signed. */
+const unsigned: Behaviour = {
+  name: 'unsigned',
+  rewrite: (sim, effects, world) =>
+    equivocator.rewrite(sim, effects, world).map((effect) => {
+      if (effect.kind !== 'send' || effect.message.kind !== 'tick') return effect;
+      if (effect.message.from !== world.set.indexOf(sim.key)) return effect;
+      const signature = effect.message.signature.map((byte) => byte ^ 1);
+      return { ...effect, message: { ...effect.message, signature } };
+    }),
+};
+
 /** Equivocating author: another block for the same seq, one to each half. */
 const forker: Behaviour = {
   name: 'forker',
@@ -180,6 +192,7 @@ export const ADVERSARIES: Readonly<Record<string, Behaviour>> = {
   liar,
   selective,
   equivocator,
+  unsigned,
   forker,
   doubleVoter,
   badLeader,

@@ -79,6 +79,8 @@ export class Consensus {
   #rotatedBytes = 0;
   /** Somebody asked to look while nobody waited. */
   #isStirred = false;
+  /** Written with the next records that something waits for. */
+  #unwritten: JournalRecord[] = [];
 
   constructor(options: ConsensusOptions) {
     this.#options = options;
@@ -187,13 +189,16 @@ export class Consensus {
   }
 
   async #carryOut(effects: readonly EdaEffect[]): Promise<void> {
-    const records: JournalRecord[] = [];
     for (const effect of effects)
       if (effect.kind === 'journal') {
-        records.push(effect.record);
+        this.#unwritten.push(effect.record);
         this.#note(effect.record);
       }
-    if (records.length > 0) await this.#options.journal.append(records);
+    if (this.#unwritten.length > 0 && !effects.every(mayPrecedeJournal)) {
+      const records = this.#unwritten;
+      this.#unwritten = [];
+      await this.#options.journal.append(records);
+    }
     for (const effect of effects) this.#act(effect);
   }
 
@@ -257,6 +262,15 @@ export class Consensus {
     await this.#options.journal.rotate(records);
     this.#rotatedBytes = this.#options.journal.sizeBytes;
   }
+}
+
+/**
+ * Whether nothing leaves the process by this effect: a block that was received is acknowledged by the next
+ * tick, and must lie on disk then, not before. So blocks that come between two ticks share one sync.
+ */
+function mayPrecedeJournal(effect: EdaEffect): boolean {
+  if (effect.kind === 'journal') return effect.record.kind === 'block';
+  return effect.kind === 'available';
 }
 
 function protocolOf({ kind }: EdaMessage): number {

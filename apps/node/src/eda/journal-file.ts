@@ -4,6 +4,7 @@
  * and was never acted upon; damage before the end means that votes may be forgotten, which is reported
  * as `lost` and must keep the node from voting.
  */
+import { constants } from 'node:fs';
 import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { crc32 } from 'node:zlib';
@@ -29,6 +30,14 @@ const FILE = 'consensus.journal';
 const HEAD_BYTES = 8;
 const FRAME_MAX_BYTES = 256 * 1024 * 1024;
 const FORMAT = 'seele/consensus-journal/1';
+
+/**
+ * On Linux a write returns when it is durable, as if `datasync` followed: one turn through Node's thread pool
+ * instead of two. Elsewhere that flag promises less.
+ */
+const WRITES_SYNCED = process.platform === 'linux';
+const SYNCED = WRITES_SYNCED ? constants.O_DSYNC : 0;
+const CREATE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | SYNCED;
 
 const headShape = record({ format: text(64), id: byteString(16) });
 const frameShape = list(byteString(FRAME_MAX_BYTES), 1_000_000);
@@ -121,7 +130,7 @@ export class JournalFile {
       written += bytesWritten;
     }
     failpoint('node.journal.before-sync');
-    await this.#file.datasync();
+    if (!WRITES_SYNCED) await this.#file.datasync();
     this.#sizeBytes += bytes.length;
     failpoint('node.journal.after-sync');
   }
@@ -143,7 +152,7 @@ export class JournalFile {
 async function createFile(path: string, id: Bytes, records: readonly JournalRecord[]) {
   const beside = `${path}.next`;
   await rm(beside, { force: true });
-  const file = await open(beside, 'wx+', 0o600);
+  const file = await open(beside, CREATE, 0o600);
   const head: Head = { format: FORMAT, id };
   const parts = [frameOf(encodeWith(headShape, head))];
   if (records.length > 0) parts.push(batchBytes(records));
@@ -202,7 +211,7 @@ export async function openJournal(
     const journal = new JournalFile(path, id, file, sizeBytes);
     return { journal, records: [], state: isFresh ? 'fresh' : 'lost' };
   }
-  const file = await open(path, 'r+', 0o600);
+  const file = await open(path, constants.O_RDWR | SYNCED);
   if (found.endBytes < (bytes as Bytes).length) {
     await file.truncate(found.endBytes);
     await file.sync();
