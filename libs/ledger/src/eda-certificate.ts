@@ -40,10 +40,20 @@ function summedWeight(set: ValidatorSet, hash: Bytes, aggregate: Aggregate): num
 export function isSignedBySet(
   set: ValidatorSet,
   header: Header,
+  signatures: Signatures,
+  verifySignature: VerifySignature,
+): boolean {
+  return isHashSignedBySet(set, headerHash(header), signatures, verifySignature);
+}
+
+/** The same where only the header's hash is known. */
+export function isHashSignedBySet(
+  set: ValidatorSet,
+  hashOfHeader: string,
   { votes, aggregate }: Signatures,
   verifySignature: VerifySignature,
 ): boolean {
-  const hash = hexToBytes(headerHash(header)) as Bytes;
+  const hash = hexToBytes(hashOfHeader) as Bytes;
   if (set.isLarge || aggregate !== undefined) {
     const isForm = set.isLarge && aggregate !== undefined && votes.length === 0;
     return isForm && summedWeight(set, hash, aggregate) >= set.quorum;

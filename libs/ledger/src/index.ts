@@ -10,7 +10,7 @@ export * from './block.ts';
 export * from './chain.ts';
 export * from './chain-reads.ts';
 export * from './contract.ts';
-export { isSignedBySet } from './eda-certificate.ts';
+export { isHashSignedBySet, isSignedBySet } from './eda-certificate.ts';
 export * from './eda-ordering.ts';
 export * from './errors.ts';
 export * from './fees.ts';

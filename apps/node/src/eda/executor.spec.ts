@@ -1,60 +1,19 @@
 /** Blocks that a peer serves for cuts that are final: taken over when genuine; a lie costs who told it its link. */
-import { genesisSettings, systemContracts, tokenCalls, tokenFees } from '#contracts';
-import { createSigner, sha256, verifySignature } from '#libs/crypto';
-import { type Body, genesisBase } from '#libs/eda';
-import { createSeededRandomness, utf8 } from '#libs/kernel';
+import { tokenCalls } from '#contracts';
+import { createSigner, sha256 } from '#libs/crypto';
+import { utf8 } from '#libs/kernel';
 import {
   type Block,
   type EdaCertificate,
-  type Genesis,
   type Header,
-  createChain,
-  genesisId,
   headerHash,
   signTransaction,
 } from '#libs/ledger';
-import { createSimulatedDisk } from '#libs/store';
-import { createSigningValidators } from '../../../../test/support/signing-validators.ts';
-import { Executor } from './executor.ts';
-import { createPayloads } from './payloads.ts';
-import { StrengthBook } from './strength-book.ts';
+import { createExecutorStage } from '../../../../test/support/executor-stage.ts';
 
-const TIME_US = 1_900_000_000_000_000;
-const validators = createSigningValidators(4);
-const { eraUs } = validators.ordering;
 const payer = createSigner(sha256(utf8('payer')));
-const genesis: Genesis = {
-  chainName: 'executor',
-  timeUs: TIME_US,
-  ordering: validators.ordering,
-  parameters: {
-    allocations: [{ account: payer.account, amount: 10n ** 12n }],
-    settings: genesisSettings,
-  },
-};
-const chainId = genesisId(genesis);
-const decision = (height: number): string => height.toString(16).padStart(2, '0').repeat(32);
-
-async function openChain() {
-  const store = createSimulatedDisk(createSeededRandomness(1)).open();
-  const chain = await createChain({
-    ...{ genesis, store, verifySignature, contracts: systemContracts, fees: tokenFees },
-    maxCachedNodes: 1_000,
-  });
-  return { store, chain };
-}
-
-/** What consensus decided: the executor believes it. */
-function cutOf(height: number): { body: Body; commit: { view: number; hash: string; votes: [] } } {
-  const zero = '00'.repeat(32);
-  const body: Body = {
-    ...{ chain: chainId, era: Math.floor(TIME_US / eraUs), slot: height, prevHash: zero },
-    ...{ timeUs: TIME_US + height * 1_000_000, entries: [], creator: 0, parentHeader: null },
-    ...{ stateRoot: zero, receiptsRoot: zero, outboxRoot: zero, setHash: zero, nextSetHash: zero },
-    vrf: new Uint8Array(80),
-  };
-  return { body, commit: { view: 0, hash: decision(height), votes: [] } };
-}
+const stage = createExecutorStage(4, [{ account: payer.account, amount: 10n ** 12n }]);
+const { validators, chainId, cutOf, openChain, era, timeUs } = stage;
 
 /** Blocks of one payment each, as honest peers serve them. */
 async function honestBlocks(count: number): Promise<Block[]> {
@@ -64,7 +23,7 @@ async function honestBlocks(count: number): Promise<Block[]> {
     const { body, commit } = cutOf(height);
     const payment = signTransaction(payer, {
       ...{ chain: chainId, publicKey: payer.publicKey, nonce: height - 1 },
-      ...{ validUntilUs: TIME_US + 60_000_000, fuelLimit: 400_000n, fuelPrice: 1n },
+      ...{ validUntilUs: timeUs + 60_000_000, fuelLimit: 400_000n, fuelPrice: 1n },
       calls: [tokenCalls.transfer({ to: validators.signers[0]?.account ?? '', amount: 1n })],
     });
     const execution = chain.execute(
@@ -89,42 +48,19 @@ beforeAll(async () => {
 
 /** An executor of a node that lags: cuts are decided there, blocks come from peers. */
 async function lagging() {
-  const { store, chain } = await openChain();
-  const lies: [string, number][] = [];
-  const executor = new Executor({
-    ...{ chain, eraUs, base: genesisBase(chainId, TIME_US, eraUs) },
-    ...{ signer: createSigner(validators.seeds[3] as Uint8Array<ArrayBuffer>), bls: [] },
-    payloads: createPayloads({ verify: async () => [], close: async () => undefined }),
-    strengths: new StrengthBook(store),
-    onExecuted: () => undefined,
-    onSet: () => undefined,
-    say: () => undefined,
-    onBlock: () => undefined,
-    onLie: (peer, height) => void lies.push([peer, height]),
-  });
-  const running = executor.run();
-  for (const height of [1, 2]) {
-    const { body, commit } = cutOf(height);
-    executor.decided(body, commit);
-  }
+  const node = await stage.startExecutor();
+  for (const height of [1, 2]) node.decide(height);
   return {
-    ...{ executor, chain, lies },
+    ...node,
     /** Until the executor has looked at everything it was given. */
-    settled: async (height: number, lieCount: number): Promise<void> => {
-      const isThere = () => chain.head.header.height >= height && lies.length >= lieCount;
-      for (let i = 0; i < 400 && !isThere(); i++) await new Promise((done) => setTimeout(done, 2));
-    },
-    stop: async (): Promise<void> => {
-      executor.stop();
-      await running;
-      await store.close();
-    },
+    settled: (height: number, lieCount: number): Promise<void> =>
+      node.until(() => node.chain.head.header.height >= height && node.lies.length >= lieCount),
   };
 }
 
 const certified = (header: Header, certificate?: EdaCertificate): Partial<Block> => ({
   header,
-  certificate: certificate ?? validators.certify(header, Math.floor(TIME_US / eraUs)),
+  certificate: certificate ?? validators.certify(header, era),
 });
 
 const other = 'ab'.repeat(32);

@@ -28,6 +28,8 @@ import {
   type TransactionEnvelope,
   CERTIFICATE_DOMAIN,
   entriesRoot,
+  headerHash,
+  isHashSignedBySet,
   ledgerError,
 } from '#libs/ledger';
 import { declareFailpoints, failpoint } from '#libs/platform';
@@ -73,7 +75,7 @@ export interface ExecutorOptions {
   readonly onSet: (era: number, set: ValidatorSet, changed: EraParameters) => void;
   /** To these peers; to all without. */
   readonly say: (message: ResultMessage, to?: readonly string[]) => void;
-  /** A peer gave a block that is not the result of its cut; no honest one does. */
+  /** A peer gave a block or certificate that is not of the cut of this height; no honest one does. */
   readonly onLie: (peer: string, height: number) => void;
   readonly onBlock: (block: CommittedBlock, execution: Execution | undefined) => void;
 }
@@ -89,6 +91,18 @@ interface DecidedCut {
   readonly commit: CommitCertificate;
 }
 
+/** An execution whose certificate has not come together here. */
+interface Waiting {
+  readonly awaited: Awaited;
+  readonly cut: DecidedCut;
+  /** What this node signed. */
+  readonly signature: Bytes | undefined;
+  /** From a peer, and found good. */
+  certificate?: Certificate;
+  /** Weight Q stands behind another header: this node is wrong. */
+  isOther?: boolean;
+}
+
 export function rootsOf({ stateRoot, receiptsRoot }: Header): Roots {
   return { stateRoot, receiptsRoot, outboxRoot: ZERO_HASH };
 }
@@ -100,7 +114,7 @@ export class Executor {
   readonly #synced = new Map<number, SyncedBlock>();
   readonly #results = new Results(verifySignature);
   readonly #told = new ToldCertificates();
-  #awaited: Execution | undefined;
+  #waiting: Waiting | undefined;
   #base: EdaBase;
   #wake: (() => void) | undefined;
   #isStopping = false;
@@ -155,12 +169,42 @@ export class Executor {
   /** @throws LEDGER_CERTIFICATE_INVALID: whoever says so is not to be heard */
   hearCertificate(peer: string, height: number, told: ToldCertificate): void {
     const { chain } = this.#options;
-    const header = this.#awaited?.headerHash === told.hash ? this.#awaited.header : undefined;
-    if (header && !chain.isCertified(header, told.certificate))
-      throw ledgerError('LEDGER_CERTIFICATE_INVALID', `block ${height} is not certified`);
-    if (header || chain.validators(chain.era).indexOf(peer) >= 0)
+    const waiting = this.#waiting;
+    if (waiting?.awaited.height === height) {
+      if (!this.#isTaken(waiting, told))
+        throw ledgerError('LEDGER_CERTIFICATE_INVALID', `block ${height} is not certified`);
+    } else if (chain.validators(chain.era).indexOf(peer) >= 0)
       this.#told.keep(peer, height - this.#height, height, told);
     this.#stir();
+  }
+
+  /**
+   * Takes what weight Q signed over this result; false when it did not sign. What it signed over another hash
+   * may be of another height, told again: who tells it is not named, and the block itself shows what it is.
+   */
+  #isTaken(waiting: Waiting, { hash, certificate }: ToldCertificate): boolean {
+    const { awaited, certificate: known } = waiting;
+    if (known) return true;
+    if (certificate.kind !== 'eda' || certificate.era !== awaited.era) return false;
+    const { era, votes, aggregate } = certificate;
+    const signatures = { votes, ...(aggregate && { aggregate }) };
+    if (!isHashSignedBySet(awaited.set, hash, signatures, verifySignature)) return false;
+    if (hash === awaited.hash) waiting.certificate = { kind: 'eda', era, ...signatures };
+    return true;
+  }
+
+  /** What came before this node could tell. */
+  #lookBack(waiting: Waiting): void {
+    const { height } = waiting.awaited;
+    for (const told of this.#told.take(height))
+      if (!this.#isTaken(waiting, told)) this.#refuse(height, told.peer);
+    const synced = this.#synced.get(height);
+    if (!synced) return;
+    const { header, certificate } = synced.block;
+    const hash = headerHash(header);
+    if (!this.#isGenuine(waiting.cut, synced.block)) this.#refuse(height, synced.peer);
+    else if (hash === waiting.awaited.hash) this.#isTaken(waiting, { hash, certificate });
+    else waiting.isOther = true;
   }
 
   #stir(): void {
@@ -255,7 +299,7 @@ export class Executor {
     for (const known of this.#synced.keys()) if (known <= height) this.#synced.delete(known);
     this.#results.forgetUpTo(height);
     this.#told.forgetUpTo(height);
-    this.#awaited = undefined;
+    this.#waiting = undefined;
     this.#options.onBlock(block, execution);
   }
 
@@ -295,7 +339,7 @@ export class Executor {
       this.#results.hear(signer.publicKey, body.slot, { hash, signature }, this.#height);
     }
     const awaited = { height: body.slot, hash, era: body.era, set };
-    const certificate = await this.#certificate(execution, awaited, signature);
+    const certificate = await this.#certificate({ awaited, cut, signature });
     if (!certificate) return;
     failpoint('node.result.certified');
     const block = await chain.commit(execution, certificate, this.#also(cut, base));
@@ -312,15 +356,12 @@ export class Executor {
   }
 
   /** Waits until weight Q has signed; undefined when the node stops. */
-  async #certificate(
-    execution: Execution,
-    awaited: Awaited,
-    signature: Bytes | undefined,
-  ): Promise<Certificate | undefined> {
-    const { chain, say } = this.#options;
+  async #certificate(waiting: Waiting): Promise<Certificate | undefined> {
+    const { say } = this.#options;
+    const { awaited, signature } = waiting;
     const { height, hash, set } = awaited;
-    const { header } = execution;
-    this.#awaited = execution;
+    this.#waiting = waiting;
+    let askAtMs = performance.now() + AGAIN_MS;
     for (let turn = 0; !this.#isStopping;) {
       const { certificate, otherWeight } = this.#results.weigh(awaited);
       if (certificate) {
@@ -328,17 +369,17 @@ export class Executor {
         if (set.isLarge) say({ kind: 'certified', height, hash, certificate });
         return certificate;
       }
-      const told = this.#told.of(height, hash);
-      const found = told.find((one) => chain.isCertified(header, one));
-      if (found) return found;
-      if (otherWeight > set.lying)
+      this.#lookBack(waiting);
+      if (waiting.certificate) return waiting.certificate;
+      if (waiting.isOther === true || otherWeight > set.lying)
         throw ledgerError(
           'LEDGER_DIVERGED',
-          `block ${height}: validators of weight ${otherWeight} got another result from the same cut`,
+          `block ${height}: validators of weight ${waiting.isOther === true ? set.quorum : otherWeight} got another result from the same cut`,
         );
-      const waitedMs = performance.now();
-      await this.#news(AGAIN_MS);
-      if (performance.now() - waitedMs < AGAIN_MS - 1) continue;
+      await this.#news(askAtMs - performance.now());
+      // News of other heights, or of no worth, puts asking off no further.
+      if (performance.now() < askAtMs) continue;
+      askAtMs = performance.now() + AGAIN_MS;
       turn += 1;
       const to = collectorsOf(set, this.#base.eraBeacon, height, turn);
       say({ kind: 'again', height, hash, signature: signature ?? NO_SIGNATURE }, to);

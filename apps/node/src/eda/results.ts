@@ -45,8 +45,10 @@ export function collectorsOf(
 export class Results {
   readonly #verifySignature: VerifySignature;
   readonly #byHeight = new Map<number, Map<string, Said>>();
-  /** Signatures found valid. */
-  readonly #valid = new WeakSet<Said>();
+  /** Signatures that were checked; one that is forged costs one check. */
+  readonly #isGenuine = new WeakMap<Said, boolean>();
+  /** Those that the sum was given: a forged one that it dropped does not come back. */
+  #added = new WeakSet<Said>();
   /** The sum that is being collected, in a large set. */
   #sum: { readonly hash: string; readonly tally: BlsTally } | undefined;
 
@@ -63,13 +65,14 @@ export class Results {
   }
 
   #isValid(set: ValidatorSet, from: number, said: Said): boolean {
-    if (this.#valid.has(said)) return true;
+    const known = this.#isGenuine.get(said);
+    if (known !== undefined) return known;
     const { publicKey, bls } = set.validators[from] as ValidatorSet['validators'][number];
     const hash = hexToBytes(said.hash) as Bytes;
     const isValid = set.isLarge
       ? bls !== undefined && verifyBls([bls], CERTIFICATE_DOMAIN, hash, said.signature)
       : this.#verifySignature(publicKey, CERTIFICATE_DOMAIN, hash, said.signature);
-    if (isValid) this.#valid.add(said);
+    this.#isGenuine.set(said, isValid);
     return isValid;
   }
 
@@ -106,9 +109,14 @@ export class Results {
       const verify = (keys: readonly string[], sum: Bytes) =>
         verifyBls(keys, CERTIFICATE_DOMAIN, bytes, sum);
       this.#sum = { hash, tally: new BlsTally(set, { add: aggregateBls, verify }) };
+      this.#added = new WeakSet();
     }
     const { tally } = this.#sum;
-    for (const { from, said } of same) tally.add(from, said.signature);
+    for (const { from, said } of same) {
+      if (this.#added.has(said)) continue;
+      this.#added.add(said);
+      tally.add(from, said.signature);
+    }
     return tally.aggregate(set.quorum);
   }
 

@@ -1,6 +1,6 @@
 /**
- * Certificates that peers sent before this node could check them: it has not executed the block yet. A few
- * per height, one of each peer.
+ * Certificates that validators sent before this node could check them: it has not executed the block yet.
+ * One of each validator and height, so that those who lie take no room from the others.
  */
 import type { Certificate } from '#libs/ledger';
 
@@ -10,24 +10,29 @@ export interface ToldCertificate {
   readonly certificate: Certificate;
 }
 
-/** Heights ahead, and certificates of one height, that are kept. */
+interface Told extends ToldCertificate {
+  readonly peer: string;
+}
+
+/** Heights ahead of the last block for which they are kept. */
 const AHEAD_MAX = 8;
-const OF_ONE_HEIGHT = 8;
 
 export class ToldCertificates {
-  readonly #byHeight = new Map<number, Map<string, ToldCertificate>>();
+  readonly #byHeight = new Map<number, Map<string, Told>>();
 
-  /** Takes what a peer says of a height so far ahead of the last block. */
-  keep(peer: string, ahead: number, height: number, told: ToldCertificate): void {
+  /** Takes what a validator says of a height so far ahead of the last block; its last word counts. */
+  keep(peer: string, ahead: number, height: number, { hash, certificate }: ToldCertificate): void {
     if (ahead < 1 || ahead > AHEAD_MAX) return;
-    const known = this.#byHeight.get(height) ?? new Map<string, ToldCertificate>();
+    const known = this.#byHeight.get(height) ?? new Map<string, Told>();
     this.#byHeight.set(height, known);
-    if (known.has(peer) || known.size < OF_ONE_HEIGHT) known.set(peer, told);
+    known.set(peer, { peer, hash, certificate });
   }
 
-  of(height: number, hash: string): readonly Certificate[] {
+  /** What was said of a height, to be looked at once. */
+  take(height: number): readonly Told[] {
     const known = [...(this.#byHeight.get(height)?.values() ?? [])];
-    return known.filter((told) => told.hash === hash).map(({ certificate }) => certificate);
+    this.#byHeight.delete(height);
+    return known;
   }
 
   forgetUpTo(height: number): void {

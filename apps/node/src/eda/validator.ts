@@ -25,6 +25,7 @@ import {
   edaParameters,
   findFinalityProof,
   genesisValidators,
+  headerHash,
 } from '#libs/ledger';
 import { NODE_PROTOCOLS, type Transport } from '#libs/net';
 import type { Logger } from '#libs/platform';
@@ -353,8 +354,8 @@ export class ValidatorProducer implements Producer {
       this.#executor.hear(peer, height, message.hash, message.signature);
     const stored = message.kind === 'again' ? chain.header(height) : undefined;
     if (!stored) return;
-    const { certificate } = stored;
-    const answer = { kind: 'certified', height, hash: message.hash, certificate } as const;
+    const { certificate, header } = stored;
+    const answer = { kind: 'certified', height, hash: headerHash(header), certificate } as const;
     transport.send(peer, NODE_PROTOCOLS.results.id, encodeResult(answer));
   }
 
@@ -389,7 +390,7 @@ export class ValidatorProducer implements Producer {
   /** Barred for a while, and what it gave is asked of another. */
   #onLie(peer: string, height: number): void {
     const { transport, logger } = this.#options;
-    logger.warn({ peer, height }, 'a peer gave a block that is not the result of its cut');
+    logger.warn({ peer, height }, 'a peer gave a block or certificate that is not of the cut');
     transport.hangUp(peer, 'misbehaved');
     this.#sync.refused(height);
   }
