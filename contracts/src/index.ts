@@ -20,6 +20,7 @@ export {
 export * from './deals/deals.ts';
 export { sectorsOfChallenge } from './deals/proving.ts';
 export * from './deals/state.ts';
+export { type UnitAnswer, unitAnswer } from './disputes/convicting-units.ts';
 export * from './disputes/disputes.ts';
 export * from './disputes/events.ts';
 export { findingCommitment } from './disputes/panel.ts';

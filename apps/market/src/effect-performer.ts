@@ -24,6 +24,8 @@ export interface EffectPorts {
   readonly checks: JobChecker;
   readonly results: ResultChecker;
   readonly hub: Pick<JobEventHub, 'publish'>;
+  /** Reads a batch's leaves and hands them to the reducer. */
+  readLeaves(order: string, fence: number): void;
   /** Hands a due binding to the reducer; resolves when that is durable. */
   bindingDue(order: string, binding: number): Promise<Reply>;
   readonly logger: Logger;
@@ -97,6 +99,8 @@ export function createEffectPerformer(ports: EffectPorts): EffectPerformer {
         const { order, name, kind: _, ...wanted } = effect;
         return results.makeInput(order, name, wanted);
       }
+      case 'readLeaves':
+        return ports.readLeaves(effect.order, effect.fence);
       case 'readBond':
         return void chain.readBond(effect.account);
       case 'replayJob':

@@ -196,7 +196,7 @@ export const marketSettings = defineSettings('market', {
     env: 'SEELE_MARKET_AUDIT_SHARE',
     schema: z.coerce.number().min(0).max(1),
     default: AUDIT_LEAST,
-    help: 'Least share of the results of js jobs of the tiers A and B that the market has done again by another operator, at its own cost and drawn at random; five times as much of who is not trusted yet. 0 for none. Quotes tell it.',
+    help: 'Least share of the results of js jobs of the tiers A and B (of many tasks: of batches) that the market has done again by another operator, at its own cost and drawn by block hashes; five times as much of who is not trusted yet. 0 for none. Quotes tell it.',
   },
   disputesEveryMs: {
     env: 'SEELE_MARKET_DISPUTES_EVERY_MS',

@@ -44,6 +44,7 @@ import { MarketLoop } from './market-loop.ts';
 import { MarketService, findOrder, logAfter } from './market-service.ts';
 import type { QueuePort } from './queue/queue-port.ts';
 import { createReceiptMaker } from './receipts/receipt-maker.ts';
+import { readLeaves } from './store/read-leaves.ts';
 import { type RowStore, openRowStore } from './store/row-store.ts';
 import { DEFAULT_TARGET_POLICY, type TargetPolicy } from './webhooks/address-guard.ts';
 import { createThreadedSender } from './webhooks/sender-thread.ts';
@@ -264,6 +265,7 @@ function createLoop(parts: MarketParts, opened: Opened, { outbox }: RunningWebho
     checks,
     results,
     hub,
+    readLeaves: (order, fence) => void readLeaves({ rows, logger, dispatch }, order, fence),
     bindingDue: (order, binding) => loop.request({ kind: 'bindingDue', order, binding }),
     logger,
   });

@@ -1,9 +1,9 @@
 /**
- * Wrong results of jobs that are not metered: three operators ran one manifest, two came to the same and
+ * Wrong results of jobs that are not metered. Whole orders: three operators ran one manifest, two came to the same and
  * one to something else. The three signed deliveries are on the chain, so nothing need be run again. The
  * market that gave the work to all three says which; it gains nothing by it.
  */
-import { type AccountId, hash32, list, record, u64 } from '#libs/kernel';
+import { type AccountId, type Bytes, hash32, list, record, u64 } from '#libs/kernel';
 import { type Context, defineMethod } from '#libs/ledger';
 import { emit, writeValue, done } from '../contract-kit.ts';
 import { demand } from '../errors.ts';
@@ -23,7 +23,7 @@ interface Answer {
 }
 
 /** How a program ends by itself is the same everywhere; what a limit of time or memory ends is not. */
-const REPEATABLE: ReadonlySet<string> = new Set(['ok', 'guest-error']);
+export const REPEATABLE: ReadonlySet<string> = new Set(['ok', 'guest-error']);
 
 /** The delivery of an order, while it counts. */
 function answerOf(context: Context, order: string): Answer {
@@ -45,13 +45,16 @@ function answerOf(context: Context, order: string): Answer {
 const isSameAnswer = (a: Answer, b: Answer): boolean =>
   a.delivery.exit === b.delivery.exit && a.delivery.result === b.delivery.result;
 
-function checkAnswers(context: Context, odd: Answer, others: readonly Answer[]): void {
-  const all = [odd, ...others];
-  const { manifest, market } = odd.record.order;
+/** One manifest, three providers, and the caller is the market that gave the work to all of them. */
+export function demandComparable(
+  context: Context,
+  all: readonly { readonly record: OrderRecord; readonly provider: AccountId }[],
+): void {
+  const manifest = all[0]?.record.order.manifest;
   for (const { record: one } of all) {
     demand(
       context,
-      one.order.market === context.caller && market === context.caller,
+      one.order.market === context.caller,
       'DISPUTES_NOT_PARTY',
       'only the market of all three orders compares them',
     );
@@ -69,6 +72,10 @@ function checkAnswers(context: Context, odd: Answer, others: readonly Answer[]):
     'DISPUTES_NOT_COMPARABLE',
     `${operators} providers for ${all.length} deliveries`,
   );
+}
+
+function checkAnswers(context: Context, odd: Answer, others: readonly Answer[]): void {
+  demandComparable(context, [odd, ...others]);
   const [first, second] = others as [Answer, Answer];
   demand(
     context,
@@ -76,6 +83,40 @@ function checkAnswers(context: Context, odd: Answer, others: readonly Answer[]):
     'DISPUTES_SAME',
     'not two equal deliveries and another one',
   );
+}
+
+export interface Proven {
+  readonly order: string;
+  /** Of an order of many tasks: the batch. */
+  readonly fence?: number;
+  readonly record: OrderRecord;
+  readonly provider: AccountId;
+  /** What the wrong result cost its consumer. */
+  readonly charge: bigint;
+  /** Nobody is convicted of it from then on (µs). */
+  readonly untilUs: number;
+  /** There once it was proven wrong. */
+  readonly key: Bytes;
+}
+
+/** Takes the provider's share, once, and gives the consumer the price back out of it. */
+export function punish(context: Context, proven: Proven): bigint {
+  const { order, fence, provider, charge, untilUs, key, record: before } = proven;
+  demand(context, context.block.timeUs < untilUs, 'DISPUTES_LATE', `until ${untilUs} µs`);
+  const isNew = context.storage.get(key) === undefined;
+  demand(context, isNew, 'DISPUTES_EXISTS', `order ${order} was proven wrong before`);
+  const { slashedPerMille } = disputesSettings.read(context.storage);
+  const slashed = slashShare(context, provider, slashedPerMille);
+  const toConsumer = charge < slashed ? charge : slashed;
+  const { consumer, market } = before.order;
+  writeValue(context.storage, key, done, {});
+  payTo(context, consumer, toConsumer);
+  emit(context, disputesEvents.convicted, {
+    ...{ order, market, provider, slashed, toConsumer },
+    ...(fence !== undefined && { fence }),
+  });
+  recordOutcome(context, outcomeOf(provider, { disputesLost: 1 }));
+  return slashed;
 }
 
 export const convictingMethods = {
@@ -92,19 +133,13 @@ export const convictingMethods = {
         odd,
         others.map((one) => answerOf(context, one)),
       );
-      const { windowUs, slashedPerMille } = disputesSettings.read(context.storage);
-      const untilUs = (odd.record.deliveredAtUs ?? 0) + Number(windowUs);
-      demand(context, context.block.timeUs < untilUs, 'DISPUTES_LATE', `until ${untilUs} µs`);
-      const isNew = context.storage.get(disputesKeys.of(order)) === undefined;
-      demand(context, isNew, 'DISPUTES_EXISTS', `order ${order} was proven wrong before`);
       const { provider, delivery, record: before } = odd;
-      const slashed = slashShare(context, provider, slashedPerMille);
-      const toConsumer = delivery.charge < slashed ? delivery.charge : slashed;
-      const { consumer, market } = before.order;
-      writeValue(context.storage, disputesKeys.of(order), done, {});
-      payTo(context, consumer, toConsumer);
-      emit(context, disputesEvents.convicted, { order, market, provider, slashed, toConsumer });
-      recordOutcome(context, outcomeOf(provider, { disputesLost: 1 }));
+      const { windowUs } = disputesSettings.read(context.storage);
+      const slashed = punish(context, {
+        ...{ order, provider, record: before, charge: delivery.charge },
+        untilUs: (before.deliveredAtUs ?? 0) + Number(windowUs),
+        key: disputesKeys.of(order),
+      });
       return { slashed };
     },
   }),

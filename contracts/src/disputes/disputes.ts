@@ -15,6 +15,7 @@ import { ORDERS_CONTRACT } from '../orders/state.ts';
 import { viewMethods } from '../orders/views.ts';
 import { collectFrom } from '../token/token.ts';
 import { bondMethods, countOpen } from './bonds.ts';
+import { unitConvictingMethods } from './convicting-units.ts';
 import { convictingMethods } from './convicting.ts';
 import { decide } from './deciding.ts';
 import { DISPUTES_CONTRACT, disputesEvents } from './events.ts';
@@ -180,6 +181,7 @@ export const disputesMethods = {
   ...gameMethods,
   ...panelMethods,
   ...convictingMethods,
+  ...unitConvictingMethods,
 };
 export const disputesCalls = callBuilders(DISPUTES_CONTRACT, disputesMethods);
 export const disputesContract: SystemContract = {

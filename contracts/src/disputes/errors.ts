@@ -52,8 +52,8 @@ export const DISPUTE_ERRORS = {
   },
   DISPUTES_PROOF: {
     status: 400,
-    title: 'Checkpoint is not under the claimed root',
-    fix: 'Show the checkpoint of the claim that was signed, with its proof (checkpointProof).',
+    title: 'Not under the root that was signed',
+    fix: 'Show the checkpoint or leaf of what was signed, with its proof and signature.',
   },
   DISPUTES_COMMITMENT: {
     status: 400,

@@ -1,5 +1,5 @@
 /** What contract `disputes` reports; reputation follows from `decided` and `convicted`. */
-import { hash32, oneOf, record, u64, uint } from '#libs/kernel';
+import { hash32, oneOf, optional, record, u64, uint } from '#libs/kernel';
 import { defineEvent } from '../contract-kit.ts';
 
 export const DISPUTES_CONTRACT = 'disputes';
@@ -30,11 +30,14 @@ export const disputesEvents = {
     'drawn',
     record({ dispute: hash32, index: uint(), panel: uint() }),
   ),
-  /** Two others came to the same, and this delivery's provider to something else. */
+  /** Two others came to the same, and this delivery's provider to something else; `fence` names a batch. */
   convicted: defineEvent(
     DISPUTES_CONTRACT,
     'convicted',
-    record({ order: hash32, market: hash32, provider: hash32, slashed: u64, toConsumer: u64 }),
+    record({
+      ...{ order: hash32, market: hash32, provider: hash32, slashed: u64, toConsumer: u64 },
+      fence: optional(uint()),
+    }),
   ),
   decided: defineEvent(
     DISPUTES_CONTRACT,

@@ -2,7 +2,8 @@
  * What contract `disputes` keeps: bonds of providers, disputes and their panels.
  *
  * State: `bond/<account>` → `bondRecord`; `unbonding/<account><time, 8 bytes>` → `unbondingRecord`;
- * `dispute/<id>` → `disputeRecord`; `of/<order>` → there once its delivery was proven wrong.
+ * `dispute/<id>` → `disputeRecord`; `of/<order>` → there once its delivery was proven wrong,
+ * `of/<order><fence, 8 bytes>` once a unit of that batch was.
  */
 import { hashOf } from '#libs/crypto';
 import {
@@ -109,6 +110,9 @@ export const disputesKeys = {
   disputes: utf8('dispute/'),
   /** There once the order's delivery was proven wrong. */
   of: (order: string): Bytes => storageKey('of/', order),
+  /** There once a unit of the batch was. */
+  ofBatch: (order: string, fence: number): Bytes =>
+    concatBytes(storageKey('of/', order), numberKey(fence)),
 };
 
 const HOUR_US = 3_600_000_000n;

@@ -69,7 +69,11 @@ export const MARKET_ENTRIES = {
   cancelled: why,
   rejected: why,
   /** How the order ended on the chain. */
-  settled: record({ height: uint(), provider: hash32, paid: u64, refunded: u64 }),
+  settled: record({
+    ...{ height: uint(), provider: hash32, paid: u64, refunded: u64 },
+    /** Chance with which that block's hash drew it to be done again; the draw follows from both. */
+    checkPerMillion: optional(uint()),
+  }),
   refunded: record({ height: uint(), refunded: u64, how: text(20) }),
 
   /** Of an order of many tasks: these units are with a provider, under this fence. */
@@ -83,7 +87,10 @@ export const MARKET_ENTRIES = {
   /** Units that a batch did not deliver, or that do not count; they are bound again or given up. */
   'units-lost': record({ ...batch, units: unitSet, code: text(64), reason: text(500) }),
   'units-given-up': record({ units: unitSet, code: text(64), reason: text(500) }),
-  'units-settled': record({ ...batch, height: uint(), paid: u64, refunded: u64 }),
+  'units-settled': record({
+    ...batch,
+    ...{ height: uint(), paid: u64, refunded: u64, checkPerMillion: optional(uint()) },
+  }),
   /** How results are checked and what came of it, in words; of single units where they are named. */
   checked: record({
     ...{ code: text(64), reason: text(500) },

@@ -1,7 +1,8 @@
 /** Taking orders on: one by itself, or several that read each other's results. */
-import { type ArrayTerms, type SignedOrder, orderId } from '#contracts';
+import { type ArrayTerms, type SignedOrder, orderId, unitSetOf } from '#contracts';
 import { LOG_START, MARKET_ENTRIES } from '#libs/audit';
 import { type Admitted, checkOrder } from './admission.ts';
+import { NO_FAILURES } from './arrays/batches.ts';
 import { noteBalance } from './arrays/funds.ts';
 import { enqueueBatches } from './arrays/messages.ts';
 import { firstReplicas } from './arrays/replicas.ts';
@@ -89,13 +90,17 @@ function takeOrders(
   return { rows, repeated: fresh.size === 0 };
 }
 
-/** @param audits what an order of the market's own has beside */
+/**
+ * @param audits what an order of the market's own has beside
+ * @param tasks only these of many are to be done
+ */
 export function createOrder(
   step: Step,
   id: string,
   signed: SignedOrder,
   { inGraph: { sources, depth }, ...wanted }: Admitted,
-  audits: Pick<OrderRow, 'auditOf' | 'avoid' | 'topUp'> = {},
+  audits: Pick<OrderRow, 'auditOf' | 'auditFence' | 'avoid' | 'topUp'> = {},
+  tasks?: readonly number[],
 ): void {
   const { market, now } = step;
   const isBlocked = sources.length > 0;
@@ -110,7 +115,10 @@ export function createOrder(
     work: isBlocked ? 'blocked' : work,
     ...(isBlocked && { sources: [...sources], depth }),
     ...(signed.order.array && {
-      array: newArray(signed.order.array, wanted.needs.replicas?.isAdaptive === true),
+      array: onlyTasks(
+        newArray(signed.order.array, wanted.needs.replicas?.isAdaptive === true),
+        tasks,
+      ),
     }),
     faults: 0,
     fence: 0,
@@ -149,6 +157,20 @@ function newArray({ tasks, replicas, unitPrice }: ArrayTerms, isAdaptive: boolea
     // With replicas all units come from groups, so that no provider gets two of one task.
     ...{ next: replicas > 1 ? tasks : 0, again: firstReplicas(tasks, terms) },
   };
+}
+
+/** The other tasks count as given up from the beginning. */
+function onlyTasks(array: ArrayProgress, tasks: readonly number[] | undefined): ArrayProgress {
+  if (!tasks) return array;
+  const units = unitSetOf(tasks);
+  let next = 0;
+  const given = [...units, { from: array.tasks, count: 0 }].flatMap(({ from, count }) => {
+    const gap = { from: next, count: from - next };
+    next = from + count;
+    return gap.count > 0 ? [gap] : [];
+  });
+  const again = [{ units, ...NO_FAILURES }];
+  return { ...array, next: array.tasks, again, failed: array.tasks - tasks.length, given };
 }
 
 /** Sets the timers by which an order ends even if nothing else happens. */

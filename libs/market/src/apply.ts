@@ -13,7 +13,8 @@ import { bindingDue, bindingOverdue, enqueueBinding, fillProvider } from './bind
 import { takeBlock } from './blocks.ts';
 import { cancelOrder, completeOverdue, placeOverdue } from './closing.ts';
 import { isStepWanted, pursueChain, pursueWanting } from './chain-steps.ts';
-import { fundRead, pursueAudit } from './checks/audits.ts';
+import { subjectOf } from './checks/audit-subjects.ts';
+import { fundRead, leavesRead, pursueAudit } from './checks/audits.ts';
 import { askBond, bondRead } from './checks/bonds.ts';
 import { askReplay, disputeMove, replayed } from './checks/replays.ts';
 import { checkResult, resultChecked, validated } from './deliveries.ts';
@@ -90,6 +91,8 @@ function dispatch(step: Step, event: MarketEvent): void {
       return validated(step, event);
     case 'replayed':
       return replayed(step, event);
+    case 'leavesRead':
+      return leavesRead(step, event);
     case 'bondRead':
       return bondRead(step, event);
     case 'disputeMove':
@@ -163,7 +166,7 @@ function onDeadline(step: Step, kind: string, id: string): void {
     case 'replay':
       return askReplay(step, id);
     case 'audit':
-      return pursueAudit(step, id);
+      return pursueAudit(step, subjectOf(id));
     case 'bond':
       return askBond(step, id);
   }
@@ -177,7 +180,8 @@ function resume(step: Step, rebuildTo: number | undefined): void {
   resumeLane(step);
   for (const row of [...market.orders.values()]) {
     if (row.replay) askReplay(step, row.id);
-    if (row.audit) pursueAudit(step, row.id);
+    if (row.audit) pursueAudit(step, { id: row.id });
+    for (const { fence } of row.audits ?? []) pursueAudit(step, { id: row.id, fence });
     if (row.endedAtUs === undefined) resumeOrder(step, row);
     else keepEnded(step, row);
     if (row.log.length > row.checkpointed) market.unanchored.add(row.id);

@@ -13,7 +13,13 @@ import {
   signedOrder,
 } from '#contracts';
 import { decodeWith } from '#libs/kernel';
-import { type Block, type Receipt, type TransactionBody, transaction } from '#libs/ledger';
+import {
+  type Block,
+  type Receipt,
+  type TransactionBody,
+  headerHash,
+  transaction,
+} from '#libs/ledger';
 import { deliveryHash } from './delivery-hash.ts';
 import type { MarketEvent, OrderFact, OwnTransactionFact, UnitsFact } from './model/events.ts';
 
@@ -54,9 +60,11 @@ export function blockToEvent(
     if (body.publicKey === market.publicKey) own.push(ownFactOf(body.nonce, receipt));
   }
   const { height, timeUs } = block.header;
+  const hash = headerHash(block.header);
   return {
     kind: 'block',
     height,
+    hash,
     timeUs,
     orders,
     own,

@@ -9,8 +9,9 @@ import {
   unitsContradicted,
 } from './arrays/endings.ts';
 import { depositSeen } from './arrays/funds.ts';
-import { convictionAnswered } from './checks/audits.ts';
+import { drawBatch, drawOrder } from './checks/audit-draw.ts';
 import { askBond } from './checks/bonds.ts';
+import { convictionAnswered } from './checks/convictions.ts';
 import { disputeAnswered } from './checks/replays.ts';
 import { pursueChain, pursueWanting, resetChainTries, retryChainStep } from './chain-steps.ts';
 import { isContradicted } from './delivery-hash.ts';
@@ -40,7 +41,8 @@ export function takeBlock(step: Step, block: BlockEvent): void {
   const isPlacing = ({ event }: OrderFact): boolean => event === 'placed';
   for (const fact of block.orders) if (isPlacing(fact)) takeFact(step, fact, block);
   for (const fact of units) {
-    takeUnitsFact(step, fact, block.height);
+    const drawnWith = fact.event === 'settled' ? drawBatch(step, fact, block.hash) : undefined;
+    takeUnitsFact(step, fact, block.height, drawnWith);
     if (fact.event === 'bound' && market.orders.has(fact.order)) chainMoved(step, fact.order);
     if (fact.event === 'delivered') unitsContradicted(step, fact.order, fact.fence);
   }
@@ -65,7 +67,7 @@ const STATE_OF_EVENT = {
   cancelled: 'cancelled',
 } as const;
 
-function takeFact(step: Step, fact: OrderFact, { height, timeUs }: BlockEvent): void {
+function takeFact(step: Step, fact: OrderFact, { height, timeUs, hash }: BlockEvent): void {
   const row = step.market.orders.get(fact.order);
   // Only this market places its orders: one that it does not know was known before its rows were lost.
   if (!row) return adoptOrder(step, fact, height, timeUs);
@@ -83,7 +85,7 @@ function takeFact(step: Step, fact: OrderFact, { height, timeUs }: BlockEvent): 
   resetChainTries(step, row.id);
   if (row.rebuilding === true && row.work === 'queued') return rebuildFact(step, fact, timeUs);
   if (chain.state === 'settled' || chain.state === 'refunded' || chain.state === 'cancelled')
-    endByChain(step, row.id, fact);
+    endByChain(step, row.id, fact, hash);
   else logFact(step, row.id, fact, height);
   if (row.array && fact.event === 'placed') chainMoved(step, row.id);
   if (row.work === 'done' && row.delivery && isContradicted(chain, row.delivery.delivery))
@@ -101,7 +103,7 @@ function logFact(step: Step, id: string, fact: OrderFact, height: number): void 
 }
 
 /** The money is where it belongs. Work still going on is stopped: nobody would pay for it. */
-function endByChain(step: Step, id: string, fact: OrderFact): void {
+function endByChain(step: Step, id: string, fact: OrderFact, block: string): void {
   const { work, chain } = orderOf(step.market, id);
   const { event: how, provider = '', paid, refunded } = fact;
   if (UNFINISHED.has(work)) {
@@ -111,9 +113,13 @@ function endByChain(step: Step, id: string, fact: OrderFact): void {
   abandonBatches(step, id, `the order was ${how}`);
   payOwedEntries(step, id);
   const { height } = chain;
-  if (how === 'settled')
-    logStep(step, id, 'settled', MARKET_ENTRIES.settled, { height, provider, paid, refunded });
-  else logStep(step, id, 'refunded', MARKET_ENTRIES.refunded, { height, refunded, how });
+  if (how === 'settled') {
+    const chance = drawOrder(step, id, block);
+    logStep(step, id, 'settled', MARKET_ENTRIES.settled, {
+      ...{ height, provider, paid, refunded },
+      ...(chance !== undefined && { checkPerMillion: chance }),
+    });
+  } else logStep(step, id, 'refunded', MARKET_ENTRIES.refunded, { height, refunded, how });
   endOrder(step, id);
 }
 
@@ -124,7 +130,8 @@ function takeOwn(step: Step, fact: OwnTransactionFact, height: number): void {
     bindingEnded(step, answered);
     if (answered.call.kind === 'anchor') anchorAnswered(step, answered, fact, height);
     else if (answered.call.kind === 'dispute') disputeAnswered(step, answered.call.order, fact);
-    else if (answered.call.kind === 'convict') convictionAnswered(step, answered.call, fact);
+    else if (answered.call.kind === 'convict' || answered.call.kind === 'convictUnits')
+      convictionAnswered(step, answered.call, fact);
     else if (!fact.ok) stepReverted(step, answered, fact.code ?? 'unknown');
   }
   if (displaced) {

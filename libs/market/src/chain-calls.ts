@@ -41,6 +41,8 @@ export function marketCallToCalls(call: MarketCall): readonly ContractCall[] {
       return [disputesCalls.open({ order: call.order, claim: call.claim })];
     case 'convict':
       return [disputesCalls.convict({ order: call.order, others: call.others })];
+    case 'convictUnits':
+      return [disputesCalls.convictUnits({ odd: call.odd, others: call.others })];
     case 'move': {
       const { method, args } = call;
       return [{ contract: DISPUTES_CONTRACT, method, args }];
@@ -90,6 +92,7 @@ export function keyOfCall(order: string, call: MarketCall): string {
     case 'bindUnits':
     case 'refuseUnits':
     case 'releaseUnits':
+    case 'convictUnits':
       return `${call.kind}/${order}/${call.fence}`;
     case 'deliver':
     case 'payUnits':

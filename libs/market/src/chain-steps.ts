@@ -133,6 +133,7 @@ const ORDERLESS: ReadonlySet<MarketCall['kind']> = new Set([
   'anchor',
   'dispute',
   'convict',
+  'convictUnits',
   'move',
 ]);
 

@@ -13,9 +13,7 @@ import { MARKET_ENTRIES } from '#libs/audit';
 import type { MarketEvent } from './model/events.ts';
 import type { OrderRow } from './model/rows.ts';
 import { noteCheck } from './checks/log-check.ts';
-import { drawAudit } from './checks/audits.ts';
 import { wakeAudit } from './checks/replay-due.ts';
-import { drawReplay } from './checks/replays.ts';
 import { chargeFor } from './pricing.ts';
 import { observeDelivery } from './placement/observe.ts';
 import { HOST_EXITS } from './retry.ts';
@@ -224,8 +222,6 @@ export function acceptDelivery(step: Step, id: string): void {
   }
   answer(step, provider?.session, lease, 'yes');
   wakeFollowers(step, id);
-  drawReplay(step, id);
-  drawAudit(step, id);
   wakeAudit(step, row);
   pursueChain(step, id);
 }

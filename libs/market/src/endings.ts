@@ -110,6 +110,8 @@ export function loseLease(step: Step, id: string, end: LeaseEnd): void {
   const { provider, fence } = lease;
   const { code, reason } = end;
   logStep(step, id, 'lost', MARKET_ENTRIES.lost, { provider, fence, code, reason });
+  // What it reads may have come to nothing while its delivery was looked at.
+  if (row.sources) market.deadlines.set(`inputs/${id}`, step.now.monotonicMs);
   const stop = stopReason(market, poisoned.size, faults, reason);
   if (stop) failWork(step, id, 'failed', stop);
   else {

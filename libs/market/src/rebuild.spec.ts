@@ -5,7 +5,16 @@ import { deliveryHash } from './delivery-hash.ts';
 import type { MarketEffect } from './model/effects.ts';
 import type { OrderFact } from './model/events.ts';
 import { LOST_LEAF, uniformFrontier } from './rebuild.ts';
-import { CHAIN, Driver, SOME_CID, fact, manifestWith, only, signerOf } from './testing/driver.ts';
+import {
+  blockHash,
+  CHAIN,
+  Driver,
+  SOME_CID,
+  fact,
+  manifestWith,
+  only,
+  signerOf,
+} from './testing/driver.ts';
 import { viewOf } from './views.ts';
 
 const manifest = manifestWith();
@@ -42,7 +51,16 @@ function rebuilt(blocks: (id: string) => readonly OrderFact[][], driver = new Dr
   const effects: MarketEffect[] = [];
   for (const [i, orders] of history.entries()) {
     const at = { height: i + 1, timeUs: driver.nowUs };
-    effects.push(...driver.apply({ kind: 'block', ...at, orders, own: [], anchored: 40 + i }));
+    effects.push(
+      ...driver.apply({
+        kind: 'block',
+        hash: blockHash(0),
+        ...at,
+        orders,
+        own: [],
+        anchored: 40 + i,
+      }),
+    );
   }
   driver.apply({ kind: 'nonceRead', nonce: 12, height: history.length });
   return { driver, signed, id, effects };
@@ -60,7 +78,7 @@ describe('a market whose rows are lost', () => {
     driver.join('p1');
     const block = (height: number) => {
       const at = { height, timeUs: driver.nowUs };
-      return driver.apply({ kind: 'block', ...at, orders: [], own: [] });
+      return driver.apply({ kind: 'block', hash: blockHash(0), ...at, orders: [], own: [] });
     };
     block(1);
     const code = () => {

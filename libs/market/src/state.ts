@@ -92,8 +92,10 @@ export interface Market {
   readonly readyMs: WeakMap<UnitGroup, number>;
   /** Lease → why a batch was lost whose delivered part is still being looked at. */
   readonly batchEnds: Map<string, LeaseEnd>;
-  /** Orders whose audit is due. */
+  /** Whose audit is due: orders, and batches as `order/fence`. */
   readonly audits: Set<string>;
+  /** Batch that is audited → its leaves, as the database has them. */
+  readonly auditLeaves: Map<string, Bytes>;
   /** Order → open orders that read its result. */
   readonly followers: Map<string, Set<string>>;
   /** Order with replicas → what its tasks came to, by number; read from its rows when needed. */
@@ -148,6 +150,7 @@ export function createMarket(config: MarketConfig): Market {
     readyMs: new WeakMap(),
     batchEnds: new Map(),
     audits: new Set(),
+    auditLeaves: new Map(),
     followers: new Map(),
     replicas: new Map(),
     balances: new Map(),

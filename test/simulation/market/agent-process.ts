@@ -32,15 +32,13 @@ import {
 import { lieOf, truthOf } from './audit-checks.ts';
 import { type BatchCheats, batchSent } from './batch-cheats.ts';
 import type { MarketProcess } from './market-process.ts';
-import { type ResultStore, cidOf } from './result-store.ts';
+import { type ResultStore, cidOf, unitOutput } from './result-store.ts';
 import type { JobScript } from './scripts.ts';
 import { Alarm, Channel, Life } from './world.ts';
 
 /** Of an array whose program crashes, every so many tasks break their slot. */
 const POISON_EVERY = 37;
 const UNITS_PER_STEP = 64;
-/** CID of the right output, and of what liar number n says instead; 0 is the truth. */
-const unitOutput = (lie: number) => Uint8Array.from({ length: 36 }, (_, i) => i + 1 + lie);
 export const TRUE_OUTPUT = unitOutput(0);
 
 export const AGENT_TIMES = {

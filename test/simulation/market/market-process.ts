@@ -25,6 +25,7 @@ import { type TransactionBody, signTransaction } from '#libs/ledger';
 import { bondOf } from './audit-checks.ts';
 import type { BindingQueue } from './binding-queue.ts';
 import type { LeaseMessage } from './graph-checks.ts';
+import { describeMarket, leavesOf } from './market-rows.ts';
 import type { Invariants } from './invariants.ts';
 import type { NodeProcess } from './node-process.ts';
 import { type ResultStore, cidOf } from './result-store.ts';
@@ -347,6 +348,15 @@ export class MarketProcess {
         world.after(2, 'balance', read, isAlive);
         return;
       }
+      case 'readLeaves': {
+        const { order, fence } = effect;
+        if (world.fault('leaves not read', 0.05)) return;
+        const read = (): void => {
+          const leaves = leavesOf(this.rows, order, fence);
+          if (leaves) this.dispatch({ kind: 'leavesRead', order, fence, leaves });
+        };
+        return world.after(2, 'leaves', read, isAlive);
+      }
       case 'readBond': {
         const { account } = effect;
         const { chain } = this.#options.node;
@@ -445,13 +455,7 @@ export class MarketProcess {
 
   /** What is unfinished, for the report of a violation. */
   describe(): string {
-    const { market } = this;
-    if (!market) return 'the market is down';
-    const open = [...market.orders.values()].filter((row) => row.endedAtUs === undefined);
-    const shown = open.map((row) => `${row.id.slice(0, 8)} ${row.work}/${row.chain.state}`);
-    const lane = [...market.transactions.keys()].join(' ');
-    const { operatorLog, anchoredLeaves, height } = market.meta;
-    return `orders [${shown.join(', ')}] transactions [${lane}] leaves ${operatorLog.size}/${anchoredLeaves} height ${height}`;
+    return this.market ? describeMarket(this.market) : 'the market is down';
   }
 
   /** The node came back: the stream begins where the market is. */

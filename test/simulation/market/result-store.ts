@@ -50,3 +50,6 @@ export class ResultStore {
     });
   }
 }
+
+/** CID of the right output of a task, and of what liar number n says instead; 0 is the truth. */
+export const unitOutput = (lie: number) => Uint8Array.from({ length: 36 }, (_, i) => i + 1 + lie);

@@ -104,7 +104,7 @@ class Simulation {
   readonly #invariants: Invariants;
   readonly #faultsMs: number;
   readonly #providers: readonly string[];
-  readonly #liar: string | undefined;
+  readonly #liars: ReadonlySet<string>;
 
   constructor(seed: number, orders: number, mutant: Mutant | undefined) {
     const world = new World(seed);
@@ -187,7 +187,8 @@ class Simulation {
     // One of those that check each other lies in every second world.
     const liar = world.random.chance(0.5) ? 2 + world.random.below(3) : -1;
     const jobLiar = world.random.chance(0.5) ? world.random.below(providers.length) : -1;
-    this.#liar = providers[jobLiar]?.account;
+    const lying = [providers[jobLiar], providers[liar]].flatMap((one) => one?.account ?? []);
+    this.#liars = new Set(lying);
     this.#providers = providers.map(({ account }) => account);
     for (const [i, signer] of providers.entries())
       this.#agents.push(
@@ -294,7 +295,7 @@ class Simulation {
     this.#invariants.final(rows);
     checkGraphs({ world, rows });
     const { chain } = this.#node;
-    checkAudits({ world, rows, chain, providers: this.#providers, liar: this.#liar });
+    checkAudits({ world, rows, chain, providers: this.#providers, liars: this.#liars });
   }
 }
 

@@ -9,7 +9,7 @@ import {
   leasesIn,
   submitArray,
 } from '../testing/array-driver.ts';
-import { Driver, configOf, only } from '../testing/driver.ts';
+import { blockHash, Driver, configOf, only } from '../testing/driver.ts';
 import { DEFAULT_MARKET_CAPS } from '../model/config.ts';
 import { unitsOf } from '#contracts';
 
@@ -144,7 +144,14 @@ describe('an order of many tasks', () => {
       row: { reason: { code: 'MARKET_FUNDS_LOW' } },
     });
     const news = driver.apply({
-      ...{ kind: 'block', height: height + 1, timeUs: driver.nowUs, orders: [], own: [] },
+      ...{
+        kind: 'block',
+        hash: blockHash(0),
+        height: height + 1,
+        timeUs: driver.nowUs,
+        orders: [],
+        own: [],
+      },
       deposits: [account],
     });
     expect(only(news, 'readBalance')).toMatchObject([{ account }]);

@@ -41,7 +41,8 @@ export function batchDue(step: Step, id: string): void {
   const row = orderOf(market, id);
   if (row.work !== 'running' || pendingUnits(arrayOf(row)) === 0) return;
   const job = jobOf(row, step.now.timeUs);
-  const best = bestPlace(step, { ...job, avoid: new Set(withoutWork(market, row)) });
+  const avoid = new Set([...withoutWork(market, row), ...(row.avoid ?? [])]);
+  const best = bestPlace(step, { ...job, avoid });
   if (best) handOutBatch(step, id, best.offer.provider);
   else waitForRoom(step, row);
 }

@@ -65,8 +65,13 @@ const CHAIN_OF = {
   released: 'released',
 } as const;
 
-/** A final block moved a batch. */
-export function takeUnitsFact(step: Step, fact: UnitsFact, height: number): void {
+/** A final block moved a batch; with the chance, per million, with which it drew it for an audit. */
+export function takeUnitsFact(
+  step: Step,
+  fact: UnitsFact,
+  height: number,
+  checkPerMillion?: number,
+): void {
   const { market } = step;
   const row = market.orders.get(fact.order);
   const batch = market.batchesOf.get(fact.order)?.get(fact.fence);
@@ -91,7 +96,10 @@ export function takeUnitsFact(step: Step, fact: UnitsFact, height: number): void
   updateOrder(step, row.id, {
     chain: { ...chain, height, paid: chain.paid + paid, refunded: chain.refunded + refunded },
   });
-  const entry = { provider, fence, height, paid, refunded };
+  const entry = {
+    ...{ provider, fence, height, paid, refunded },
+    ...(checkPerMillion !== undefined && { checkPerMillion }),
+  };
   logStep(step, row.id, 'units-settled', MARKET_ENTRIES['units-settled'], entry);
 }
 

@@ -59,7 +59,7 @@ export function takeUnitsDelivery(
   const stored = updateBatch(step, {
     ...rest,
     delivery,
-    ...((isReplicated(row.array) || row.needs.hasValidator) && { leaves }),
+    ...(keepsLeaves(row) && { leaves }),
     ...(withheld.length > 0 && { withheld: { units: unitSetOf(withheld), charge: 0n } }),
     state: isLast ? 'checking' : 'working',
   });
@@ -71,6 +71,10 @@ export function takeUnitsDelivery(
   const units = countUnits(stored.delivery?.delivery.units ?? []);
   emit(step, { kind: 'sendAgent', session, message: { kind: 'unitsSaved', lease, units } });
 }
+
+/** Who compares answers has them at hand. */
+const keepsLeaves = ({ array, needs, auditOf }: OrderRow): boolean =>
+  isReplicated(array) || needs.hasValidator === true || auditOf !== undefined;
 
 function answer(
   step: Step,

@@ -15,6 +15,7 @@ import { MARKET_ENTRIES } from '#libs/audit';
 import { encodeWith } from '#libs/kernel';
 import { pursueChain } from '../chain-steps.ts';
 import { backoffMs, countFault, noteOffer } from '../faults.ts';
+import { wakeAudit } from '../checks/replay-due.ts';
 import { logStep } from '../job-log.ts';
 import type { OrderRow, UnitGroup, UnitsRow } from '../model/rows.ts';
 import { wakeFollowers } from '../graph/followers.ts';
@@ -110,9 +111,12 @@ export function closeBatch(step: Step, batch: UnitsRow, given: LeaseEnd): void {
   dropUnbound(step, closed);
   if (isKept && isJudged) judgeBatch(step, closed);
   const { work } = orderOf(market, id);
-  payJudged(step, id, work !== 'running' && work !== 'paused');
+  const isStopped = work !== 'running' && work !== 'paused';
+  payJudged(step, id, isStopped);
   market.missingSinceMs.delete(lease);
   finishArray(step, id);
+  // What the order came to was put together without it.
+  if (isStopped && isKept && work !== 'done') storeAnew(step, id);
   if (orderOf(market, id).work === 'running' && !market.places.waiting.has(id))
     enqueueBatches(step, id);
   pursueChain(step, id);
@@ -246,6 +250,7 @@ function finishArray(step: Step, id: string): void {
     updateOrder(step, id, { work: 'done' });
     withoutFields(step, id, 'reason');
     observeArrayFinish(step, orderOf(step.market, id));
+    wakeAudit(step, row);
     storeLater(step);
     storeArrayResult(step, id);
     return;
@@ -253,6 +258,7 @@ function finishArray(step: Step, id: string): void {
   const reason = { code: 'MARKET_GIVEN_UP', text: `all ${failed} tasks were given up` };
   updateOrder(step, id, { work: 'failed', reason });
   logStep(step, id, 'failed', MARKET_ENTRIES.failed, { code: reason.code, reason: reason.text });
+  wakeAudit(step, row);
   wakeFollowers(step, id);
 }
 
@@ -275,6 +281,13 @@ export function storeArrayResult(step: Step, id: string): void {
   const value = { version: 1, tasks, replicas, batches, missing: [...given] };
   emit(step, { kind: 'storeResult', order: id, bytes: encodeWith(arrayResult, value) });
   market.deadlines.set(`result/${id}`, now.monotonicMs + market.config.times.checkRetryMs);
+}
+
+/** A document over fewer batches may be stored, or none: the order is over only once this one is. */
+function storeAnew(step: Step, id: string): void {
+  const { result: _stale, ...array } = arrayOf(orderOf(step.market, id));
+  updateOrder(step, id, { array });
+  storeArrayResult(step, id);
 }
 
 export function resultStored(step: Step, id: string, cid: string): void {

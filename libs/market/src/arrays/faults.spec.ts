@@ -206,3 +206,23 @@ it('a flood of arrays by one account ends at its cap, with a reason; others are 
   expect([...codes]).toEqual(['MARKET_CONSUMER_BUSY']);
   expect(driver.submit(orderOf('bob'), manifest, 10n ** 15n).is).toBe('order');
 });
+
+it('an order cancelled while its results are looked at ends, with those results', () => {
+  const driver = new Driver();
+  driver.join('p1', MACHINE);
+  const id = submitArray(driver, 20);
+  const [lease] = bindAll(driver, id, 1);
+  if (!lease) throw new Error('no lease');
+  executeAll(driver);
+  driver.say('p1', { kind: 'accept', lease: lease.lease });
+  const looked = driver.say('p1', deliveryOf('p1', lease));
+  driver.apply({
+    ...{ kind: 'cancelOrder', request: 'c', order: id, by: signerOf('ann').account },
+  });
+  expect(arrayOf(driver, id)).toMatchObject({ work: 'cancelled', done: 0 });
+  expect(only(checkAll(driver, looked), 'storeResult')).toHaveLength(1);
+  expect(arrayOf(driver, id).done).toBe(20);
+  for (let i = 0; i < 3; i++) executeAll(driver);
+  expect(arrayOf(driver, id).ended).toBeDefined();
+  expect(arrayOf(driver, id).chain.paid).toBeGreaterThan(0n);
+});

@@ -1,7 +1,7 @@
 /** What is accepted is paid, and what cannot be paid is not accepted, or taken back. */
 import { type LeaseUnits, bindAll, checkAll, deliver } from '../testing/array-driver.ts';
 import { deliveryOf, executeAll, submitArray, submitUnplaced } from '../testing/array-driver.ts';
-import { Driver, fact, only } from '../testing/driver.ts';
+import { blockHash, Driver, fact, only } from '../testing/driver.ts';
 import type { MarketEffect } from '../model/effects.ts';
 import type { OwnTransactionFact } from '../model/events.ts';
 
@@ -36,7 +36,14 @@ function refuseCalls(driver: Driver, kind: string, code: string): readonly Marke
     .filter(({ row: { call } }) => call.kind === kind)
     .map(({ row: { id, nonce } }) => ({ id, nonce, ok: false, code }));
   const height = driver.market.meta.height + 1;
-  return driver.apply({ kind: 'block', height, timeUs: driver.nowUs, orders: [], own });
+  return driver.apply({
+    kind: 'block',
+    hash: blockHash(0),
+    height,
+    timeUs: driver.nowUs,
+    orders: [],
+    own,
+  });
 }
 
 /** The market is gone for a while; its rows are not. */
@@ -172,7 +179,13 @@ it('counts what a batch was paid once, when the block that pays it also ends the
     ...{ id: one, nonce, ok: true },
   }));
   const effects = driver.apply({
-    ...{ kind: 'block', height: driver.market.meta.height + 1, timeUs: driver.nowUs, own },
+    ...{
+      kind: 'block',
+      hash: blockHash(0),
+      height: driver.market.meta.height + 1,
+      timeUs: driver.nowUs,
+      own,
+    },
     units: [{ event: 'settled', order: id, fence: lease.fence, provider, ...sums }],
     orders: [fact(id, 'settled', 0, { ...sums, provider })],
   });
@@ -189,7 +202,7 @@ describe('a provider that gives the chain another delivery of a batch than the m
     const one = { event: 'delivered', order: id, fence, provider, paid: 0n, refunded: 0n } as const;
     const height = driver.market.meta.height + 1;
     return driver.apply({
-      ...{ kind: 'block', height, timeUs: driver.nowUs, orders: [], own: [] },
+      ...{ kind: 'block', hash: blockHash(0), height, timeUs: driver.nowUs, orders: [], own: [] },
       units: [{ ...one, delivery: 'dd'.repeat(32), given }],
     });
   }
@@ -271,7 +284,14 @@ describe('bindings that nobody wants any more', () => {
     const { driver, id, nonce } = lostOnTheWay();
     const own = [{ id: 'ee'.repeat(32), nonce, ok: true }];
     const height = driver.market.meta.height + 1;
-    driver.apply({ kind: 'block', height, timeUs: driver.nowUs, orders: [], own });
+    driver.apply({
+      kind: 'block',
+      hash: blockHash(0),
+      height,
+      timeUs: driver.nowUs,
+      orders: [],
+      own,
+    });
     expect(row(driver, id)).toMatchObject({ open: [] });
     expect(callsOf(driver)).toEqual(['cancel']);
   });

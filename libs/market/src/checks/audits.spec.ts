@@ -9,6 +9,7 @@ import {
   CHAIN,
   Driver,
   SOME_CID,
+  blockHash,
   configOf,
   fact,
   manifestWith,
@@ -16,7 +17,8 @@ import {
   only,
   signerOf,
 } from '../testing/driver.ts';
-import { auditChance, judgeStake } from '../verification/index.ts';
+import { deliveryHash } from '../delivery-hash.ts';
+import { auditChance, drawOf, foundInSample, judgeStake, sampleOf } from '../verification/index.ts';
 
 const OTHER = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy';
 const NAMES = ['p1', 'p2', 'p3', 'p4'];
@@ -54,7 +56,7 @@ function bind(driver: Driver, id: string): string {
   return nameOf(driver.market.orders.get(id)?.lease?.provider);
 }
 
-/** An order that somebody has delivered, in a market that audits all; the market's purse was looked at. */
+/** An order that somebody has delivered and a block settled, in a market that audits all. */
 function audited(said: Partial<Delivery>, change: Partial<MarketConfig> = {}, count = 4) {
   const driver = new Driver(configOf({ auditShare: 1, slashedPerMille: 500n, ...change }));
   for (const name of NAMES.slice(0, count)) driver.join(name);
@@ -63,7 +65,9 @@ function audited(said: Partial<Delivery>, change: Partial<MarketConfig> = {}, co
   if (reply.is !== 'order') throw new Error(JSON.stringify(reply));
   const { id } = reply.view;
   const worker = bind(driver, id);
-  const effects = deliver(driver, id, said);
+  const before = deliver(driver, id, said);
+  expect(only(before, 'readBalance')).toEqual([]);
+  const effects = settle(driver, [id]);
   return { driver, id, worker, effects };
 }
 
@@ -89,21 +93,23 @@ function answer(driver: Driver, id: string, said: Partial<Delivery>): string {
 /** Final blocks settle these orders. */
 function settle(driver: Driver, ids: readonly string[]): readonly MarketEffect[] {
   driver.block(ids.map((one) => fact(one, 'placed')));
-  driver.block(
+  const settled = driver.block(
     ids.map((one) => {
       const provider = driver.market.orders.get(one)?.delivery?.delivery.provider ?? '';
       return fact(one, 'settled', 1, { provider });
     }),
   );
-  return driver.wait(4_000);
+  return [...settled, ...driver.wait(4_000)];
 }
 
-const checksOf = (driver: Driver): string[] =>
+const entriesOf = (driver: Driver, wanted: string) =>
   [...driver.rows.values()]
     .filter(({ table }) => table === 'batch')
     .flatMap(({ bytes }) => decodeWith(eventBatch, bytes).entries)
-    .filter(({ kind }) => kind === 'checked')
-    .map(({ data }) => decodeWith(MARKET_ENTRIES.checked, data).code);
+    .filter(({ kind }) => kind === wanted)
+    .map(({ data }) => data);
+const checksOf = (driver: Driver): string[] =>
+  entriesOf(driver, 'checked').map((data) => decodeWith(MARKET_ENTRIES.checked, data).code);
 const trustOf = (driver: Driver, name: string) =>
   driver.market.providers.get(signerOf(name).account)?.row.trust;
 
@@ -147,7 +153,7 @@ describe('results of js orders of the tiers A and B, done again at random', () =
     const convictions = (given: readonly MarketEffect[]) =>
       only(given, 'submitTransaction').filter(({ key }) => key === `convict/${id}`);
     const orders = auditOf(driver, id)?.orders ?? [];
-    const sent = convictions(settle(driver, [id, ...orders]));
+    const sent = convictions(settle(driver, orders));
     expect(sent[0]?.body.calls).toMatchObject([{ contract: 'disputes', method: 'convict' }]);
     driver.block([]);
     expect(convictions(driver.wait(60_000))).toEqual([]);
@@ -198,7 +204,7 @@ describe('results of js orders of the tiers A and B, done again at random', () =
     answer(driver, id, {});
     expect(auditOf(driver, id)).toMatchObject({ state: 'wrong', odd: id });
     driver.restart();
-    const orders = [id, ...(auditOf(driver, id)?.orders ?? [])];
+    const { orders = [] } = auditOf(driver, id) ?? {};
     driver.apply({ kind: 'nonceRead', nonce: 0, height: 0 });
     const sent = only(settle(driver, orders), 'submitTransaction');
     expect(sent.some(({ key }) => key === `convict/${id}`)).toBe(true);
@@ -216,7 +222,7 @@ describe('results of js orders of the tiers A and B, done again at random', () =
     });
   });
 
-  test('what a validator has looked at is not audited', () => {
+  test('what a validator has let pass is done again like anything else', () => {
     const driver = new Driver(configOf({ auditShare: 1 }));
     for (const name of NAMES) driver.join(name);
     const limits = { ...manifestWith().limits, outputBytes: 1000 };
@@ -226,10 +232,45 @@ describe('results of js orders of the tiers A and B, done again at random', () =
     const { id } = reply.view;
     bind(driver, id);
     deliver(driver, id);
-    const verdict = { is: 'accepted' } as const;
-    const after = driver.apply({ kind: 'validated', order: id, fence: 1, verdict });
-    expect(driver.market.orders.get(id)?.work).toBe('done');
-    expect(only(after, 'readBalance')).toEqual([]);
+    const accept = (order: string) =>
+      driver.apply({ kind: 'validated', order, fence: 1, verdict: { is: 'accepted' } });
+    accept(id);
+    settle(driver, [id]);
+    answer(driver, id, {});
+    expect(auditOf(driver, id)?.state).toBe('due');
+    accept(lastOf(driver, id));
+    expect(auditOf(driver, id)?.state).toBe('right');
+  });
+
+  test('the block that settles decides, and anyone comes to the same with chain and log', () => {
+    const known = new Map<string, boolean>();
+    for (const salt of Array(40).keys()) {
+      const driver = new Driver(configOf({ auditShare: 0.04 }));
+      for (const name of NAMES) driver.join(name);
+      const job = manifestWith();
+      const reply = driver.submit(
+        driver.order(job, { placeByUs: driver.nowUs + 60e6 + salt }),
+        job,
+      );
+      if (reply.is !== 'order') throw new Error(JSON.stringify(reply));
+      const { id } = reply.view;
+      bind(driver, id);
+      deliver(driver, id);
+      const signed = driver.market.orders.get(id)?.delivery?.delivery as Delivery;
+      settle(driver, [id]);
+      const [entry] = entriesOf(driver, 'settled').map((data) =>
+        decodeWith(MARKET_ENTRIES.settled, data),
+      );
+      const { height = 0, checkPerMillion = 0 } = entry ?? {};
+      // Of who is not trusted yet five times as many.
+      expect(checkPerMillion).toBe(200_000);
+      const draw = drawOf('audit', { block: blockHash(height), delivery: deliveryHash(signed) });
+      expect(auditOf(driver, id) !== undefined).toBe(draw * 1e6 < checkPerMillion);
+      known.set(id, auditOf(driver, id) !== undefined);
+    }
+    const drawn = [...known.values()].filter(Boolean).length;
+    expect(drawn).toBeGreaterThan(0);
+    expect(drawn).toBeLessThan(20);
   });
 });
 
@@ -250,4 +291,44 @@ test('cheating loses money wherever the bond is worth more than three prices', (
       },
     ),
   );
+});
+
+test('lying in some tasks of a batch loses money as well: the sample finds at least its share of them', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 200 }),
+      fc.double({ min: 0, max: 1, noNaN: true }),
+      fc.bigInt(1n, 10n ** 9n),
+      fc.bigInt(0n, 10n ** 12n),
+      (units, share, each, more) => {
+        const wrong = Math.max(1, Math.round(share * units));
+        const batch = each * BigInt(units);
+        const atStake = 3n * batch + more;
+        const trust = { consecutiveValid: 60, wrong: 0 };
+        const found = foundInSample(units, wrong);
+        expect(found).toBeGreaterThanOrEqual(wrong / units - 1e-9);
+        const checkChance = Math.min(1, auditChance(trust, { gain: batch, atStake }) * found);
+        const gain = each * BigInt(wrong);
+        expect(judgeStake({ checkChance, atStake, gain }).isDeterred).toBe(true);
+      },
+    ),
+  );
+});
+
+test('a draw is even and fixed by block and delivery; the sample is of the batch, each unit once', () => {
+  const seeds = Array.from({ length: 400 }, (_, i) => ({
+    ...{ block: blockHash(i), delivery: blockHash(1_000 + (i % 7)) },
+  }));
+  const draws = seeds.map((seed) => drawOf('audit', seed));
+  expect(seeds.map((seed) => drawOf('audit', seed))).toEqual(draws);
+  expect(draws.filter((draw) => draw < 0.1).length).toBeGreaterThan(15);
+  expect(draws.filter((draw) => draw < 0.1).length).toBeLessThan(80);
+  const units = [3, 4, 5, 90, 91, 199];
+  const samples = seeds.slice(0, 50).map((seed) => sampleOf(seed, units));
+  for (const sample of samples) {
+    expect(new Set(sample).size).toBe(4);
+    expect(sample.every((unit) => units.includes(unit))).toBe(true);
+  }
+  expect(new Set(samples.flat()).size).toBe(units.length);
+  expect(sampleOf(seeds[0] as (typeof seeds)[0], [8])).toEqual([8]);
 });

@@ -1,126 +1,172 @@
 /**
- * Results of `js` orders of the tiers A and B, done again by another operator: a share of them, drawn when
- * the signed delivery was accepted. An audit is an order of the market's own account with the same manifest,
- * bound, run and paid like any other. Two that are equal settle it; else a third operator decides, and who
- * is alone with its result loses trust and, on the chain, half of its bond, of which the consumer gets the
- * price back.
+ * Results of `js` jobs of the tiers A and B, done again by another operator: a share of them, and of batches
+ * of many tasks a few tasks. An audit is an order of the market's own account with the same manifest, bound,
+ * run and paid like any other. Two that are equal settle it; else a third operator decides, and who is alone
+ * with its result loses trust and, on the chain, half of its bond, of which the consumer gets the price back.
  */
-import { ORDER_DOMAIN, type Order, orderBytes, orderId } from '#contracts';
+import {
+  ORDER_DOMAIN,
+  type Order,
+  batchDeliveryHash,
+  decodeUnitLeaf,
+  orderBytes,
+  orderId,
+  splitUnitLeaves,
+  unitSetOf,
+  unitsOf,
+} from '#contracts';
 import { hashOf } from '#libs/crypto';
 import { utf8 } from '#libs/kernel';
 import { createOrder } from '../acceptance.ts';
 import { coverOf } from '../arrays/funds.ts';
-import { keyOfCall } from '../chain-calls.ts';
-import type { OwnTransactionFact } from '../model/events.ts';
-import { type AuditState, type MarketCall, type OrderRow, UNFINISHED } from '../model/rows.ts';
+import type { MarketEvent } from '../model/events.ts';
+import { type OrderRow, UNFINISHED } from '../model/rows.ts';
 import { absenceOf } from '../placement/absence.ts';
-import { type Step, emit, updateOrder } from '../state.ts';
-import { startTransaction } from '../transactions.ts';
+import { type Market, type Step, emit, orderOf } from '../state.ts';
+import { AUDIT_TERMS, judgeReplicas, sampleOf } from '../verification/index.ts';
 import {
-  AUDIT_TERMS,
-  type ReplicaAnswer,
-  answerKey,
-  judgeReplicas,
-} from '../verification/index.ts';
-import { auditChanceOf, isAuditable, isRepeatable } from './audit-draw.ts';
+  type Subject,
+  type Voice,
+  answersOf,
+  auditStateOf,
+  batchAuditOf,
+  changeBatchAudit,
+  isRepeatable,
+  setAuditState,
+  subjectKey,
+  subjectOf,
+  voiceOf,
+} from './audit-subjects.ts';
+import { openConviction } from './convictions.ts';
 import { noteCheck } from './log-check.ts';
 import { noteComparison } from './trust-rows.ts';
 
 const MS = 1000;
-const DRAW_BYTES = 4;
 const SALT_DOMAIN = 'seele/audit/1';
 const SALT_DIGITS = 32;
-const CONVICT_AGAIN_MS = 3_000;
-/** Audits under way; beyond that none are drawn. */
-const AUDITS_MAX = 1024;
 /** So many price caps are paid in when the market's prepaid balance covers no audit. */
 const TOP_UP = 8n;
-
-/** A delivery was accepted: is it among those that are done again? */
-export function drawAudit(step: Step, id: string): void {
-  const { market } = step;
-  const row = market.orders.get(id);
-  if (!row?.delivery || market.audits.size >= AUDITS_MAX || !isAuditable(market, row)) return;
-  const draw =
-    new DataView(step.randomness.bytes(DRAW_BYTES).slice().buffer).getUint32(0) / 2 ** 32;
-  if (draw >= auditChanceOf(market, row.delivery.delivery)) return;
-  updateOrder(step, id, { audit: { state: 'due', orders: [] } });
-  pursueAudit(step, id);
-}
 
 const isUnderWay = (row: OrderRow | undefined): boolean =>
   row !== undefined && UNFINISHED.has(row.work);
 
 /** Brings an audit on by what its orders came to. May be called at any time. */
-export function pursueAudit(step: Step, id: string): void {
+export function pursueAudit(step: Step, subject: Subject): void {
   const { market, now } = step;
-  const row = market.orders.get(id);
-  if (row?.audit?.state === 'wrong') return openConviction(step, id);
-  if (row?.audit?.state !== 'due') return;
-  market.audits.add(id);
+  const audit = auditStateOf(market, subject);
+  if (audit?.state === 'wrong') return openConviction(step, subject);
+  if (audit?.state !== 'due') return;
+  const key = subjectKey(subject);
+  market.audits.add(key);
   // Not urgent; but a word may be lost.
-  market.deadlines.set(`audit/${id}`, now.monotonicMs + market.config.times.resultGraceMs);
-  const { orders } = row.audit;
-  const done = orders.map((order) => market.orders.get(order));
-  const last = done.at(-1);
+  market.deadlines.set(`audit/${key}`, now.monotonicMs + market.config.times.resultGraceMs);
+  const last = market.orders.get(audit.orders.at(-1) ?? '');
   if (isUnderWay(last)) return;
-  if (row.work !== 'done') return conclude(step, id, 'undone', 'its order is no longer done');
-  if (orders.length > 0 && !isRepeatable(last))
-    return conclude(step, id, 'undone', last?.reason?.text ?? 'the other run ended by a limit');
-  judge(step, row, answersOf([row, ...(done as OrderRow[])]));
+  const row = orderOf(market, subject.id);
+  if (subject.fence === undefined && row.work !== 'done')
+    return conclude(step, subject, 'undone', 'its order is no longer done');
+  if (!hasLeaves(step, subject)) return;
+  if (tasksOf(market, subject)?.length === 0)
+    return conclude(step, subject, 'undone', 'no task of the batch ended by itself');
+  const voices: Voice[] = [];
+  for (const one of [row, ...audit.orders.map((order) => market.orders.get(order))]) {
+    const voice = one && voiceOf(market, subject, one);
+    if (typeof voice !== 'object')
+      return conclude(step, subject, 'undone', voice ?? 'it is known no more what it came to');
+    voices.push(voice);
+  }
+  judge(step, subject, voices);
 }
 
-/** One voice for each order, in the order in which they were given. */
-const answersOf = (rows: readonly OrderRow[]): ReplicaAnswer[] =>
-  rows.flatMap(({ delivery: signed }, replica) => {
-    if (!signed) return [];
-    const { provider, exit, result } = signed.delivery;
-    return [{ replica, provider, key: answerKey(exit, result) }];
+/** Of a batch: its leaves are asked for where they are not in memory, and then say which tasks are done again. */
+function hasLeaves(step: Step, { id, fence }: Subject): boolean {
+  const { market } = step;
+  if (fence === undefined) return true;
+  const leaves = market.auditLeaves.get(subjectKey({ id, fence }));
+  if (!leaves) {
+    emit(step, { kind: 'readLeaves', order: id, fence });
+    return false;
+  }
+  const row = orderOf(market, id);
+  const audit = batchAuditOf(row, fence);
+  const batch = market.batchesOf.get(id)?.get(fence);
+  if (!audit || audit.tasks || !batch?.delivery) return true;
+  const { delivery } = batch.delivery;
+  const paid = new Set(unitsOf(batch.paidUnits ?? delivery.units));
+  const comparable = (splitUnitLeaves(leaves) ?? []).flatMap((leaf) => {
+    const result = decodeUnitLeaf(leaf);
+    return result && isRepeatable(result.exit) && paid.has(result.unit) ? [result.unit] : [];
   });
+  const seed = { block: audit.block, delivery: batchDeliveryHash(delivery) };
+  changeBatchAudit(step, id, fence, { tasks: sampleOf(seed, comparable) });
+  return true;
+}
 
-function judge(step: Step, row: OrderRow, answers: readonly ReplicaAnswer[]): void {
-  const decision = judgeReplicas(AUDIT_TERMS, answers, 0);
-  const { id } = row;
+/** The database has them. */
+export function leavesRead(
+  step: Step,
+  { order: id, fence, leaves }: Extract<MarketEvent, { kind: 'leavesRead' }>,
+): void {
+  const subject = { id, fence };
+  const audit = auditStateOf(step.market, subject);
+  if (audit?.state !== 'due' && audit?.state !== 'wrong') return;
+  step.market.auditLeaves.set(subjectKey(subject), leaves);
+  pursueAudit(step, subject);
+}
+
+function judge(step: Step, subject: Subject, voices: readonly Voice[]): void {
+  const decision = judgeReplicas(AUDIT_TERMS, answersOf(voices), 0);
   if (decision.kind === 'undecided')
-    return conclude(step, id, 'undone', 'three operators came to three results');
+    return conclude(step, subject, 'undone', 'three operators came to three results');
   if (decision.kind !== 'accepted') return askFund(step);
   for (const { provider } of decision.agreeing) noteComparison(step, provider, false);
   for (const { provider } of decision.odd) noteComparison(step, provider, true);
   const [odd] = decision.odd;
-  const { provider } = answers[0] as ReplicaAnswer;
+  const provider = voices[0]?.provider ?? '';
   if (!odd) {
     const reason = 'drawn at random and done again by another operator: exit and result are equal';
-    return conclude(step, id, 'right', reason, provider);
+    return conclude(step, subject, 'right', reason, provider);
   }
   const isAudited = odd.replica === 0;
   const right = decision.agreeing[0]?.key ?? '';
   const reason = isAudited
     ? `two other operators came to something else: ${right}`
     : `borne out by a third operator; operator ${odd.provider} had come to something else`;
-  conclude(step, id, isAudited ? 'wrong' : 'right', reason, provider);
-  const orders = [id, ...(row.audit?.orders ?? [])];
-  updateOrder(step, id, {
-    audit: { state: 'wrong', orders: row.audit?.orders ?? [], odd: orders[odd.replica] as string },
-  });
-  openConviction(step, id);
+  const { orders = [] } = auditStateOf(step.market, subject) ?? {};
+  conclude(step, subject, isAudited ? 'wrong' : 'right', reason, provider);
+  const { order } = voices[odd.replica] as Voice;
+  setAuditState(step, subject, { state: 'wrong', orders, odd: order });
+  openConviction(step, subject);
 }
 
 const CODES = { right: 'audit-right', wrong: 'audit-wrong', undone: 'audit-undone' } as const;
 
 function conclude(
   step: Step,
-  id: string,
+  subject: Subject,
   state: keyof typeof CODES,
   reason: string,
   provider?: string,
 ): void {
   const { market } = step;
-  market.audits.delete(id);
-  market.deadlines.clear(`audit/${id}`);
-  const { orders = [] } = market.orders.get(id)?.audit ?? {};
-  updateOrder(step, id, { audit: { state, orders } satisfies AuditState });
-  noteCheck(step, id, { code: CODES[state], reason, ...(provider !== undefined && { provider }) });
+  const key = subjectKey(subject);
+  market.audits.delete(key);
+  market.deadlines.clear(`audit/${key}`);
+  // Whoever is to be convicted of it shows them to the chain.
+  if (state !== 'wrong') market.auditLeaves.delete(key);
+  const { id } = subject;
+  const { orders = [] } = auditStateOf(market, subject) ?? {};
+  setAuditState(step, subject, { state, orders });
+  const tasks = tasksOf(market, subject) ?? [];
+  noteCheck(step, id, {
+    ...{ code: CODES[state], reason, ...(provider !== undefined && { provider }) },
+    ...(tasks.length > 0 && { units: unitSetOf(tasks) }),
+  });
 }
+
+/** Of a batch: which of its tasks are done again, once that is known. */
+const tasksOf = (market: Market, { id, fence }: Subject): readonly number[] | undefined =>
+  fence === undefined ? undefined : batchAuditOf(orderOf(market, id), fence)?.tasks;
 
 /** Looks at what the market's own prepaid balance covers; `fundRead` goes on. */
 function askFund(step: Step): void {
@@ -132,41 +178,39 @@ export function fundRead(step: Step, account: string): void {
   const { market } = step;
   const { caps, signer } = market.config;
   if (account !== signer.account) return;
-  for (const id of market.audits) {
+  for (const key of market.audits) {
     // Consumers go first: it is asked for again.
     if (market.openOrders >= caps.openOrders || market.orders.size >= caps.orders) return;
-    const row = market.orders.get(id);
+    const subject = subjectOf(key);
+    const audit = auditStateOf(market, subject);
+    const isReady = subject.fence === undefined || market.auditLeaves.has(key);
     if (
-      row?.audit?.state === 'due' &&
-      !isUnderWay(market.orders.get(row.audit.orders.at(-1) ?? ''))
+      audit?.state === 'due' &&
+      isReady &&
+      !isUnderWay(market.orders.get(audit.orders.at(-1) ?? ''))
     )
-      orderAudit(step, row, row.audit.orders);
+      orderAudit(step, subject, audit.orders);
   }
 }
 
-/** Orders the same manifest once more, from an operator that has not done it. */
-function orderAudit(step: Step, row: OrderRow, before: readonly string[]): void {
-  const { market, now } = step;
-  const rows = [row, ...before.map((order) => market.orders.get(order))];
-  const avoid = rows.flatMap((one) => one?.delivery?.delivery.provider ?? []);
-  const { priceCap, manifest } = row.signed.order;
+/** Orders the same once more, from an operator that has not done it. */
+function orderAudit(step: Step, subject: Subject, before: readonly string[]): void {
+  const { market } = step;
+  const row = orderOf(market, subject.id);
+  const rows = [row, ...before.flatMap((order) => market.orders.get(order) ?? [])];
+  const avoid = rows.flatMap((one) => {
+    const voice = voiceOf(market, subject, one);
+    return typeof voice === 'object' ? [voice.provider] : [];
+  });
   if (!isThereAnother(step, row, avoid))
-    return conclude(step, row.id, 'undone', 'no other operator is there that could do it');
-  const { chain, signer, times } = market.config;
-  const waitMs = row.needs.limits.wallMs + times.auditPatienceMs;
-  const order: Order = {
-    ...{ chain, consumer: signer.account, market: signer.account, manifest, priceCap },
-    // The same after a crash, so that nothing is ordered twice.
-    salt: hashOf(SALT_DOMAIN, utf8(`${row.id}/${before.length}`)).slice(0, SALT_DIGITS),
-    placeByUs: now.timeUs + MS * Math.min(times.placeByMaxMs / 2, waitMs),
-    completeByUs: now.timeUs + MS * waitMs,
-  };
+    return conclude(step, subject, 'undone', 'no other operator is there that could do it');
+  const order = orderFor(step, subject, before.length);
+  const { signer } = market.config;
   const id = orderId(order);
   const signature = signer.sign(ORDER_DOMAIN, orderBytes(order));
   const { placement } = row.needs;
   const needs = { ...row.needs, placement: { ...placement, priority: 0 } };
-  const cover = coverOf(market, signer.account) ?? 0n;
-  updateOrder(step, row.id, { audit: { state: 'due', orders: [...before, id] } });
+  setAuditState(step, subject, { state: 'due', orders: [...before, id] });
   const inGraph = { sources: [], depth: 0, readyInMs: 0 };
   createOrder(
     step,
@@ -174,10 +218,40 @@ function orderAudit(step: Step, row: OrderRow, before: readonly string[]): void 
     { order, publicKey: signer.publicKey, signature },
     { needs, inGraph },
     {
-      ...{ auditOf: row.id, avoid },
-      ...(cover < priceCap && { topUp: TOP_UP * priceCap }),
+      ...{ auditOf: row.id, avoid: [...avoid] },
+      ...(subject.fence !== undefined && { auditFence: subject.fence }),
+      ...(isPurseLow(market, order.priceCap) && { topUp: TOP_UP * order.priceCap }),
     },
+    tasksOf(market, subject),
   );
+}
+
+function orderFor({ market, now }: Step, subject: Subject, round: number): Order {
+  const { chain, signer, times } = market.config;
+  const { needs, signed } = orderOf(market, subject.id);
+  const { manifest, array } = signed.order;
+  const tasks = tasksOf(market, subject)?.length ?? 0;
+  const priceCap = array ? array.unitPrice * BigInt(tasks) : signed.order.priceCap;
+  const waitMs = needs.limits.wallMs + times.auditPatienceMs;
+  return {
+    ...{ chain, consumer: signer.account, market: signer.account, manifest, priceCap },
+    // The same after a crash, so that nothing is ordered twice.
+    salt: hashOf(SALT_DOMAIN, utf8(`${subjectKey(subject)}/${round}`)).slice(0, SALT_DIGITS),
+    placeByUs: now.timeUs + MS * Math.min(times.placeByMaxMs / 2, waitMs),
+    completeByUs: now.timeUs + MS * waitMs,
+    ...(array && { array: { ...array, replicas: 1 } }),
+  };
+}
+
+/** Money of tasks is taken when they are handed out: audits that were ordered may still want theirs. */
+function isPurseLow(market: Market, priceCap: bigint): boolean {
+  const { account } = market.config.signer;
+  let wanted = priceCap;
+  for (const id of market.openByConsumer.get(account) ?? []) {
+    const row = market.orders.get(id);
+    if (row?.array) wanted += row.signed.order.priceCap;
+  }
+  return (coverOf(market, account) ?? 0n) < wanted;
 }
 
 function isThereAnother(
@@ -185,54 +259,13 @@ function isThereAnother(
   { needs, signed }: OrderRow,
   avoid: readonly string[],
 ): boolean {
+  const { priceCap, array } = signed.order;
+  const most = array?.unitPrice ?? priceCap;
   const { cells } = market.places.fits.of(market.providers, needs);
   return cells.some(({ candidates }) =>
     candidates.some(
       ({ provider, price }) =>
-        price <= signed.order.priceCap &&
-        !avoid.includes(provider.row.provider) &&
-        !absenceOf(market, provider),
+        price <= most && !avoid.includes(provider.row.provider) && !absenceOf(market, provider),
     ),
   );
-}
-
-/** Convicts on the chain who was alone with its result, once a block holds all three deliveries. */
-function openConviction(step: Step, id: string): void {
-  const { market, now } = step;
-  const row = market.orders.get(id);
-  if (row?.audit?.odd === undefined || row.audit.isOpened) return;
-  const { odd, orders } = row.audit;
-  const all = [id, ...orders];
-  const states = all.map((order) => market.orders.get(order)?.chain.state);
-  const isLost = (state: string | undefined): boolean =>
-    state === undefined || state === 'cancelled' || state === 'refunded';
-  // Taken back since, or forgotten: the chain would not hear it.
-  if (states.some(isLost)) {
-    updateOrder(step, id, { audit: { ...row.audit, isOpened: true } });
-    const reason = 'nobody is convicted: one of the three deliveries does not stand on the chain';
-    return noteCheck(step, id, { code: 'convict-refused', reason });
-  }
-  const others = all.filter((order) => order !== odd);
-  const call: MarketCall = { kind: 'convict', order: odd, others };
-  const isThere = states.every((state) => state === 'delivered' || state === 'settled');
-  if (isThere && startTransaction(step, keyOfCall(odd, call), undefined, call))
-    updateOrder(step, id, { audit: { ...row.audit, isOpened: true } });
-  else market.deadlines.set(`audit/${id}`, now.monotonicMs + CONVICT_AGAIN_MS);
-}
-
-/** A block has the conviction, or says why not. */
-export function convictionAnswered(
-  step: Step,
-  { order: odd, others }: Extract<MarketCall, { kind: 'convict' }>,
-  { ok, code }: OwnTransactionFact,
-): void {
-  const { market } = step;
-  const id = [odd, ...others].find((one) => market.orders.get(one)?.audit !== undefined);
-  if (id === undefined) return;
-  if (ok) {
-    const reason = 'the chain has the three deliveries: half of the bond of the odd one is lost';
-    return noteCheck(step, id, { code: 'convicted', reason });
-  }
-  const reason = `the chain did not convict: ${code ?? 'no reason given'}`;
-  noteCheck(step, id, { code: 'convict-refused', reason });
 }

@@ -8,6 +8,7 @@ import { needsOf } from '../fitting.ts';
 import { chargeFor } from '../pricing.ts';
 import { bindAll, deliveryOf, executeAll, submitUnplaced } from '../testing/array-driver.ts';
 import {
+  blockHash,
   CHAIN,
   Driver,
   SOME_CID,
@@ -60,6 +61,12 @@ function delivered(driver: Driver, id: string, change: Partial<Delivery> = {}) {
   return driver.apply({ kind: 'resultChecked', order: id, fence: delivery.fence, outcome });
 }
 
+/** Blocks place the order and pay its provider. */
+function settled(driver: Driver, id: string): readonly MarketEffect[] {
+  driver.block([fact(id, 'placed')]);
+  return driver.block([fact(id, 'settled', 1, { provider: signerOf('p1').account })]);
+}
+
 /** Codes of what the job's log says was checked. */
 const checksOf = (driver: Driver): string[] =>
   [...driver.rows.values()]
@@ -76,16 +83,17 @@ describe('metered results, run again at random by the market', () => {
 
   function replayed(claim: Partial<typeof CLAIM>, result = SOME_CID) {
     const { driver, id } = working(verifiable, always);
-    const effects = delivered(driver, id, { metered: RUN });
+    expect(only(delivered(driver, id, { metered: RUN }), 'replayJob')).toEqual([]);
+    const effects = settled(driver, id);
     expect(only(effects, 'replayJob')).toMatchObject([{ order: id, manifest: expect.any(String) }]);
     const outcome = { is: 'run', claim: { ...CLAIM, ...claim }, result } as const;
-    driver.apply({ kind: 'replayed', order: id, outcome });
-    return { driver, id };
+    return { driver, id, effects: driver.apply({ kind: 'replayed', order: id, outcome }) };
   }
 
   test('drawn at the stated share, and the result counts meanwhile', () => {
     const never = working(verifiable, configOf({ replayShare: 0 }));
-    expect(only(delivered(never.driver, never.id, { metered: RUN }), 'replayJob')).toEqual([]);
+    delivered(never.driver, never.id, { metered: RUN });
+    expect(only(settled(never.driver, never.id), 'replayJob')).toEqual([]);
     const { driver, id } = working(verifiable, always);
     delivered(driver, id, { metered: RUN });
     expect(workOf(driver, id)).toBe('done');
@@ -97,19 +105,15 @@ describe('metered results, run again at random by the market', () => {
     expect(checksOf(driver)).toEqual(['replay-right']);
   });
 
-  test('another result costs trust, and is disputed once a block has the delivery, once', () => {
-    const { driver, id } = replayed({ fuel: 6n });
+  test('another result costs trust, and is disputed on the chain, once', () => {
+    const { driver, id, effects } = replayed({ fuel: 6n });
     expect(trustOf(driver)).toMatchObject({ consecutiveValid: 0, wrong: 1 });
-    const disputes = (effects: readonly MarketEffect[]) =>
-      only(effects, 'submitTransaction').filter(({ key }) => key === `dispute/${id}`);
-    expect([...driver.market.transactions.keys()]).not.toContain(`dispute/${id}`);
-    driver.block([fact(id, 'placed')]);
-    driver.block([fact(id, 'bound', 1, { provider: signerOf('p1').account })]);
-    driver.block([fact(id, 'delivered', 1)]);
-    const opened = disputes(driver.wait(4_000));
+    const disputes = (given: readonly MarketEffect[]) =>
+      only(given, 'submitTransaction').filter(({ key }) => key === `dispute/${id}`);
+    const opened = disputes(effects);
     expect(opened).toHaveLength(1);
     expect(opened[0]?.body.calls).toMatchObject([{ contract: 'disputes', method: 'open' }]);
-    driver.block([fact(id, 'settled', 1, { provider: signerOf('p1').account })]);
+    driver.block([]);
     expect(disputes(driver.wait(60_000))).toEqual([]);
     expect(checksOf(driver)).toEqual(['replay-wrong', 'disputed']);
   });
@@ -219,7 +223,14 @@ describe('work of level assured', () => {
     expect(price(driver).options).toHaveLength(1);
     const { height } = driver.market.meta;
     const slashed = driver.apply({
-      ...{ kind: 'block', height: height + 1, timeUs: driver.nowUs, orders: [], own: [] },
+      ...{
+        kind: 'block',
+        hash: blockHash(0),
+        height: height + 1,
+        timeUs: driver.nowUs,
+        orders: [],
+        own: [],
+      },
       bonds: [account],
     });
     expect(only(slashed, 'readBond')).toHaveLength(1);

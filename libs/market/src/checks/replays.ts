@@ -1,6 +1,6 @@
 /**
- * Results of metered jobs, run again at random by the market itself. Nobody knows beforehand which: the draw
- * is made when the delivery is accepted. A result that the run does not bear out costs its provider its
+ * Results of metered jobs, run again at random by the market itself. Nobody knows beforehand which: the block
+ * that settles a delivery draws (`drawOrder`). A result that the run does not bear out costs its provider its
  * trust, and the market disputes it on the chain.
  */
 import type { DisputedClaim, MeteredRun } from '#contracts';
@@ -11,27 +11,12 @@ import type { MarketEvent, OwnTransactionFact } from '../model/events.ts';
 import type { MarketCall, OrderRow } from '../model/rows.ts';
 import { type Step, emit, updateOrder } from '../state.ts';
 import { startTransaction } from '../transactions.ts';
-import { REPLAY_CHANCE } from '../verification/index.ts';
 import { noteCheck } from './log-check.ts';
 import { noteComparison } from './trust-rows.ts';
 
 /** A run may take minutes; the app knows which one is under way. */
 const ASK_AGAIN_MS = 30_000;
 const OPEN_AGAIN_MS = 3_000;
-const DRAW_BYTES = 4;
-
-/** A metered delivery was accepted: is it among those that are run again? */
-export function drawReplay(step: Step, id: string): void {
-  const row = step.market.orders.get(id);
-  // What went on from somebody else's save point is not one provider's work; inputs that other orders
-  // made do not stand in the manifest, by which anybody can run it again.
-  if (!row?.delivery?.delivery.metered || row.replay || row.savePoint || row.sources) return;
-  const draw =
-    new DataView(step.randomness.bytes(DRAW_BYTES).slice().buffer).getUint32(0) / 2 ** 32;
-  if (draw >= (step.market.config.replayShare ?? REPLAY_CHANCE)) return;
-  updateOrder(step, id, { replay: { state: 'due' } });
-  askReplay(step, id);
-}
 
 /** Asks for the run, again until it is answered. */
 export function askReplay(step: Step, id: string): void {

@@ -14,6 +14,7 @@ import {
   Driver,
   SOME_CID,
   configOf,
+  fact,
   manifestWith,
   offerOf,
   only,
@@ -59,8 +60,8 @@ const due = (driver: Driver, id: string): readonly MarketEffect[] =>
 const leasesIn = (effects: readonly MarketEffect[]) =>
   only(effects, 'sendAgent').flatMap(({ message }) => (message.kind === 'lease' ? [message] : []));
 
-/** The agent that has it delivers. */
-function deliverOne(driver: Driver, id: string, change: Partial<Delivery> = {}) {
+/** The agent that has it delivers; storage has not been asked yet. */
+function giveIn(driver: Driver, id: string, change: Partial<Delivery> = {}) {
   const { lease, fence, log } = rowOf(driver, id);
   if (!lease) throw new Error(`${id} is not leased`);
   const signer = signerOf('p1');
@@ -78,7 +79,13 @@ function deliverOne(driver: Driver, id: string, change: Partial<Delivery> = {}) 
   const told = { delivery, publicKey: signer.publicKey, signature };
   driver.say('p1', { kind: 'accept', lease: lease.lease });
   const said = driver.say('p1', { kind: 'deliver', lease: lease.lease, delivery: told });
-  if (delivery.result === undefined) return said;
+  return { said, fence, hasResult: delivery.result !== undefined };
+}
+
+/** The same, and storage has the result. */
+function deliverOne(driver: Driver, id: string, change: Partial<Delivery> = {}) {
+  const { said, fence, hasResult } = giveIn(driver, id, change);
+  if (!hasResult) return said;
   const outcome = { is: 'good', sizeBytes: 10 } as const;
   return driver.apply({ kind: 'resultChecked', order: id, fence, outcome });
 }
@@ -166,6 +173,29 @@ describe('orders that read results of others', () => {
     expect(rowOf(driver, b.id)).toMatchObject({
       work: 'failed',
       reason: { text: `input order ${a.id} ended as guest-error, without a result` },
+    });
+  });
+
+  it('do not begin anew when what they read failed while their own result was looked at', () => {
+    const driver = withProvider();
+    const a = made(driver, manifestWith());
+    const b = made(driver, reading(a.id));
+    submit(driver, [a, b]);
+    due(driver, a.id);
+    deliverOne(driver, a.id);
+    due(driver, b.id);
+    expect(workOf(driver, b.id)).toBe('leased');
+    giveIn(driver, b.id);
+    expect(workOf(driver, b.id)).toBe('checking');
+    // The chain was given another delivery of the first: it counts no more.
+    driver.block([fact(a.id, 'placed')]);
+    driver.block([fact(a.id, 'bound', 1, { provider: signerOf('p1').account })]);
+    driver.block([fact(a.id, 'delivered', 1, { delivery: 'ab'.repeat(32) })]);
+    expect(workOf(driver, a.id)).toBe('failed');
+    expect(workOf(driver, b.id)).toBe('checking');
+    driver.apply({ kind: 'resultChecked', order: b.id, fence: 1, outcome: { is: 'too-large' } });
+    expect(rowOf(driver, b.id)).toMatchObject({
+      ...{ work: 'failed', reason: { code: 'MARKET_INPUT_FAILED' } },
     });
   });
 

@@ -141,6 +141,8 @@ export type MarketEffect =
       readonly manifest: string;
       readonly results: string;
     }
+  /** Read the leaves of a batch's delivery from the database; `leavesRead` answers. */
+  | { readonly kind: 'readLeaves'; readonly order: string; readonly fence: number }
   /** Read a provider's bond; `bondRead` answers. */
   | { readonly kind: 'readBond'; readonly account: string }
   /** Read the manifest block of an order that was rebuilt from the chain; `manifestFound` answers. */

@@ -172,6 +172,8 @@ export type MarketEvent =
   | {
       readonly kind: 'block';
       readonly height: number;
+      /** Hash of its header. */
+      readonly hash: string;
       readonly timeUs: number;
       readonly orders: readonly OrderFact[];
       readonly own: readonly OwnTransactionFact[];
@@ -233,6 +235,13 @@ export type MarketEvent =
             readonly broken?: string;
           }
         | { readonly is: 'unavailable' };
+    }
+  /** Answer to `readLeaves`; when they cannot be read nothing comes, and they are asked for again. */
+  | {
+      readonly kind: 'leavesRead';
+      readonly order: string;
+      readonly fence: number;
+      readonly leaves: Bytes;
     }
   /** Answer to `readBond`; when it cannot be read nothing comes, and it is asked again. */
   | {

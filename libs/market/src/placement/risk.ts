@@ -1,7 +1,9 @@
 /** How likely a wrong result is accepted in a cell, by what is done about it there. */
+import { BATCH_UNITS_MAX } from '#contracts';
 import type { DomainName, Level } from '#libs/scheduler';
 import type { JobNeeds } from '../model/rows.ts';
 import {
+  AUDIT_SAMPLE,
   REPLAY_CHANCE,
   type VerificationRegime,
   regimeFor,
@@ -43,11 +45,15 @@ const ALONE: VerificationRegime = {
   ...{ kind: 'single', terms: { quorum: 1, most: 1 }, isAdaptive: false, checkChance: 0 },
 };
 
-type Checked = Pick<JobNeeds, 'kind' | 'tier' | 'replicas' | 'hasValidator'>;
+type Checked = Pick<JobNeeds, 'kind' | 'tier' | 'tasks' | 'replicas' | 'hasValidator'>;
+
+/** Least chance that one task is done again: of a drawn batch it is a few. */
+const sampledShare = (tasks: number): number =>
+  Math.min(1, AUDIT_SAMPLE / Math.min(tasks, BATCH_UNITS_MAX));
 
 /** What this market does about such an order; the rules know more than it does (docs/limits.md). */
 function regimeOf(
-  { kind = 'js', tier, replicas, hasValidator = false }: Checked,
+  { kind = 'js', tier, tasks = 1, replicas, hasValidator = false }: Checked,
   level: Level['name'],
   { replayShare = REPLAY_CHANCE, auditShare = 0 }: MarketChecks,
 ): VerificationRegime {
@@ -55,11 +61,12 @@ function regimeOf(
     return regimeFor({
       ...{ kind, tier, level, replicas: replicas.most, isAdaptive: replicas.isAdaptive },
     });
-  // The market runs it itself, so nobody can lie for it; what it lets pass is up to the program.
-  if (hasValidator) return { ...ALONE, kind: 'validator' };
-  if (kind !== 'js') return { ...ALONE, kind: 'replay', checkChance: replayShare };
-  // Of many tasks none is done again, and nothing that must stay where it is.
-  return replicas || tier === 'C' ? ALONE : { ...ALONE, checkChance: auditShare };
+  if (kind !== 'js' && !hasValidator) return { ...ALONE, kind: 'replay', checkChance: replayShare };
+  // Nothing is done again that must stay where it is.
+  const isAudited = kind === 'js' && tier !== 'C';
+  const checkChance = isAudited ? auditShare * sampledShare(tasks) : 0;
+  // What a program lets pass is up to the program.
+  return { ...ALONE, checkChance, ...(hasValidator && { kind: 'validator' as const }) };
 }
 
 /**

@@ -4,6 +4,7 @@ import {
   type ExitClass,
   type UnitSet,
   batchDeliveryBytes,
+  batchDeliveryHash,
   encodeUnitLeaf,
   joinUnitLeaves,
   unitSetOf,
@@ -20,6 +21,7 @@ import {
   CHAIN,
   type Driver,
   SOME_CID,
+  blockHash,
   fact,
   manifestWith,
   offerOf,
@@ -160,7 +162,16 @@ export function executeAll(driver: Driver): readonly MarketEffect[] {
     }
     if (call.kind === 'payUnits') {
       const { order, provider, fence, charge } = call.delivery.delivery;
-      units.push({ event: 'settled', order, provider, fence, paid: charge, refunded: 0n });
+      const delivery = batchDeliveryHash(call.delivery.delivery);
+      units.push({
+        event: 'settled',
+        order,
+        provider,
+        fence,
+        paid: charge,
+        refunded: 0n,
+        delivery,
+      });
     }
     if (call.kind === 'releaseUnits') {
       const { order, fence } = call;
@@ -177,5 +188,6 @@ export function executeAll(driver: Driver): readonly MarketEffect[] {
     ...{ id, nonce, ok: true },
   }));
   const height = market.meta.height + 1;
-  return driver.apply({ kind: 'block', height, timeUs: driver.nowUs, orders, own, units });
+  const hash = blockHash(height);
+  return driver.apply({ kind: 'block', height, hash, timeUs: driver.nowUs, orders, own, units });
 }

@@ -1,6 +1,6 @@
 /** For tests: a market with one key each for everybody, and a driver that applies events in order. */
 import { ORDER_DOMAIN, type Order, type SignedOrder, orderBytes } from '#contracts';
-import { type Signer, keyedHashSigner, keyedHashVerifier, sha256 } from '#libs/crypto';
+import { type Signer, keyedHashSigner, keyedHashVerifier, sha256, sha256Hex } from '#libs/crypto';
 import { createSeededRandomness, utf8 } from '#libs/kernel';
 import type { AgentMessage, ProviderOffer } from '../agent-protocol.ts';
 import { applyEvent } from '../apply.ts';
@@ -18,6 +18,8 @@ const GIB = 2 ** 30;
 /** CID of nothing in particular. */
 export const SOME_CID = 'bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku';
 export const CHAIN = '11'.repeat(32);
+/** Of the block at this height. */
+export const blockHash = (height: number): string => sha256Hex(utf8(`block ${height}`));
 
 export const signerOf = (name: string): Signer => keyedHashSigner(SECRET, sha256(utf8(name)));
 export const verify = keyedHashVerifier(SECRET);
@@ -158,7 +160,8 @@ export class Driver {
       code === undefined ? { id, nonce, ok: true } : { id, nonce, ok: false, code },
     );
     const height = this.market.meta.height + 1;
-    return this.apply({ kind: 'block', height, timeUs: this.nowUs, orders, own });
+    const hash = blockHash(height);
+    return this.apply({ kind: 'block', height, hash, timeUs: this.nowUs, orders, own });
   }
 }
 

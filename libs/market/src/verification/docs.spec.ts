@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { drawOf, sampleOf } from './audit.ts';
 import { majorityWrong } from './collusion.ts';
 import { regimeFor, wrongResultRisk } from './regime.ts';
 import { judgeStake } from './stake.ts';
@@ -13,6 +14,19 @@ function riskOfASmallDomain() {
   ];
 }
 // End of the example.
+
+// From here to the second end mark as well.
+function drawAgain(
+  blockHash: string,
+  deliveryHash: string,
+  checkPerMillion: number,
+  units: number[],
+) {
+  const seed = { block: blockHash, delivery: deliveryHash };
+  const isDrawn = drawOf('audit', seed) * 1_000_000 < checkPerMillion;
+  return { isDrawn, tasks: isDrawn ? sampleOf(seed, units) : [] };
+}
+// End of the second example.
 
 const pageOf = (name: string): string =>
   readFileSync(new URL(`../../../../docs/${name}`, import.meta.url), 'utf8');
@@ -32,6 +46,11 @@ describe('docs/verification.md', () => {
       expect(page).toContain(`| ${replicas} | ${cells.join(' | ')} |`);
       expect(pageOf('limits.md')).toContain(`| ${replicas} | ${cells.join(' | ')} |`);
     }
+    const [, drawn] = /mark as well\.\n([^]*?)\/\/ End of the second/.exec(source) ?? [];
+    expect(page).toContain(drawn);
+    const units = [5, 6, 7, 8, 9];
+    expect(drawAgain('ab'.repeat(32), 'cd'.repeat(32), 1_000_000, units).tasks).toHaveLength(4);
+    expect(drawAgain('ab'.repeat(32), 'cd'.repeat(32), 0, units).isDrawn).toBe(false);
     const { stakeNeeded } = judgeStake({ checkChance: 0.05, atStake: 0n, gain: 100_000_000n });
     expect(stakeNeeded).toBe(2_000_000_001n);
   });
