@@ -12,6 +12,7 @@ import { extname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Worker } from 'node:worker_threads';
 import { type Cluster, createCluster } from '../support/cluster.ts';
+import { WrongUsage } from '../support/refusal.ts';
 import { divergences, loadSigners, sameHead, startLoad } from '../support/cluster-load.ts';
 import { type ClusterLoadOrder, type ClusterLoadReport, payer } from './cluster-load.ts';
 import { type Bench, type BenchResult, percentile, significant } from './harness.ts';
@@ -239,6 +240,8 @@ async function reached(cluster: Cluster, node: number, height: number): Promise<
 }
 
 export const bench: Bench = async ({ full, seed, nodes, kill, note }) => {
+  if (kill !== undefined && kill >= (nodes ?? 10))
+    throw new WrongUsage(`--kill ${kill} of ${nodes ?? 10} nodes leaves none to measure with`);
   if (kill !== undefined) return { figures: await measureRecovery(nodes ?? 10, kill, note) };
   if (!full || nodes !== undefined)
     return { figures: await measureThroughput(nodes ?? NODES, seed, note) };

@@ -1,5 +1,5 @@
 /** The figures of docs/consensus.md as SVG files: `seele bench consensus-sim --plots DIR`. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createSeededRandomness } from '#libs/kernel';
 import { type CompactOptions, worstRounds } from '../simulation/eda/compact.ts';
@@ -168,7 +168,6 @@ export function writePlots(
   seed: number,
   note: (text: string) => void,
 ): readonly string[] {
-  mkdirSync(folder, { recursive: true });
   const seeds = [seed, seed + 1, seed + 2];
   const plots: Readonly<Record<string, () => Plot>> = {
     'rounds-by-sampling': () => roundsBySampling(base, seeds),

@@ -1,4 +1,6 @@
 /** Rounds, messages and cost of EDA in the simulator, beside PBFT on the same links. */
+import { accessSync, constants, mkdirSync } from 'node:fs';
+import { WrongUsage } from '../support/refusal.ts';
 import {
   type LayerAAdversary,
   LAYER_A_ADVERSARIES,
@@ -70,7 +72,18 @@ function throughputN100(seed: number): BenchFigures {
   };
 }
 
+/** Before anything is measured: a folder that cannot be used is not found out after minutes. */
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true });
+    accessSync(path, constants.W_OK);
+  } catch (error) {
+    throw new WrongUsage(`--plots ${path}: ${(error as Error).message}`);
+  }
+}
+
 export const bench: Bench = async ({ seed, note, plots }) => {
+  if (plots !== undefined) makeFolder(plots);
   const seeds = [0, 1, 2, 3, 4].map((i) => seed + i);
   const row = (linksLost: number): BenchFigures =>
     Object.fromEntries(

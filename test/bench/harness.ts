@@ -8,7 +8,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { arch, cpus, release, totalmem, type as osType } from 'node:os';
 import { basename, extname, join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { WrongUsage, readOptions, refuse } from '../support/refusal.ts';
 import { endOnSignals } from '../support/started.ts';
 
 export interface BenchOptions {
@@ -71,11 +71,14 @@ export function significant(value: number, digits = 4): number {
 const here = import.meta.dirname;
 const extension = extname(import.meta.filename);
 
+/** Areas of two words; every other name with a dash is a part of one. */
+const CONSENSUS_AREAS = ['consensus-cluster', 'consensus-fuzz', 'consensus-sim'];
+
 function areas(): string[] {
   return globSync(`*${extension}`, { cwd: here })
     .map((file) => basename(file, extension))
     .filter((name) => name !== 'harness' && !name.includes('.'))
-    .filter((name) => !name.includes('-') || name.startsWith('consensus-'))
+    .filter((name) => !name.includes('-') || CONSENSUS_AREAS.includes(name))
     .toSorted();
 }
 
@@ -101,13 +104,13 @@ function versions(): BenchDocument['versions'] {
   return { seele, node: process.versions.node, v8: process.versions.v8 };
 }
 
-/** Runs one area. @throws Error when there is no such area */
+/** Runs one area. @throws WrongUsage when there is no such area, or it cannot use its options */
 export async function runArea(
   area: string,
   options: Omit<BenchOptions, 'note'>,
 ): Promise<BenchDocument> {
   if (!areas().includes(area))
-    throw new Error(`there is no bench area "${area}"; there are: ${areas().join(', ')}`);
+    throw new WrongUsage(`there is no bench area "${area}"; there are: ${areas().join(', ')}`);
   const module = (await import(join(here, area + extension))) as { readonly bench?: Bench };
   if (!module.bench) throw new Error(`test/bench/${area} exports no bench(options)`);
   const note = (text: string) => process.stderr.write(`${area}: ${text}\n`);
@@ -122,20 +125,21 @@ export async function runArea(
   };
 }
 
-async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      full: { type: 'boolean', default: false },
-      seed: { type: 'string', default: '1' },
-      list: { type: 'boolean', default: false },
-      attacks: { type: 'string' },
-      seeds: { type: 'string' },
-      plots: { type: 'string' },
-      nodes: { type: 'string' },
-      kill: { type: 'string' },
-    },
-  });
+const OPTIONS = {
+  full: { type: 'boolean', default: false },
+  seed: { type: 'string', default: '1' },
+  list: { type: 'boolean', default: false },
+  attacks: { type: 'string' },
+  seeds: { type: 'string' },
+  plots: { type: 'string' },
+  nodes: { type: 'string' },
+  kill: { type: 'string' },
+} as const;
+
+async function main(args: readonly string[]): Promise<void> {
+  const [area] = args;
+  const isNamed = area !== undefined && !area.startsWith('-');
+  const values = readOptions(isNamed ? args.slice(1) : args, OPTIONS);
   if (values.list) {
     process.stdout.write(`${JSON.stringify(areas())}\n`);
     return;
@@ -145,34 +149,30 @@ async function main(): Promise<void> {
   const seed = Number(values.seed);
   const nodes = values.nodes === undefined ? undefined : Number(values.nodes);
   const kill = values.kill === undefined ? undefined : Number(values.kill);
-  const [area] = positionals;
-  const areNumbers = [seed, seeds ?? 1, nodes ?? 1, kill ?? 1].every(
-    (n) => Number.isSafeInteger(n) && n >= 0,
-  );
-  if (area === undefined || !areNumbers) {
-    process.stderr.write(
-      `usage: <area> [--full] [--seed N] [--seeds N] [--plots DIR] [--attacks DIR] [--nodes N] [--kill N]; areas: ${areas().join(', ')}\n`,
-    );
-    process.exitCode = 2;
-    return;
-  }
+  const isCount = (n: number, least: number) => Number.isSafeInteger(n) && n >= least;
+  if (!isNamed) throw new WrongUsage(`name an area: ${areas().join(', ')}`);
+  if (!isCount(seed, 0) || [seeds ?? 1, nodes ?? 1, kill ?? 1].some((n) => !isCount(n, 1)))
+    throw new WrongUsage('--seed, --seeds, --nodes and --kill are whole numbers, the last from 1');
   endOnSignals();
-  try {
-    const document = await runArea(area, {
-      full,
-      seed,
-      ...(attacks !== undefined && { attacks }),
-      ...(seeds !== undefined && { seeds }),
-      ...(plots !== undefined && { plots }),
-      ...(nodes !== undefined && { nodes }),
-      ...(kill !== undefined && { kill }),
-    });
-    process.stdout.write(`${JSON.stringify(document)}\n`);
-  } catch (error) {
+  const document = await runArea(area, {
+    full,
+    seed,
+    ...(attacks !== undefined && { attacks }),
+    ...(seeds !== undefined && { seeds }),
+    ...(plots !== undefined && { plots }),
+    ...(nodes !== undefined && { nodes }),
+    ...(kill !== undefined && { kill }),
+  });
+  process.stdout.write(`${JSON.stringify(document)}\n`);
+}
+
+function failed(error: unknown): void {
+  if (error instanceof WrongUsage) process.exitCode = refuse(error);
+  else {
     process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
     process.exitCode = 1;
   }
 }
 
 // Not awaited: areas import this module, which must have finished loading before they can.
-if (process.argv[1] === import.meta.filename) void main();
+if (process.argv[1] === import.meta.filename) void main(process.argv.slice(2)).catch(failed);

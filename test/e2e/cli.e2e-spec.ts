@@ -32,6 +32,10 @@ describe('seele', () => {
     [['run']],
     [['up', '--ports', 'some']],
     [['bench', 'merkle', '--seed', 'x']],
+    [['bench', 'nonsense']],
+    [['sim', 'eda', '--nodes', 'ten']],
+    [['sim', 'market', '--seeds', '5-1']],
+    [['sim', 'scheduler', '--tasks', 'x', '--policy', 'best']],
     [['job', 'show', 'not-hex']],
   ])('exits 2 on wrong usage: %j', async (args) => {
     const { code, stdout, stderr } = await seele([...args, '--home', home]);

@@ -125,7 +125,6 @@ test('22: views that weight r claims to be in move nobody', () => {
 test('seele sim eda: every option, and the keys of its JSON', () => {
   const report = (...args: string[]) => {
     const read = readSimEdaArguments(['eda', ...args]);
-    if ('usage' in read) throw new Error(read.usage);
     return simulateEda(read.options);
   };
   const keys = ['rounds', 'messages', 'bytes', 'finalityMs', 'violations', 'checked'];

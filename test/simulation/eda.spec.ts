@@ -333,7 +333,6 @@ describe('PBFT baseline', () => {
 describe('seele sim eda', () => {
   test('40 % of ten down: final; 50 %: the order stays tentative, with the reason', () => {
     const read = readSimEdaArguments(['eda', '--nodes', '10', '--failed', '0.4', '--blocks', '4']);
-    if ('usage' in read) throw new Error(read.usage);
     const report = simulateEda(read.options);
     expect(report).toMatchObject({ violations: 0, rounds: 1 });
     expect(report.finalityMs).toBeGreaterThan(0);
@@ -345,7 +344,6 @@ describe('seele sim eda', () => {
   test('PBFT with separate dissemination: the leader spreads names only, and orders what all offer', () => {
     const rate = (...args: string[]) => {
       const read = readSimEdaArguments(['pbft', '--nodes', '16', ...args]);
-      if ('usage' in read) throw new Error(read.usage);
       return pbftReport(read.options, read.links).tps ?? 0;
     };
     const spread = rate('--dissemination', '--batch', '300', '--every-ms', '400', '--seconds', '2');
@@ -355,14 +353,15 @@ describe('seele sim eda', () => {
   });
 
   test('wrong usage is told', () => {
-    for (const args of [
-      ['tower'],
-      ['eda', '--failed', '2'],
-      ['eda', '--nodes', '1.5'],
-      ['eda', '--x'],
-      ['eda', '--dissemination'],
-    ])
-      expect(readSimEdaArguments(args)).toMatchObject({ isWrong: true });
+    for (const [args, words] of [
+      [['tower'], 'eda or pbft'],
+      [['eda', '--failed', '2'], '--failed is a fraction from 0 to 1, not "2"'],
+      [['eda', '--nodes', '1.5'], '--nodes is a whole number from 4 to 1000000, not "1.5"'],
+      [['eda', '--adversary', 'nobody'], 'not "nobody"'],
+      [['eda', '--x'], "Unknown option '--x'"],
+      [['eda', '--dissemination'], 'are of sim pbft'],
+    ] as const)
+      expect(() => readSimEdaArguments(args)).toThrow(words);
   });
 });
 

@@ -5,46 +5,14 @@
  */
 import process, { stderr, stdout } from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { DEFAULT_PARAMETERS, PROFILES, type Profile } from '#libs/eda';
+import { WrongUsage, readOptions, refuse } from '../../support/refusal.ts';
 import { ADVERSARIES } from './adversaries.ts';
 import { LAYER_A_ADVERSARIES } from './compact.ts';
 import { LINKS_100_MBIT } from './links.ts';
 import { type PbftOptions, runPbft } from './pbft.ts';
 import { type EdaOptions, fuzzEda, simulateEda } from './simulate.ts';
 import { pbftRate } from './throughput.ts';
-
-export const SIM_EDA_HELP = `seele sim eda|pbft: consensus on a virtual clock; one seed replays byte for byte
-
-  --nodes N            validators (default 16); above 128 positions only
-  --failed F           fraction of them that is down (0-1, default 0)
-  --byzantine F        fraction that lies (default 0)
-  --links-lost F       fraction of messages lost (default 0)
-  --adversary NAME     how they lie: ${[...LAYER_A_ADVERSARIES, ...Object.keys(ADVERSARIES)].join(', ')} or all
-  --mode committee|pull   sampled committee (default) or the paper's pull of peers
-  --seats N            committee: expected seats (default 200)
-  --sampling-rate F    pull: fraction of nodes asked per round (default 0.1);
-                       --large: expected seats of a tick per validator (default 0.3)
-  --large              validators have BLS keys: with more than 64, ticks are sampled and votes
-                       are added up by leaders
-  --epsilon-us N       interval of agreement (default 128)
-  --spread-us N        spread of first positions (default 10^5 epsilon)
-  --profile NAME       ${PROFILES.join(', ')} (default seele-40)
-  --blocks N           blocks ordered at once (default 16)
-  --mbit N             pbft: links of N Mbit/s each way, signatures that take time (default: delays only)
-  --batch N            pbft with --mbit: transactions of 250 bytes in a block or batch (default 190)
-  --dissemination      pbft: every replica spreads batches by itself, a block lists their names;
-                       links of 100 Mbit/s when --mbit is left out; prints transactions a second
-  --every-ms N         pbft --dissemination: a batch of every replica so often (default 800)
-  --seconds N          pbft --dissemination: virtual seconds (default 4)
-  --seed N | --seeds A-B  (default 1)
-  --fuzz               random networks, faults and liars, one per seed; with --mutants the broken rules too
-  --mutants            with --fuzz: every broken rule must be noticed
-  --json               one JSON document on stdout
-
-Examples: seele sim eda --nodes 10 --failed 0.4 --json
-          seele sim pbft --nodes 16 --dissemination
-`;
 
 const OPTIONS = {
   nodes: { type: 'string' },
@@ -70,7 +38,6 @@ const OPTIONS = {
   fuzz: { type: 'boolean' },
   mutants: { type: 'boolean' },
   json: { type: 'boolean' },
-  help: { type: 'boolean' },
 } as const;
 
 export interface SimEdaCommand {
@@ -91,22 +58,11 @@ interface PbftLinks {
   readonly seconds: number;
 }
 
-class Wrong extends Error {}
-
-/** Reads the command line; text when it is wrong or help was asked for. */
-export function readSimEdaArguments(
-  args: readonly string[],
-): SimEdaCommand | { readonly usage: string; readonly isWrong: boolean } {
+/** Reads the command line. @throws WrongUsage */
+export function readSimEdaArguments(args: readonly string[]): SimEdaCommand {
   const [what, ...rest] = args[0]?.startsWith('--') ? ['eda', ...args] : args;
-  try {
-    const { values } = parseArgs({ args: rest, options: OPTIONS });
-    if (values.help) return { usage: SIM_EDA_HELP, isWrong: false };
-    if (what !== 'eda' && what !== 'pbft') throw new Wrong('what to simulate: eda or pbft');
-    return commandOf(what, values);
-  } catch (error) {
-    const text = error instanceof Error ? error.message : String(error);
-    return { usage: `${text}\n\n${SIM_EDA_HELP}`, isWrong: true };
-  }
+  if (what !== 'eda' && what !== 'pbft') throw new WrongUsage('what to simulate: eda or pbft');
+  return commandOf(what, readOptions(rest, OPTIONS));
 }
 
 type Values = { readonly [K in keyof typeof OPTIONS]?: string | boolean | undefined };
@@ -116,25 +72,30 @@ function commandOf(what: 'eda' | 'pbft', values: Values): SimEdaCommand {
   const whole = (name: keyof Values, preset: number, min: number, max: number): number => {
     const value = Number(text(name, String(preset)));
     if (!Number.isInteger(value) || value < min || value > max)
-      throw new Wrong(`--${name} is a whole number from ${min} to ${max}`);
+      throw new WrongUsage(
+        `--${name} is a whole number from ${min} to ${max}, not "${text(name, '')}"`,
+      );
     return value;
   };
   const fraction = (name: keyof Values, preset: number): number => {
     const value = Number(text(name, String(preset)));
-    if (!(value >= 0 && value <= 1)) throw new Wrong(`--${name} is a fraction from 0 to 1`);
+    if (!(value >= 0 && value <= 1))
+      throw new WrongUsage(`--${name} is a fraction from 0 to 1, not "${text(name, '')}"`);
     return value;
   };
   const word = <W extends string>(name: keyof Values, preset: W, words: readonly W[]): W => {
     const found = words.find((one) => one === text(name, preset));
-    if (found === undefined) throw new Wrong(`--${name} is one of ${words.join(', ')}`);
+    if (found === undefined)
+      throw new WrongUsage(`--${name} is one of ${words.join(', ')}, not "${text(name, '')}"`);
     return found;
   };
   if (values.seed !== undefined && values.seeds !== undefined)
-    throw new Wrong('give --seed or --seeds, not both');
+    throw new WrongUsage('give --seed or --seeds, not both');
   const range = /^(\d{1,9})(?:-(\d{1,9}))?$/.exec(text('seeds', text('seed', '1')));
   const from = Number(range?.[1]);
   const to = Number(range?.[2] ?? range?.[1]);
-  if (!range || to < from) throw new Wrong('seeds are whole numbers, a range is A-B');
+  if (!range || to < from)
+    throw new WrongUsage('seeds are whole numbers, a range is A-B with A first');
   const epsilonUs = whole('epsilon-us', DEFAULT_PARAMETERS.epsilonUs, 1, 1e6);
   const options: EdaOptions = {
     nodes: whole('nodes', 16, 4, 1_000_000),
@@ -146,8 +107,7 @@ function commandOf(what: 'eda' | 'pbft', values: Values): SimEdaCommand {
     adversary: word('adversary', 'none', [
       'none',
       'all',
-      ...LAYER_A_ADVERSARIES,
-      ...Object.keys(ADVERSARIES),
+      ...new Set([...LAYER_A_ADVERSARIES, ...Object.keys(ADVERSARIES)]),
     ]),
     seats: whole('seats', 200, 1, 100_000),
     epsilonUs,
@@ -158,12 +118,13 @@ function commandOf(what: 'eda' | 'pbft', values: Values): SimEdaCommand {
     seeds: Array.from({ length: Math.min(to - from + 1, 1000) }, (_, i) => from + i),
   };
   if (options.failed + options.byzantine >= 1)
-    throw new Wrong('--failed and --byzantine leave nobody honest');
+    throw new WrongUsage('--failed and --byzantine leave nobody honest');
   const isSpread = values.dissemination === true;
   const hasLinks = isSpread || values.mbit !== undefined;
   if (options.large && options.samplingRate === 0)
-    throw new Wrong('--large needs a --sampling-rate above 0');
-  if (what !== 'pbft' && hasLinks) throw new Wrong('--mbit and --dissemination are of sim pbft');
+    throw new WrongUsage('--large needs a --sampling-rate above 0');
+  if (what !== 'pbft' && hasLinks)
+    throw new WrongUsage('--mbit and --dissemination are of sim pbft');
   const links = {
     mbit: hasLinks ? whole('mbit', 100, 1, 1_000_000) : undefined,
     batch: whole('batch', 190, 1, 100_000),
@@ -240,10 +201,11 @@ function textOf(report: object): string {
 
 /** Runs the command; returns its exit code. */
 export function runSimEda(args: readonly string[]): number {
-  const command = readSimEdaArguments(args);
-  if ('usage' in command) {
-    (command.isWrong ? stderr : stdout).write(command.usage);
-    return command.isWrong ? 2 : 0;
+  let command: SimEdaCommand;
+  try {
+    command = readSimEdaArguments(args);
+  } catch (error) {
+    return refuse(error);
   }
   const { what, options, json } = command;
   let isGood: boolean;

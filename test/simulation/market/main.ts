@@ -7,24 +7,11 @@
  */
 import process, { stderr, stdout } from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { WrongUsage, readOptions, refuse } from '../../support/refusal.ts';
 import { runTiers, tiersText } from './tiers/run-tiers.ts';
 import { type SimulationOptions, type SimulationReport, simulateMarket } from './simulate.ts';
 
 export * from './simulate.ts';
-
-export const SIM_MARKET_HELP = `seele sim market: the whole market on a virtual clock, with faults from a seed
-
-  --seed N       tiers: 1 000 providers, consumers A, B and C, tenants, liars; the scheduler and the
-                 verification policy on a virtual clock
-  --seeds A-B    faults: the whole market, each seed a small world, then the broken systems that must
-                 be noticed (default 1-50); one seed as A-A is run twice and the traces compared
-  --no-mutants   leaves the broken systems out
-  --orders N     orders per seed (default 16)
-  --json         one JSON document on stdout
-
-Example: seele sim market --seeds 1-200 --json
-`;
 
 export type SimMarketCommand =
   | { readonly scenario: 'faults'; readonly options: SimulationOptions; readonly json: boolean }
@@ -33,46 +20,37 @@ export type SimMarketCommand =
 const wholeNumber = (text: string): number | undefined =>
   /^\d{1,9}$/.test(text) ? Number(text) : undefined;
 
-/** Reads the command line; text when it is wrong or help was asked for. */
-export function readSimMarketArguments(
-  args: readonly string[],
-): SimMarketCommand | { readonly usage: string; readonly isWrong: boolean } {
-  const wrong = (what: string) => ({ usage: `${what}\n\n${SIM_MARKET_HELP}`, isWrong: true });
-  let values: Record<string, string | boolean | undefined>;
-  try {
-    ({ values } = parseArgs({
-      args: [...args],
-      options: {
-        seed: { type: 'string' },
-        seeds: { type: 'string' },
-        orders: { type: 'string' },
-        'no-mutants': { type: 'boolean' },
-        json: { type: 'boolean' },
-        help: { type: 'boolean' },
-      },
-    }));
-  } catch (error) {
-    return wrong(error instanceof Error ? error.message : String(error));
-  }
-  if (values.help) return { usage: SIM_MARKET_HELP, isWrong: false };
+const OPTIONS = {
+  seed: { type: 'string' },
+  seeds: { type: 'string' },
+  orders: { type: 'string' },
+  'no-mutants': { type: 'boolean' },
+  json: { type: 'boolean' },
+} as const;
+
+/** Reads the command line. @throws WrongUsage */
+export function readSimMarketArguments(args: readonly string[]): SimMarketCommand {
+  const values = readOptions(args, OPTIONS);
   if (values.seed !== undefined && values.seeds !== undefined)
-    return wrong('give --seed or --seeds, not both');
+    throw new WrongUsage('give --seed or --seeds, not both');
   const json = values.json === true;
   if (values.seed !== undefined) {
     const seed = wholeNumber(String(values.seed));
-    if (seed === undefined) return wrong('a seed is a whole number');
+    if (seed === undefined) throw new WrongUsage(`--seed is a whole number, not "${values.seed}"`);
     if (values.orders !== undefined || values['no-mutants'])
-      return wrong('--orders and --no-mutants go with --seeds');
+      throw new WrongUsage('--orders and --no-mutants go with --seeds');
     return { scenario: 'tiers', seed, json };
   }
   const range = String(values.seeds ?? '1-50').split('-');
   const from = wholeNumber(range[0] ?? '');
   const to = range.length === 1 ? from : wholeNumber(range[1] ?? '');
   if (from === undefined || to === undefined || to < from || range.length > 2)
-    return wrong('seeds are whole numbers, a range is A-B');
+    throw new WrongUsage(
+      `--seeds are whole numbers, a range A-B with A first, not "${values.seeds}"`,
+    );
   const orders = values.orders === undefined ? undefined : wholeNumber(String(values.orders));
   if (values.orders !== undefined && (orders === undefined || orders < 1 || orders > 60))
-    return wrong('--orders is a number from 1 to 60');
+    throw new WrongUsage(`--orders is a number from 1 to 60, not "${values.orders}"`);
   const isOne = from === to;
   const options: SimulationOptions = {
     from,
@@ -112,10 +90,11 @@ export function reportText(report: SimulationReport): string {
 
 /** Runs the command; returns its exit code. */
 export async function runSimMarket(args: readonly string[]): Promise<number> {
-  const command = readSimMarketArguments(args);
-  if ('usage' in command) {
-    (command.isWrong ? stderr : stdout).write(command.usage);
-    return command.isWrong ? 2 : 0;
+  let command: SimMarketCommand;
+  try {
+    command = readSimMarketArguments(args);
+  } catch (error) {
+    return refuse(error);
   }
   if (command.scenario === 'tiers') {
     const report = runTiers(command.seed);

@@ -5,11 +5,9 @@
  */
 import process, { stderr, stdout } from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
-import { SeeleError } from '#libs/kernel';
+import { WrongUsage, readOptions, refuse } from '../../support/refusal.ts';
 import {
   POLICIES,
-  type PolicyName,
   type SchedulerSimulationOptions,
   type SchedulerSimulationReport,
   simulateScheduler,
@@ -17,92 +15,67 @@ import {
 
 export * from './simulate.ts';
 
-export const SIM_SCHEDULER_HELP = `seele sim scheduler: how well a policy packs a recorded workload
-
-  --nodes FILE      machines, openb node table (.csv, .csv.gz); SWF may do without
-  --tasks FILE      tasks, openb task table or SWF (Parallel Workloads Archive)
-  --policy NAME     ${POLICIES.join(', ')} (default seele)
-  --seeds A-B       one run per seed (default 42-51, the published ones)
-  --seed N          one run
-  --inflation X     GPU demand to build, as a multiple of capacity (default 1.3)
-  --arrivals FILE   exact arrival orders, one line per seed from 42
-  --ranks FILE      exact ranks of machines for equal scores, one line per seed from 42
-  --json            one JSON document on stdout
-
-Example: seele sim scheduler --nodes nodes.csv --tasks tasks.csv --policy fgd --json
-`;
-
 interface SimSchedulerCommand {
   readonly options: SchedulerSimulationOptions;
   readonly json: boolean;
 }
 
-type Usage = { readonly usage: string; readonly isWrong: boolean };
-type Values = Record<string, string | boolean | undefined>;
-const textOptions = [
-  ...['nodes', 'tasks', 'policy', 'seeds', 'seed', 'inflation', 'arrivals', 'ranks'],
-] as const;
+const OPTIONS = {
+  nodes: { type: 'string' },
+  tasks: { type: 'string' },
+  policy: { type: 'string' },
+  seeds: { type: 'string' },
+  seed: { type: 'string' },
+  inflation: { type: 'string' },
+  arrivals: { type: 'string' },
+  ranks: { type: 'string' },
+  json: { type: 'boolean' },
+} as const;
+type Values = Readonly<Partial<Record<keyof typeof OPTIONS, string | boolean>>>;
 
 const MAX_SEEDS = 1000;
 const MAX_INFLATION = 10;
 
-function seedRange(values: Values): { from: number; to: number } | string {
-  if (values['seed'] !== undefined && values['seeds'] !== undefined)
-    return 'give --seed or --seeds, not both';
-  const text = String(values['seed'] ?? values['seeds'] ?? '42-51');
-  const match = /^(\d{1,9})(?:-(\d{1,9}))?$/.exec(text);
-  if (!match) return 'seeds are whole numbers, a range is A-B';
-  const from = Number(match[1]);
-  const to = Number(match[2] ?? match[1]);
-  if (to < from || to - from >= MAX_SEEDS)
-    return `seeds are a range A-B of at most ${MAX_SEEDS}, A first`;
+/** @throws WrongUsage */
+function seedRange(values: Values): { from: number; to: number } {
+  if (values.seed !== undefined && values.seeds !== undefined)
+    throw new WrongUsage('give --seed or --seeds, not both');
+  const given = String(values.seed ?? values.seeds ?? '42-51');
+  const match = /^(\d{1,9})(?:-(\d{1,9}))?$/.exec(given);
+  const from = Number(match?.[1]);
+  const to = Number(match?.[2] ?? match?.[1]);
+  if (!match || to < from || to - from >= MAX_SEEDS)
+    throw new WrongUsage(
+      `seeds are whole numbers, a range A-B of at most ${MAX_SEEDS} with A first, not "${given}"`,
+    );
   return { from, to };
 }
 
-function optionsOf(values: Values): SchedulerSimulationOptions | string {
+/** Reads the command line. @throws WrongUsage */
+export function readSimSchedulerArguments(args: readonly string[]): SimSchedulerCommand {
+  const values: Values = readOptions(args, OPTIONS);
   const { nodes, tasks, arrivals, ranks } = values;
-  if (typeof tasks !== 'string') return 'give --tasks, and --nodes unless they are an SWF file';
-  const policy = String(values['policy'] ?? 'seele');
-  if (!POLICIES.includes(policy as PolicyName))
-    return `--policy is one of ${POLICIES.join(', ')}, not "${policy}"`;
-  const range = seedRange(values);
-  if (typeof range === 'string') return range;
-  const inflation = Number(values['inflation'] ?? 1.3);
+  if (typeof tasks !== 'string')
+    throw new WrongUsage('give --tasks, and --nodes unless they are an SWF file');
+  const given = String(values.policy ?? 'seele');
+  const policy = POLICIES.find((name) => name === given);
+  if (policy === undefined)
+    throw new WrongUsage(`--policy is one of ${POLICIES.join(', ')}, not "${given}"`);
+  const inflation = Number(values.inflation ?? 1.3);
   if (!(inflation > 0 && inflation <= MAX_INFLATION))
-    return `--inflation is a number above 0, at most ${MAX_INFLATION}`;
-  return {
+    throw new WrongUsage(
+      `--inflation is a number above 0, at most ${MAX_INFLATION}, not "${values.inflation}"`,
+    );
+  const options = {
     ...(typeof nodes === 'string' && { nodes }),
     tasks,
-    policy: policy as PolicyName,
-    ...range,
+    policy,
+    ...seedRange(values),
     inflation,
     ...(typeof arrivals === 'string' && { arrivals }),
     ...(typeof ranks === 'string' && { ranks }),
   };
-}
-
-/** Reads the command line; text when it is wrong or help was asked for. */
-export function readSimSchedulerArguments(args: readonly string[]): SimSchedulerCommand | Usage {
-  const wrong = (what: string): Usage => ({
-    usage: `${what}\n\n${SIM_SCHEDULER_HELP}`,
-    isWrong: true,
-  });
-  let values: Values;
-  try {
-    ({ values } = parseArgs({
-      args: [...args],
-      options: {
-        ...Object.fromEntries(textOptions.map((name) => [name, { type: 'string' as const }])),
-        json: { type: 'boolean' },
-        help: { type: 'boolean' },
-      },
-    }));
-  } catch (error) {
-    return wrong(error instanceof Error ? error.message : String(error));
-  }
-  if (values['help']) return { usage: SIM_SCHEDULER_HELP, isWrong: false };
-  const options = optionsOf(values);
-  return typeof options === 'string' ? wrong(options) : { options, json: values['json'] === true };
+  return { options, json: values.json === true };
 }
 
 /** The report for people. */
@@ -125,13 +98,8 @@ export function schedulerReportText(report: SchedulerSimulationReport): string {
 
 /** Runs the command; returns its exit code. */
 export function runSimScheduler(args: readonly string[]): number {
-  const command = readSimSchedulerArguments(args);
-  if ('usage' in command) {
-    (command.isWrong ? stderr : stdout).write(command.usage);
-    return command.isWrong ? 2 : 0;
-  }
-  const { options, json } = command;
   try {
+    const { options, json } = readSimSchedulerArguments(args);
     const report = simulateScheduler({
       ...options,
       onSeed(seed) {
@@ -142,9 +110,7 @@ export function runSimScheduler(args: readonly string[]): number {
     stdout.write(json ? `${JSON.stringify(report)}\n` : schedulerReportText(report));
     return 0;
   } catch (error) {
-    if (!(error instanceof SeeleError)) throw error;
-    stderr.write(`${error.code}: ${error.message}\n`);
-    return 2;
+    return refuse(error);
   }
 }
 

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { type ErrorEntry, SeeleError } from '#libs/kernel';
 import { cliError } from '../errors.ts';
 import { type CommandContext, wholeNumber } from '../frame/command.ts';
 import type { Json } from '../frame/output.ts';
@@ -14,7 +15,21 @@ interface ChildOutcome {
   readonly stdout: string;
 }
 
-/** Runs a program of this build; stderr is ours, stdout comes back. */
+interface Refused extends Partial<ErrorEntry> {
+  readonly message: string;
+  readonly code?: string;
+}
+/** With this exit code it began nothing, and its stdout says why (test/support/refusal.ts). */
+const EXIT_REFUSED = 2;
+
+function refusal(stdout: string): SeeleError {
+  const { message, code, ...entry } = (JSON.parse(stdout) as { refused: Refused }).refused;
+  return code === undefined
+    ? cliError('CLI_USAGE', message)
+    : new SeeleError(code, entry as ErrorEntry, message);
+}
+
+/** Runs a program of this build; stderr is ours, stdout comes back. @throws what it refused with */
 export function runBuilt(
   context: CommandContext,
   path: string,
@@ -33,7 +48,8 @@ export function runBuilt(
     child.once('error', reject);
     child.once('close', (code) => {
       context.signal.removeEventListener('abort', stop);
-      resolve({ code: code ?? 1, stdout });
+      if (code === EXIT_REFUSED) reject(refusal(stdout));
+      else resolve({ code: code ?? 1, stdout });
     });
   });
 }
@@ -101,7 +117,6 @@ export async function simMarket(context: CommandContext, options: SimOptions): P
   output.status('simulating …');
   const { code, stdout } = await runBuilt(context, 'test/simulation/market/main.js', args);
   output.status('');
-  if (code === 2) throw cliError('CLI_USAGE', 'the simulation refused its options');
   if (stdout !== '') process.stdout.write(stdout);
   // With --json the report is the one document; its own counts say what failed.
   if (output.json && stdout !== '') process.exitCode = code;

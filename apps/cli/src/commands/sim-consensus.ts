@@ -6,7 +6,6 @@ import { tableLines } from '../frame/table.ts';
 import { flatten, runBuilt } from './bench.ts';
 
 const toFlag = (name: string) => `--${name.replaceAll(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;
-const WRONG_USAGE = 2;
 
 export function simConsensus(what: 'eda' | 'pbft') {
   return async (
@@ -20,8 +19,6 @@ export function simConsensus(what: 'eda' | 'pbft') {
     context.output.status('simulating …');
     const program = 'test/simulation/eda/main.js';
     const { code, stdout } = await runBuilt(context, program, [what, ...args, '--json']);
-    if (code === WRONG_USAGE)
-      throw cliError('CLI_USAGE', `seele sim ${what} does not understand: ${args.join(' ')}`);
     const document = JSON.parse(stdout.trim().split('\n').at(-1) ?? 'null') as Json;
     context.output.answer(document, () => {
       for (const line of tableLines([], flatten(document, ''))) context.output.line(line);

@@ -20,7 +20,6 @@ export async function simScheduler(
   output.status('simulating …');
   const { code, stdout } = await runBuilt(context, 'test/simulation/scheduler/main.js', args);
   output.status('');
-  if (code === 2) throw cliError('CLI_USAGE', 'the simulation refused its options or files');
   if (code !== 0) throw cliError('CLI_CHECK_FAILED', `the simulation ended with exit code ${code}`);
   process.stdout.write(stdout);
 }
