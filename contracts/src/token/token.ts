@@ -10,7 +10,7 @@ import {
   decodeWith,
   hash32,
   invariant,
-  keysOfAccounts,
+  madeOnce,
   optional,
   record,
   text,
@@ -44,7 +44,7 @@ export const COLLECTORS = ['names', 'orders', 'resources', 'stake', 'deals', 'di
 const collectorAccounts: ReadonlySet<AccountId> = new Set(COLLECTORS.map(contractAccount));
 
 export const tokenKeys = {
-  balance: keysOfAccounts((account) => storageKey('balance/', account)),
+  balance: madeOnce((account) => storageKey('balance/', account)),
   balances: utf8('balance/'),
   supply: utf8('supply'),
 };

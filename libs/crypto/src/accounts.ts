@@ -2,7 +2,14 @@
  * Keys and the accounts they control. A public key is tagged with its type (01 = ed25519), so other
  * schemes can join later; an account is the hash of the tagged key.
  */
-import { type AccountId, type Bytes, type Randomness, hexToBytes, utf8 } from '#libs/kernel';
+import {
+  type AccountId,
+  type Bytes,
+  type Randomness,
+  hexToBytes,
+  madeOnce,
+  utf8,
+} from '#libs/kernel';
 import { ed25519PublicKey } from './ed25519.ts';
 import { cryptoError } from './errors.ts';
 import { hashOf } from './hashes.ts';
@@ -26,12 +33,16 @@ export interface KeyPair {
   readonly account: AccountId;
 }
 
-/** The account a tagged public key controls. @throws CRYPTO_KEY_INVALID */
-export function accountOf(publicKey: string): AccountId {
+const accountOfKey = madeOnce((publicKey: string): AccountId => {
   const bytes = hexToBytes(publicKey);
   if (bytes?.length !== PUBLIC_KEY_BYTES)
     throw cryptoError('CRYPTO_KEY_INVALID', `${JSON.stringify(publicKey)} is not a public key`);
   return hashOf(ACCOUNT_DOMAIN, bytes);
+});
+
+/** The account a tagged public key controls. @throws CRYPTO_KEY_INVALID */
+export function accountOf(publicKey: string): AccountId {
+  return accountOfKey(publicKey);
 }
 
 /** The account of a system contract; no key controls it. */

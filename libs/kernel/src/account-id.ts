@@ -31,26 +31,28 @@ export function parseAccount(input: string): AccountId {
   throw kernelError('KERNEL_ID_INVALID', `${JSON.stringify(input)} is not an account (seele1…)`);
 }
 
-const RECENT_KEYS = 4096;
+/** More than are busy at a time; each value kept is one to three hundred bytes. */
+const RECENT = 16_384;
 
 /**
- * Keys that are made of an account, the last ones kept: one transfer asks for those of two accounts
- * eight times. Whoever gets a key does not change it.
+ * What is made of a hash or key in hex, the last ones kept: one transfer asks for what belongs to two
+ * accounts eight times. Whoever gets one does not change it.
  */
-export function keysOfAccounts(make: (account: AccountId) => Bytes): (account: AccountId) => Bytes {
-  const recent: ({ readonly account: AccountId; readonly key: Bytes } | undefined)[] = Array.from({
-    length: RECENT_KEYS,
+export function madeOnce<T>(make: (hex: string) => T): (hex: string) => T {
+  const recent: ({ readonly hex: string; readonly made: T } | undefined)[] = Array.from({
+    length: RECENT,
   });
-  return (account) => {
-    // Accounts are hashes: any of their digits will do.
+  return (hex) => {
+    // Hashes and keys are random: any of their digits will do.
+    const at = hex.length - 4;
     const slot =
-      (((account.charCodeAt(0) * 31 + account.charCodeAt(1)) * 31 + account.charCodeAt(2)) * 31 +
-        account.charCodeAt(3)) &
-      (RECENT_KEYS - 1);
+      (((hex.charCodeAt(at) * 31 + hex.charCodeAt(at + 1)) * 31 + hex.charCodeAt(at + 2)) * 31 +
+        hex.charCodeAt(at + 3)) &
+      (RECENT - 1);
     const known = recent[slot];
-    if (known?.account === account) return known.key;
-    const key = make(account);
-    recent[slot] = { account, key };
-    return key;
+    if (known?.hex === hex) return known.made;
+    const made = make(hex);
+    recent[slot] = { hex, made };
+    return made;
   };
 }

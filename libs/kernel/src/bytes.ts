@@ -92,13 +92,18 @@ for (const [value, code] of HEX_DIGITS.entries()) NIBBLES[code] = value;
 export function hexToBytes(hex: string): Bytes | undefined {
   if (hex.length % 2 !== 0) return undefined;
   const out = new Uint8Array(hex.length / 2);
-  for (let i = 0; i < out.length; i++) {
+  return writeHex(hex, out, 0) ? out : undefined;
+}
+
+/** Writes what lower-case hex of even length says to `at`; false, and some of it written, when malformed. */
+export function writeHex(hex: string, out: Bytes, at: number): boolean {
+  for (let i = 0; 2 * i < hex.length; i++) {
     const high = NIBBLES[hex.charCodeAt(2 * i)] ?? -1;
     const low = NIBBLES[hex.charCodeAt(2 * i + 1)] ?? -1;
-    if (high < 0 || low < 0) return undefined;
-    out[i] = (high << 4) | low;
+    if (high < 0 || low < 0) return false;
+    out[at + i] = (high << 4) | low;
   }
-  return out;
+  return true;
 }
 
 const ARENA_CHUNK_BYTES = 128 * 1024;

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { formatAccount, parseAccount } from './account-id.ts';
+import { formatAccount, madeOnce, parseAccount } from './account-id.ts';
 import { AMOUNT_MAX, TOKEN, formatAmount, parseAmount, parseUnits } from './amount.ts';
 import {
   bytesToHex,
@@ -22,6 +22,25 @@ import {
 import { createSeededRandomness } from './randomness.ts';
 
 const code = (expected: string) => expect.objectContaining({ code: expected });
+
+describe('what is made once', () => {
+  it('is that of its text, whatever was asked for before, and made again only when forgotten', () => {
+    let made = 0;
+    const upper = madeOnce((text) => {
+      made++;
+      if (text === 'bad') throw new Error('bad');
+      return text.toUpperCase();
+    });
+    const texts = Array.from({ length: 40_000 }, (_, i) => i.toString(16).padStart(5, '0'));
+    for (const text of texts) expect(upper(text) === text.toUpperCase()).toBe(true);
+    expect(upper('')).toBe('');
+    expect(() => upper('bad')).toThrow('bad');
+    expect(() => upper('bad')).toThrow('bad');
+    made = 0;
+    for (let i = 0; i < 5; i++) expect(upper('0abcd')).toBe('0ABCD');
+    expect(made).toBeLessThanOrEqual(1);
+  });
+});
 
 describe('amounts', () => {
   it('are written with at least two decimals and read back exactly', () => {

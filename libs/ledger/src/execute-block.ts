@@ -105,6 +105,7 @@ export function executeBlock(
       continue;
     }
     sizeBytes += transaction.bytes.length;
+    journal.settle();
     try {
       const outcome = executeTransaction(run, transaction, limits.blockFuel - fuelUsed);
       if (!outcome.executed) {

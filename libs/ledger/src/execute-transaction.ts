@@ -10,7 +10,7 @@ import {
   decodeWith,
   encodeWith,
   hexToBytes,
-  keysOfAccounts,
+  madeOnce,
   uint,
   utf8,
 } from '#libs/kernel';
@@ -33,7 +33,7 @@ const NONCE_PREFIX = utf8('nonce/');
 const nonceCodec = uint();
 
 /** Key of an account's nonce in the state of `LEDGER_STATE`. */
-export const nonceKey = keysOfAccounts((account) =>
+export const nonceKey = madeOnce((account) =>
   concatBytes(NONCE_PREFIX, hexToBytes(account) as Bytes),
 );
 

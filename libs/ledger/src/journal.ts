@@ -41,6 +41,8 @@ export interface StateJournal {
   checkpoint(): number;
   /** Undoes every change made since the checkpoint. */
   revertTo(checkpoint: number): void;
+  /** Changes made so far stay: earlier checkpoints hold no more. */
+  settle(): void;
   /** Entries that differ from committed state, in no particular but a deterministic order. */
   changes(): StateChange[];
 }
@@ -50,11 +52,6 @@ interface Entry {
   readonly text: ByteText;
   readonly before: Bytes | undefined;
   after: Bytes | undefined;
-}
-
-interface Undo {
-  readonly entry: Entry;
-  readonly after: Bytes | undefined;
 }
 
 /** Changed and read entries of one contract. Text keys hold one byte per character. */
@@ -99,7 +96,10 @@ export function sameBytes(a: Bytes | undefined, b: Bytes | undefined): boolean {
 class Journal implements StateJournal {
   readonly #base: StateReader;
   readonly #layers = new Map<string, Layer>();
-  readonly #undo: Undo[] = [];
+  /** What changed, and what it held before, oldest first; used again by every transaction. */
+  readonly #changed: Entry[] = [];
+  readonly #held: (Bytes | undefined)[] = [];
+  #changes = 0;
 
   constructor(base: StateReader) {
     this.#base = base;
@@ -141,7 +141,8 @@ class Journal implements StateJournal {
 
   #set(contract: string, key: Bytes, after: Bytes | undefined): void {
     const entry = this.#entry(contract, key);
-    this.#undo.push({ entry, after: entry.after });
+    this.#changed[this.#changes] = entry;
+    this.#held[this.#changes++] = entry.after;
     entry.after = after;
   }
 
@@ -199,14 +200,18 @@ class Journal implements StateJournal {
   }
 
   checkpoint(): number {
-    return this.#undo.length;
+    return this.#changes;
   }
 
   revertTo(checkpoint: number): void {
-    while (this.#undo.length > checkpoint) {
-      const { entry, after } = this.#undo.pop() as Undo;
-      entry.after = after;
+    while (this.#changes > checkpoint) {
+      const entry = this.#changed[--this.#changes] as Entry;
+      entry.after = this.#held[this.#changes];
     }
+  }
+
+  settle(): void {
+    this.#changes = 0;
   }
 
   changes(): StateChange[] {

@@ -13,7 +13,16 @@
  *   08 … 0a                      what the ordering keeps beside the chain
  *   0b era                       how the validators of that era follow from those before
  */
-import { type Bytes, type KeyValueReader, concatBytes, hexToBytes, utf8 } from '#libs/kernel';
+import {
+  type ByteArena,
+  type Bytes,
+  type KeyValueReader,
+  type KeyValueWrite,
+  concatBytes,
+  hexToBytes,
+  utf8,
+  writeHex,
+} from '#libs/kernel';
 import type { StateReader } from './journal.ts';
 
 export const GENESIS_KEY = concatBytes(Uint8Array.of(1), utf8('genesis'));
@@ -41,8 +50,9 @@ export const receiptsKey = (height: number): Bytes => heightKey(4, height);
 /** A change of validators, by the era from which it is in force. */
 export const handoverKey = (era: number): Bytes => heightKey(11, era);
 export const HANDOVERS = { start: Uint8Array.of(11), end: Uint8Array.of(12) };
+const INDEX = 5;
 export const indexKey = (transactionId: string): Bytes =>
-  concatBytes(Uint8Array.of(5), hexToBytes(transactionId) ?? new Uint8Array());
+  concatBytes(Uint8Array.of(INDEX), hexToBytes(transactionId) ?? new Uint8Array());
 
 const statePrefixes = new Map<string, Bytes>();
 
@@ -57,8 +67,14 @@ function statePrefix(contract: string): Bytes {
   return prefix;
 }
 
-export function stateKey(contract: string, key: Bytes): Bytes {
-  return concatBytes(statePrefix(contract), key);
+/** @param arena where the keys of one block lie together */
+export function stateKey(contract: string, key: Bytes, arena?: ByteArena): Bytes {
+  const prefix = statePrefix(contract);
+  if (!arena) return concatBytes(prefix, key);
+  const bytes = arena.take(prefix.length + key.length);
+  bytes.set(prefix);
+  bytes.set(key, prefix.length);
+  return bytes;
 }
 
 /** Every state entry, of all contracts. */
@@ -167,14 +183,28 @@ export interface ReceiptPlace {
   readonly length: number;
 }
 
-export function encodePlace({ height, index, offset, length }: ReceiptPlace): Bytes {
-  const bytes = new Uint8Array(20);
+const INDEX_KEY_BYTES = 1 + 32;
+const PLACE_BYTES = 20;
+
+/** Entries of the index, in one array. */
+export function indexEntries(
+  places: readonly (readonly [transaction: string, place: ReceiptPlace])[],
+): KeyValueWrite[] {
+  const bytes = new Uint8Array((INDEX_KEY_BYTES + PLACE_BYTES) * places.length);
   const view = new DataView(bytes.buffer);
-  view.setBigUint64(0, BigInt(height));
-  view.setUint32(8, index);
-  view.setUint32(12, offset);
-  view.setUint32(16, length);
-  return bytes;
+  let at = 0;
+  return places.map(([transaction, { height, index, offset, length }]) => {
+    bytes[at] = INDEX;
+    writeHex(transaction, bytes, at + 1);
+    const valueAt = at + INDEX_KEY_BYTES;
+    view.setBigUint64(valueAt, BigInt(height));
+    view.setUint32(valueAt + 8, index);
+    view.setUint32(valueAt + 12, offset);
+    view.setUint32(valueAt + 16, length);
+    const key = bytes.subarray(at, valueAt);
+    at = valueAt + PLACE_BYTES;
+    return { key, value: bytes.subarray(valueAt, at) };
+  });
 }
 
 export function decodePlace(bytes: Bytes): ReceiptPlace | undefined {

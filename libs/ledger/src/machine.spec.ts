@@ -118,6 +118,7 @@ describe('the state journal', () => {
     fc.constant({ kind: 'checkpoint' }),
     fc.constant({ kind: 'revert' }),
     fc.constant({ kind: 'commit' }),
+    fc.constant({ kind: 'settle' }),
   ) as fc.Arbitrary<{ kind: string; key: string; value: string; cursor: string; limit: number }>;
 
   it('behaves like a sorted map with save points (model)', () => {
@@ -141,6 +142,9 @@ describe('the state journal', () => {
             if (!point) continue;
             journal.revertTo(point.checkpoint);
             model = point.model;
+          } else if (kind === 'settle') {
+            journal.settle();
+            saved = [];
           } else if (kind === 'commit') {
             state.apply(journal.changes());
             journal = createStateJournal(state);

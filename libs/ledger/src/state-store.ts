@@ -1,6 +1,6 @@
 /** State entries and the tree over them, as they lie in the store. */
 import { type NodeReader, type StateTree, createStateTree } from '#libs/merkle';
-import type { KeyValueWrite } from '#libs/kernel';
+import { ByteArena, type KeyValueWrite } from '#libs/kernel';
 import type { StateChange } from './journal.ts';
 import { TREE_PREFIX, stateKey } from './layout.ts';
 import { stateTreeKeyText, stateValueHashText } from './state-keys.ts';
@@ -26,8 +26,9 @@ export function updateStateTree(tree: StateTree, changes: readonly StateChange[]
 }
 
 export function stateWrites(changes: readonly StateChange[]): KeyValueWrite[] {
+  const arena = new ByteArena();
   return changes.map(({ contract, key, after }) => ({
-    key: stateKey(contract, key),
+    key: stateKey(contract, key, arena),
     value: after ?? null,
   }));
 }

@@ -25,8 +25,7 @@ import {
   changedKey,
   decodeHeight,
   encodeHeight,
-  encodePlace,
-  indexKey,
+  indexEntries,
   packList,
   packedListHead,
   readStateKey,
@@ -61,23 +60,19 @@ function listed(height: number, receipts: readonly Receipt[], bytes: readonly By
   };
 }
 
-function placesOf({ height, transactions, lengths }: Listed): ReadonlyMap<string, ReceiptPlace> {
+type Places = readonly (readonly [transaction: string, place: ReceiptPlace])[];
+
+function placesOf({ height, transactions, lengths }: Listed): Places {
   let offset = packedListHead(lengths.length);
-  const places = new Map<string, ReceiptPlace>();
+  const places: [string, ReceiptPlace][] = [];
   for (let index = 0; index < lengths.length; index++) {
     const length = lengths[index] as number;
     const transaction = transactions[index];
-    if (transaction !== undefined) places.set(transaction, { height, index, offset, length });
+    if (transaction !== undefined) places.push([transaction, { height, index, offset, length }]);
     offset += length;
   }
   return places;
 }
-
-const indexWrites = (receipts: Listed): KeyValueWrite[] =>
-  [...placesOf(receipts)].map(([transaction, place]) => ({
-    key: indexKey(transaction),
-    value: encodePlace(place),
-  }));
 
 /** What one block changed. */
 interface Layer {
@@ -150,7 +145,7 @@ export class Unwritten {
     const seen = new Set<string>();
     for (const layer of layers.reverse()) {
       writes.push(...layer.nodes.writes(seen));
-      writes.push(...indexWrites(layer.receipts));
+      writes.push(...indexEntries(placesOf(layer.receipts)));
     }
     return writes;
   }
@@ -166,7 +161,7 @@ export class Unwritten {
   /** Where a receipt lies that the store's index does not name yet. */
   place(transaction: string): ReceiptPlace | undefined {
     for (const layer of this.#layers) {
-      layer.places ??= placesOf(layer.receipts);
+      layer.places ??= new Map(placesOf(layer.receipts));
       const place = layer.places.get(transaction);
       if (place) return place;
     }
@@ -270,7 +265,7 @@ export async function catchUp(
     for (let h = written + 1; h <= height; h++) {
       const receipts = unpackList(store.get(receiptsKey(h)) ?? new Uint8Array());
       if (!receipts) throw corrupt(h, 'its receipts are missing or cut short');
-      writes.push(...indexWrites(listed(h, receipts.map(decodeReceipt), receipts)));
+      writes.push(...indexEntries(placesOf(listed(h, receipts.map(decodeReceipt), receipts))));
       writes.push({ key: changedKey(h), value: null });
     }
   } catch (error) {

@@ -20,9 +20,19 @@ export class NodeWrites {
   /** Where the last record of each key begins; made when somebody asks. */
   #places: Map<string, number> | undefined;
 
+  /** @param roomBytes how much is likely to be written: growing copies it and touches new pages */
+  constructor(roomBytes = 0) {
+    if (roomBytes > FIRST_CHUNK_BYTES) this.#grow(roomBytes);
+  }
+
   /** Where what was made room for is written; another one after the next `add`. */
   get buffer(): Bytes {
     return this.#bytes;
+  }
+
+  /** Bytes used. */
+  get sizeBytes(): number {
+    return this.#used;
   }
 
   /** How many nodes are written or removed. */

@@ -7,6 +7,7 @@ import {
 } from '#libs/kernel';
 import { sha256 as independentSha256 } from '@noble/hashes/sha2.js';
 import fc from 'fast-check';
+import { writeText } from './byte-text.ts';
 import {
   EMPTY_STATE_ROOT,
   type StateProof,
@@ -30,6 +31,20 @@ function memoryStore() {
     },
   };
 }
+
+describe('bytes as text', () => {
+  it('are written alike into small arrays, large ones and views, whatever their length', () => {
+    const text = Array.from({ length: 256 }, (_, i) => String.fromCharCode(255 - i)).join('');
+    for (const sizeBytes of [64, 65, 300])
+      for (const length of [0, 1, 15, 16, 32, 60]) {
+        const out = new Uint8Array(sizeBytes + 3).fill(7).subarray(3);
+        expect(writeText(text.slice(0, length), out, 2)).toBe(2 + length);
+        const expected = new Uint8Array(sizeBytes).fill(7);
+        for (let i = 0; i < length; i++) expected[2 + i] = 255 - i;
+        expect(out).toEqual(expected);
+      }
+  });
+});
 
 type Contents = ReadonlyMap<string, Bytes>;
 

@@ -58,6 +58,7 @@ export interface StateCommit {
 }
 
 const DEFAULT_MAX_CACHED_NODES = 200_000;
+const SPARE = 1.125;
 
 /** Whether a child still has the hash its parent was computed with; loading it changes nothing. */
 function isUnchanged(before: Node, after: Node): boolean {
@@ -85,6 +86,8 @@ export class StateTree {
   #now = 0;
   #cached = 0;
   #committedAt = 0;
+  /** Written per change by the last commit, and a little more. */
+  #bytesPerChange = 0;
   #arena = new ByteArena();
 
   /** @throws MERKLE_NODE_CORRUPT */
@@ -129,13 +132,14 @@ export class StateTree {
     this.#arena = new ByteArena();
     const changes = inKeyOrder(this.#pending);
     this.#pending = [];
-    const nodes = new NodeWrites();
+    const nodes = new NodeWrites(Math.ceil(changes.length * this.#bytesPerChange));
     this.#writes = nodes;
     if (changes.length > 0) {
       const before = this.root;
       this.#root = this.#apply(this.#root, changes, 0, changes.length, 0);
       if (this.#root instanceof Branch) this.#save(this.#root);
       if (this.root !== before) this.#saveRoot();
+      this.#bytesPerChange = (nodes.sizeBytes / changes.length) * SPARE;
     }
     this.#committedAt = this.#now;
     this.#writes = new NodeWrites();

@@ -64,7 +64,8 @@ function createPacker(): (value: Bytes) => Buffer {
   let used = 0;
   return (value) => {
     const { length } = value;
-    if (length > PACK_MAX_BYTES) return value as Buffer;
+    // A view that begins somewhere inside an array is of a large one already.
+    if (length > PACK_MAX_BYTES || value.byteOffset > 0) return value as Buffer;
     if (used + length > chunk.byteLength) {
       chunk = new ArrayBuffer(PACK_CHUNK_BYTES);
       used = 0;
