@@ -10,20 +10,17 @@ import {
   removePostgresCluster,
   startEmbeddedPostgres,
 } from '#libs/platform';
-import { createPostgresQueue, createRedisQueue } from './bullmq-queue.ts';
+import { type QueueTimes, createPostgresQueue, createRedisQueue } from './bullmq-queue.ts';
 import { describeQueuePort } from './queue.conformance.ts';
 
 const logger = createLogger({ name: 'queue-test', level: 'silent' });
 
-/** Short, so that a test need not wait for the real times. */
-const QUICK = { lockMs: 1_000, stalledCheckMs: 500 };
-
-function spawnHolder(create: string, url: string, queue: string): ChildProcess {
+function spawnHolder(create: string, url: string, queue: string, times: QueueTimes): ChildProcess {
   const program = `
     const queues = await import('./dist/apps/market/src/queue/bullmq-queue.js');
     const { createLogger } = await import('#libs/platform');
     const logger = createLogger({ name: 'holder', level: 'silent' });
-    const port = await queues.${create}({ url: ${JSON.stringify(url)}, logger, lockMs: 1000, stalledCheckMs: 500 });
+    const port = await queues.${create}({ url: ${JSON.stringify(url)}, logger, ...${JSON.stringify(times)} });
     await port.consume(${JSON.stringify(queue)}, () => {
       process.stdout.write('held\\n');
       return new Promise(() => {});
@@ -47,8 +44,8 @@ describe('embedded PostgreSQL', () => {
     await rm(home, { recursive: true, force: true });
   });
   describeQueuePort('PostgreSQL', {
-    open: () => createPostgresQueue({ url: server.url, logger, ...QUICK }),
-    spawnHolder: (queue) => spawnHolder('createPostgresQueue', server.url, queue),
+    open: (times) => createPostgresQueue({ url: server.url, logger, ...times }),
+    spawnHolder: (queue, times) => spawnHolder('createPostgresQueue', server.url, queue, times),
   });
 });
 
@@ -82,7 +79,7 @@ if (!hasRedis) console.warn('skipped: QueuePort on Redis, because redis-server i
     await gone;
   });
   describeQueuePort('Redis', {
-    open: () => createRedisQueue({ url, logger, ...QUICK }),
-    spawnHolder: (queue) => spawnHolder('createRedisQueue', url, queue),
+    open: (times) => createRedisQueue({ url, logger, ...times }),
+    spawnHolder: (queue, times) => spawnHolder('createRedisQueue', url, queue, times),
   });
 });
