@@ -4,15 +4,13 @@
  * twice: each carries the order's binding number, and only the newest counts.
  */
 import { batchDue, handOutBatch } from './arrays/binding.ts';
-import { freeBatch, loseBatch } from './arrays/endings.ts';
 import { enqueueBatches } from './arrays/messages.ts';
 import { leaseId, sendBinding } from './binding-messages.ts';
-import { failWork, loseLease } from './endings.ts';
+import { failWork } from './endings.ts';
 import { logStep } from './job-log.ts';
 import { MARKET_ENTRIES } from '#libs/audit';
 import type { MarketEvent } from './model/events.ts';
-import type { Lease, OrderRow, UnitsRow } from './model/rows.ts';
-import type { LeaseEnd } from './retry.ts';
+import type { Lease, OrderRow } from './model/rows.ts';
 import { priceAtLimits } from './pricing.ts';
 import { pursueChain } from './chain-steps.ts';
 import {
@@ -25,7 +23,8 @@ import {
   ordersInTurn,
   waitForRoom,
 } from './placement/place.ts';
-import { type Victim, preemptionReason, victimFor } from './placement/preempt.ts';
+import { type Victim, victimFor } from './placement/preempt.ts';
+import { makeRoom } from './preemption.ts';
 import { madeInputsOf } from './graph/followers.ts';
 import { takeRoom } from './room.ts';
 import {
@@ -77,24 +76,10 @@ function bindOrWait(step: Step, row: OrderRow): void {
 }
 
 /** Takes the slot of cheap work for this order. */
-function preempt(step: Step, row: OrderRow, { order, provider, batch }: Victim): void {
-  const inputs = inputsOfPreemption(step, row, order);
-  const reason = preemptionReason(step.market, row.id);
-  const end = { code: 'PREEMPTED', reason, retry: 'preempted' } as const;
-  if (!batch) loseLease(step, order, end);
-  else preemptBatch(step, batch, end);
-  grant(step, row, provider, inputs);
-}
-
-/** What of the batch was delivered is looked at and counts; the rest goes back, and the slot is free at once. */
-function preemptBatch(step: Step, batch: UnitsRow, end: LeaseEnd): void {
-  const { preempted = 0 } = orderOf(step.market, batch.order);
-  updateOrder(step, batch.order, { preempted: preempted + 1 });
-  loseBatch(step, batch, end);
-  freeBatch(step, batch);
-  const { lease } = batch;
-  if (step.market.batches.has(lease))
-    step.market.deadlines.set(`units/${lease}`, step.now.monotonicMs);
+function preempt(step: Step, row: OrderRow, victim: Victim): void {
+  const inputs = inputsOfPreemption(step, row, victim.order);
+  makeRoom(step, row.id, victim);
+  grant(step, row, victim.provider, inputs);
 }
 
 /** A grant that cannot end in time only wastes the provider's work: the order ends now instead. */

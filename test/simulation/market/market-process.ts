@@ -316,13 +316,8 @@ export class MarketProcess {
         const { order, bytes } = effect;
         if (world.fault('result of an array not stored', 0.05)) return;
         const cid = cidOf(bytesToHex(bytes));
-        world.after(
-          5,
-          'stored',
-          () => this.dispatch({ kind: 'resultStored', order, cid }),
-          isAlive,
-        );
-        return;
+        const stored = { kind: 'resultStored', order, cid } as const;
+        return world.after(5, 'stored', () => this.dispatch(stored), isAlive);
       }
       case 'makeInput': {
         const { order, name, result, task = -1 } = effect;
@@ -350,12 +345,10 @@ export class MarketProcess {
       }
       case 'readLeaves': {
         const { order, fence } = effect;
-        if (world.fault('leaves not read', 0.05)) return;
-        const read = (): void => {
-          const leaves = leavesOf(this.rows, order, fence);
-          if (leaves) this.dispatch({ kind: 'leavesRead', order, fence, leaves });
-        };
-        return world.after(2, 'leaves', read, isAlive);
+        const leaves = leavesOf(this.rows, order, fence);
+        if (!leaves || world.fault('leaves not read', 0.05)) return;
+        const read = { kind: 'leavesRead', order, fence, leaves } as const;
+        return world.after(2, 'leaves', () => this.dispatch(read), isAlive);
       }
       case 'readBond': {
         const { account } = effect;

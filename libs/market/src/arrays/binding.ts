@@ -9,7 +9,10 @@ import { pursueChain } from '../chain-steps.ts';
 import { failWork } from '../endings.ts';
 import { logStep } from '../job-log.ts';
 import { type ArrayProgress, type OrderRow, ROW_VERSION, type UnitGroup } from '../model/rows.ts';
+import type { Job } from '../placement/choose.ts';
 import { bestPlace, capOf, jobOf, waitForRoom } from '../placement/place.ts';
+import { victimFor } from '../placement/preempt.ts';
+import { makeRoom } from '../preemption.ts';
 import { priceAtLimits } from '../pricing.ts';
 import { madeInputsOf } from '../graph/followers.ts';
 import { takeBatchRoom } from '../room.ts';
@@ -40,11 +43,28 @@ export function batchDue(step: Step, id: string): void {
   const { market } = step;
   const row = orderOf(market, id);
   if (row.work !== 'running' || pendingUnits(arrayOf(row)) === 0) return;
-  const job = jobOf(row, step.now.timeUs);
   const avoid = new Set([...withoutWork(market, row), ...(row.avoid ?? [])]);
-  const best = bestPlace(step, { ...job, avoid });
+  const job = { ...jobOf(row, step.now.timeUs), avoid };
+  const best = bestPlace(step, job);
   if (best) handOutBatch(step, id, best.offer.provider);
-  else waitForRoom(step, row);
+  else if (!takeSlot(step, row, job)) waitIfRunning(step, id);
+}
+
+/** It may have been given up for want of time, or paused for want of money. */
+function waitIfRunning(step: Step, id: string): void {
+  const row = orderOf(step.market, id);
+  if (row.work === 'running') waitForRoom(step, row);
+}
+
+/** Takes the slot of cheap work for a batch, as a job would; not for a batch that nobody is given then. */
+function takeSlot(step: Step, row: OrderRow, job: Job): boolean {
+  // An audit can wait.
+  if (row.auditOf !== undefined || isTooLate(step, row)) return false;
+  const victim = victimFor(step.market, job, row.signed.order.consumer);
+  if (!victim || !nextBatch(step, row, victim.provider)) return false;
+  makeRoom(step, row.id, victim);
+  handOutBatch(step, row.id, victim.provider);
+  return true;
 }
 
 /** Gives this provider a batch; with units left the order waits for the next slot, in its turn. */
@@ -105,17 +125,23 @@ function cutBatch(step: Step, row: OrderRow, provider: string, most: number): Cu
   return fromGroup(({ tried }) => !tried.includes(provider)) ?? fresh() ?? fromGroup(() => true);
 }
 
+/** What this provider would be given now, and for how much; undefined for nothing. */
+function nextBatch(step: Step, row: OrderRow, { row: { offer, provider } }: ProviderState) {
+  if (arrayOf(row).open.length >= OPEN_MAX) return undefined;
+  const unitPrice = priceAtLimits(offer, row.needs.limits);
+  if (unitPrice > capOf(row)) return undefined;
+  const most = affordableUnits(step, row, unitPrice, BATCH_UNITS_MAX);
+  const cut = most === 0 ? undefined : cutBatch(step, row, provider, most);
+  return cut && { cut, unitPrice };
+}
+
 function grantBatch(step: Step, row: OrderRow, provider: ProviderState): boolean {
   const { market, now } = step;
   const { offer, provider: account } = provider.row;
   const array = arrayOf(row);
-  if (array.open.length >= OPEN_MAX) return false;
-  const unitPrice = priceAtLimits(offer, row.needs.limits);
-  if (unitPrice > capOf(row)) return false;
-  const most = affordableUnits(step, row, unitPrice, BATCH_UNITS_MAX);
-  if (most === 0) return false;
-  const cut = cutBatch(step, row, account, most);
-  if (!cut) return false;
+  const next = nextBatch(step, row, provider);
+  if (!next) return false;
+  const { cut, unitPrice } = next;
   rememberAnswers(market, row);
   const fence = row.fence + 1;
   const lease = leaseId(row.id, fence);

@@ -10,6 +10,7 @@ import {
   executeAll,
   leasesIn,
   submitArray,
+  submitUnplaced,
 } from '../testing/array-driver.ts';
 import { Driver, configOf, manifestWith, only, signerOf } from '../testing/driver.ts';
 import type { MarketEffect } from '../model/effects.ts';
@@ -92,6 +93,104 @@ describe('a batch of level eco', () => {
     // Three times for each batch of 200.
     expect(driver.market.orders.get(id)?.preempted).toBe(6);
   });
+});
+
+describe('a batch of tier B', () => {
+  /** An order of many tasks of tier B, whose messages come. */
+  function urgentArray(driver: Driver, amount = 10n ** 10n, tasks = TASKS) {
+    const id = submitUnplaced(driver, tasks, amount, 1, undefined, { tier: 'B' });
+    return { id, leases: bindAll(driver, id, 2) };
+  }
+
+  test('takes the slot of a batch of tier A on an eco machine', () => {
+    const { driver, id, lease } = busy();
+    const { id: taker, leases } = urgentArray(driver);
+    expect(leases).toHaveLength(1);
+    expect(driver.market.batches.get(leases[0]?.lease ?? '')?.order).toBe(taker);
+    expect(progress(driver, id)?.again).toMatchObject([{ units: lease.units, faults: 0 }]);
+    expect(driver.market.orders.get(id)?.preempted).toBe(1);
+  });
+
+  test('takes the slot of a job of tier A as well', () => {
+    const driver = new Driver(configOf());
+    driver.join('p1', { ...SLOT, level: 'eco' });
+    const job = manifestWith();
+    const reply = driver.submit(driver.order(job), job, 10n ** 9n);
+    if (reply.is !== 'order') throw new Error(JSON.stringify(reply));
+    const { id } = reply.view;
+    driver.apply({ kind: 'bindingDue', request: 'q', order: id, binding: 1 });
+    expect(driver.market.orders.get(id)?.work).toBe('leased');
+    expect(urgentArray(driver).leases).toHaveLength(1);
+    expect(driver.market.orders.get(id)).toMatchObject({ work: 'queued', preempted: 1, faults: 0 });
+  });
+
+  test('takes none of another level, none of tier B, and none that it could not use', () => {
+    const other = busy('standard');
+    expect(urgentArray(other.driver).leases).toEqual([]);
+    const same = busy();
+    expect(urgentArray(same.driver).leases).toHaveLength(1);
+    expect(urgentArray(same.driver).leases).toEqual([]);
+    // Nothing prepaid is left for it: the slot stays where it is.
+    const poor = busy();
+    const { account } = signerOf('ann');
+    const { height } = poor.driver.market.meta;
+    const id = submitUnplaced(poor.driver, TASKS, undefined, 1, undefined, { tier: 'B' });
+    poor.driver.apply({ kind: 'balanceRead', account, balance: { amount: 0n, height } });
+    expect(bindAll(poor.driver, id, 2)).toEqual([]);
+    expect(poor.driver.market.batches.get(poor.lease.lease)?.state).toBe('working');
+    expect(poor.driver.market.orders.get(id)?.work).toBe('paused');
+    expect(poor.driver.market.places.waiting.has(id)).toBe(false);
+  });
+
+  test('of tier A takes none of the same account', () => {
+    const { driver, lease } = busy();
+    const id = submitUnplaced(driver, TASKS);
+    expect(bindAll(driver, id, 2)).toEqual([]);
+    expect(driver.market.batches.get(lease.lease)?.state).toBe('working');
+  });
+});
+
+test('two orders of many tasks in one slot: the urgent one first, and every task once', () => {
+  fc.assert(
+    fc.property(fc.array(fc.nat(200), { maxLength: 6 }), (parts) => {
+      const { driver, id, lease } = busy();
+      const held = new Map<string, LeaseUnits>([[lease.lease, lease]]);
+      const take = (effects: readonly MarketEffect[]): void => {
+        for (const { message } of only(effects, 'sendAgent'))
+          if (message.kind === 'cancel' || message.kind === 'delivered') held.delete(message.lease);
+        for (const one of leasesIn(effects)) held.set(one.lease, one);
+      };
+      for (const part of parts)
+        for (const one of held.values()) {
+          const units = unitsOf(one.units).slice(0, part);
+          driver.say('p1', { kind: 'accept', lease: one.lease });
+          if (units.length > 0)
+            take(
+              checkAll(driver, driver.say('p1', deliveryOf('p1', one, { units, isLast: false }))),
+            );
+        }
+      const urgentId = submitUnplaced(driver, 250, undefined, 1, undefined, { tier: 'B' });
+      const due = (order: string) =>
+        take(
+          checkAll(driver, driver.apply({ kind: 'bindingDue', request: 'q', order, binding: 1 })),
+        );
+      due(urgentId);
+      for (let i = 0; i < 60 && driver.market.openOrders > 0; i++) {
+        for (const one of [...held.values()]) take(deliver(driver, 'p1', one));
+        take(checkAll(driver, executeAll(driver)));
+        take(checkAll(driver, driver.wait(1_000)));
+        for (const order of [urgentId, id]) due(order);
+      }
+      for (const [order, tasks] of [[id, TASKS] as const, [urgentId, 250] as const]) {
+        expect(driver.market.orders.get(order)?.work).toBe('done');
+        const paid = [...(driver.market.batchesOf.get(order)?.values() ?? [])]
+          .filter(({ chain }) => chain === 'settled')
+          .flatMap(({ delivery }) => unitsOf(delivery?.delivery.units ?? []));
+        expect(paid.toSorted((a, b) => a - b)).toEqual(Array.from({ length: tasks }, (_, i) => i));
+      }
+    }),
+    { numRuns: 8 },
+  );
 });
 
 test('whatever is taken when, every task is done and paid once', () => {

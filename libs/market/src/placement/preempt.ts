@@ -74,7 +74,8 @@ export function victimFor(market: Market, job: Job, consumer: string): Victim | 
     for (const { provider, price } of cell.candidates) {
       if (absenceOf(market, provider)) continue;
       if (job.priceCap !== undefined && price > job.priceCap) continue;
-      if (job.tried.includes(provider.row.provider)) continue;
+      const { provider: account } = provider.row;
+      if (job.tried.includes(account) || job.avoid?.has(account)) continue;
       for (const { row, atUs, batch } of workOf(market, provider)) {
         if (++looked > LOOK_AT) return best?.victim;
         if (!mayGiveWay(market, row, job, consumer)) continue;
