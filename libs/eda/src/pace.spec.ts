@@ -31,10 +31,14 @@ function run(executesUs: number, untilUs: number) {
     GENESIS_US,
   );
   const decidedAtUs: number[] = [];
+  const views: number[] = [];
   const executing: { slot: number; atUs: number }[] = [];
   const carry = (effects: readonly EdaEffect[], nowUs: number): void => {
     for (const effect of effects) {
-      if (effect.kind === 'decided') decidedAtUs.push(nowUs);
+      if (effect.kind === 'decided') {
+        decidedAtUs.push(nowUs);
+        views.push(effect.certificate.view);
+      }
       if (effect.kind === 'ready') executing.push({ slot: effect.slot, atUs: nowUs + executesUs });
     }
   };
@@ -48,7 +52,7 @@ function run(executesUs: number, untilUs: number) {
       carry(node.handle({ kind: 'author', payload: utf8(`${nowUs}`), count: 1 }, nowUs), nowUs);
     if (nowUs >= node.nextWakeUs) carry(node.handle({ kind: 'wake' }, nowUs), nowUs);
   }
-  return { node, decidedAtUs };
+  return { node, decidedAtUs, views };
 }
 
 test('slots open at one interval: what voting took does not add to it', () => {
@@ -67,6 +71,13 @@ test('a slot does not open before the cut before it is executed', () => {
   const { decidedAtUs } = run(2 * INTERVAL_US, GENESIS_US + 3_000_000);
   for (const [i, at] of decidedAtUs.entries())
     if (i > 0) expect(at - (decidedAtUs[i - 1] as number)).toBeGreaterThanOrEqual(2 * INTERVAL_US);
+});
+
+test('a machine that executes slowly changes no view: no leader could do better', () => {
+  // Longer than the timer of a view, and than a block may wait for agreement.
+  const { views } = run(1_700_000, GENESIS_US + 8_000_000);
+  expect(views.length).toBeGreaterThanOrEqual(4);
+  expect(new Set(views)).toEqual(new Set([0]));
 });
 
 test('the last votes of a slot just decided are not answered with the decision, later ones are', () => {

@@ -55,6 +55,8 @@ export class Voting {
   #own: OwnMessages = {};
   readonly #startUs: number;
   #listableAtUs: number | undefined;
+  /** From when on a cut could be listed and voted on here: the timer of view 0. */
+  #timedFromUs: number | undefined;
   /** The time of the first leader's cut has come. */
   #isOpened = false;
   #deadlineUs: number | undefined;
@@ -116,10 +118,15 @@ export class Voting {
     const { deltaUs, cutIntervalUs } = this.#host;
     if (this.#state.view === 0) {
       const { isListable, isOverdue } = this.#host.backlog(nowUs);
+      // Before the slot before is executed here, nothing can be listed or voted on in any view.
+      const isReady = this.#host.context() !== undefined;
       if (isListable) this.#listableAtUs ??= nowUs;
+      if (isListable && isReady) this.#timedFromUs ??= nowUs;
       this.#proposeFirst(nowUs, out);
-      const timeout = (this.#listableAtUs ?? Number.POSITIVE_INFINITY) + cutIntervalUs;
-      const isDue = isOverdue && nowUs >= this.#startUs + cutIntervalUs;
+      const timeout = (this.#timedFromUs ?? Number.POSITIVE_INFINITY) + cutIntervalUs;
+      // Where a cut is proposed, the timer says when that was in vain.
+      const isWaiting = isReady && this.#proposal === undefined;
+      const isDue = isOverdue && isWaiting && nowUs >= this.#startUs + cutIntervalUs;
       if (nowUs >= timeout + TIMER_DELTAS * deltaUs || isDue) this.#enterView(1, nowUs, out);
     } else if (this.#deadlineUs !== undefined && nowUs >= this.#deadlineUs) {
       this.#enterView(this.#state.view + 1, nowUs, out);
