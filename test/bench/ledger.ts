@@ -3,8 +3,7 @@
  * process, and the time from starting a node whose data survived SIGKILL to its ready line.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { genesisSettings } from '#contracts';
@@ -14,7 +13,7 @@ import { type Genesis, encodeGenesis } from '#libs/ledger';
 import { writeKeystoreFile } from '#libs/platform';
 import { type Bench, percentile, significant } from './harness.ts';
 import { type LoadReport, benchSigner } from './ledger-load.ts';
-import { mustEnd } from '../support/started.ts';
+import { mustEnd, temporaryFolder } from '../support/started.ts';
 
 const PASSPHRASE = 'bench';
 const ACCOUNTS = 100_000;
@@ -108,7 +107,7 @@ async function cpuSecondsOf(url: string): Promise<number> {
 }
 
 export const bench: Bench = async ({ full, seed, note }) => {
-  const home = mkdtempSync(join(tmpdir(), 'seele-bench-ledger-'));
+  const home = temporaryFolder('seele-bench-ledger-');
   const transactions = full ? 200_000 : 40_000;
   const senders = 20_000;
   const children: ChildProcess[] = [];

@@ -2,9 +2,9 @@
  * How fast a catalogue finds datasets: words with and without facets, against a scan of the same
  * titles and descriptions by a SPARQL store (oxigraph, `CONTAINS`) in the same process.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { temporaryFolder } from '../support/started.ts';
 import oxigraph from 'oxigraph';
 import type { CatalogueEntry } from '#libs/mdds';
 import type { SeededRandomness } from '#libs/kernel';
@@ -94,7 +94,7 @@ export function benchSearch(
   randomness: SeededRandomness,
   { datasets, scanned, note }: { datasets: number; scanned: number; note(text: string): void },
 ) {
-  const home = mkdtempSync(join(tmpdir(), 'seele-bench-'));
+  const home = temporaryFolder('seele-bench-');
   try {
     const file = join(home, 'catalogue.sqlite');
     const filled = fillBoth(file, randomness, { datasets, scanned, note });

@@ -4,10 +4,10 @@
  * row, and versions say how many rows there are. Under `--full` several owners change their files side
  * by side, each watched by a process of its own.
  */
-import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { appendFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { temporaryFolder } from '../support/started.ts';
 import { parseAccount } from '#libs/kernel';
 import type { NodeClient } from '#libs/platform';
 import { createCluster } from '../support/cluster.ts';
@@ -121,7 +121,7 @@ export async function measureWatch(options: {
   readonly note: (text: string) => void;
 }): Promise<WatchFigures> {
   const { changes, kills, lanes, note } = options;
-  const folder = mkdtempSync(join(tmpdir(), 'seele-bench-'));
+  const folder = temporaryFolder('seele-bench-');
   let stopCluster: (() => Promise<void>) | undefined;
   try {
     const owners = await Promise.all(

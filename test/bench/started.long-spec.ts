@@ -29,3 +29,24 @@ test('a bench that is told to stop in its middle leaves no process and no file b
   expect(ours().filter(({ command }) => command.includes(home))).toEqual([]);
   expect(existsSync(home)).toBe(false);
 }, 120_000);
+
+test('what is written while it ends is gone with it too', async () => {
+  const program = `
+    import { mkdirSync } from 'node:fs';
+    import { endOnSignals, mustEnd, temporaryFolder } from './dist/test/support/started.js';
+    const folder = temporaryFolder('seele-test-');
+    mustEnd(() => mkdirSync(folder + '/late', { recursive: true }));
+    mustEnd(() => import('node:fs').then(({ rmSync }) => rmSync(folder, { recursive: true })));
+    endOnSignals();
+    setInterval(() => {}, 1000);
+    console.log(folder);`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const ended = once(child, 'exit');
+  const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
+  expect(existsSync(line)).toBe(true);
+  child.kill('SIGTERM');
+  expect(await ended).toEqual([143, null]);
+  expect(existsSync(line)).toBe(false);
+}, 30_000);

@@ -3,9 +3,8 @@
  * started again by number. `stop` leaves no process and no file behind.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { genesisSettings } from '#contracts';
@@ -14,7 +13,7 @@ import { type Profile, deriveBlsSigner } from '#libs/eda';
 import { createSeededRandomness, utf8 } from '#libs/kernel';
 import { type Genesis, encodeGenesis, genesisId, provenBlsKey } from '#libs/ledger';
 import { type NodeClient, createNodeClient, writePrivateFile } from '#libs/platform';
-import { mustEnd } from './started.ts';
+import { mustEnd, temporaryFolder } from './started.ts';
 
 /** The compiled nodes, whether this file is compiled or not. */
 const dist = join(import.meta.dirname, '..', '..').replace(/\/dist$/, '') + '/dist';
@@ -111,7 +110,7 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
       settings: options.settings ?? genesisSettings,
     },
   };
-  const root = mkdtempSync(join(tmpdir(), 'seele-cluster-'));
+  const root = temporaryFolder('seele-cluster-');
   const ports = await freePorts(nodes);
   const peers = keys.map(({ publicKey }, i) => `${publicKey}@127.0.0.1:${ports[i]}`).join(',');
   const home = (node: number) => join(root, String(node));

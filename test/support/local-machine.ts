@@ -3,7 +3,7 @@
  * clients for it. `stop` leaves no process and no file behind.
  */
 import { execFile } from 'node:child_process';
-import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ordersCalls } from '#contracts';
@@ -22,7 +22,7 @@ import {
   signOrder,
 } from '#libs/sdk';
 import { type BlobStore, createKuboBlobStore } from '#libs/storage';
-import { mustEnd } from './started.ts';
+import { mustEnd, temporaryFolder } from './started.ts';
 
 const root = process.cwd();
 const CLI = join(root, 'dist/apps/cli/src/main.js');
@@ -141,7 +141,7 @@ export async function startLocalMachine(
   depositTokens = 100,
   folder = tmpdir(),
 ): Promise<LocalMachine> {
-  const home = mkdtempSync(join(folder, 'seele-test-'));
+  const home = temporaryFolder('seele-test-', folder);
   chmodSync(home, 0o711);
   const inHome = (...args: readonly string[]) => seele([...args, '--home', home], env);
   let starting: Promise<unknown> = Promise.resolve();

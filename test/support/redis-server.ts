@@ -1,12 +1,11 @@
 /** A Redis of our own on a free port, where the machine has one: nothing of it stays. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from './own-process.ts';
-import { mustEnd } from './started.ts';
+import { mustEnd, temporaryFolder } from './started.ts';
 
 const START_MS = 5_000;
 
@@ -21,7 +20,7 @@ export interface OwnRedis {
 
 /** Durable as Redis is by its own presets for queues: append-only, synced every second. */
 async function startServer(port: number): Promise<(() => void) | undefined> {
-  const folder = mkdtempSync(join(tmpdir(), 'seele-redis-'));
+  const folder = temporaryFolder('seele-redis-');
   const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder];
   const child: ChildProcess = spawn(
     'redis-server',

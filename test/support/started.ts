@@ -3,7 +3,22 @@
  * all the same.
  */
 
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
 const started = new Set<() => Promise<void>>();
+const folders = new Set<string>();
+
+/**
+ * A new folder of this process. A signal removes it last of all: whoever was about to write into it when its
+ * owner removed it has made it again.
+ */
+export function temporaryFolder(prefix: string, parent = tmpdir()): string {
+  const folder = mkdtempSync(join(parent, prefix));
+  folders.add(folder);
+  return folder;
+}
 
 /**
  * Notes how something that was started is ended; do this before it starts. The function that is returned
@@ -41,6 +56,7 @@ export function endOnSignals(): void {
     while (started.size > 0)
       for (const end of [...started].toReversed())
         await end().catch((error: unknown) => process.stderr.write(`${String(error)}\n`));
+    for (const folder of folders) rmSync(folder, { recursive: true, force: true });
     process.exit(CODES[signal]);
   };
   for (const signal of Object.keys(CODES) as (keyof typeof CODES)[])

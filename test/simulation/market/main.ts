@@ -35,20 +35,20 @@ export function readSimMarketArguments(args: readonly string[]): SimMarketComman
     throw new WrongUsage('give --seed or --seeds, not both');
   const json = values.json === true;
   if (values.seed !== undefined) {
-    const seed = wholeNumber(String(values.seed));
+    const seed = wholeNumber(values.seed);
     if (seed === undefined) throw new WrongUsage(`--seed is a whole number, not "${values.seed}"`);
     if (values.orders !== undefined || values['no-mutants'])
       throw new WrongUsage('--orders and --no-mutants go with --seeds');
     return { scenario: 'tiers', seed, json };
   }
-  const range = String(values.seeds ?? '1-50').split('-');
+  const range = (values.seeds ?? '1-50').split('-');
   const from = wholeNumber(range[0] ?? '');
   const to = range.length === 1 ? from : wholeNumber(range[1] ?? '');
   if (from === undefined || to === undefined || to < from || range.length > 2)
     throw new WrongUsage(
       `--seeds are whole numbers, a range A-B with A first, not "${values.seeds}"`,
     );
-  const orders = values.orders === undefined ? undefined : wholeNumber(String(values.orders));
+  const orders = values.orders === undefined ? undefined : wholeNumber(values.orders);
   if (values.orders !== undefined && (orders === undefined || orders < 1 || orders > 60))
     throw new WrongUsage(`--orders is a number from 1 to 60, not "${values.orders}"`);
   const isOne = from === to;
