@@ -5,7 +5,7 @@ import { type Admitted, checkOrder } from './admission.ts';
 import { NO_FAILURES } from './arrays/batches.ts';
 import { noteBalance } from './arrays/funds.ts';
 import { enqueueBatches } from './arrays/messages.ts';
-import { firstReplicas } from './arrays/replicas.ts';
+import { firstReplicas } from './arrays/task-answers.ts';
 import { enqueueBinding } from './binding.ts';
 import { pursueChain } from './chain-steps.ts';
 import { GRAPH_ORDERS_MAX, nothingAhead } from './graph/admission.ts';

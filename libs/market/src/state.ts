@@ -3,7 +3,7 @@
  * changes it in place and reports each change as a `save`, so rows and memory never differ after an
  * event. Rows themselves are immutable values.
  */
-import type { TaskAnswers } from './arrays/replicas.ts';
+import type { TaskAnswers } from './arrays/task-answers.ts';
 import { type Bytes, type Randomness, invariant } from '#libs/kernel';
 import { EMPTY_FRONTIER } from '#libs/merkle';
 import { Deadlines } from './deadlines.ts';

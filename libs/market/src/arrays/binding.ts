@@ -28,7 +28,9 @@ import {
   updateBatch,
 } from './batches.ts';
 import { affordableUnits } from './funds.ts';
-import { isBarred, rememberAnswers, withoutWork, wordTaken } from './replicas.ts';
+import { isBarred, withoutWork } from './replicas.ts';
+import { rememberAnswers } from './task-answers.ts';
+import { wordTaken } from './words.ts';
 
 const MS = 1000;
 /** Batches of one order that may be in work at once. */

@@ -30,7 +30,7 @@ import { type Step, emit, orderOf, saveRow } from '../state.ts';
 import { BATCH_LOG_MAX_CHARACTERS } from './array-result.ts';
 import { arrayOf, openBatches, updateBatch } from './batches.ts';
 import { closeBatch, endLease, freeBatch, loseBatch, withoutDelivery } from './endings.ts';
-import { isReplicated } from './replicas.ts';
+import { isReplicated } from './task-answers.ts';
 
 const MS = 1000;
 

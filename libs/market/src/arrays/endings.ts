@@ -36,14 +36,8 @@ import {
 } from './batches.ts';
 import { enqueueBatches } from './messages.ts';
 import { dropUnbound } from './chain.ts';
-import {
-  chosenUnits,
-  dropReplicas,
-  isReplicated,
-  judgeBatch,
-  judgedBatches,
-  rememberAnswers,
-} from './replicas.ts';
+import { chosenUnits, dropReplicas, judgeBatch, judgedBatches } from './replicas.ts';
+import { isReplicated, rememberAnswers } from './task-answers.ts';
 
 const TRIED_MAX = 64;
 const HOST_FAILURE: LeaseEnd = {

@@ -3,7 +3,7 @@
  * It was not known when they were signed, and whoever has chain and log draws again.
  */
 import { batchDeliveryHash } from '#contracts';
-import { isReplicated } from '../arrays/replicas.ts';
+import { isReplicated } from '../arrays/task-answers.ts';
 import { deliveryHash } from '../delivery-hash.ts';
 import type { UnitsFact } from '../model/events.ts';
 import { AUDITED_BATCHES_MAX, type OrderRow } from '../model/rows.ts';
