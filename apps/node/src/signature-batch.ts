@@ -1,6 +1,6 @@
 /** Signatures to check, packed into one buffer that moves between threads without being copied. */
 import type { TransactionEnvelope, VerifySignature } from '#libs/ledger';
-import { type Bytes, bytesToHex, hexToBytes } from '#libs/kernel';
+import { type Bytes, bytesToHex, writeHex } from '#libs/kernel';
 
 const KEY_BYTES = 33;
 
@@ -14,7 +14,7 @@ export function packSignatures(envelopes: readonly TransactionEnvelope[]): Uint8
   view.setUint32(0, envelopes.length);
   let at = 4;
   for (const { body, signature, bodyBytes } of envelopes) {
-    packed.set(hexToBytes(body.publicKey) as Bytes, at);
+    writeHex(body.publicKey, packed, at);
     at += KEY_BYTES;
     packed[at++] = signature.length;
     packed.set(signature, at);

@@ -3,7 +3,7 @@
  * written form is bech32m (BIP 350), whose checksum refuses a mistyped address before money moves.
  */
 import { bech32m } from '@scure/base';
-import { type Bytes, bytesToHex, hexToBytes } from './bytes.ts';
+import { bytesToHex, hexToBytes } from './bytes.ts';
 import { kernelError } from './errors.ts';
 
 /** 32-byte account identifier in lower-case hex. */
