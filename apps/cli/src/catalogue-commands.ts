@@ -47,6 +47,7 @@ export function addCatalogueVerbs(data: Command): void {
         summary: 'Show a dataset; --format prints its public directory',
         examples: [
           'seele data show chain://seele/seele1…/claims',
+          'seele data show claims',
           'seele data show chain://seele/seele1…/claims --format croissant',
         ],
       }),

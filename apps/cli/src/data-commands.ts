@@ -83,7 +83,7 @@ export function addOwnerVerbs(data: Command): void {
       examples: [
         'seele data prove claims --out claims.proof',
         'seele data prove claims --show rowCount --out rows.proof --directory claims.nq',
-        'seele data prove claims.nq --verify rows.proof',
+        'seele data prove claims.nq --verify claims.proof --whole',
       ],
     })
       .option('--version <n>', 'number of the version (default: the newest)')
@@ -93,6 +93,10 @@ export function addOwnerVerbs(data: Command): void {
       .option(
         '--verify <file>',
         'check this proof; <name> is then the file of the public directory',
+      )
+      .option(
+        '--whole',
+        'with --verify: refuse a proof of anything but all that the public directory says',
       ),
     async () => (await import('./commands/data-prove.ts')).dataProve,
   );

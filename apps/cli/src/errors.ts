@@ -17,6 +17,11 @@ export const cliError = defineErrors({
     title: 'Nothing is running',
     fix: 'Start it with `seele up`, or name a running one with --market URL and --node URL.',
   },
+  CLI_PROOF_PARTIAL: {
+    status: 422,
+    title: 'The proof is not of the whole public directory',
+    fix: 'Ask the owner for the proof of this version (seele data prove NAME --out FILE --directory FILE); leave --whole out to see what it proves.',
+  },
   CLI_PORT_IN_USE: {
     status: 409,
     title: 'Port occupied',

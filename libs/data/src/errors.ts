@@ -47,6 +47,11 @@ export const dataError = defineErrors({
     title: 'The chain knows another version than this home',
     fix: 'Publish a dataset from one home only; `seele data list` shows what this one knows.',
   },
+  DATA_NOT_SERVED: {
+    status: 503,
+    title: 'The data is served nowhere now',
+    fix: 'Ask its owner to run `seele data serve` where you can reach it; it says on the chain where that is.',
+  },
   DATA_GRANT: {
     status: 403,
     title: 'The grant does not allow this',

@@ -10,6 +10,7 @@ import {
 import { cliError } from '../errors.ts';
 import { type CommandContext, wholeNumber } from '../frame/command.ts';
 import { serviceUrl } from '../frame/connect.ts';
+import { openOwnerStore } from '../frame/data-home.ts';
 import type { Json } from '../frame/output.ts';
 import { formatBytes, shorten, tableLines } from '../frame/table.ts';
 
@@ -55,6 +56,25 @@ const FORMATS: readonly DirectoryFormat[] = [
 
 const connect = (context: CommandContext, { market }: CatalogueOptions) =>
   createCatalogueClient({ url: serviceUrl(context, 'market', market) });
+
+/**
+ * An address as it is, or that of a dataset of this home by its name.
+ * @throws CLI_USAGE
+ */
+function uaiOf({ home }: CommandContext, given: string): string {
+  if (given.includes('://')) return given;
+  const owner = openOwnerStore(home);
+  try {
+    const own = owner.datasets().find(({ name }) => name === given);
+    if (own !== undefined) return own.uai;
+  } finally {
+    owner.close();
+  }
+  throw cliError(
+    'CLI_USAGE',
+    `"${given}" is neither the address of a dataset (chain://…, as seele data search shows) nor the name of one of this home`,
+  );
+}
 
 function queryOf(options: SearchOptions, words: readonly string[]): CatalogueQuery {
   // A word of the shell with a space in it was quoted: a phrase.
@@ -116,9 +136,10 @@ function choiceOf({ version, reader }: ShowOptions): VersionChoice {
 export async function showDataset(
   context: CommandContext,
   options: ShowOptions,
-  uai: string,
+  given: string,
 ): Promise<void> {
   const { output } = context;
+  const uai = uaiOf(context, given);
   const catalogue = connect(context, options);
   if (options.format !== undefined) {
     const format = FORMATS.find((each) => each === options.format);
@@ -145,9 +166,10 @@ export async function showDataset(
 export async function listVersions(
   context: CommandContext,
   options: CatalogueOptions,
-  uai: string,
+  given: string,
 ): Promise<void> {
   const { output } = context;
+  const uai = uaiOf(context, given);
   const versions = await connect(context, options).versions(uai);
   output.answer(versions as unknown as Json, () => {
     const rows = versions.items.map((version) => [
@@ -189,11 +211,12 @@ function readable(line: string, uai: string): string {
 export async function diffVersions(
   context: CommandContext,
   options: DiffOptions,
-  uai: string,
+  given: string,
   from?: string,
   to?: string,
 ): Promise<void> {
   const { output } = context;
+  const uai = uaiOf(context, given);
   const number = (name: string, text: string | undefined) =>
     text === undefined ? undefined : wholeNumber(name, text, 1);
   const difference = await connect(context, options).diff(

@@ -52,6 +52,24 @@ function nameOf(source: string, given: string | undefined): string {
   throw cliError('CLI_USAGE', `"${last}" gives no name of a dataset: choose one with --name`);
 }
 
+/** @throws CLI_USAGE for an address of anything but a table */
+function sourceOf(given: string): string {
+  if (isTableUrl(given)) return given;
+  if (/^[a-z][a-z0-9+.-]+:\/\//i.test(given))
+    throw cliError(
+      'CLI_USAGE',
+      `${given} is an address: only tables are read from one (postgresql://…); fetch the file, then add it`,
+    );
+  return resolve(given);
+}
+
+/** @throws CLI_FILE: an empty file or folder is a mistake more often than a dataset */
+function requireContent(given: string, { files, sizeBytes }: Proposal): void {
+  if (files === 0) throw cliError('CLI_FILE', `${given} holds no file to describe`);
+  if (sizeBytes === 0)
+    throw cliError('CLI_FILE', `${given} is empty: there is nothing in it to describe`);
+}
+
 function modeOf(text: string | undefined, say: DescribeFile, before?: DataMode): DataMode {
   const mode = text ?? say.mode ?? before ?? 'ipfs';
   if (mode === 'ipfs' || mode === 'metadata-only') return mode;
@@ -61,7 +79,9 @@ function modeOf(text: string | undefined, say: DescribeFile, before?: DataMode):
 /** What the file says, with the readers that the command line names. */
 function sayOf({ describe, encryptTo = [] }: DataAddOptions, before?: DescribeFile): DescribeFile {
   const file =
-    describe === undefined ? (before ?? {}) : parseDescribeFile(utf8Decode(readUserFile(describe)));
+    describe === undefined
+      ? (before ?? {})
+      : parseDescribeFile(utf8Decode(readUserFile(describe)), describe);
   const recipients = [...new Set([...(file.recipients ?? []), ...encryptTo])];
   return describeFile.parse(recipients.length === 0 ? file : { ...file, recipients });
 }
@@ -71,9 +91,9 @@ const percent = (ratio: number): string => `${Math.round(ratio * 1000) / 10} %`;
 function showProposal({ output }: CommandContext, proposal: Proposal): void {
   const { files, rows, sizeBytes, formats, columns, publicParts, faults, facts } = proposal;
   const kinds = [...new Set(formats)].join(', ');
-  output.line(
-    `${files === 1 ? kinds : `${files} files (${kinds})`}, ${formatBytes(sizeBytes)}, ${rows} rows`,
-  );
+  const size = `${files === 1 ? kinds : `${files} files (${kinds})`}, ${formatBytes(sizeBytes)}`;
+  // An image or a document has none, and that is no news.
+  output.line(columns.length === 0 && rows === 0 ? size : `${size}, ${rows} rows`);
   if (proposal.temporal)
     output.line(`  from ${proposal.temporal.start} to ${proposal.temporal.end}`);
   for (const [name, fact] of Object.entries(facts)) output.line(`  ${name}: ${fact}`);
@@ -109,8 +129,9 @@ export async function dataAdd(
   given: string,
 ): Promise<void> {
   const { home, output } = context;
+  modeOf(options.mode, {});
   const name = nameOf(given, options.name);
-  const source = isTableUrl(given) ? given : resolve(given);
+  const source = sourceOf(given);
   const owner = openOwnerStore(home);
   const scratch = join(dataFolder(home), 'scratch');
   output.status('looking at it…');
@@ -121,6 +142,7 @@ export async function dataAdd(
       const say = sayOf(options, before?.settings.say);
       const proposal = proposalOf(opened.extracted.profile, say);
       output.status('');
+      requireContent(given, proposal);
       if (options.draft !== undefined) {
         writeUserFile(options.draft, draftDescribeFile(name, proposal));
         return output.answer({ draft: options.draft, proposal: proposal as unknown as Json }, () =>

@@ -32,6 +32,7 @@ interface GrantOptions extends DataServices {
   readonly [name: string]: unknown;
 }
 
+const times = (count: number): string => (count === 1 ? 'once' : `${count} times`);
 const DAY_US = 86_400_000_000;
 
 function recorderOf(context: CommandContext, { account }: StoredDataset, { node }: DataServices) {
@@ -50,6 +51,11 @@ export async function dataGrant(
   const owner = openOwnerStore(home);
   try {
     const dataset = owner.dataset(name);
+    if (dataset.settings.mode === 'ipfs')
+      throw cliError(
+        'CLI_USAGE',
+        `${name} lies encrypted in storage: who reads it is said by --encrypt-to or recipients when it is added; grants are for data that stays here (--mode metadata-only)`,
+      );
     const { latest = 0, grantEpoch = 0 } =
       (await recorderOf(context, dataset, options).dataset(dataset.path)) ?? {};
     if (latest === 0) throw cliError('CLI_USAGE', `${name} is not on the chain yet`);
@@ -61,7 +67,12 @@ export async function dataGrant(
     });
     if (options.out !== undefined) writeUserFile(options.out, `${grant}\n`);
     const until = new Date(untilUs / 1000).toISOString();
-    output.answer({ name, grant, uses, until }, () => output.line(options.out ?? grant));
+    output.answer({ name, grant, uses, until }, () => {
+      if (options.out === undefined) return output.line(grant);
+      output.line(`${options.out}: ${options.to} may read ${name} ${times(uses)} until ${until}`);
+      output.line(`  give it to them; they read with: seele data fetch ${options.out} --out FILE`);
+      output.line('  the data is read from here, while `seele data serve` runs');
+    });
   } finally {
     owner.close();
   }
@@ -179,7 +190,7 @@ export async function dataFetch(
   const { out, file, use } = options;
   if (out === undefined) throw cliError('CLI_USAGE', 'say where the data goes: --out FILE');
   const grant = utf8Decode(readUserFile(grantFile)).trim();
-  const { path, uses } = readGrant(grant);
+  const { path, uses } = readGrant(grant, grantFile);
   const range = rangeOf(options.range);
   const fetched = await fetchData({
     ...{ grant, signal, signer: signerOf(home, options.from ?? 'default') },

@@ -12,6 +12,7 @@ interface DataProveOptions {
   readonly out?: string;
   readonly directory?: string;
   readonly verify?: string;
+  readonly whole?: boolean;
   readonly [name: string]: unknown;
 }
 
@@ -20,7 +21,7 @@ export async function dataProve(
   options: DataProveOptions,
   name: string,
 ): Promise<void> {
-  if (options.verify !== undefined) return verify(context, options.verify, name);
+  if (options.verify !== undefined) return verify(context, options, options.verify, name);
   const { output, home } = context;
   const { show = [], out } = options;
   if (out === undefined) throw cliError('CLI_USAGE', 'say where the proof goes: --out FILE');
@@ -62,12 +63,43 @@ export async function dataProve(
   }
 }
 
-function verify({ output }: CommandContext, proof: string, directory: string): void {
+/** Statements of the directory that are shown when the proof is of others. */
+const UNPROVED_SHOWN = 5;
+
+function verify(
+  { output }: CommandContext,
+  options: DataProveOptions,
+  proof: string,
+  directory: string,
+): void {
   const checked = checkProof(utf8Decode(readUserFile(directory)), readUserFile(proof));
-  const { uai, root, size, lines, isWholePublic } = checked;
-  output.answer({ uai, root, size, statements: [...lines], isWholePublic, valid: true }, () => {
-    output.line(`${uai}: ${lines.length} of ${size} statements are proved`);
-    if (isWholePublic) return output.line('  they are exactly what the public directory says');
-    for (const line of lines) output.line(`  ${line}`);
-  });
+  const { uai, root, size, lines, isWholePublic, unproved } = checked;
+  if (options.whole === true && !isWholePublic) throw notWhole(directory, unproved);
+  output.answer(
+    {
+      uai,
+      root,
+      size,
+      statements: [...lines],
+      isWholePublic,
+      unproved: unproved.length,
+      valid: true,
+    },
+    () => {
+      output.line(`${uai}: ${lines.length} of ${size} statements are proved`);
+      if (isWholePublic) return output.line('  they are exactly what the public directory says');
+      for (const line of lines) output.line(`  ${line}`);
+      output.line(`  nothing is proved of ${unproved.length} statements of ${directory}`);
+    },
+  );
+}
+
+function notWhole(directory: string, unproved: readonly string[]): Error {
+  const some = unproved.slice(0, UNPROVED_SHOWN).join(' ');
+  return cliError(
+    'CLI_PROOF_PARTIAL',
+    unproved.length === 0
+      ? `the proof shows statements that ${directory} does not have`
+      : `${unproved.length} statements of ${directory} are not proved: ${some}`,
+  );
 }

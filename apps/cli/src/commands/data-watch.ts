@@ -41,19 +41,25 @@ function chosen(owner: OwnerStore, names: readonly string[]): readonly StoredDat
   return wanted.map((name) => owner.dataset(name));
 }
 
+const TROUBLE = {
+  refused: 'not published',
+  unwatched: 'not watched',
+  waiting: 'tried again',
+} as const;
+
 function tell({ output }: CommandContext, news: WatchNews): void {
   if (news.is === 'noticed') return output.status(`${news.name} changes…`);
   if (news.is === 'watching') return output.line(`${news.name}: watching`);
   if (news.is === 'published') {
     const { outcome, name } = news;
     if (outcome.is === 'unchanged')
-      return output.line(`${name}: version ${outcome.latest.version} says what it is now`);
+      return output.line(`${name}: nothing new, version ${outcome.latest.version} says all of it`);
     const { version, height } = outcome.version;
     return output.line(`${name}: version ${version} recorded in block ${height}`);
   }
   const { error, name } = news;
   const why = isSeeleError(error) ? errorLine(error).replace(/^seele: /, '') : error.message;
-  output.note(`${name}: ${news.is === 'refused' ? 'not published' : 'tried again'}: ${why}`);
+  output.note(`${name}: ${TROUBLE[news.is]}: ${why}`);
 }
 
 export async function dataWatch(

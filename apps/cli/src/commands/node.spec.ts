@@ -2,37 +2,13 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { decodeGenesis, genesisValidators } from '#libs/ledger';
-import type { CommandContext } from '../frame/command.ts';
-import { homeAt } from '../frame/home.ts';
-import type { Json } from '../frame/output.ts';
+import { createCommandContext } from '../../../../test/support/command-context.ts';
 import { nodeGenesis, nodeInit } from './node.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'seele-node-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
-/** A command's context in a home of its own, and what it said. */
-function contextOf(name: string) {
-  const said: string[] = [];
-  let document: Json = null;
-  const context: CommandContext = {
-    home: homeAt(join(root, name)),
-    signal: new AbortController().signal,
-    output: {
-      json: false,
-      live: false,
-      answered: false,
-      line: (text = '') => void said.push(text),
-      answer(answer, render) {
-        document = answer;
-        render();
-      },
-      status: () => undefined,
-      note: () => undefined,
-      style: (_style, text) => text,
-    },
-  };
-  return { context, said, answer: () => document as Readonly<Record<string, Json>> };
-}
+const contextOf = (name: string) => createCommandContext(join(root, name));
 
 async function init(name: string): Promise<string> {
   const { context, answer, said } = contextOf(name);

@@ -124,6 +124,11 @@ export class CatalogueAnswers {
   diff(uai: string, from: number | undefined, to: number | undefined): DirectoryDifference {
     const dataset = this.#dataset(uai);
     const newer = this.#version(dataset, { sequence: to ?? dataset.latest });
+    if (from === undefined && newer.record.sequence === 1)
+      throw marketAppError(
+        'MARKET_DATASET_UNKNOWN',
+        `${uai} has nothing before version 1 to compare it with`,
+      );
     const older = this.#version(dataset, { sequence: from ?? newer.record.sequence - 1 });
     const difference = diffDirectories(this.#quads(dataset, older), this.#quads(dataset, newer));
     return { from: older.record.sequence, to: newer.record.sequence, ...difference };

@@ -202,6 +202,7 @@ describe('catalogue versions', () => {
       ...{ from: 1, to: 2, added: ['<a:b> <a:c> "e" .'], removed: ['<a:b> <a:c> "d" .'] },
     });
     expect(() => answers.diff(uai, 1, 3)).toThrow('no version 3');
+    expect(() => answers.diff(uai, undefined, 1)).toThrow('nothing before version 1');
     expect(() => answers.show(`${uai}x`, {})).toThrow('there is no dataset');
     expect(await answers.document(uai, { sequence: 1 }, 'n-quads')).toBe('<a:b> <a:c> "d" .\n');
   });

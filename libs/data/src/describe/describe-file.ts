@@ -13,12 +13,18 @@ const words = z.union([
   z.string().min(1).max(10_000),
   z.record(z.string().regex(/^[a-z]{2,3}(?:-[A-Za-z0-9]+)*$/), z.string().min(1).max(10_000)),
 ]);
-const iri = z.string().regex(/^[a-z][a-z0-9+.-]*:[^\s<>"{}|\\^`]+$/i);
+const iri = z
+  .string()
+  .regex(/^[a-z][a-z0-9+.-]*:[^\s<>"{}|\\^`]+$/i, 'an address such as https://example.org/x');
 const decimalText = z.union([
-  z.string().regex(/^\d+(?:\.\d{1,18})?$/),
+  z
+    .string()
+    .regex(/^\d+(?:\.\d{1,18})?$/, 'a number with at most 18 digits after the point, as "120.50"'),
   z.int().nonnegative().transform(String),
 ]);
-const encryptionKey = z.string().regex(/^x25519:[0-9a-f]{64}$/);
+const encryptionKey = z
+  .string()
+  .regex(/^x25519:[0-9a-f]{64}$/, 'a key such as `seele storage key` prints (x25519:…)');
 
 const column = z.strictObject({
   visibility: z.enum(['public', 'private']).optional(),
@@ -67,29 +73,56 @@ export const describeFile = z.strictObject({
 });
 export type DescribeFile = z.infer<typeof describeFile>;
 
-/** @throws DATA_DESCRIPTION naming the place */
-export function parseDescribeFile(text: string): DescribeFile {
+/** What stands at a place of the file, short enough for a message. */
+function given(value: unknown, path: readonly PropertyKey[]): string {
+  let at = value;
+  for (const key of path) at = (at as Readonly<Record<PropertyKey, unknown>> | undefined)?.[key];
+  const text = JSON.stringify(at) ?? 'nothing';
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+}
+
+function faultOf(issue: z.core.$ZodIssue, value: unknown): string {
+  const { path, message } = issue;
+  const place = path.join('.');
+  if (issue.code === 'unrecognized_keys') {
+    const keys = issue.keys.map((key) => JSON.stringify(key)).join(', ');
+    return `${place === '' ? 'at the top' : place}: nothing called ${keys} is known here`;
+  }
+  const wanted =
+    issue.code === 'invalid_value' ? `one of ${issue.values.map(String).join(', ')}` : message;
+  return `${place === '' ? 'the file' : place}: ${given(value, path)} where is wanted: ${wanted}`;
+}
+
+/**
+ * @param file its name, for messages
+ * @throws DATA_DESCRIPTION naming the place
+ */
+export function parseDescribeFile(text: string, file = 'the description'): DescribeFile {
   if (text.length > FILE_CHARS_MAX)
-    throw dataError('DATA_DESCRIPTION', `the file is longer than ${FILE_CHARS_MAX} characters`);
+    throw dataError('DATA_DESCRIPTION', `${file} is longer than ${FILE_CHARS_MAX} characters`);
   const document = parseDocument(text, {
     version: '1.2',
     schema: 'core',
     maxAliasCount: 0,
   } as object);
   const [fault] = document.errors;
-  if (fault) throw dataError('DATA_DESCRIPTION', `not YAML: ${fault.message.split('\n')[0]}`);
+  if (fault)
+    throw dataError(
+      'DATA_DESCRIPTION',
+      `${file} is not YAML: ${fault.message.split('\n')[0]?.replace(/:$/, '')}`,
+    );
   let value: unknown;
   try {
     value = document.toJS({ maxAliasCount: 0 });
   } catch (cause) {
-    throw dataError('DATA_DESCRIPTION', `not YAML: ${(cause as Error).message}`, { cause });
+    throw dataError('DATA_DESCRIPTION', `${file} is not YAML: ${(cause as Error).message}`, {
+      cause,
+    });
   }
   const read = describeFile.safeParse(value ?? {});
   if (read.success) return read.data;
-  const where = read.error.issues
-    .slice(0, 3)
-    .map(({ path, message }) => `${path.length === 0 ? 'the file' : path.join('.')}: ${message}`);
-  throw dataError('DATA_DESCRIPTION', where.join('; '));
+  const faults = read.error.issues.slice(0, 3).map((issue) => faultOf(issue, value));
+  throw dataError('DATA_DESCRIPTION', `${file}: ${faults.join('; ')}`);
 }
 
 /** JSON Schema of the file, for editors: schemas/describe.schema.json. */

@@ -1,7 +1,8 @@
 /** From a path to what describes it. What changes meanwhile is read again, and in the end refused. */
 import { lstat, realpath } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { SeeleError, isSeeleError } from '#libs/kernel';
 import { dataError } from '../errors.ts';
 import {
   type ExtractionLimits,
@@ -63,7 +64,7 @@ export async function extractSource(
     const unchanged =
       stampsOf(files) === stampsOf(await filesOf(path, kind, new FaultList()).catch(() => []));
     if (unchanged) {
-      if (read instanceof Error) throw read;
+      if (read instanceof Error) throw kind === 'file' ? named(read, path) : read;
       const profile = { ...read, faults: [...faults.list(), ...read.faults] };
       return { path, profile, files };
     }
@@ -71,6 +72,13 @@ export async function extractSource(
       throw dataError('DATA_CHANGED', `${path} changed while it was read, ${ATTEMPTS} times`);
     await sleep(PAUSE_MS * attempt);
   }
+}
+
+/** The same refusal, saying which file it is about. */
+function named(error: Error, path: string): Error {
+  const name = basename(path);
+  if (!isSeeleError(error) || error.message.includes(name)) return error;
+  return new SeeleError(error.code, error, `${name}: ${error.message}`, { cause: error });
 }
 
 /** Whether a source is still what was extracted. */

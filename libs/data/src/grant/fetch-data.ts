@@ -28,14 +28,14 @@ export interface FetchedData {
   readonly body: AsyncIterable<Uint8Array>;
 }
 
-/** @throws DATA_UNKNOWN when the chain names no server, DATA_GRANT, DATA_SOURCE */
+/** @throws DATA_NOT_SERVED when the chain names no server or it does not answer, DATA_GRANT, DATA_SOURCE */
 export async function fetchData(options: FetchDataOptions): Promise<FetchedData> {
   const { node, signer, grant, file, range, signal } = options;
   const { owner, path } = readGrant(grant);
   const found = await node.state(METADATA_CONTRACT, metadataKeys.dataset(owner, path));
   const endpoint = found && decodeWith(datasetRecord, found).endpoint;
   if (endpoint === undefined)
-    throw dataError('DATA_UNKNOWN', `the chain names no place where ${path} is served`);
+    throw dataError('DATA_NOT_SERVED', `the chain names no place where ${path} is served`);
   const url = new URL(endpoint);
   if (file !== undefined) url.searchParams.set('file', file);
   const randomness = createSystemRandomness();
@@ -55,7 +55,7 @@ export async function fetchData(options: FetchDataOptions): Promise<FetchedData>
     redirect: 'error',
     ...(signal && { signal }),
   }).catch((cause: unknown) => {
-    throw dataError('DATA_SOURCE', `no answer from ${endpoint}`, { cause });
+    throw dataError('DATA_NOT_SERVED', `no answer from ${endpoint}`, { cause });
   });
   if (!response.ok || response.body === null) throw await refusalOf(response, endpoint);
   const sizeBytes = Number(response.headers.get('content-length') ?? 0);

@@ -59,10 +59,15 @@ export function signGrant(signer: Signer, body: Omit<GrantBody, 'ownerKey'>): st
 
 const refused = (what: string, cause?: unknown) => dataError('DATA_GRANT', what, { cause });
 
-/** Reads a grant and checks its signature. @throws DATA_GRANT */
-export function readGrant(given: string): Grant {
+/**
+ * Reads a grant and checks its signature.
+ * @param file where it was read, for messages
+ * @throws DATA_GRANT
+ */
+export function readGrant(given: string, file = 'this'): Grant {
   const line = given.trim();
-  if (!line.startsWith(PREFIX) || line.length > TEXT_CHARS_MAX) throw refused('this is no grant');
+  if (!line.startsWith(PREFIX) || line.length > TEXT_CHARS_MAX)
+    throw refused(`${file} is no grant`);
   let bytes: Bytes;
   try {
     bytes = new Uint8Array(Buffer.from(line.slice(PREFIX.length), 'base64url'));

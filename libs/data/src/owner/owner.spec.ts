@@ -220,6 +220,11 @@ describe('publishing a dataset', () => {
     const some = checkProof(version.secrets.public, bytes);
     expect(some.isWholePublic).toBe(false);
     expect(some.lines).toHaveLength(3);
+    expect(whole.unproved).toEqual([]);
+    const said = version.secrets.public.replace('"Claims"', '"Other claims"');
+    const { isWholePublic, unproved } = checkProof(said, proveVersion(version).bytes);
+    expect(isWholePublic).toBe(false);
+    expect(unproved).toEqual([expect.stringContaining('"Other claims"')]);
     const altered = bytes.slice();
     altered[altered.length - 5] = (altered.at(-5) ?? 0) ^ 1;
     let code = '';
@@ -268,17 +273,19 @@ describe('the description file', () => {
   });
 
   it.each([
-    'a: &a [*a]',
-    'title: [',
-    'titel: x',
-    'publish: [everything]',
-    'offer: {price: -1}',
-    '- 1',
-  ])('refuses %j', (text) => {
+    ['a: &a [*a]', 'is not YAML'],
+    ['title: [', 'is not YAML'],
+    ['titel: x', 'nothing called "titel" is known here'],
+    ['publish: [everything]', 'publish.0: "everything" where is wanted: one of keywords'],
+    ['offer: {price: -1}', 'offer.price: -1 where is wanted'],
+    ['offer: {price: "12,5"}', 'offer.price: "12,5" where is wanted: a number'],
+    ['- 1', 'the file: [1] where is wanted'],
+  ])('refuses %j, naming file, place and what stands there', (text, words) => {
     openHome();
-    expect(() => parseDescribeFile(text)).toThrow(
-      expect.objectContaining({ code: 'DATA_DESCRIPTION' }),
-    );
+    const message = expect.stringMatching(/^claims\.yaml/);
+    const refused = expect.objectContaining({ code: 'DATA_DESCRIPTION', message }) as Error;
+    expect(() => parseDescribeFile(text, 'claims.yaml')).toThrow(refused);
+    expect(() => parseDescribeFile(text, 'claims.yaml')).toThrow(words);
   });
 });
 

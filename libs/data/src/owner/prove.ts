@@ -5,8 +5,10 @@ import {
   type Disclosure,
   decodeDisclosure,
   encodeDisclosure,
+  quadLine,
   readPublicDirectory,
   readRdf,
+  sortedLines,
   verifyDisclosure,
   verifyPublicDirectory,
 } from '#libs/mdds';
@@ -37,6 +39,8 @@ export interface CheckedProof {
   readonly lines: readonly string[];
   /** True when they are exactly what the public directory repeats. */
   readonly isWholePublic: boolean;
+  /** Statements of the public directory that the proof says nothing about. */
+  readonly unproved: readonly string[];
 }
 
 /**
@@ -47,7 +51,7 @@ export interface CheckedProof {
  */
 export function checkProof(directory: string, proof: Bytes): CheckedProof {
   const quads = readRdf(directory, { format: 'turtle' });
-  const { commitment, uai } = readPublicDirectory(quads);
+  const { commitment, uai, records } = readPublicDirectory(quads);
   const disclosure = decodeDisclosure(proof);
   const lines = verifyDisclosure(disclosure, commitment);
   let isWholePublic = true;
@@ -57,5 +61,7 @@ export function checkProof(directory: string, proof: Bytes): CheckedProof {
     if (!isSeeleError(error)) throw error;
     isWholePublic = false;
   }
-  return { uai, ...commitment, lines, isWholePublic };
+  const proved = new Set([...lines, ...records.map(quadLine)]);
+  const unproved = sortedLines(quads).filter((line) => !proved.has(line));
+  return { uai, ...commitment, lines, isWholePublic, unproved };
 }

@@ -20,6 +20,8 @@ export type WatchNews =
   | { readonly is: 'published'; readonly name: string; readonly outcome: PublishOutcome }
   /** Nothing is published until the source changes again. */
   | { readonly is: 'refused'; readonly name: string; readonly error: Error }
+  /** Its source cannot be watched; the others are. */
+  | { readonly is: 'unwatched'; readonly name: string; readonly error: Error }
   /** Tried again. */
   | { readonly is: 'waiting'; readonly name: string; readonly error: Error };
 
@@ -62,6 +64,10 @@ class DatasetWatch {
     this.#dataset = dataset;
     this.#options = options;
     this.#home = options.home(dataset);
+  }
+
+  get name(): string {
+    return this.#dataset.name;
   }
 
   async start(): Promise<void> {
@@ -143,14 +149,38 @@ class DatasetWatch {
 
 const IDLE_MS = 50;
 
-/** Watches until the signal aborts. @throws DATA_SOURCE for a source that cannot be watched at all */
+/** Starts those that can be watched. @throws what the first of them says when none can */
+async function startAll(
+  watches: readonly DatasetWatch[],
+  onNews: WatchOptions['onNews'],
+): Promise<readonly DatasetWatch[]> {
+  const started: DatasetWatch[] = [];
+  const errors: Error[] = [];
+  for (const watch of watches)
+    try {
+      await watch.start();
+      started.push(watch);
+    } catch (error) {
+      if (!isSeeleError(error)) throw error;
+      errors.push(error);
+      if (watches.length > 1) onNews({ is: 'unwatched', name: watch.name, error });
+    }
+  const [first] = errors;
+  if (first !== undefined && started.length === 0) throw first;
+  return started;
+}
+
+/**
+ * Watches until the signal aborts. A source that cannot be watched is told, and does not stop the others.
+ * @throws DATA_SOURCE when none can be watched
+ */
 export async function watchDatasets(options: WatchOptions): Promise<void> {
   const { datasets, signal } = options;
   const watches = datasets.map((dataset) => new DatasetWatch(dataset, options));
   try {
-    for (const watch of watches) await watch.start();
+    const started = await startAll(watches, options.onNews);
     while (!signal.aborted) {
-      const due = watches
+      const due = started
         .map((watch) => ({ watch, inMs: watch.dueInMs() }))
         .filter(({ inMs }) => inMs === 0);
       for (const { watch } of due) if (!signal.aborted) await watch.work();

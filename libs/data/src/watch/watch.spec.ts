@@ -3,7 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { DataHome } from '../owner/data-home.ts';
+import type { StoredDataset } from '../owner/owner-store.ts';
 import { type ChangeSource, watchSource } from './change-sources.ts';
+import { watchDatasets } from './watch-datasets.ts';
 
 let folder: string;
 let source: ChangeSource | undefined;
@@ -71,4 +74,28 @@ describe('changes are noticed', () => {
   it('not of what is not there', async () => {
     await expect(start(join(folder, 'nothing'))).rejects.toMatchObject({ code: 'DATA_SOURCE' });
   });
+});
+
+test('a source that cannot be watched does not stop the others; only when none can is that an error', async () => {
+  const path = join(folder, 'a.csv');
+  writeFileSync(path, 'a\n');
+  const owner = { noticeChange: () => undefined, hasChange: () => false };
+  const dataset = (name: string, at: string) =>
+    ({ name, uai: name, settings: { source: at } }) as StoredDataset;
+  const watch = async (...datasets: readonly StoredDataset[]): Promise<string[]> => {
+    const news: string[] = [];
+    const end = new AbortController();
+    await watchDatasets({
+      ...{ datasets, signal: end.signal },
+      home: () => ({ owner }) as unknown as DataHome,
+      onNews: ({ is, name }) => {
+        news.push(`${name} ${is}`);
+        if (is === 'watching') end.abort();
+      },
+    });
+    return news;
+  };
+  const gone = dataset('gone', join(folder, 'nothing'));
+  expect(await watch(gone, dataset('there', path))).toEqual(['gone unwatched', 'there watching']);
+  await expect(watch(gone)).rejects.toMatchObject({ code: 'DATA_SOURCE' });
 });
