@@ -3,6 +3,7 @@ import { utf8 } from '#libs/kernel';
 import { createAuthenticator } from './authenticator.ts';
 import type { EdaMessage } from './messages.ts';
 import { EdaNode } from './node.ts';
+import { nextOpening } from './pace.ts';
 import { DEFAULT_PARAMETERS, type EdaEffect, SETTLE_DELTAS } from './types.ts';
 import { createValidatorSet } from './validator-set.ts';
 import { RESEND_DELTAS } from './voting-types.ts';
@@ -65,6 +66,13 @@ test('slots open at one interval: what voting took does not add to it', () => {
   expect(gaps.length).toBeGreaterThanOrEqual(5);
   // At once, not with the next tick, and not an interval later (the step of this test is 1 ms).
   for (const gap of gaps) expect(Math.abs(gap - slow)).toBeLessThanOrEqual(1_000);
+});
+
+test('the more validators beyond four, the longer a slot rests after a decision, up to one interval', () => {
+  const rest = (validators: number) => nextOpening(0, 900, 90, validators) - 900;
+  expect([1, 4, 5, 7, 13, 64].map(rest)).toEqual([0, 0, 10, 30, 90, 90]);
+  // Decided in good time: one interval after it opened.
+  expect(nextOpening(0, 20, 90, 7)).toBe(90);
 });
 
 test('a slot does not open before the cut before it is executed', () => {
