@@ -94,13 +94,24 @@ export class Results {
         ...(aggregate && { certificate: { kind: 'eda', era, votes: [], aggregate } }),
       };
     }
-    const votes = same
-      .filter(({ from, said }) => this.#isValid(set, from, said))
-      .map(({ from, said: { signature } }) => ({ from, signature }))
-      .toSorted((a, b) => a.from - b.from);
-    const weight = votes.reduce((sum, { from }) => sum + (set.weights[from] as number), 0);
-    if (weight < set.quorum) return { otherWeight };
+    const votes = this.#votes(set, same);
+    if (!votes) return { otherWeight };
     return { otherWeight, certificate: { kind: 'eda', era, votes } };
+  }
+
+  /** Valid votes of weight Q: none is looked at before so many are there, nor any beyond them. */
+  #votes(set: ValidatorSet, same: readonly { readonly from: number; readonly said: Said }[]) {
+    const weightOf = (from: number) => set.weights[from] as number;
+    if (same.reduce((sum, { from }) => sum + weightOf(from), 0) < set.quorum) return undefined;
+    const votes: { from: number; signature: Bytes }[] = [];
+    let weight = 0;
+    for (const { from, said } of same) {
+      if (weight >= set.quorum) break;
+      if (!this.#isValid(set, from, said)) continue;
+      votes.push({ from, signature: said.signature });
+      weight += weightOf(from);
+    }
+    return weight < set.quorum ? undefined : votes.toSorted((a, b) => a.from - b.from);
   }
 
   #add({ hash, set }: Awaited, same: readonly { readonly from: number; readonly said: Said }[]) {
