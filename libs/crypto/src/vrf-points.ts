@@ -19,8 +19,15 @@ export interface Points {
   times(point: Bytes, scalar: Bytes): Bytes;
   timesBase(scalar: Bytes): Bytes;
   minus(a: Bytes, b: Bytes): Bytes;
+  /** Whether these bytes are a point of the curve; throws where only the reference has the say. */
+  isPoint(encoded: Bytes): boolean;
   /** Eight times any canonical point. */
   timesCofactor(point: Bytes): Bytes;
+}
+
+/** libsodium reads encodings that are not reduced; the rule does not. */
+function assertCanonical(point: Bytes): void {
+  if (!isAcceptableKey(point)) throw new RangeError('not a canonical point');
 }
 
 function pointsOf(library: Library): Points {
@@ -42,9 +49,18 @@ function pointsOf(library: Library): Points {
       library.crypto_core_ed25519_sub(difference, a, b);
       return difference;
     },
+    isPoint(encoded) {
+      assertCanonical(encoded);
+      try {
+        // Of two canonical encodings it refuses only what does not lie on the curve.
+        library.crypto_core_ed25519_add(out(), encoded, encoded);
+        return true;
+      } catch {
+        return false;
+      }
+    },
     timesCofactor(point) {
-      // libsodium reads encodings that are not reduced; the rule does not.
-      if (!isAcceptableKey(point)) throw new RangeError('not a canonical point');
+      assertCanonical(point);
       let doubled = point;
       for (let i = 0; i < 3; i++) {
         const sum = out();

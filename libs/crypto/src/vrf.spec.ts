@@ -3,6 +3,7 @@ import { ed25519 } from '@noble/curves/ed25519.js';
 import { type Bytes, bytesToHex, concatBytes, hexToBytes, utf8 } from '#libs/kernel';
 import { keyPairFromSeed } from './accounts.ts';
 import { hkdfSha256 } from './hkdf.ts';
+import { nativePoints } from './vrf-points.ts';
 import {
   VRF_PROOF_BYTES,
   vrfProve,
@@ -73,6 +74,34 @@ test('the native path and the reference give the same bytes', () => {
     { numRuns: 30 },
   );
 });
+
+(nativePoints ? test : test.skip)(
+  'libsodium reads as a point what the reference reads, and nothing else',
+  () => {
+    let points = 0;
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 32, maxLength: 32 }), (encoded) => {
+        let isPoint = true;
+        try {
+          ed25519.Point.fromBytes(encoded, false);
+        } catch {
+          isPoint = false;
+        }
+        let found: boolean | undefined;
+        try {
+          found = nativePoints?.isPoint(encoded);
+        } catch {
+          // Not reduced, or of small order: the reference alone says.
+          return;
+        }
+        expect(found).toBe(isPoint);
+        if (isPoint) points += 1;
+      }),
+      { numRuns: 300 },
+    );
+    expect(points).toBeGreaterThan(50);
+  },
+);
 
 describe('proofs that do not hold', () => {
   const pair = keyPairFromSeed(new Uint8Array(32).fill(7));

@@ -73,23 +73,9 @@ function challenge(...points: Bytes[]): Bytes {
 function encodeNatively(points: Points, publicKey: Bytes, alpha: Bytes): Bytes {
   for (let counter = 0; counter < TRIES_MAX; counter++) {
     const encoded = candidate(publicKey, alpha, counter);
-    try {
-      return points.timesCofactor(encoded);
-    } catch {
-      // Not a point for certain, or one of those on which only the reference has the say.
-      if (isPoint(encoded)) throw new RangeError('a point that the library refuses');
-    }
+    if (points.isPoint(encoded)) return points.timesCofactor(encoded);
   }
   throw new RangeError('no point');
-}
-
-function isPoint(encoded: Bytes): boolean {
-  try {
-    Point.fromBytes(encoded, false);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 const outputOf = (timesCofactor: Bytes): Bytes =>
