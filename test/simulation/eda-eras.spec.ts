@@ -51,16 +51,21 @@ describe('eras', () => {
       }
     });
     feed(world, 500 * MS, 100 * MS, 120);
-    // From a block's making until its position is agreed on, whatever slots do meanwhile.
+    // From a block's making until its position is agreed on; at least until a later view ordered it without.
     const agreed = new Map<string, { readonly ticks: number; readonly isAfter: boolean }>();
+    let waiting = new Set<string>();
     const look = () => {
       const reducer = node(world, 0).node;
-      for (const { name, isConverged } of reducer?.positions.open() ?? []) {
-        const madeUs = world.submittedAt.get(name.hash);
-        if (!isConverged || madeUs === undefined || agreed.has(name.hash)) continue;
+      const open = [...(reducer?.positions.open() ?? [])];
+      const still = new Set(open.filter((one) => !one.isConverged).map(({ name }) => name.hash));
+      const over = open.filter(({ isConverged }) => isConverged).map(({ name }) => name.hash);
+      for (const hash of [...over, ...waiting]) {
+        const madeUs = world.submittedAt.get(hash);
+        if (madeUs === undefined || still.has(hash) || agreed.has(hash)) continue;
         const ticks = (world.timeUs - madeUs) / TICK_US;
-        agreed.set(name.hash, { ticks, isAfter: (reducer?.era ?? 0) >= from });
+        agreed.set(hash, { ticks, isAfter: (reducer?.era ?? 0) >= from });
       }
+      waiting = still;
       world.at(5 * MS, look);
     };
     world.at(500 * MS, look);
