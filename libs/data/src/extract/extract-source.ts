@@ -11,6 +11,7 @@ import {
 } from './extraction-process.ts';
 import { type FolderFile, listFolder, stampOf } from './folder.ts';
 import { FaultList, type SourceProfile } from './source-profile.ts';
+import { unreadable } from './unreadable.ts';
 
 const ATTEMPTS = 4;
 const PAUSE_MS = 150;
@@ -25,8 +26,7 @@ export interface ExtractedSource {
 
 async function kindOf(path: string): Promise<'file' | 'folder'> {
   const stats = await lstat(path).catch((cause: unknown) => {
-    const reason = (cause as NodeJS.ErrnoException).code ?? String(cause);
-    throw dataError('DATA_SOURCE', `cannot read ${path} (${reason})`, { cause });
+    throw unreadable(cause, path);
   });
   if (stats.isFile()) return 'file';
   if (stats.isDirectory()) return 'folder';

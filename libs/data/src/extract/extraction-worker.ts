@@ -10,6 +10,7 @@ import type { Cell } from '../profile/value-kinds.ts';
 import { type ExtractionNews, type ExtractionRequest, NEWS_FD } from './extraction-protocol.ts';
 import { SourceProfiler, readFormat } from './profile-file.ts';
 import { FaultList } from './source-profile.ts';
+import { isOfSystem, unreadable } from './unreadable.ts';
 
 const out = createWriteStream('', { fd: NEWS_FD });
 const say = (news: ExtractionNews): void => void out.write(`${JSON.stringify(news)}\n`);
@@ -48,7 +49,8 @@ async function column({ path, column: name }: ExtractionRequest & { is: 'column'
 try {
   const request = JSON.parse(process.argv[2] ?? '') as ExtractionRequest;
   await (request.is === 'profile' ? profile(request) : column(request));
-} catch (error) {
+} catch (thrown) {
+  const error = isOfSystem(thrown) ? unreadable(thrown, '') : thrown;
   const code = isSeeleError(error) ? error.code : 'DATA_EXTRACTION';
   say({ is: 'refusal', code, message: error instanceof Error ? error.message : String(error) });
 }

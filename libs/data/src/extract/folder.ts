@@ -3,6 +3,7 @@ import { lstat, opendir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { dataError } from '../errors.ts';
 import type { FaultList } from './source-profile.ts';
+import { unreadable } from './unreadable.ts';
 
 const FILES_MAX = 20_000;
 const DEPTH_MAX = 32;
@@ -19,7 +20,10 @@ export async function stampOf(path: string): Promise<string> {
   return `${dev}:${ino}:${size}:${mtimeNs}`;
 }
 
-/** Sorted by name. Hidden files (`.name`) are left out. @throws DATA_LIMIT */
+/**
+ * Sorted by name. Hidden files (`.name`) are left out.
+ * @throws DATA_LIMIT; DATA_SOURCE for a folder in it that may not be read: nothing is left out silently
+ */
 export async function listFolder(root: string, faults: FaultList): Promise<readonly FolderFile[]> {
   const files: FolderFile[] = [];
   const visit = async (folder: string, depth: number): Promise<void> => {
@@ -36,6 +40,8 @@ export async function listFolder(root: string, faults: FaultList): Promise<reado
         throw dataError('DATA_LIMIT', `over ${FILES_MAX} files in ${root}`);
     }
   };
-  await visit('', 0);
+  await visit('', 0).catch((cause: unknown) => {
+    throw unreadable(cause, root);
+  });
   return files.toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }

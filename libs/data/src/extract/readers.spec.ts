@@ -28,6 +28,7 @@ import { textChunks } from './formats/text-chunks.ts';
 import { parseTableUrl } from './postgres.ts';
 import { SourceProfiler } from './profile-file.ts';
 import { FaultList } from './source-profile.ts';
+import { isOfSystem, unreadable } from './unreadable.ts';
 
 let folder: string;
 beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'seele-data-'))));
@@ -335,6 +336,17 @@ describe('folders', () => {
     expect(files.map(({ name }) => name)).toEqual(['b.csv', 'sub/a.csv']);
     const [links] = faults.list();
     expect(links?.places.toSorted()).toEqual(['passwd.csv', 'sub/up']);
+  });
+
+  it('that may not be read are refused by name, and so is a file in them', async () => {
+    const path = file('a.csv', 'a\n');
+    const refused = (at: string, reason: string) =>
+      expect.objectContaining({ code: 'DATA_SOURCE', message: `cannot read ${at} (${reason})` });
+    await expect(listFolder(path, new FaultList())).rejects.toEqual(refused(path, 'ENOTDIR'));
+    // As the superuser nothing is forbidden: what the system would say.
+    const said = Object.assign(new Error('EACCES: …'), { code: 'EACCES', syscall: 'open', path });
+    expect([isOfSystem(said), isOfSystem(new Error('broken'))]).toEqual([true, false]);
+    expect(unreadable(said, '')).toEqual(refused(path, 'EACCES'));
   });
 
   it('in a process of its own: alike tables are one; a broken file is reported; a link is refused', async () => {
