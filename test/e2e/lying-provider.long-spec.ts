@@ -109,16 +109,19 @@ beforeAll(async () => {
     SEELE_MARKET_DISPUTES_EVERY_MS: '300',
     SEELE_PROVIDER_DISPUTES_EVERY_MS: '300',
   });
+  ({ provider: liar, account } = await startLiar('liar'));
+}, 240_000);
+
+/** A provider under a key and a bond of its own, cheaper than all others. */
+async function startLiar(name: string) {
   const passphrase = await homePassphrase(machine.home, undefined);
-  const { seed } = await ensureHomeKey(machine.home, 'provider-liar', passphrase);
-  ({ account } = createSigner(seed));
+  const { seed } = await ensureHomeKey(machine.home, `provider-${name}`, passphrase);
+  const { account: of } = createSigner(seed);
   const node = createNodeClient(machine.urls.node);
-  await sendCalls(node, machine.signer, [
-    tokenCalls.transfer({ to: account, amount: 50_000_000_000n }),
-  ]);
+  await sendCalls(node, machine.signer, [tokenCalls.transfer({ to: of, amount: 50_000_000_000n })]);
   const settings = loadSettings(providerSettings, {
     env: {
-      ...{ SEELE_HOME: machine.home, SEELE_PROVIDER_NAME: 'liar', SEELE_PROVIDER_LEVEL: 'eco' },
+      ...{ SEELE_HOME: machine.home, SEELE_PROVIDER_NAME: name, SEELE_PROVIDER_LEVEL: 'eco' },
       ...{ SEELE_MARKET_URL: machine.urls.market, SEELE_NODE_URL: machine.urls.node },
       ...{ STORAGE_RPC_URL: machine.urls.storage, SEELE_PROVIDER_SLOTS: '2' },
       STORAGE_RPC_TOKEN: readFileSync(join(machine.home, 'storage-token'), 'utf8').trim(),
@@ -131,17 +134,21 @@ beforeAll(async () => {
       ...{ SEELE_PROVIDER_DRAIN_MS: '100', SEELE_PROVIDER_PORT: '0' },
     },
   });
-  const logger = createLogger({ name: 'liar', level: 'silent' });
-  liar = await startProvider(settings, logger, { times: DEFAULT_AGENT_TIMES, liar: { say, show } });
+  const logger = createLogger({ name, level: 'silent' });
+  const provider = await startProvider(settings, logger, {
+    ...{ times: DEFAULT_AGENT_TIMES, liar: { say, show } },
+  });
   await until('the bond of the liar', async () =>
-    (await bondOf(account)) === 20_000_000_000n ? true : undefined,
+    (await bondOf(of)) === 20_000_000_000n ? true : undefined,
   );
   await until('the liar’s offer', async () =>
-    (await machine.market.providers()).some(({ name, online }) => name === 'liar' && online)
+    (await machine.market.providers()).some((one) => one.name === name && one.online)
       ? true
       : undefined,
   );
-}, 240_000);
+  return { provider, account: of };
+}
+
 afterAll(async () => {
   await liar?.stop();
   await machine?.stop();
@@ -254,6 +261,30 @@ describe('a provider that lies about tasks', () => {
     const job = await machine.orderer({ code, replicas, priceCap: 20_000_000_000n });
     await expect(job()).rejects.toMatchObject({ code: 'MARKET_TOO_FEW_OPERATORS' });
   }, 30_000);
+});
+
+describe('a provider that lies about a batch nobody else does', () => {
+  it('is paid, then found out by up to four of its tasks, and convicted by what it signed', async () => {
+    // The other liar is known by now.
+    await liar.stop();
+    const fibber = await startLiar('fibber');
+    const job = await machine.orderer({
+      ...{ code: 'export default ({ task }) => `task ${task?.index}`', tasks: 10 },
+      ...{ tier: 'A', priceCap: 12_000_000_000n },
+    });
+    const id = await job();
+    expect(await machine.market.waitForEnd(id, { timeoutMs: 60_000 })).toMatchObject({
+      ...{ status: 'settled', array: { tasks: 10, failed: 0 } },
+    });
+    const said = await until('the conviction', async () => {
+      const { decisions } = await machine.market.why(id);
+      const all = decisions.map(({ text }) => text).join('\n');
+      return all.includes('convicted') ? all : undefined;
+    });
+    expect(said).toContain('two other operators came to something else');
+    expect(await bondOf(fibber.account)).toBe(10_000_000_000n);
+    await fibber.provider.stop();
+  }, 180_000);
 });
 
 describe('a validator program', () => {
