@@ -194,4 +194,12 @@ export function addProofs(program: Command): void {
     }).option('--node <url>', 'node to ask'),
     async () => (await import('./commands/reputation.ts')).auditReputation,
   );
+  runs(
+    leaf(audit, 'draws', {
+      summary:
+        'Draw again, from the blocks, what markets had to have done again, and say what they ordered',
+      examples: ['seele audit draws', 'seele audit draws --json'],
+    }).option('--node <url>', 'node to ask'),
+    async () => (await import('./commands/draws.ts')).auditDraws,
+  );
 }

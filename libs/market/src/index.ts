@@ -19,6 +19,7 @@ export { addUnits, pendingUnits } from './arrays/batches.ts';
 export { nextTickMs, applyEvent } from './apply.ts';
 export { type MarketIdentity, blockToEvent } from './block-events.ts';
 export { bodyOf } from './chain-calls.ts';
+export { type Draw, createDraws } from './checks/draws-in-blocks.ts';
 export { deliveryHash } from './delivery-hash.ts';
 export * from './errors.ts';
 export { GRAPH_DEPTH_MAX, GRAPH_ORDERS_MAX } from './graph/admission.ts';

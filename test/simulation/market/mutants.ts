@@ -89,6 +89,13 @@ export const MUTANTS: readonly Mutant[] = [
     },
   },
   {
+    name: 'draws audits by something of its own',
+    market: {
+      changesEvent: (event) =>
+        event.kind === 'block' ? { ...event, hash: 'ab'.repeat(32) } : event,
+    },
+  },
+  {
     name: 'never pays',
     market: {
       changesEffects: without((e) => e.kind === 'submitTransaction' && e.key.startsWith('settle/')),

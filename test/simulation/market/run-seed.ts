@@ -25,6 +25,7 @@ import { checkAudits } from './audit-checks.ts';
 import { BindingQueue } from './binding-queue.ts';
 import { ChainUsers } from './chain-users.ts';
 import { type ConsumerOptions, Consumers } from './consumers.ts';
+import { checkDraws } from './draw-checks.ts';
 import { checkGraphs, checkLease } from './graph-checks.ts';
 import { GraphConsumers } from './graph-consumers.ts';
 import { Invariants } from './invariants.ts';
@@ -295,6 +296,7 @@ class Simulation {
     this.#invariants.final(rows);
     checkGraphs({ world, rows });
     const { chain } = this.#node;
+    checkDraws({ world, rows, node: this.#node, least: AUDIT_SHARE });
     checkAudits({ world, rows, chain, providers: this.#providers, liars: this.#liars });
   }
 }

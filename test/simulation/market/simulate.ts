@@ -110,6 +110,7 @@ export const SOMETIMES: readonly string[] = [
   'audit right',
   'audit wrong',
   'audit undone',
+  'draw made again',
   'batch audit right',
   'batch audit wrong',
   'batch liar convicted',

@@ -4,7 +4,8 @@
  */
 import { decodeUnitLeaf, splitUnitLeaves, unitLeafHashes, unitsOf, unitsRoot } from '#contracts';
 import type { UnitAnswer } from '#contracts';
-import { bytesToHex } from '#libs/kernel';
+import { hashOf } from '#libs/crypto';
+import { bytesToHex, utf8 } from '#libs/kernel';
 import { createLogTree } from '#libs/merkle';
 import { batchesOf } from '../arrays/batches.ts';
 import type { AuditState, BatchAudit, OrderRow, UnitsRow } from '../model/rows.ts';
@@ -19,6 +20,13 @@ export interface Subject {
 
 export const subjectKey = ({ id, fence }: Subject): string =>
   fence === undefined ? id : `${id}/${fence}`;
+
+const SALT_DOMAIN = 'seele/audit/1';
+const SALT_DIGITS = 32;
+
+/** By which an audit is known among the market's own orders: how often it was done again before, too. */
+export const auditSalt = (subject: Subject, round: number): string =>
+  hashOf(SALT_DOMAIN, utf8(`${subjectKey(subject)}/${round}`)).slice(0, SALT_DIGITS);
 
 export function subjectOf(key: string): Subject {
   const [id = '', fence] = key.split('/');

@@ -15,8 +15,6 @@ import {
   unitSetOf,
   unitsOf,
 } from '#contracts';
-import { hashOf } from '#libs/crypto';
-import { utf8 } from '#libs/kernel';
 import { createOrder } from '../acceptance.ts';
 import { coverOf } from '../arrays/funds.ts';
 import type { MarketEvent } from '../model/events.ts';
@@ -28,6 +26,7 @@ import {
   type Subject,
   type Voice,
   answersOf,
+  auditSalt,
   auditStateOf,
   batchAuditOf,
   changeBatchAudit,
@@ -42,8 +41,6 @@ import { noteCheck } from './log-check.ts';
 import { noteComparison } from './trust-rows.ts';
 
 const MS = 1000;
-const SALT_DOMAIN = 'seele/audit/1';
-const SALT_DIGITS = 32;
 /** So many price caps are paid in when the market's prepaid balance covers no audit. */
 const TOP_UP = 8n;
 
@@ -236,7 +233,7 @@ function orderFor({ market, now }: Step, subject: Subject, round: number): Order
   return {
     ...{ chain, consumer: signer.account, market: signer.account, manifest, priceCap },
     // The same after a crash, so that nothing is ordered twice.
-    salt: hashOf(SALT_DOMAIN, utf8(`${subjectKey(subject)}/${round}`)).slice(0, SALT_DIGITS),
+    salt: auditSalt(subject, round),
     placeByUs: now.timeUs + MS * Math.min(times.placeByMaxMs / 2, waitMs),
     completeByUs: now.timeUs + MS * waitMs,
     ...(array && { array: { ...array, replicas: 1 } }),
