@@ -7,6 +7,7 @@ import type { AccountId, SeeleError } from '#libs/kernel';
 import { ledgerError } from './errors.ts';
 import { refusalOf } from './execute-transaction.ts';
 import type { ChainLimits } from './genesis.ts';
+import { NextUp, type Waiting } from './next-up.ts';
 import type { SelectionRoom, TransactionSource } from './ordering.ts';
 import type { TransactionEnvelope } from './transaction.ts';
 
@@ -77,75 +78,11 @@ export interface Mempool extends TransactionSource {
 /** Price that replaces a waiting transaction: at least a tenth more. */
 const replacementPrice = (price: bigint): bigint => price + (price + 9n) / 10n;
 
-interface Waiting {
-  readonly envelope: TransactionEnvelope;
-  readonly arrival: number;
-  readonly sinceUs: number;
-  readonly cost: bigint;
-}
-
 /** Waiting transactions of one account: `queue[i]` has nonce `queue[0].nonce + i`. */
 interface Lane {
   readonly queue: Waiting[];
   /** Fee deposits of all of them. */
   cost: bigint;
-}
-
-/** A binary heap: the lane whose first transaction goes next on top. */
-class NextUp {
-  readonly #heap: { readonly lane: readonly Waiting[]; index: number }[] = [];
-
-  static #before(a: Waiting, b: Waiting): boolean {
-    const [x, y] = [a.envelope.body.fuelPrice, b.envelope.body.fuelPrice];
-    return x === y ? a.arrival < b.arrival : x > y;
-  }
-
-  #at(i: number): Waiting {
-    const { lane, index } = this.#heap[i] as { lane: readonly Waiting[]; index: number };
-    return lane[index] as Waiting;
-  }
-
-  #swap(i: number, j: number): void {
-    const heap = this.#heap;
-    [heap[i], heap[j]] = [heap[j] as (typeof heap)[0], heap[i] as (typeof heap)[0]];
-  }
-
-  push(lane: readonly Waiting[], index: number): void {
-    if (index >= lane.length) return;
-    this.#heap.push({ lane, index });
-    let i = this.#heap.length - 1;
-    while (i > 0) {
-      const parent = (i - 1) >> 1;
-      if (!NextUp.#before(this.#at(i), this.#at(parent))) return;
-      this.#swap(i, parent);
-      i = parent;
-    }
-  }
-
-  /** Takes the best; `follow` lets the lane's next transaction compete. */
-  pop(): { readonly next: Waiting; follow(): void } | undefined {
-    const top = this.#heap[0];
-    if (top === undefined) return undefined;
-    const next = this.#at(0);
-    const last = this.#heap.pop() as typeof top;
-    if (this.#heap.length > 0) {
-      this.#heap[0] = last;
-      this.#sink();
-    }
-    return { next, follow: () => this.push(top.lane, top.index + 1) };
-  }
-
-  #sink(): void {
-    const { length } = this.#heap;
-    for (let i = 0; ;) {
-      let best = i;
-      for (const child of [2 * i + 1, 2 * i + 2])
-        if (child < length && NextUp.#before(this.#at(child), this.#at(best))) best = child;
-      if (best === i) return;
-      this.#swap(i, best);
-      i = best;
-    }
-  }
 }
 
 class WaitingTransactions implements Mempool {
@@ -338,10 +275,16 @@ class WaitingTransactions implements Mempool {
   }
 
   afterBlock(transactions: readonly TransactionEnvelope[]): void {
-    const executed = new Set(transactions.map((transaction) => transaction.id));
-    for (const account of new Set(transactions.map((transaction) => transaction.account))) {
+    const executed = new Set<string>();
+    const touched = new Map<AccountId, Lane>();
+    for (const { account, id } of transactions) {
+      // Of most transactions nothing waits here: other nodes took them in.
       const lane = this.#lanes.get(account);
       if (lane === undefined) continue;
+      touched.set(account, lane);
+      executed.add(id);
+    }
+    for (const [account, lane] of touched) {
       const nonce = this.#options.accounts.nonce(account);
       const first = lane.queue[0]?.envelope.body.nonce ?? nonce;
       const done = lane.queue.splice(0, Math.max(0, nonce - first));
