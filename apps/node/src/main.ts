@@ -28,7 +28,7 @@ if (extname(import.meta.filename) === '.js')
 /**
  * V8 learns in the first milliseconds, when its young generation is tiny, that what a decoder makes
  * lives long, and from then on makes it in the old one: there transactions that are done with keep all
- * they point to alive. A third of what a validator allocates was copied and kept for that reason.
+ * they point to alive. docs/decisions/0026-a-node-makes-nothing-in-the-old-generation.md.
  */
 setFlagsFromString('--no-allocation-site-pretenuring');
 
