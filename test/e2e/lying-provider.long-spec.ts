@@ -268,6 +268,7 @@ describe('a provider that lies about a batch nobody else does', () => {
     // The other liar is known by now.
     await liar.stop();
     const fibber = await startLiar('fibber');
+    liar = fibber.provider;
     const job = await machine.orderer({
       ...{ code: 'export default ({ task }) => `task ${task?.index}`', tasks: 10 },
       ...{ tier: 'A', priceCap: 12_000_000_000n },
@@ -283,7 +284,15 @@ describe('a provider that lies about a batch nobody else does', () => {
     });
     expect(said).toContain('two other operators came to something else');
     expect(await bondOf(fibber.account)).toBe(10_000_000_000n);
-    await fibber.provider.stop();
+    // Anyone draws again; at the least chance few are drawn, and those were ordered or could not be.
+    const draws = JSON.parse((await machine.seele('audit', 'draws', '--json')).stdout) as {
+      settled: number;
+      convicted: number;
+      draws: { draw: number }[];
+    };
+    expect(draws.convicted).toBeGreaterThanOrEqual(1);
+    expect(draws.settled).toBeGreaterThanOrEqual(1);
+    for (const { draw } of draws.draws) expect(draw).toBeLessThan(0.02);
   }, 180_000);
 });
 
