@@ -1,22 +1,20 @@
 import fc from 'fast-check';
-import { DELIVERY_DOMAIN, type Delivery, deliveryBytes } from '#contracts';
-import { LOG_START, MARKET_ENTRIES, eventBatch } from '#libs/audit';
+import { type Delivery } from '#contracts';
+import { MARKET_ENTRIES, eventBatch } from '#libs/audit';
 import { decodeWith } from '#libs/kernel';
 import type { MarketConfig } from '../model/config.ts';
 import type { MarketEffect } from '../model/effects.ts';
-import { chargeFor } from '../pricing.ts';
 import {
-  CHAIN,
   Driver,
   SOME_CID,
   blockHash,
   configOf,
   fact,
   manifestWith,
-  offerOf,
   only,
   signerOf,
 } from '../testing/driver.ts';
+import { deliver as deliverBy } from '../testing/delivery.ts';
 import { deliveryHash } from '../delivery-hash.ts';
 import { auditChance, drawOf, foundInSample, judgeStake, sampleOf } from '../verification/index.ts';
 
@@ -27,28 +25,8 @@ const nameOf = (account = ''): string =>
   NAMES.find((name) => signerOf(name).account === account) ?? 'nobody';
 
 /** What its holder says of the order, and storage has it. */
-function deliver(driver: Driver, id: string, change: Partial<Delivery> = {}) {
-  const row = driver.market.orders.get(id);
-  const name = nameOf(row?.lease?.provider);
-  const signer = signerOf(name);
-  const used = { cpuMs: 10, wallMs: 10 };
-  const delivery: Delivery = {
-    ...{ chain: CHAIN, order: id, provider: signer.account, fence: row?.fence ?? 0, exit: 'ok' },
-    ...{ result: SOME_CID, logLength: row?.log.length ?? 0, logHead: row?.log.head ?? LOG_START },
-    usage: { ...used, peakMemoryBytes: 1, inputBytes: 0, outputBytes: 3 },
-    charge: chargeFor(offerOf(name), manifestWith().limits, used, row?.lease?.price ?? 0n),
-    ...change,
-  };
-  const signature = signer.sign(DELIVERY_DOMAIN, deliveryBytes(delivery));
-  const lease = row?.lease?.lease ?? '';
-  const signed = { delivery, publicKey: signer.publicKey, signature };
-  const said = driver.say(name, { kind: 'deliver', lease, delivery: signed });
-  const outcome = { is: 'good', sizeBytes: 3 } as const;
-  const checked = driver.apply({
-    ...{ kind: 'resultChecked', order: id, fence: delivery.fence, outcome },
-  });
-  return [...said, ...checked];
-}
+const deliver = (driver: Driver, id: string, change: Partial<Delivery> = {}) =>
+  deliverBy(driver, id, nameOf(driver.market.orders.get(id)?.lease?.provider), change);
 
 function bind(driver: Driver, id: string): string {
   const binding = driver.market.orders.get(id)?.binding ?? 0;

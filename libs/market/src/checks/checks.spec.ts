@@ -1,24 +1,22 @@
-import { DELIVERY_DOMAIN, type Delivery, deliveryBytes, unitsOf } from '#contracts';
-import { LOG_START, MARKET_ENTRIES, eventBatch } from '#libs/audit';
+import { type Delivery, unitsOf } from '#contracts';
+import { MARKET_ENTRIES, eventBatch } from '#libs/audit';
 import { decodeWith } from '#libs/kernel';
 import type { Manifest } from '../manifest.ts';
 import type { MarketEffect } from '../model/effects.ts';
 import { quoteJob } from '../quote.ts';
 import { needsOf } from '../fitting.ts';
-import { chargeFor } from '../pricing.ts';
 import { bindAll, deliveryOf, executeAll, submitUnplaced } from '../testing/array-driver.ts';
 import {
   blockHash,
-  CHAIN,
   Driver,
   SOME_CID,
   configOf,
   fact,
   manifestWith,
-  offerOf,
   only,
   signerOf,
 } from '../testing/driver.ts';
+import { deliver } from '../testing/delivery.ts';
 
 const RUN = {
   ...{ engine: 'ee'.repeat(32), fuel: 5n, checkpoints: 2, checkpointsRoot: 'ab'.repeat(32) },
@@ -40,26 +38,8 @@ function working(manifest: Manifest, config = configOf()) {
 }
 
 /** It delivers, and storage has the result. */
-function delivered(driver: Driver, id: string, change: Partial<Delivery> = {}) {
-  const row = driver.market.orders.get(id);
-  const signer = signerOf('p1');
-  const used = { cpuMs: 10, wallMs: 10 };
-  const delivery: Delivery = {
-    ...{ chain: CHAIN, order: id, provider: signer.account, fence: row?.fence ?? 0, exit: 'ok' },
-    ...{ result: SOME_CID, logLength: row?.log.length ?? 0, logHead: row?.log.head ?? LOG_START },
-    usage: { ...used, peakMemoryBytes: 1, inputBytes: 0, outputBytes: 3 },
-    charge: chargeFor(offerOf('p1'), manifestWith().limits, used, row?.lease?.price ?? 0n),
-    ...change,
-  };
-  const signature = signer.sign(DELIVERY_DOMAIN, deliveryBytes(delivery));
-  const lease = row?.lease?.lease ?? '';
-  driver.say('p1', {
-    ...{ kind: 'deliver', lease },
-    delivery: { delivery, publicKey: signer.publicKey, signature },
-  });
-  const outcome = { is: 'good', sizeBytes: 3 } as const;
-  return driver.apply({ kind: 'resultChecked', order: id, fence: delivery.fence, outcome });
-}
+const delivered = (driver: Driver, id: string, change: Partial<Delivery> = {}) =>
+  deliver(driver, id, 'p1', change);
 
 /** Blocks place the order and pay its provider. */
 function settled(driver: Driver, id: string): readonly MarketEffect[] {
