@@ -64,6 +64,34 @@ test('forged ones are found and dropped; the genuine one takes the place of a fo
   expect(sum && aggregateWeight(set, 'ack', ack, sum)).toBe(8);
 });
 
+/** A point of the curve outside the subgroup of prime order: an x near 0 that has a y. */
+function pointOutside(): Uint8Array {
+  for (let x = 1; x < 256; x++) {
+    const point = new Uint8Array(96);
+    point[0] = 0x80;
+    point[95] = x;
+    try {
+      aggregateBls([point]);
+      return point;
+    } catch {
+      // No point has this x.
+    }
+  }
+  throw new Error('none found');
+}
+
+test('a point outside the subgroup is added up unseen, and then found and dropped', () => {
+  const outside = pointOutside();
+  const { votes } = tally();
+  votes.add(3, outside);
+  for (const from of [0, 1, 4]) votes.add(from, signatureOf(from));
+  const sum = votes.aggregate(8);
+  expect(sum && aggregateWeight(set, 'ack', ack, sum)).toBe(1 + 2 + 5);
+  expect(verifyAggregate([signers[3]?.publicKey ?? ''], 'ack', ack, outside)).toBe(false);
+  const both = { ...sum, signers: Uint8Array.of(0b11011) } as typeof sum;
+  expect(both && aggregateWeight(set, 'ack', ack, both)).toBe(0);
+});
+
 test('who is in no set, or has no key in it, weighs nothing', () => {
   const { votes } = tally();
   votes.add(5, signatureOf(0));

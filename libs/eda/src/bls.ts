@@ -2,7 +2,8 @@
  * BLS signatures over BLS12-381 that many signers' can be added up to one (draft-irtf-cfrg-bls-signature,
  * suite BLS_SIG_BLS12381G2_XMD:SHA-256_SSWU_RO_POP_: public keys of 48 bytes, signatures of 96).
  *
- * Keys and signatures are checked to lie in the right subgroup whenever they are read. Adding up is
+ * Keys, signatures and sums are checked to lie in the right subgroup before anything is believed because of
+ * them; what is added up need only lie on the curve, since its sum is checked. Adding up is
  * safe only for keys whose owner proved to hold the secret (`provePossession`), else one could choose a
  * key that cancels another: whoever takes a key into a set checks that proof, once.
  */
@@ -73,10 +74,10 @@ function readKey(publicKey: string): blst.PublicKey | undefined {
   }
 }
 
-function readSignature(bytes: Bytes): blst.Signature | undefined {
+function readSignature(bytes: Bytes, inSubgroup: boolean): blst.Signature | undefined {
   if (bytes.length !== BLS_SIGNATURE_BYTES) return undefined;
   try {
-    return blst.Signature.fromBytes(bytes, true);
+    return blst.Signature.fromBytes(bytes, inSubgroup);
   } catch {
     return undefined;
   }
@@ -90,15 +91,18 @@ export function verifyBls(
   signature: Bytes,
 ): boolean {
   const read = publicKeys.map(readKey);
-  const sum = readSignature(signature);
+  const sum = readSignature(signature, true);
   if (!sum || read.length === 0 || read.includes(undefined)) return false;
   const bytes = separated(domain, message);
   return blst.fastAggregateVerify(bytes, read as blst.PublicKey[], sum);
 }
 
-/** Adds signatures over one message up to one. @throws EDA_BLS_INVALID when one is not a signature */
+/**
+ * Adds signatures over one message up to one, which `verifyBls` must then check.
+ * @throws EDA_BLS_INVALID when one is not a point of the curve
+ */
 export function aggregateBls(signatures: readonly Bytes[]): Bytes {
-  const read = signatures.map(readSignature);
+  const read = signatures.map((signature) => readSignature(signature, false));
   if (read.length === 0 || read.includes(undefined))
     throw edaError('EDA_BLS_INVALID', 'not a list of BLS signatures');
   return blst.aggregateSignatures(read as blst.Signature[]).toBytes();
