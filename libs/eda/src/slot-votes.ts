@@ -29,6 +29,9 @@ const GENUINE_MAX = 16_384;
 /** Votes a leader counts at once: two kinds, its views, what liars add. */
 const TALLIES_MAX = 64;
 
+/** PREPAREs put aside per slot. */
+const SPARE_MAX = 1024;
+
 export class SlotVotes {
   readonly #host: VotingHost;
   readonly #slot: SlotContext;
@@ -37,6 +40,8 @@ export class SlotVotes {
   readonly newViews: NewViews;
   /** Large sets: votes that came to this node as leader. */
   readonly #tallies = new Map<string, BlsTally>();
+  /** PREPAREs for what this node has sent its COMMIT for: not checked, for they can only be evidence. */
+  readonly #spare = new Map<string, Sealed<Vote>>();
   /** Reported once per validator and slot. */
   readonly #accused = new Set<number>();
   /** Signatures found genuine, by what they sign: every NEWVIEW repeats the same certificate. */
@@ -69,6 +74,12 @@ export class SlotVotes {
     return this.ballots(kind).voteOf(message.view, from)?.message.hash === message.hash;
   }
 
+  /** Puts aside a PREPARE that can change nothing any more; it is checked if its sender contradicts it. */
+  spare(sealed: Sealed<Vote>): void {
+    const key = `${sealed.message.view}/${sealed.from}`;
+    if (this.#spare.size < SPARE_MAX && !this.#spare.has(key)) this.#spare.set(key, sealed);
+  }
+
   /** Large sets: takes a vote as leader; it is checked in the sum. */
   collect(kind: VoteKind, { from, message, signature }: Sealed<Vote>): void {
     const key = this.#key(kind, message);
@@ -94,12 +105,19 @@ export class SlotVotes {
 
   /** Counts a verified vote; false when its sender voted otherwise before. */
   count(kind: VoteKind, sealed: Sealed<Vote>, out: EdaEffect[]): boolean {
+    if (kind === 'prepare') this.#countSpare(sealed);
     const contradicted = this.ballots(kind).add(sealed);
     if (contradicted) this.#accuse({ kind, ...contradicted }, { kind, ...sealed }, out);
     else if (kind === 'commit')
       for (const newView of this.newViews.of(sealed.from))
         this.#accuse({ kind, ...sealed }, { kind: 'newview', ...newView }, out);
     return contradicted === undefined;
+  }
+
+  /** What its sender said before, if that was put aside: now it matters. */
+  #countSpare({ from, message }: Sealed<Vote>): void {
+    const spare = this.#spare.get(`${message.view}/${from}`);
+    if (spare && this.isSigned('prepare', spare)) this.prepares.add(spare);
   }
 
   /** Keeps a verified NEWVIEW; false when its sender said another thing for this view before. */

@@ -367,7 +367,12 @@ export class Voting {
         out.push({ kind: 'send', to, message: this.#certified(kind, certificate) });
         return;
       }
-    } else if (!this.#said.isSigned(kind, sealed)) return;
+    } else {
+      const { committed } = this.#state;
+      const isSpare = kind === 'prepare' && committed?.view === view && committed.hash === hash;
+      if (isSpare) return this.#said.spare(sealed);
+      if (!this.#said.isSigned(kind, sealed)) return;
+    }
     if (this.#count(kind, sealed, out)) this.#afterVote(kind, view, hash, nowUs, out);
   }
 
