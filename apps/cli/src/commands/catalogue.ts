@@ -76,7 +76,26 @@ function uaiOf({ home }: CommandContext, given: string): string {
   );
 }
 
-function queryOf(options: SearchOptions, words: readonly string[]): CatalogueQuery {
+const NUMBER = String.raw`-?\d+(\.\d+)?`;
+/** How single values are written; the market names them as its API does, people know the option. */
+const WRITTEN = {
+  maxPrice: { option: '--max-price', pattern: /^\d+(\.\d+)?$/, as: 'an amount, such as 12.5' },
+  place: {
+    option: '--place',
+    pattern: new RegExp(`^${NUMBER}(,${NUMBER}){3}$`),
+    as: 'west,south,east,north in degrees',
+  },
+  since: { option: '--since', pattern: /^\d{4}-\d\d-\d\d/, as: 'a day, such as 2026-01-31' },
+  until: { option: '--until', pattern: /^\d{4}-\d\d-\d\d/, as: 'a day, such as 2026-01-31' },
+} as const;
+
+/** @throws CLI_USAGE when an option is not written as it must be */
+export function queryOf(options: SearchOptions, words: readonly string[]): CatalogueQuery {
+  for (const [name, { option, pattern, as }] of Object.entries(WRITTEN)) {
+    const value = options[name as keyof typeof WRITTEN];
+    if (value !== undefined && !pattern.test(value))
+      throw cliError('CLI_USAGE', `${option} is ${as}, not "${value}"`);
+  }
   // A word of the shell with a space in it was quoted: a phrase.
   const text = words.map((word) => (/\s/.test(word) ? `"${word}"` : word)).join(' ');
   const { maxPrice, place, since, until, limit, offset } = options;
