@@ -3,7 +3,7 @@
  * outside, and derives the level from what held. Nothing is claimed because it was intended.
  */
 import { createHash } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { release, type as systemName } from 'node:os';
 import type { SlotLayer, SlotProbe } from './layers/layer.ts';
 import { processFacts } from './process-facts.ts';
@@ -131,6 +131,8 @@ export async function inspectIsolation(options: InspectOptions): Promise<SlotIso
 
 /** Of files that were read: Node itself is 100 MB, and the probe comes back every hour. */
 const hashes = new Map<string, string>();
+/** Read piece by piece into one buffer: fresh memory for the whole of Node costs more than its hash. */
+const PIECE_BYTES = 2 ** 18;
 
 function hashOfFiles(files: readonly string[]): string {
   const state = files.map((file) => {
@@ -140,7 +142,16 @@ function hashOfFiles(files: readonly string[]): string {
   const known = hashes.get(state.join());
   if (known !== undefined) return known;
   const hash = createHash('sha256');
-  for (const file of files) hash.update(readFileSync(file));
+  const piece = Buffer.allocUnsafe(PIECE_BYTES);
+  for (const file of files) {
+    const opened = openSync(file, 'r');
+    try {
+      for (let length; (length = readSync(opened, piece)) > 0;)
+        hash.update(piece.subarray(0, length));
+    } finally {
+      closeSync(opened);
+    }
+  }
   const found = hash.digest('hex');
   // One set of files is in use at a time; another one takes its place.
   hashes.clear();

@@ -1,4 +1,5 @@
 /** Puts a provider together: slots, journal, storage, link, agent. */
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Signer, createSigner } from '#libs/crypto';
@@ -169,7 +170,7 @@ export async function startProvider(
   await ensurePrivateDirectory(folder);
   const signer = await signerOf(settings);
   const journal = openLeaseJournal(folder, logger);
-  const slots = settings.slots ?? (await probeMachine(folder)).cores;
+  const slots = settings.slots ?? availableParallelism();
   const { jitless, spares } = settings;
   const pool = await createSlotPool({ slots, spares, jitless, kinds: settings.kinds });
   if (pool.meteredProblem !== undefined)
