@@ -12,8 +12,9 @@ const CODE = 'export default async ({ task }) => task.index * 2;';
 /** Little work, so that the price at the limits of ten thousand of them is small. */
 const LIMITS = { wallMs: 1_000, cpuMs: 1_000, memoryBytes: 64 * 2 ** 20 };
 const UNIT_PRICE = 100_000_000n;
-/** Seldom, because looking is work of the market as well. */
-const POLL_MS = 25;
+/** Looking is work of the market as well: seldom while much is left, and often only at the end. */
+const POLL_MS = { least: 10, most: 150 };
+const SETTLED_POLL_MS = 20;
 const STALL_MS = 60_000;
 
 /** A market to order at. */
@@ -28,9 +29,15 @@ export interface ArrayRun {
   readonly cpuMsPerTaskBy: Record<string, number>;
 }
 
-async function until(what: string, isDone: () => Promise<boolean>, pollMs: number): Promise<void> {
-  for (const fromMs = performance.now(); !(await isDone()); await sleep(pollMs))
-    if (performance.now() - fromMs > STALL_MS) throw new Error(`${what} takes too long`);
+/** Until it says that nothing is left; `shareLeft` is of the whole. */
+async function until(what: string, shareLeft: () => Promise<number>): Promise<void> {
+  const fromMs = performance.now();
+  for (let left = await shareLeft(); left > 0; left = await shareLeft()) {
+    const tookMs = performance.now() - fromMs;
+    if (tookMs > STALL_MS) throw new Error(`${what} takes too long`);
+    const halfOfRestMs = left < 1 ? (tookMs * left) / (1 - left) / 2 : POLL_MS.most;
+    await sleep(Math.min(POLL_MS.most, Math.max(POLL_MS.least, halfOfRestMs)));
+  }
 }
 
 /** CPU seconds by part: of what the supervisor started, and of what this process did. */
@@ -72,18 +79,17 @@ export async function runArray(
   const fromMs = performance.now();
   const id = await order();
   const view = () => market.order(id);
-  await until(
-    `the array of ${tasks}`,
-    async () => {
-      const { array, status, reason } = await view();
-      if (status === 'cancelled' || status === 'closing') throw new Error(reason?.text ?? status);
-      return array !== undefined && array.done >= tasks;
-    },
-    POLL_MS,
-  );
+  await until(`the array of ${tasks}`, async () => {
+    const { array, status, reason } = await view();
+    if (status === 'cancelled' || status === 'closing') throw new Error(reason?.text ?? status);
+    return 1 - (array?.done ?? 0) / tasks;
+  });
   const doneMs = performance.now();
   const cpuMsPerTaskBy = cpuMsPer(machine, cpuBefore, tasks);
-  await until('settling', async () => (await view()).status === 'settled', 20);
+  while ((await view()).status !== 'settled') {
+    if (performance.now() - doneMs > STALL_MS) throw new Error('settling takes too long');
+    await sleep(SETTLED_POLL_MS);
+  }
   return {
     tasksPerSecond: significant(tasks / ((doneMs - fromMs) / 1000)),
     settleMs: significant(performance.now() - doneMs),

@@ -72,7 +72,7 @@ async function throughput(
 const SPIN =
   'export default async ({ params }) => { let n = 0; for (let i = 0; i < params.loops; i++) n = (n * 31 + i) | 0; return { n }; };';
 /** Three sizes of one program: what it will take must be learned, and is never quite the same. */
-const LOOPS = [2_000_000, 12_000_000, 60_000_000];
+const LOOPS = [1_000_000, 6_000_000, 30_000_000];
 
 /** Orders with a binding quote each, and what became of them. */
 async function quotes({ market, orderer }: LocalMachine, count: number) {

@@ -16,7 +16,8 @@ import { type OwnProcess, freePort, startOwnProcess } from './own-process.ts';
 
 const FUNDS = 800n * TOKEN;
 const LIMIT_MS = 60_000;
-const POLL_MS = 20;
+/** Seldom, because listing the providers is work of the market that is just starting. */
+const POLL_MS = 50;
 
 export interface OwnMarket {
   readonly market: MarketClient;
@@ -32,7 +33,7 @@ export interface OwnMarket {
 
 const PASSPHRASE = 'for a bench';
 /** Cheap to open: providers are started by the dozen, and how soon is measured of none. */
-const KEY_COST = { n: 2 ** 14, r: 8, p: 1 };
+const KEY_COST = { n: 2 ** 10, r: 8, p: 1 };
 
 /**
  * Settings of processes that belong to this machine, with a home of their own below the machine's.
