@@ -7,14 +7,23 @@ import type { SlotCommand, SlotLayer } from './layers/layer.ts';
 import { type SlotProgram, slotProgram } from './slot-files.ts';
 import type { Bytes } from '#libs/kernel';
 
+let knownLibc: 'glibc' | 'musl' | undefined;
+
+/** The C library that this process runs on; asked once, because the report takes tens of milliseconds. */
+function libcOfProcess(): 'glibc' | 'musl' {
+  if (knownLibc !== undefined) return knownLibc;
+  const report = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
+  knownLibc = report.header?.glibcVersionRuntime === undefined ? 'musl' : 'glibc';
+  return knownLibc;
+}
+
 /** The isolated-vm build for this Node, architecture and C library. */
 export function findAddon(): string {
   const require = createRequire(import.meta.url);
   const folder = dirname(require.resolve('isolated-vm'));
   const abi = process.versions.modules;
   const prebuilds = join(folder, 'prebuilds', `${process.platform}-${process.arch}`);
-  const report = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
-  const libc = report.header?.glibcVersionRuntime === undefined ? 'musl' : 'glibc';
+  const libc = libcOfProcess();
   const candidates = [
     join(prebuilds, `isolated-vm.abi${abi}.${libc}.node`),
     join(prebuilds, `isolated-vm.abi${abi}.node`),

@@ -54,6 +54,8 @@ function mappedLibraries(): string[] {
   const maps = readFileSync('/proc/self/maps', 'utf8');
   const files = new Set(maps.match(/\/[^\n]*\.so[.\d]*$/gm) ?? []);
   const names = new Set<string>();
+  // Most are in one folder, and that has thousands of entries.
+  const listed = new Map<string, readonly string[]>();
   for (const file of files) {
     if (file.includes('/node_modules/')) continue;
     const stem = basename(file)
@@ -63,7 +65,9 @@ function mappedLibraries(): string[] {
     try {
       const real = realpathSync(file);
       names.add(file);
-      for (const name of readdirSync(folder))
+      const entries = listed.get(folder) ?? readdirSync(folder);
+      listed.set(folder, entries);
+      for (const name of entries)
         if (
           name.startsWith(stem) &&
           name.includes('.so') &&

@@ -55,10 +55,12 @@ export function createOpenApi(app: NestFastifyApplication): OpenAPIObject {
   return document;
 }
 
-/** Serves the description as a page at `/docs` and as JSON at `/docs/openapi.json`. */
+/**
+ * Serves the description as a page at `/docs` and as JSON at `/docs/openapi.json`. It is made when it is
+ * first asked for: it takes some tenths of a second, which a market that starts again has better uses for.
+ */
 export function serveOpenApi(app: NestFastifyApplication): void {
-  const document = createOpenApi(app);
-  SwaggerModule.setup('docs', app, document, {
+  SwaggerModule.setup('docs', app, () => createOpenApi(app), {
     jsonDocumentUrl: 'docs/openapi.json',
     raw: ['json'],
     customSiteTitle: 'Seele market API',
