@@ -3,7 +3,7 @@ import { createLogger, errorLine, loadSettings, runProcess } from '#libs/platfor
 import { nodeSettings } from './settings.ts';
 import { startNode } from './start-node.ts';
 
-try {
+async function run(): Promise<void> {
   const settings = loadSettings(nodeSettings);
   const logger = createLogger({ name: settings.name, level: settings.logLevel });
   await runProcess({
@@ -12,7 +12,11 @@ try {
     logger,
     start: () => startNode(settings, logger),
   });
-} catch (error) {
+}
+
+// Never awaited at the top level: a thread that ends while its module is still waiting there may take the
+// process down with it (nodejs/node#43182), one stop in seventy.
+run().catch((error: unknown) => {
   process.stderr.write(`node: ${errorLine(error)}\n`);
   process.exit(1);
-}
+});
