@@ -73,6 +73,12 @@ async function ownDatabase({ home }: LocalMachine, name: string): Promise<string
   return url.href;
 }
 
+const LOG_LINES = 20;
+
+/** A log goes with its home: what explains a failure is told with it. */
+const lastOf = (file: string): string =>
+  [file, ...readFileSync(file, 'utf8').trimEnd().split('\n').slice(-LOG_LINES)].join('\n');
+
 /** @param providers settings of each of its providers, by their names */
 export async function startOwnMarket(
   machine: LocalMachine,
@@ -113,12 +119,18 @@ export async function startOwnMarket(
     const call = tokenCalls.transfer({ to, amount: FUNDS });
     await sendCalls(createNodeClient(machine.urls.node), machine.signer, [call]);
     const providersAreBack = async () => {
+      let found: unknown;
       for (const fromMs = performance.now(); performance.now() - fromMs < LIMIT_MS;) {
-        const found = await market.providers().catch(() => []);
-        if (found.filter(({ online }) => online).length >= named.length) return;
+        const views = await market.providers().catch((error: unknown) => String(error));
+        found = views;
+        if (Array.isArray(views) && views.filter(({ online }) => online).length >= named.length)
+          return;
         await sleep(POLL_MS);
       }
-      throw new Error('the providers do not come back');
+      const logs = ['market', ...Object.keys(providers)].map((name) => lastOf(log(name)));
+      throw new Error(
+        `the providers do not come back: ${JSON.stringify(found)}\n${logs.join('\n')}`,
+      );
     };
     await providersAreBack();
     return {

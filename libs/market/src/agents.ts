@@ -23,6 +23,7 @@ import type { MarketEvent } from './model/events.ts';
 import { type OrderRow, ROW_VERSION } from './model/rows.ts';
 import { paceOf } from './pace.ts';
 import { observeBrokenOffer } from './placement/observe.ts';
+import { expectBack, giveUp, welcomeBack } from './returns.ts';
 import { NO_ROOM, classOfDecline } from './retry.ts';
 import { freeSlots } from './room.ts';
 import {
@@ -36,6 +37,7 @@ import {
 } from './state.ts';
 
 type Hello = Extract<MarketEvent, { kind: 'agentHello' }>;
+type Gone = Extract<MarketEvent, { kind: 'agentGone' }>;
 type Message = Extract<MarketEvent, { kind: 'agentMessage' }>['message'];
 
 function say(step: Step, session: string, message: MarketMessage): void {
@@ -62,12 +64,14 @@ export function agentHello(step: Step, event: Hello): void {
   }
   const provider: ProviderState = known ?? newProvider(event, account);
   provider.session = session;
+  welcomeBack(step, provider);
   provider.reportedFree = Math.max(0, offer.slots - event.leases.length);
   provider.draining = event.draining === true;
   const before = known?.row.offer;
   if (!known || !isSameOffer(known.row.offer, offer)) market.places.fits.forget();
   market.places.tenants.offered(before, offer);
-  provider.row = { ...provider.row, publicKey, offer, lastSeenUs: now.timeUs };
+  const { goneUs: _, ...row } = provider.row;
+  provider.row = { ...row, publicKey, offer, lastSeenUs: now.timeUs };
   market.providers.set(account, provider);
   market.sessions.set(session, account);
   saveRow(step, 'provider', account, provider.row);
@@ -136,14 +140,17 @@ function startWork(step: Step, row: OrderRow): void {
   if (row.lease) updateOrder(step, row.id, { lease: { ...row.lease, state: 'working' } });
 }
 
-export function agentGone(step: Step, session: string): void {
+export function agentGone(step: Step, { session, isCut = false }: Gone): void {
   const { market } = step;
   const account = market.sessions.get(session);
   if (account === undefined) return;
   market.sessions.delete(session);
   const provider = market.providers.get(account);
   // Its leases live on until they run out: a short cut of the line loses no work.
-  if (provider?.session === session) provider.session = undefined;
+  if (provider?.session !== session) return;
+  provider.session = undefined;
+  if (isCut && !provider.draining) expectBack(step, provider);
+  else giveUp(step, account);
 }
 
 export function agentMessage(step: Step, session: string, message: Message): void {

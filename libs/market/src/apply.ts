@@ -27,6 +27,7 @@ import { type OrderRow, encodeRow } from './model/rows.ts';
 import { type Market, type Step, createStep, emit, isRebuilding, orderOf } from './state.ts';
 import { findManifest, manifestFound, startRebuild } from './rebuild.ts';
 import { storeLearned } from './placement/observe.ts';
+import { expectBack, giveUp } from './returns.ts';
 import { checkLane, nonceRead, resumeLane, transactionRefused } from './transactions.ts';
 import { orderIndexOf } from './views.ts';
 
@@ -73,7 +74,7 @@ function dispatch(step: Step, event: MarketEvent): void {
     case 'agentMessage':
       return agentMessage(step, event.session, event.message);
     case 'agentGone':
-      return agentGone(step, event.session);
+      return agentGone(step, event);
     case 'resultChecked':
       return resultChecked(step, event);
     case 'manifestFound':
@@ -169,6 +170,8 @@ function onDeadline(step: Step, kind: string, id: string): void {
       return pursueAudit(step, subjectOf(id));
     case 'bond':
       return askBond(step, id);
+    case 'return':
+      return giveUp(step, id);
   }
 }
 
@@ -178,6 +181,8 @@ function resume(step: Step, rebuildTo: number | undefined): void {
   if (rebuildTo !== undefined) startRebuild(step, rebuildTo);
   emit(step, { kind: 'followChain', fromHeight: market.meta.height + 1 });
   resumeLane(step);
+  for (const provider of market.providers.values())
+    if (provider.isExpected) expectBack(step, provider);
   for (const row of [...market.orders.values()]) {
     if (row.replay) askReplay(step, row.id);
     if (row.audit) pursueAudit(step, { id: row.id });

@@ -32,6 +32,8 @@ import type { LeaseEnd } from './retry.ts';
 export interface ProviderState {
   row: ProviderRow;
   session: string | undefined;
+  /** Not there, but back in a moment: orders are taken that only it can do. */
+  isExpected: boolean;
   /** Free slots by its last heartbeat, less what was granted since. */
   reportedFree: number;
   /** It finishes what it has and takes nothing new. */
@@ -48,10 +50,11 @@ export interface ProviderState {
   bonded?: bigint;
 }
 
-/** A provider nobody has heard of since the start. */
+/** A provider nobody has heard of since the start: whoever was there before will be back. */
 export const absentProvider = (row: ProviderRow): ProviderState => ({
   row,
   session: undefined,
+  isExpected: row.goneUs === undefined,
   reportedFree: 0,
   draining: false,
   holding: new Set(),

@@ -260,7 +260,7 @@ export class MarketProcess {
     if (!known) return;
     this.#sockets.delete(session);
     known.socket.close();
-    this.dispatch({ kind: 'agentGone', session });
+    this.dispatch({ kind: 'agentGone', session, isCut: true });
   }
 
   // ---- effects --------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ export const DEFAULT_CONNECTION_LIMITS: ConnectionLimits = {
 const BURST_SECONDS = 2;
 /** Policy violation (RFC 6455 7.4.1). */
 const CLOSE_POLICY = 1008;
+const CLOSE_NORMAL = 1000;
 const CLOSE_GOING_AWAY = 1001;
 const CLOSE_GRACE_MS = 1_000;
 
@@ -37,7 +38,8 @@ export interface AgentConnectionOptions {
   readonly logger: Logger;
   onHello(hello: Extract<AgentMessage, { kind: 'hello' }>): void;
   onMessage(message: Exclude<AgentMessage, { kind: 'hello' }>): void;
-  onClosed(): void;
+  /** @param isCut the agent did not say that it goes */
+  onClosed(isCut: boolean): void;
 }
 
 function toBytes(data: RawData): Bytes {
@@ -75,7 +77,7 @@ export class AgentConnection {
     );
     ws.on('message', (data, isBinary) => this.#receive(data, isBinary));
     ws.on('error', (error) => options.logger.debug({ err: error }, 'agent socket error'));
-    ws.on('close', () => this.#onClose());
+    ws.on('close', (code) => this.#onClose(code !== CLOSE_NORMAL));
   }
 
   #receive(data: RawData, isBinary: boolean): void {
@@ -150,14 +152,14 @@ export class AgentConnection {
     const { ws } = this.#options;
     ws.close(code, reason);
     setTimeout(() => ws.terminate(), CLOSE_GRACE_MS).unref();
-    this.#onClose();
+    this.#onClose(true);
   }
 
-  #onClose(): void {
+  #onClose(isCut: boolean): void {
     clearTimeout(this.#silence);
     clearTimeout(this.#paused);
     if (this.#closed) return;
     this.#closed = true;
-    this.#options.onClosed();
+    this.#options.onClosed(isCut);
   }
 }

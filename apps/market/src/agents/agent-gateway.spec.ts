@@ -62,6 +62,7 @@ describe('the agents’ gateway', () => {
       'agentMessage',
       'agentGone',
     ]);
+    expect(events.at(-1)).toMatchObject({ isCut: false });
   });
 
   it('closes whoever does not prove a key in time', async () => {
@@ -77,7 +78,7 @@ describe('the agents’ gateway', () => {
     await one.next('welcome');
     await one.closed;
     await sleep(20);
-    expect(events.at(-1)?.kind).toBe('agentGone');
+    expect(events.at(-1)).toMatchObject({ kind: 'agentGone', isCut: true });
   });
 
   it('reads a flood only as fast as allowed, and loses none of it', async () => {

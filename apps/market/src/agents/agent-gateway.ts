@@ -115,7 +115,7 @@ export class AgentGateway {
       logger: options.logger.child({ session, address }),
       onHello: (hello) => this.#hello(connection, hello, nonce),
       onMessage: (message) => options.dispatch({ kind: 'agentMessage', session, message }),
-      onClosed: () => this.#closed(connection),
+      onClosed: (isCut) => this.#closed(connection, isCut),
     });
     this.#all.add(connection);
     const { chain, market } = options;
@@ -141,10 +141,10 @@ export class AgentGateway {
     this.#options.dispatch({ kind: 'agentHello', session, publicKey, offer, leases, draining });
   }
 
-  #closed(connection: AgentConnection): void {
+  #closed(connection: AgentConnection, isCut: boolean): void {
     this.#all.delete(connection);
     if (this.#proven.delete(connection.session))
-      this.#options.dispatch({ kind: 'agentGone', session: connection.session });
+      this.#options.dispatch({ kind: 'agentGone', session: connection.session, isCut });
   }
 
   send(session: string, message: MarketMessage): void {

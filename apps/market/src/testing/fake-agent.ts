@@ -145,7 +145,7 @@ export class FakeAgent {
   }
 
   close(): Promise<number> {
-    this.#ws.close();
+    this.#ws.close(1000);
     return this.closed;
   }
 }

@@ -12,6 +12,11 @@ export interface MarketTimes {
   /** The same two for providers of the level `fast`, unless the standard ones are shorter. */
   readonly fastHeartbeatMs: number;
   readonly fastLeaseMs: number;
+  /**
+   * A provider whose line broke, or which a market that has just started has not met yet, is expected
+   * back for so long: longer than agents ever rest between two attempts.
+   */
+  readonly returnMs: number;
   /** A granted lease must be accepted within this. */
   readonly acceptMs: number;
   /** First delay before another attempt; doubles with each, with jitter. */
@@ -45,6 +50,7 @@ export const DEFAULT_MARKET_TIMES: MarketTimes = {
   leaseMs: 15_000,
   fastHeartbeatMs: 500,
   fastLeaseMs: 2_000,
+  returnMs: 20_000,
   acceptMs: 5_000,
   backoffMs: 250,
   backoffMaxMs: 10_000,

@@ -149,7 +149,8 @@ export type MarketEvent =
       readonly session: string;
       readonly message: Exclude<AgentMessage, { kind: 'hello' }>;
     }
-  | { readonly kind: 'agentGone'; readonly session: string }
+  /** `isCut`: the line broke; without it the agent said that it goes. */
+  | { readonly kind: 'agentGone'; readonly session: string; readonly isCut?: boolean }
   /** Answer to `checkResult`; `missing` and `unavailable` are asked again for a while. */
   | {
       readonly kind: 'resultChecked';

@@ -40,6 +40,8 @@ export const providerRow = record({
   publicKey: text(66),
   offer: providerOffer,
   lastSeenUs: uint(),
+  /** When it was last given up; absent while it is there, or expected back. */
+  goneUs: optional(uint()),
   completed: uint(),
   faults: uint(),
   /** What comparisons of its results came to; absent before the first. */

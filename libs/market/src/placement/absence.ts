@@ -1,15 +1,19 @@
-/** Why a provider takes nothing at all now. */
+/** Why a provider takes nothing at all. */
 import type { Market, ProviderState } from '../state.ts';
 
 export type Absence = 'offline' | 'draining' | 'unsteady';
 
-/** @param nowMs without it a provider that rests for a moment counts as there */
+/**
+ * @param nowMs given, the question is who takes work at this moment; without it, who can be counted on:
+ *   then a provider that rests for a moment, or is expected back, counts as there
+ */
 export function absenceOf(
   market: Market,
-  { session, draining, row }: ProviderState,
+  provider: ProviderState,
   nowMs?: number,
 ): Absence | undefined {
-  if (session === undefined) return 'offline';
+  const { session, isExpected, draining, row } = provider;
+  if (session === undefined && (nowMs !== undefined || !isExpected)) return 'offline';
   if (draining) return 'draining';
   return nowMs !== undefined && market.places.isUnsteady(row.provider, nowMs)
     ? 'unsteady'

@@ -72,7 +72,7 @@ export function victimFor(market: Market, job: Job, consumer: string): Victim | 
   for (const cell of market.places.fits.of(market.providers, job.needs).cells) {
     if (cell.level !== 'eco') continue;
     for (const { provider, price } of cell.candidates) {
-      if (absenceOf(market, provider)) continue;
+      if (provider.session === undefined || absenceOf(market, provider)) continue;
       if (job.priceCap !== undefined && price > job.priceCap) continue;
       const { provider: account } = provider.row;
       if (job.tried.includes(account) || job.avoid?.has(account)) continue;
