@@ -21,7 +21,8 @@ const withNest = { ...base, setupFiles: ['<rootDir>/test/setup.ts'] };
 const long = { ...withNest, displayName: 'long', testMatch: ['<rootDir>/test/**/*.long-spec.ts'] };
 
 export default {
-  testTimeout: 30_000,
+  // Nothing waits that long where nothing is wrong: a hang is to be told from a machine that is loaded.
+  testTimeout: 120_000,
   maxWorkers: 2,
   // A worker keeps some 30 MB of every file it ran: collecting that, and forking from it, gets slower.
   workerIdleMemoryLimit: '700MB',

@@ -56,7 +56,7 @@ describe('SIGKILL of the storage process', () => {
     }
     expect(blocks).toBeGreaterThanOrEqual(acknowledged.length);
     await storage.discard();
-  }, 60_000);
+  });
 
   it('ends with SIGTERM within 5 s even in the middle of an upload', async () => {
     const storage = await startStorage();

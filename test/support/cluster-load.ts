@@ -111,7 +111,7 @@ export async function sameHead(
   cluster: Cluster,
   nodes: readonly number[],
   least: number,
-  limitMs = 20_000,
+  limitMs = 60_000,
 ): Promise<number> {
   const limit = Date.now() + limitMs;
   for (;;) {

@@ -4,7 +4,6 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { genesisSettings } from '#contracts';
@@ -12,7 +11,7 @@ import { type KeyPair, keyPairFromSeed, sealKeystore, sha256 } from '#libs/crypt
 import { type Profile, deriveBlsSigner } from '#libs/eda';
 import { createSeededRandomness, utf8 } from '#libs/kernel';
 import { type Genesis, encodeGenesis, genesisId, provenBlsKey } from '#libs/ledger';
-import { type NodeClient, createNodeClient, writePrivateFile } from '#libs/platform';
+import { type NodeClient, createNodeClient, freePorts, writePrivateFile } from '#libs/platform';
 import { mustEnd, temporaryFolder } from './started.ts';
 
 /** The compiled nodes, whether this file is compiled or not. */
@@ -53,22 +52,6 @@ export interface Cluster {
   /** A second process with the key of a node, in a home of its own, linked to the same others. */
   twin(node: number): Promise<{ stop(): Promise<void> }>;
   stop(): Promise<void>;
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise<ReturnType<typeof createServer>>((resolve) => {
-          const server = createServer();
-          server.listen(0, '127.0.0.1', () => resolve(server));
-        }),
-    ),
-  );
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
 
 interface Running {

@@ -1,11 +1,12 @@
 /** One process of Seele that a test starts, kills and starts again by itself, without a supervisor. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { openSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { App } from './app-process.ts';
 import { mustEnd } from './started.ts';
+
+export { freePort } from '#libs/platform';
 
 const START_MS = 60_000;
 
@@ -13,18 +14,6 @@ export interface OwnProcess {
   readonly pid: number;
   /** Ends it at once, and waits until it is gone. */
   kill(signal?: 'SIGKILL' | 'SIGTERM'): Promise<void>;
-}
-
-/** A free port of this machine; somebody else may take it meanwhile, which then shows at the start. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
 }
 
 function isReady(child: ChildProcess): Promise<boolean> {

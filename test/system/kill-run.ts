@@ -47,6 +47,8 @@ export interface KillOptions {
 const PRICE_CAP = 500_000_000n;
 const LIMITS = { wallMs: 20_000, cpuMs: 20_000 };
 const IN_FLIGHT = 6;
+/** After the kill before it, what is to be killed next may be long in coming. */
+const FIND_LIMIT_MS = 60_000;
 
 function pidOf(machine: LocalMachine, name: string): number | undefined {
   return machine.processes().find((process) => process.name === name)?.pid;
@@ -79,7 +81,7 @@ async function killRounds(machine: LocalMachine, options: KillOptions) {
   for (let round = 0; round < options.rounds; round++)
     for (const victim of VICTIMS) {
       await sleep(150 + randomness.below(350));
-      const deadline = performance.now() + 5_000;
+      const deadline = performance.now() + FIND_LIMIT_MS;
       let found = victims(machine, victim);
       while (found.length === 0 && performance.now() < deadline) {
         await sleep(5);

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { genesisSettings, tokenCalls } from '#contracts';
 import { createSigner, keyPairFromSeed, sealKeystore } from '#libs/crypto';
 import { createSeededRandomness, isSeeleError } from '#libs/kernel';
@@ -74,7 +75,7 @@ export async function ready(child: ChildProcess): Promise<NodeClient> {
     lines.once('line', resolve);
     lines.once('close', () => reject(new Error('the node ended before it was ready')));
   });
-  return createNodeClient((JSON.parse(line) as { url: string }).url, { timeoutMs: 5_000 });
+  return createNodeClient((JSON.parse(line) as { url: string }).url, { timeoutMs: 20_000 });
 }
 
 /** Starts a node that cannot start: its exit code and what it said on stderr. */
@@ -82,7 +83,9 @@ export async function failure(home: string, env: Record<string, string> = {}) {
   const child = spawnNode(home, env);
   let text = '';
   child.stderr?.on('data', (chunk: Buffer) => (text += chunk.toString()));
-  const code = await exitOf(child);
+  // Not at its exit: what it said may be read after that.
+  await new Promise((resolve) => child.once('close', resolve));
+  const code = child.exitCode;
   return { code, lines: text.trim().split('\n') };
 }
 
@@ -150,8 +153,13 @@ export async function killUnderLoad(when: keyof typeof KILLS): Promise<void> {
     const client = await ready(child);
     for (const [i, { account }] of signers.entries())
       nonces[i] = (await client.account(account)).nonce;
+    const before = final.size;
     const loaded = load(client, nonces, final);
-    if (failpoints === '') setTimeout(() => child.kill('SIGKILL'), 300 + 200 * round);
+    if (failpoints === '') {
+      // In the midst of work, however fast the machine is.
+      while (final.size === before && child.exitCode === null) await sleep(5);
+      setTimeout(() => child.kill('SIGKILL'), 200 + 200 * round);
+    }
     await loaded;
     await exitOf(child);
     expect(child.signalCode).toBe('SIGKILL');

@@ -13,7 +13,7 @@ import {
   signTransaction,
   verifyStateProof,
 } from '#libs/ledger';
-import { type NodeClient, createLogger, errorLine, loadSettings } from '#libs/platform';
+import { type NodeClient, createLogger, errorLine, freePort, loadSettings } from '#libs/platform';
 import { openLmdbStore } from '#libs/store';
 import { nodeSettings } from '../../apps/node/src/settings.ts';
 import { startNode } from '../../apps/node/src/start-node.ts';
@@ -47,9 +47,9 @@ describe('a node that is killed (SIGKILL) under load', () => {
   it('streams every block once, across its restart, and proves state offline', async () => {
     const home = await newHome();
     const nonces = signers.map(() => 0);
-    const first = spawnNode(home);
+    const port = { SEELE_NODE_PORT: String(await freePort()) };
+    const first = spawnNode(home, port);
     const client = await ready(first);
-    const { port } = new URL(client.url);
     const abort = new AbortController();
     const heights: number[] = [];
     const following = (async () => {
@@ -67,7 +67,7 @@ describe('a node that is killed (SIGKILL) under load', () => {
     await load(client, nonces, new Map());
     await killed;
     await exitOf(first);
-    const second = spawnNode(home, { SEELE_NODE_PORT: port });
+    const second = spawnNode(home, port);
     const again = await ready(second);
     for (const [i, { account }] of signers.entries())
       nonces[i] = (await again.account(account)).nonce;

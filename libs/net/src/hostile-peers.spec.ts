@@ -188,7 +188,7 @@ describe('hostile peers on sockets', () => {
         randomness,
         host: '127.0.0.1',
         port: 0,
-        limits: { ...limits, handshakeMs: 200 },
+        limits: { ...limits, handshakeMs: 1_000 },
       });
     const [a, b] = [create(1), create(2)];
     const address = await a.listen();
@@ -209,7 +209,7 @@ describe('hostile peers on sockets', () => {
     ];
     await Promise.all(closed);
     b.dial(a.publicKey, address);
-    const endMs = Date.now() + 5_000;
+    const endMs = Date.now() + 25_000;
     while (!a.isLinked(b.publicKey) && Date.now() < endMs) await sleep(5);
     expect(a.isLinked(b.publicKey)).toBe(true);
     await Promise.all([a.close(), b.close()]);

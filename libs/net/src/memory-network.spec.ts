@@ -13,6 +13,7 @@ describeTransport('memory', () => {
     },
     until: (isDone) => network.until(isDone, 20_000),
     pass: (ms) => network.advance(ms),
+    nowMs: () => network.nowMs,
     kill: (transport) => network.kill(names.get(transport) as string),
     cleanUp: async () => undefined,
   };

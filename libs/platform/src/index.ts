@@ -14,6 +14,7 @@ export * from './disputes/dispute-keeper.ts';
 export * from './disputes/moves.ts';
 export * from './errors.ts';
 export * from './failpoints.ts';
+export * from './free-ports.ts';
 export * from './health.ts';
 export * from './http-app-options.ts';
 export * from './http-app.ts';

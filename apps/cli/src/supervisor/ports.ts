@@ -1,5 +1,5 @@
 /** Which loopback port each process takes: the documented ones, or free ones (`--ports auto`). */
-import { type AddressInfo, createServer } from 'node:net';
+import { freePorts, probePort } from '#libs/platform';
 import { cliError } from '../errors.ts';
 
 export interface Ports {
@@ -35,27 +35,6 @@ export const DEFAULT_PORTS: Ports = {
   link4: 7414,
 };
 const HOST = '127.0.0.1';
-
-/** Binds and lets go again; the port then in force, or undefined when it is taken. */
-function probePort(port: number): Promise<number | undefined> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve(undefined));
-    server.listen({ host: HOST, port, exclusive: true }, () => {
-      const bound = (server.address() as AddressInfo).port;
-      server.close(() => resolve(bound));
-    });
-  });
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const found = new Set<number>();
-  while (found.size < count) {
-    const port = await probePort(0);
-    if (port !== undefined) found.add(port);
-  }
-  return [...found];
-}
 
 /** @throws CLI_PORT_IN_USE naming the port and who wanted it */
 export async function choosePorts(

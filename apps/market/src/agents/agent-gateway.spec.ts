@@ -47,6 +47,12 @@ afterEach(async () => {
 
 const agent = () => new FakeAgent({ url, chain, signer: newSigner() });
 const messages = () => events.filter(({ kind }) => kind === 'agentMessage').length;
+/** Until the last event is of this kind; what it is in the end. */
+const last = async (kind: MarketEvent['kind']) => {
+  for (const endMs = performance.now() + 20_000; performance.now() < endMs; await sleep(5))
+    if (events.at(-1)?.kind === kind) break;
+  return events.at(-1)?.kind;
+};
 
 describe('the agents’ gateway', () => {
   it('turns a proven connection into events, and its end into one more', async () => {
@@ -54,9 +60,9 @@ describe('the agents’ gateway', () => {
     const one = agent();
     await one.next('welcome');
     one.send({ kind: 'heartbeat', freeSlots: 1, leases: [] });
-    await sleep(50);
+    await last('agentMessage');
     await one.close();
-    await sleep(50);
+    await last('agentGone');
     expect([...new Set(events.map(({ kind }) => kind))]).toEqual([
       'agentHello',
       'agentMessage',
@@ -77,8 +83,8 @@ describe('the agents’ gateway', () => {
     const one = agent();
     await one.next('welcome');
     await one.closed;
-    await sleep(20);
-    expect(events.at(-1)).toMatchObject({ kind: 'agentGone', isCut: true });
+    expect(await last('agentGone')).toBe('agentGone');
+    expect(events.at(-1)).toMatchObject({ isCut: true });
   });
 
   it('reads a flood only as fast as allowed, and loses none of it', async () => {
@@ -89,7 +95,7 @@ describe('the agents’ gateway', () => {
     for (let i = 0; i < 260; i++) one.send({ kind: 'heartbeat', freeSlots: 1, leases: [] });
     await sleep(100);
     one.send({ kind: 'heartbeat', freeSlots: 2, leases: [] });
-    while (messages() < 262 && performance.now() - beganMs < 5_000) await sleep(10);
+    while (messages() < 262 && performance.now() - beganMs < 20_000) await sleep(10);
     expect(messages()).toBe(262);
     // 200 frames may come at once, the next ones at 100 per second.
     expect(performance.now() - beganMs).toBeGreaterThan(500);
@@ -106,14 +112,13 @@ describe('the agents’ gateway', () => {
     const reason = 'x'.repeat(500);
     for (let i = 0; i < 40_000; i++)
       gateway.send(hello.session, { kind: 'cancel', lease: 'aa'.repeat(32), reason });
-    await sleep(50);
-    expect(events.at(-1)?.kind).toBe('agentGone');
+    expect(await last('agentGone')).toBe('agentGone');
     one.resume();
     await one.closed;
   });
 
   it('refuses more connections than it can hold, and other paths', async () => {
-    await start({ unproven: 1, helloMs: 1_000 });
+    await start({ unproven: 1, helloMs: 60_000 });
     const raw = (path: string): Promise<string> =>
       new Promise((resolve) => {
         const { port } = new URL(url);

@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import {
   type EmbeddedPostgres,
   createLogger,
+  freePort,
   removePostgresCluster,
   startEmbeddedPostgres,
 } from '#libs/platform';
@@ -56,12 +56,7 @@ if (!hasRedis) console.warn('skipped: QueuePort on Redis, because redis-server i
   let child: ChildProcess;
   let url: string;
   beforeAll(async () => {
-    const port = await new Promise<number>((resolve) => {
-      const probe = createServer().listen(0, '127.0.0.1', () => {
-        const found = (probe.address() as { port: number }).port;
-        probe.close(() => resolve(found));
-      });
-    });
+    const port = await freePort();
     child = spawn(
       'redis-server',
       ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'],

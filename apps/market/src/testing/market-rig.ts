@@ -15,6 +15,7 @@ import {
   createMetrics,
   createSystemClock,
   createSystemRandomness,
+  freePort,
   removePostgresCluster,
   startEmbeddedPostgres,
 } from '#libs/platform';
@@ -123,10 +124,11 @@ export async function startMarketRig(change: Partial<MarketParts> = {}): Promise
     ordersCalls.deposit({ account: consumer.account, amount: 10n ** 11n }),
   ]);
   const base = { home, postgres, chain, blobs: createMemoryBlobStore(), market, fatal: [] };
-  let service = await startOn(base, change, 0);
+  // It is started again there: no port that the system gives to a connection meanwhile.
+  const port = await freePort();
+  let service = await startOn(base, change, port);
   const { url } = service;
   const agents: FakeAgent[] = [];
-  const { port } = new URL(url);
   return {
     ...base,
     url,
@@ -165,7 +167,7 @@ export async function startMarketRig(change: Partial<MarketParts> = {}): Promise
     },
     restart: async () => {
       await service.stop();
-      service = await startOn(base, change, Number(port));
+      service = await startOn(base, change, port);
     },
     stop: async () => {
       await Promise.all(agents.map((agent) => agent.close()));

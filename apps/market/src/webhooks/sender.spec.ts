@@ -6,7 +6,9 @@ import { DEFAULT_TARGET_POLICY } from './address-guard.ts';
 import { createSender } from './sender.ts';
 
 const local = { ...DEFAULT_TARGET_POLICY, allowLocal: true };
-const timeoutMs = 300;
+/** Of what never comes. What does come may take long on a loaded machine. */
+const SOON_MS = 300;
+const TIMEOUT_MS = 20_000;
 const closing: (() => Promise<unknown>)[] = [];
 
 afterEach(async () => {
@@ -27,7 +29,7 @@ async function receiver(listener: RequestListener) {
 
 const request = (url: string) => ({ url, headers: { 'webhook-id': 'x' }, body: utf8('{"a":1}') });
 const send = (url: string, more = {}) =>
-  createSender({ policy: local, timeoutMs, ...more }).send(request(url));
+  createSender({ policy: local, timeoutMs: TIMEOUT_MS, ...more }).send(request(url));
 
 describe('sending to a hostile receiver', () => {
   it('hands over the body and headers, and tells the status only', async () => {
@@ -52,8 +54,8 @@ describe('sending to a hostile receiver', () => {
   it('gives up a receiver that never answers', async () => {
     const url = await receiver(() => undefined);
     const startedMs = performance.now();
-    expect(await send(url)).toMatchObject({ code: 'WEBHOOK_TIMEOUT' });
-    expect(performance.now() - startedMs).toBeLessThan(5_000);
+    expect(await send(url, { timeoutMs: SOON_MS })).toMatchObject({ code: 'WEBHOOK_TIMEOUT' });
+    expect(performance.now() - startedMs).toBeLessThan(TIMEOUT_MS / 2);
   });
 
   it('cuts an endless body after some KiB', async () => {
@@ -117,7 +119,7 @@ describe('sending to a hostile receiver', () => {
     });
     const names = { resolve: () => Promise.reject(new Error('SERVFAIL')) };
     expect(await send('https://gone.example.com/', names)).toMatchObject({ code: 'WEBHOOK_DNS' });
-    const silent = { resolve: () => new Promise<never>(() => undefined) };
+    const silent = { resolve: () => new Promise<never>(() => undefined), timeoutMs: SOON_MS };
     expect(await send('https://silent.example.com/', silent)).toMatchObject({
       code: 'WEBHOOK_DNS',
     });

@@ -24,8 +24,14 @@ export interface ChangeSource {
 /** How often stamps are compared, for events that got lost (a full queue of the system, a network disk). */
 const RESCAN_MS = 5_000;
 const DATABASE_POLL_MS = 200;
+/** How long events are waited for in a large folder or on a slow disk: from then on the stamps show changes. */
+const EVENTS_LIMIT_MS = 10_000;
 
-/** @param name what the watch is kept under where the source itself remembers it (a slot) */
+/**
+ * Resolves when a change from now on shows.
+ *
+ * @param name what the watch is kept under where the source itself remembers it (a slot)
+ */
 export async function watchSource(
   source: string,
   name: string,
@@ -47,7 +53,11 @@ async function stampsOf(path: string, isFolder: boolean): Promise<string> {
 }
 
 /** Events of the system, and a look at all stamps every few seconds in case one was lost. */
-function watchFiles(path: string, isFolder: boolean, listener: ChangeListener): ChangeSource {
+async function watchFiles(
+  path: string,
+  isFolder: boolean,
+  listener: ChangeListener,
+): Promise<ChangeSource> {
   const options = {
     ...{ ignoreInitial: true, followSymlinks: false, persistent: true },
     // A file that is replaced by another of its name shows in its folder.
@@ -57,6 +67,10 @@ function watchFiles(path: string, isFolder: boolean, listener: ChangeListener): 
     }),
   };
   const watcher: FSWatcher = watch(isFolder ? path : dirname(path), options);
+  const watches = new Promise<void>((resolve) => {
+    watcher.once('ready', resolve).once('error', () => resolve());
+    setTimeout(resolve, EVENTS_LIMIT_MS).unref();
+  });
   watcher.on('all', (_event, changed) => {
     if (isFolder || changed === path) listener.noticed();
   });
@@ -70,8 +84,9 @@ function watchFiles(path: string, isFolder: boolean, listener: ChangeListener): 
     if (known !== undefined && known !== now) listener.noticed();
     known = now;
   };
-  void look();
+  await look();
   const timer = setInterval(() => void look(), RESCAN_MS);
+  await watches;
   return {
     async stop() {
       clearInterval(timer);
@@ -81,7 +96,7 @@ function watchFiles(path: string, isFolder: boolean, listener: ChangeListener): 
 }
 
 /** `PRAGMA data_version` changes when another connection commits (sqlite.org/pragma.html). */
-function watchDatabase(path: string, listener: ChangeListener): ChangeSource {
+async function watchDatabase(path: string, listener: ChangeListener): Promise<ChangeSource> {
   let database: DatabaseSync | undefined;
   let known = '';
   const look = async (): Promise<void> => {
@@ -106,7 +121,7 @@ function watchDatabase(path: string, listener: ChangeListener): ChangeSource {
       listener.failed(error as Error);
     }
   };
-  void look();
+  await look();
   const timer = setInterval(() => void look(), DATABASE_POLL_MS);
   return {
     async stop() {

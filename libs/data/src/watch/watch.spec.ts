@@ -23,8 +23,6 @@ afterEach(async () => {
 const listener = { noticed: () => void noticed++, failed: () => undefined };
 const start = async (path: string) => {
   source = await watchSource(path, 'uai', listener);
-  // Until the watcher knows what was there before.
-  await sleep(400);
 };
 async function isNoticed(): Promise<boolean> {
   for (let i = 0; i < 400 && noticed === 0; i++) await sleep(20);

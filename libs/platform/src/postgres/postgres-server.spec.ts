@@ -4,7 +4,12 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { type EmbeddedPostgres, removePostgresCluster, startEmbeddedPostgres } from '../index.ts';
+import {
+  type EmbeddedPostgres,
+  freePort,
+  removePostgresCluster,
+  startEmbeddedPostgres,
+} from '../index.ts';
 
 const isRoot = process.getuid?.() === 0;
 const repository = join(import.meta.dirname, '../../../..');
@@ -48,7 +53,8 @@ function launch(
   );
   return new Promise((resolve, reject) => {
     child.on('error', reject);
-    child.on('exit', () => reject(new Error('the launcher said nothing')));
+    // Not `exit`: what it said may be read after that.
+    child.on('close', () => reject(new Error('the launcher said nothing')));
     child.stdout.once('data', (chunk: Buffer) =>
       resolve({ child, said: JSON.parse(chunk.toString()) as Record<string, unknown> }),
     );
@@ -142,9 +148,9 @@ describe(`embedded PostgreSQL as ${isRoot ? 'root' : 'an ordinary user'}`, () =>
 
   it('says in one line that a port is occupied', async () => {
     await server.stop();
-    const other = createServer().listen(0, '127.0.0.1');
+    const port = await freePort();
+    const other = createServer().listen(port, '127.0.0.1');
     await new Promise((resolve) => other.once('listening', resolve));
-    const { port } = other.address() as { port: number };
     await expect(startEmbeddedPostgres({ directory: directory(), port })).rejects.toMatchObject({
       code: 'PLATFORM_PORT_IN_USE',
     });
@@ -169,7 +175,7 @@ describe(`embedded PostgreSQL as ${isRoot ? 'root' : 'an ordinary user'}`, () =>
     expect(isAlive(pid)).toBe(true);
     child.kill('SIGKILL');
     await exited(child);
-    expect(await gone(pid, 5_000)).toBe(true);
+    expect(await gone(pid, 20_000)).toBe(true);
     await removePostgresCluster(place);
   });
 });

@@ -11,10 +11,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describeSystemError, platformError } from '../errors.ts';
+import { freePort } from '../free-ports.ts';
 import {
   type PostgresCluster,
   explainPostgresFailure,
@@ -65,17 +65,6 @@ const SERVER_SETTINGS: Readonly<Record<string, string>> = {
   log_line_prefix: '%m [%p] ',
   password_encryption: 'scram-sha-256',
 };
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
-}
 
 async function pidFileLines(data: string): Promise<readonly string[]> {
   return (await readFile(join(data, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n');
