@@ -1,5 +1,6 @@
 /** Signatures to check, packed into one buffer that moves between threads without being copied. */
-import type { TransactionEnvelope, VerifySignature } from '#libs/ledger';
+import type { BatchVerifier, SignedMessage } from '#libs/crypto';
+import type { TransactionEnvelope } from '#libs/ledger';
 import { type Bytes, bytesToHex, writeHex } from '#libs/kernel';
 
 const KEY_BYTES = 33;
@@ -31,12 +32,13 @@ export function packSignatures(envelopes: readonly TransactionEnvelope[]): Uint8
 export function verifyPacked(
   packed: Bytes,
   domain: string,
-  verify: VerifySignature,
+  verify: BatchVerifier,
 ): Uint8Array<ArrayBuffer> {
   const view = new DataView(packed.buffer, packed.byteOffset, packed.length);
-  const results = new Uint8Array(view.getUint32(0));
+  const count = view.getUint32(0);
+  const signed: SignedMessage[] = [];
   let at = 4;
-  for (let i = 0; i < results.length; i++) {
+  for (let i = 0; i < count; i++) {
     const publicKey = bytesToHex(packed.subarray(at, at + KEY_BYTES));
     at += KEY_BYTES;
     const signatureLength = packed[at++] as number;
@@ -46,7 +48,7 @@ export function verifyPacked(
     at += 4;
     const message = packed.subarray(at, at + messageLength);
     at += messageLength;
-    results[i] = verify(publicKey, domain, message, signature) ? 1 : 0;
+    signed.push({ publicKey, message, signature });
   }
-  return results;
+  return Uint8Array.from(verify(domain, signed), Number);
 }

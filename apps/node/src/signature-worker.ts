@@ -1,6 +1,6 @@
 /** A thread that checks signatures for `signature-pool.ts`. It loads no more than that needs. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { verifySignature } from '#libs/crypto';
+import { createBatchVerifier } from '#libs/crypto';
 import { verifyPacked } from './signature-batch.ts';
 
 export interface SignatureWork {
@@ -9,8 +9,9 @@ export interface SignatureWork {
 }
 
 const { domain } = workerData as SignatureWork;
+const verify = createBatchVerifier();
 
 parentPort?.on('message', (packed: Uint8Array<ArrayBuffer>) => {
-  const results = verifyPacked(packed, domain, verifySignature);
+  const results = verifyPacked(packed, domain, verify);
   parentPort?.postMessage(results, [results.buffer]);
 });

@@ -9,7 +9,7 @@
  * - encode([S]B − [k]A) equals R byte for byte (the cofactorless equation).
  *
  * Verification runs on libsodium, twice as fast as node:crypto (55 against 110 µs), and on node:crypto
- * where there is no libsodium for the system.
+ * where there is no libsodium for the system. Many at once, of keys that sign again: `ed25519-tables.ts`.
  */
 import {
   type KeyObject,
@@ -79,7 +79,8 @@ export function ed25519Sign(key: KeyObject, message: Bytes): Bytes {
 
 const rawKeys = new GenerationCache<Bytes | null>(KEY_CACHE_MAX);
 
-function acceptableKey(publicKeyHex: string): Bytes | null {
+/** The raw key that a hex text stands for; null when the rule excludes it. */
+export function acceptableKey(publicKeyHex: string): Bytes | null {
   const known = rawKeys.get(publicKeyHex);
   if (known !== undefined) return known;
   const raw = hexToBytes(publicKeyHex);
@@ -92,7 +93,8 @@ function acceptableKey(publicKeyHex: string): Bytes | null {
 const isOddStart = (first: number): boolean =>
   first <= 1 || first >= 0xec || first === 0x26 || first === 0xc7;
 
-function hasAcceptableForm(signature: Bytes): boolean {
+/** Whether a signature's length is right and its R not excluded. */
+export function hasAcceptableForm(signature: Bytes): boolean {
   if (signature.length !== ED25519_SIGNATURE_BYTES) return false;
   return !isOddStart(signature[0] as number) || isAcceptableKey(signature.subarray(0, KEY_BYTES));
 }

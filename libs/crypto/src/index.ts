@@ -13,6 +13,7 @@
  */
 export * from './accounts.ts';
 export * from './content-digest.ts';
+export { type BatchVerifier, type SignedMessage, createBatchVerifier } from './ed25519-tables.ts';
 export * from './errors.ts';
 export * from './hashes.ts';
 export * from './hkdf.ts';

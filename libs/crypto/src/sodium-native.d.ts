@@ -7,6 +7,7 @@ declare module 'sodium-native' {
       message: Uint8Array,
       publicKey: Uint8Array,
     ): boolean;
+    crypto_hash_sha512(output: Uint8Array, input: Uint8Array): void;
     /** The following write into their first argument, and throw for what they refuse. */
     crypto_scalarmult_ed25519_noclamp(q: Uint8Array, n: Uint8Array, p: Uint8Array): void;
     crypto_scalarmult_ed25519_base_noclamp(q: Uint8Array, n: Uint8Array): void;
