@@ -2,6 +2,7 @@
  * Checks signatures beside the main thread, which then has its time for executing blocks. Batches go
  * to the threads in turn; each thread answers in order.
  */
+import { once } from 'node:events';
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { verifySignature } from '#libs/crypto';
@@ -56,7 +57,11 @@ export function createSignaturePool(
       return envelopes.map((_, i) => results[i] === 1);
     },
     async close() {
-      await Promise.all(pool.map(({ worker }) => worker.terminate()));
+      // Never ended from outside: while its modules are loading, that may take the process down with it
+      // (nodejs/node#43182). It ends by itself when it has answered what it was sent.
+      const ended = pool.map(({ worker }) => once(worker, 'exit'));
+      for (const { worker } of pool) worker.postMessage(undefined);
+      await Promise.all(ended);
     },
   };
 }
